@@ -1,0 +1,1 @@
+"""Passages of all cameras to vehicles with one identity each."""

@@ -1,0 +1,1 @@
+"""Tracklets mended and weeded: split, join, interpolate, drop."""

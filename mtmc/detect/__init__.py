@@ -1,0 +1,1 @@
+"""Frames to detections: vendors are adapted here, at the edge."""

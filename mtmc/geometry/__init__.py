@@ -1,0 +1,1 @@
+"""Pure geometry shared by the stages: boxes, ground plane, zones and clocks."""

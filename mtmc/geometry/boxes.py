@@ -1,0 +1,67 @@
+"""Boxes: half-open floats ``(x1, y1, x2, y2)`` in pixels, any float dtype, shape (…, 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtmc.types import Array
+
+__all__ = ["area", "clip", "expand", "foot", "iou_matrix", "iou_pairs", "xywh_to_xyxy", "xyxy_to_xywh"]
+
+
+def xywh_to_xyxy(xywh: Array) -> Array:
+    """(left, top, width, height) → (x1, y1, x2, y2)."""
+    out = np.array(xywh, copy=True)
+    out[..., 2:] += out[..., :2]
+    return out
+
+
+def xyxy_to_xywh(xyxy: Array) -> Array:
+    """(x1, y1, x2, y2) → (left, top, width, height)."""
+    out = np.array(xyxy, copy=True)
+    out[..., 2:] -= out[..., :2]
+    return out
+
+
+def area(xyxy: Array) -> Array:
+    """Area in px², 0 for an inverted box: (…, 4) → (…)."""
+    size = np.clip(xyxy[..., 2:] - xyxy[..., :2], 0, None)
+    return np.asarray(size[..., 0] * size[..., 1])
+
+
+def iou_pairs(a: Array, b: Array) -> Array:
+    """Intersection over union of boxes pair by pair, broadcasting: (…, 4), (…, 4) → (…); 0 for two empty boxes.
+
+    >>> float(iou_pairs(np.array([0.0, 0, 2, 2]), np.array([1.0, 0, 3, 2])))
+    0.3333
+    """
+    top_left = np.maximum(a[..., :2], b[..., :2])
+    bottom_right = np.minimum(a[..., 2:], b[..., 2:])
+    size = np.clip(bottom_right - top_left, 0, None)
+    inter = size[..., 0] * size[..., 1]
+    union = area(a) + area(b) - inter
+    return np.asarray(np.divide(inter, union, out=np.zeros_like(union), where=union > 0))
+
+
+def iou_matrix(a: Array, b: Array) -> Array:
+    """All pairs: (N, 4), (M, 4) → (N, M)."""
+    return iou_pairs(a[:, None, :], b[None, :, :])
+
+
+def foot(xyxy: Array) -> Array:
+    """Middle of the lower edge, where the vehicle stands on the road: (…, 4) → (…, 2)."""
+    return np.stack([(xyxy[..., 0] + xyxy[..., 2]) / 2, xyxy[..., 3]], axis=-1)
+
+
+def clip(xyxy: Array, size_wh: tuple[int, int]) -> Array:
+    """Cut boxes at the borders of an image of (width, height) px."""
+    width, height = size_wh
+    limits = np.array([width, height, width, height], xyxy.dtype)
+    return np.clip(xyxy, 0, limits)
+
+
+def expand(xyxy: Array, factor: float) -> Array:
+    """Grow (or shrink) boxes about their centre by a factor of width and height."""
+    centre = (xyxy[..., :2] + xyxy[..., 2:]) / 2
+    half = (xyxy[..., 2:] - xyxy[..., :2]) * (factor / 2)
+    return np.concatenate([centre - half, centre + half], axis=-1)

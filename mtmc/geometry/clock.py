@@ -1,0 +1,77 @@
+"""Frame numbers of one camera ⇄ seconds on the scene's clock.
+
+Cameras start at different moments, run at different rates and lose frames. All of it is here, so that every other
+module compares seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmc.errors import SceneError
+from mtmc.types import Array
+
+__all__ = ["Clock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When a camera's frames were taken.
+
+    Attributes:
+        fps: Effective frames per second (what the file delivers per second of scene time).
+        start_s: Scene time of frame 0, when there is no ``time_map``.
+        time_map: Knots ``(frame, scene seconds)``, both strictly increasing. Between knots time is linear; before
+            the first and after the last it goes on at ``fps``. Two knots on neighbouring frames are a jump: that is
+            how dropped frames are written down.
+
+    Raises:
+        SceneError: ``fps`` is not positive, or the knots do not increase.
+
+    >>> clock = Clock(fps=10, time_map=((0, 0.0), (99, 9.9), (100, 15.0)))
+    >>> clock.time_s(np.array([50, 99, 100, 110]))
+    array([ 5. ,  9.9, 15. , 16. ])
+    >>> clock.frame_at(16.0)
+    110
+    """
+
+    fps: float
+    start_s: float = 0.0
+    time_map: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise SceneError(f"expected a positive frame rate in frames per second, got {self.fps}")
+        if not np.isfinite(self.start_s):
+            raise SceneError(f"expected a start offset in seconds, got {self.start_s}")
+        knots = np.array(self.time_map, float).reshape(-1, 2)
+        if len(knots) > 1 and not (np.diff(knots, axis=0) > 0).all():
+            raise SceneError(
+                "expected a time map whose frames and seconds both increase",
+                remedy="give each knot as [frame, seconds], in order",
+            )
+
+    @property
+    def _knots(self) -> tuple[Array, Array]:
+        knots = np.array(self.time_map or ((0, self.start_s),), float)
+        return knots[:, 0], knots[:, 1]
+
+    def time_s(self, frame: Array) -> Array:
+        """Scene seconds of frames: int (…) → float64 (…)."""
+        frames, seconds = self._knots
+        return _extrapolate(np.asarray(frame, float), frames, seconds, 1.0 / self.fps)
+
+    def frame_at(self, time_s: float) -> int:
+        """The frame nearest to a moment. It may lie before the first or after the last one that was recorded."""
+        frames, seconds = self._knots
+        return int(np.rint(_extrapolate(np.asarray(time_s, float), seconds, frames, self.fps)))
+
+
+def _extrapolate(x: Array, knots_x: Array, knots_y: Array, slope: float) -> Array:
+    """Linear interpolation that continues with a given slope outside the knots."""
+    inside = np.interp(x, knots_x, knots_y)
+    before = np.minimum(x - knots_x[0], 0) * slope
+    after = np.maximum(x - knots_x[-1], 0) * slope
+    return np.asarray(inside + before + after)

@@ -1,0 +1,1 @@
+"""Where the cameras are processed."""

@@ -1,0 +1,114 @@
+"""A place as data: its cameras, their clocks, zones and the links between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtmc.errors import SceneError
+from mtmc.geometry.clock import Clock
+from mtmc.types import Array
+
+__all__ = ["Camera", "Link", "Scene", "Zone"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zone:
+    """A named region of a camera's image where vehicles come in or leave.
+
+    Attributes:
+        name: Unique within the camera.
+        polygon: float64 (V, 2), pixels, V ≥ 3.
+    """
+
+    name: str
+    polygon: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Vehicles that leave one camera's zone can come in by another's, after a travel time in ``[min_s, max_s]``.
+
+    An empty zone name stands for any zone of that camera.
+    """
+
+    from_camera: str
+    from_zone: str
+    to_camera: str
+    to_zone: str
+    min_s: float
+    max_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Camera:
+    """One camera and what lies on disk of it.
+
+    Attributes:
+        id: Its name, such as ``c006``.
+        number: What stands for it in ``track1.txt``; unique in the scene.
+        clock: Frame numbers ⇄ scene seconds.
+        video: A video file or a folder of numbered images; None when only text files are at hand.
+        size_wh: Image size in pixels, if anything says so.
+        frame_count: How many frames there should be, if anything says so.
+        detections: Precomputed detection files (AI City ``det`` or MOT format).
+        tracklets: Precomputed single-camera tracks (AI City ``mtsc`` or MOT format).
+        ground_truth: This camera's annotated identities, MOT format.
+        roi: An image whose white part is the region of interest.
+        ground_from_image: float64 (3, 3), pixel → metres on the scene's ground plane.
+        zones: Entry and exit regions.
+    """
+
+    id: str
+    number: int
+    clock: Clock
+    video: Path | None = None
+    size_wh: tuple[int, int] | None = None
+    frame_count: int | None = None
+    detections: tuple[Path, ...] = ()
+    tracklets: tuple[Path, ...] = ()
+    ground_truth: Path | None = None
+    roi: Path | None = None
+    ground_from_image: Array | None = None
+    zones: tuple[Zone, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A place: cameras on one clock.
+
+    Attributes:
+        name: Folder name or the name given in ``scene.yaml``.
+        root: The folder it was loaded from.
+        cameras: Sorted by id; ids and numbers are unique.
+        links: Which way vehicles go between cameras. Empty means that nothing is known, so everything is possible.
+        models: Settings that this place asks for, as in a run configuration (``{"detect": {…}, "embed": {…}}``).
+    """
+
+    name: str
+    root: Path
+    cameras: tuple[Camera, ...]
+    links: tuple[Link, ...] = ()
+    models: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for what, values in (
+            ("id", [c.id for c in self.cameras]),
+            ("number", [c.number for c in self.cameras]),
+        ):
+            twice = sorted({v for v in values if values.count(v) > 1}, key=str)
+            if twice:
+                raise SceneError(f"scene {self.name}: expected every camera {what} once, got {twice[0]} twice")
+
+    def camera(self, camera_id: str) -> Camera:
+        """The camera of that id.
+
+        Raises:
+            SceneError: There is none.
+        """
+        for camera in self.cameras:
+            if camera.id == camera_id:
+                return camera
+        known = ", ".join(c.id for c in self.cameras)
+        raise SceneError(f"scene {self.name} has no camera {camera_id}", remedy=f"its cameras are {known}")

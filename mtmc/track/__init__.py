@@ -1,0 +1,1 @@
+"""Detections of one camera to tracklets."""

@@ -1,0 +1,1 @@
+"""Training and use of vehicle re-identification embedders. Importing it costs nothing: no torch, no numpy."""
