@@ -93,11 +93,9 @@ class Scene:
     models: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for what, values in (
-            ("id", [c.id for c in self.cameras]),
-            ("number", [c.number for c in self.cameras]),
-        ):
-            twice = sorted({v for v in values if values.count(v) > 1}, key=str)
+        for what in ("id", "number"):
+            values = [str(getattr(camera, what)) for camera in self.cameras]
+            twice = sorted({v for v in values if values.count(v) > 1})
             if twice:
                 raise SceneError(f"scene {self.name}: expected every camera {what} once, got {twice[0]} twice")
 
