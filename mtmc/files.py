@@ -1,0 +1,71 @@
+"""Files that are either whole or not there, and operating system errors as sentences."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mtmc.errors import MtmcError
+
+__all__ = ["atomic_path", "explain"]
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another folder",
+    errno.EDQUOT: "free some space or choose another folder",
+    errno.EACCES: "choose a folder you may write to, or change its permissions",
+    errno.EPERM: "choose a folder you may write to, or change its permissions",
+    errno.EROFS: "choose a folder you may write to",
+    errno.ENOTDIR: "choose another path: a part of this one is a file, not a folder",
+    errno.EISDIR: "choose another name: there is a folder of that name",
+    errno.EEXIST: "choose another path: a part of this one is a file, not a folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def explain(error: OSError, path: str | os.PathLike[str], doing: str = "write") -> MtmcError:
+    """An operating system error as a sentence that names the file and the remedy."""
+    reason = error.strerror or str(error) or type(error).__name__
+    remedy = _REMEDIES.get(error.errno or 0, "check the path and its permissions")
+    return MtmcError(f"cannot {doing} this file ({reason})", path=path, remedy=remedy)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes ``path`` when the block ends without an error.
+
+    Readers see the old file or the new one, never a part of one. Missing parent folders are made. The temporary
+    name ends in the suffix of ``path``, so that writers which choose a format by it work. If the block raises,
+    the temporary file is removed and ``path`` is left as it was.
+
+    Raises:
+        MtmcError: The file cannot be written: no space, no permission, a folder in the way.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:64]}-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        raise explain(error, target) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
