@@ -20,12 +20,11 @@ def project(points: Array, to_from: Array) -> Array:
     return np.asarray(homogeneous[..., :2] / safe)
 
 
-def metres_from_gps(lat_lon: Array, origin: tuple[float, float]) -> Array:
-    """(latitude, longitude) in degrees → (east, north) in metres from ``origin``: (…, 2) → (…, 2).
+def metres_from_gps(origin: tuple[float, float]) -> Array:
+    """Homography from (latitude, longitude) in degrees to (east, north) in metres from ``origin``: float64 (3, 3).
 
     An equirectangular approximation: below 1 mm per km over a scenario's few hundred metres.
     """
     lat0, lon0 = origin
-    north = (lat_lon[..., 0] - lat0) * _METRES_PER_DEGREE
-    east = (lat_lon[..., 1] - lon0) * _METRES_PER_DEGREE * np.cos(np.deg2rad(lat0))
-    return np.stack([east, north], axis=-1)
+    north, east = _METRES_PER_DEGREE, _METRES_PER_DEGREE * np.cos(np.deg2rad(lat0))
+    return np.array([[0.0, east, -east * lon0], [north, 0.0, -north * lat0], [0.0, 0.0, 1.0]])

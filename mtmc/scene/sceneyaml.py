@@ -1,0 +1,219 @@
+"""``scene.yaml``: what is known about a place, written down.
+
+::
+
+    name: crossroads
+    cameras:
+      - id: north
+        video: north.mp4            # or a folder of numbered images; found by itself if named like the id
+        start_s: 1.64               # scene time of frame 0
+        fps: 9.33                   # effective rate, where it differs from the file's
+        time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
+        roi: north_roi.png
+        ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
+        zones: [{name: west, polygon: [[0, 200], [80, 200], [80, 400]]}]
+    links:
+      - {from: [north, west], to: [south, east], min_s: 4, max_s: 12}
+    models:                         # settings of a run configuration that suit this place
+      detect: {weights: weights/detector.onnx}
+
+What the folder's own layout says (plain or CityFlow) is taken first; the file adds to it and overrides it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from mtmc.errors import SceneError
+from mtmc.geometry.clock import Clock
+from mtmc.scene import cityflow, plain
+from mtmc.scene.place import Camera, Link, Scene, Zone
+from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
+from mtmc.types import Array
+
+__all__ = ["SceneFile", "load"]
+
+
+class ZoneEntry(Settings):
+    """An entry or exit region of one camera."""
+
+    name: str
+    polygon: list[tuple[float, float]] = Field(min_length=3, description="corners in pixels")
+
+
+class CameraEntry(Settings):
+    """One camera. Every key but the id may be left to the folder's layout."""
+
+    id: str = Field(min_length=1, pattern=r"^[^\s/\\]+$")
+    number: int | None = Field(None, ge=1, description="what stands for it in track1.txt")
+    video: str | None = None
+    fps: float | None = Field(None, gt=0, description="effective frames per second")
+    start_s: float | None = Field(None, description="scene time of frame 0")
+    time_map: list[tuple[int, float]] = Field(default_factory=list, description="[frame, scene seconds] knots")
+    frame_count: int | None = Field(None, ge=1)
+    size_wh: tuple[int, int] | None = None
+    roi: str | None = None
+    detections: list[str] = Field(default_factory=list)
+    tracklets: list[str] = Field(default_factory=list)
+    ground_truth: str | None = None
+    ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → metres")
+    zones: list[ZoneEntry] = Field(default_factory=list)
+
+
+class LinkEntry(Settings):
+    """Vehicles go from one camera's zone to another's within a travel time."""
+
+    from_: tuple[str, str] = Field(alias="from", description="[camera, zone]")
+    to: tuple[str, str] = Field(description="[camera, zone]")
+    min_s: float
+    max_s: float
+
+
+class SceneFile(Settings):
+    """The whole file."""
+
+    name: str | None = None
+    cameras: list[CameraEntry] = Field(default_factory=list)
+    links: list[LinkEntry] = Field(default_factory=list)
+    models: dict[str, Any] = Field(default_factory=dict, description="run settings that suit this place")
+
+
+def load(folder: Path, path: Path) -> Scene:
+    """The scene that ``path`` describes, its files relative to ``folder``.
+
+    Raises:
+        SceneError: The file or something it names is missing, malformed or contradictory.
+    """
+    file = read_yaml(path, SceneError)
+    written = parse_settings(SceneFile, file.data, file=file, error=SceneError)
+    base = _layout(folder)
+    cameras = {camera.id: camera for camera in base}
+    for index, entry in enumerate(written.cameras):
+        here = _Place(file, folder, ("cameras", index))
+        cameras[entry.id] = _camera(entry, cameras.get(entry.id), here)
+    if not cameras:
+        raise SceneError("names no camera, and its folder holds none", path=path, remedy="list them under cameras:")
+    ordered = [cameras[key] for key in sorted(cameras)]
+    numbered = plain.number_cameras([c for c in ordered if c.number == 0])
+    new_numbers = {c.id: c.number for c in numbered}
+    scene = Scene(
+        name=written.name or folder.resolve().name,
+        root=folder,
+        cameras=tuple(replace(c, number=new_numbers.get(c.id, c.number)) for c in ordered),
+        links=tuple(Link(e.from_[0], e.from_[1], e.to[0], e.to[1], e.min_s, e.max_s) for e in written.links),
+        models=_absolute_files(written.models, folder),
+    )
+    _check_links(scene, file)
+    return scene
+
+
+def _layout(folder: Path) -> tuple[Camera, ...]:
+    """What the folder shows without the file."""
+    if cityflow.find_scenarios(folder) == [folder]:
+        return cityflow.load(folder).cameras
+    scene = plain.load(folder)
+    return () if scene is None else scene.cameras
+
+
+class _Place:
+    """Where in the file we are, for error messages and relative paths."""
+
+    def __init__(self, file: YamlFile, folder: Path, location: tuple[int | str, ...]) -> None:
+        self.file, self.folder, self.location = file, folder, location
+
+    def error(self, key: str, message: str, remedy: str = "") -> SceneError:
+        line = self.file.line((*self.location, key))
+        return SceneError(f"{key}: {message}", path=self.file.path, line=line, remedy=remedy)
+
+    def existing(self, key: str, name: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            raise self.error(key, f"there is no file {name} beside it", "paths are relative to scene.yaml's folder")
+        return path
+
+
+def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
+    if entry.video is not None and (base is None or base.video != here.folder / entry.video):
+        # A video named in the file replaces the layout's, with what lies beside it.
+        found = plain.camera_from_video(entry.id, here.existing("video", entry.video))
+        base = found if base is None else replace(base, video=found.video, size_wh=found.size_wh, clock=found.clock)
+    if base is None:
+        if not entry.detections and not entry.tracklets:
+            raise here.error("id", f"camera {entry.id} has no video, detections or tracklets", "add video: FILE")
+        base = Camera(id=entry.id, number=0, clock=Clock(fps=entry.fps or plain.IMAGE_FOLDER_FPS))
+    try:
+        clock = Clock(
+            fps=entry.fps or base.clock.fps,
+            start_s=base.clock.start_s if entry.start_s is None else entry.start_s,
+            time_map=tuple((frame, seconds) for frame, seconds in entry.time_map),
+        )
+    except SceneError as cause:
+        raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
+    return replace(
+        base,
+        number=entry.number or base.number,
+        clock=clock,
+        size_wh=entry.size_wh or base.size_wh,
+        frame_count=entry.frame_count or base.frame_count,
+        detections=tuple(here.existing("detections", f) for f in entry.detections) or base.detections,
+        tracklets=tuple(here.existing("tracklets", f) for f in entry.tracklets) or base.tracklets,
+        ground_truth=here.existing("ground_truth", entry.ground_truth) if entry.ground_truth else base.ground_truth,
+        roi=here.existing("roi", entry.roi) if entry.roi else base.roi,
+        ground_from_image=_homography(entry, here) if entry.ground_from_image else base.ground_from_image,
+        zones=tuple(Zone(z.name, np.array(z.polygon, np.float64)) for z in entry.zones) or base.zones,
+    )
+
+
+def _homography(entry: CameraEntry, here: _Place) -> Array:
+    rows = entry.ground_from_image or []
+    square = [len(row) for row in rows] == [3, 3, 3]
+    matrix = np.array(rows, np.float64) if square else np.zeros((3, 3))
+    if not square or not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 3:
+        came = f"rows of {[len(row) for row in rows]} numbers" if not square else "a singular matrix"
+        raise here.error("ground_from_image", f"expected an invertible 3×3 matrix, got {came}")
+    return matrix
+
+
+def _check_links(scene: Scene, file: YamlFile) -> None:
+    zones = {camera.id: {zone.name for zone in camera.zones} | {""} for camera in scene.cameras}
+    for index, link in enumerate(scene.links):
+        line = file.line(("links", index))
+        for camera, zone in ((link.from_camera, link.from_zone), (link.to_camera, link.to_zone)):
+            if camera not in zones:
+                known = ", ".join(zones)
+                raise SceneError(
+                    f"a link names camera {camera}, which is not there",
+                    path=file.path,
+                    line=line,
+                    remedy=f"the cameras are {known}",
+                )
+            if zone not in zones[camera]:
+                known = ", ".join(sorted(zones[camera] - {""})) or "none"
+                raise SceneError(
+                    f"a link names zone {zone} of camera {camera}, which is not there",
+                    path=file.path,
+                    line=line,
+                    remedy=f"its zones are {known}; '' stands for any",
+                )
+        if not link.min_s <= link.max_s:
+            raise SceneError(
+                f"expected min_s ≤ max_s for a link, got {link.min_s} and {link.max_s}", path=file.path, line=line
+            )
+
+
+def _absolute_files(models: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings in which names of files that lie in the scene's folder are full paths."""
+    out: dict[str, Any] = {}
+    for key, value in models.items():
+        if isinstance(value, dict):
+            out[key] = _absolute_files(value, folder)
+        elif isinstance(value, str) and value and (folder / value).exists():
+            out[key] = str((folder / value).resolve())
+        else:
+            out[key] = value
+    return out
