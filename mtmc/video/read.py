@@ -30,7 +30,7 @@ __all__ = ["VideoInfo", "probe", "read_frames"]
 _Path = str | os.PathLike[str]
 
 # From PyAV 17 on the conversion would otherwise start a pool of threads per video.
-_ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _decode(path: Path, threads: int, *, check_end: bool) -> Iterator[tuple[tupl
 
 
 def _to_rgb(frame: Any, reformatter: VideoReformatter) -> Array:
-    image = reformatter.reformat(frame, format="rgb24", **_ONE_THREAD).to_ndarray()
+    image = reformatter.reformat(frame, format="rgb24", **ONE_THREAD).to_ndarray()
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
 
 
