@@ -1,0 +1,153 @@
+"""Steps of augmentation: functions from picture to picture, every random choice from the generator passed in.
+
+Pictures are uint8 (H, W, 3) RGB until :func:`normalise`, float32 (3, h, w) after it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "INTERPOLATIONS",
+    "colour_jitter",
+    "erase",
+    "normalise",
+    "pad_crop",
+    "resize",
+    "resized_crop",
+    "rotate",
+]
+
+Image = NDArray[Any]
+Rng = np.random.Generator
+
+INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+
+
+def resize(image: Image, size_hw: tuple[int, int], interpolation: str = "linear") -> Image:
+    """Resize to ``size_hw``, aspect ignored. Without anti-aliasing except for ``area``."""
+    if image.shape[:2] == tuple(size_hw):
+        return image
+    resized: Image = cv2.resize(image, (size_hw[1], size_hw[0]), interpolation=INTERPOLATIONS[interpolation])
+    return resized
+
+
+def pad_crop(image: Image, size_hw: tuple[int, int], pad_px: int, rng: Rng) -> Image:
+    """Pad by ``pad_px`` of black on every side and cut out ``size_hw`` at a random place."""
+    padded = np.pad(image, ((pad_px, pad_px), (pad_px, pad_px), (0, 0))) if pad_px else image
+    top = int(rng.integers(0, padded.shape[0] - size_hw[0] + 1))
+    left = int(rng.integers(0, padded.shape[1] - size_hw[1] + 1))
+    return padded[top : top + size_hw[0], left : left + size_hw[1]]
+
+
+def resized_crop(
+    image: Image,
+    size_hw: tuple[int, int],
+    scale: tuple[float, float],
+    aspect: tuple[float, float],
+    rng: Rng,
+    interpolation: str = "linear",
+) -> Image:
+    """Cut out a random rectangle and resize it.
+
+    Its area is uniform in ``scale`` of the picture's, its width/height log-uniform in ``aspect`` times the picture's
+    own. A rectangle that does not fit is cut off at the border of the picture.
+    """
+    height, width = image.shape[:2]
+    area = rng.uniform(*scale)
+    ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
+    h = min(height, max(1, round(height * math.sqrt(area / ratio))))
+    w = min(width, max(1, round(width * math.sqrt(area * ratio))))
+    top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+    return resize(image[top : top + h, left : left + w], size_hw, interpolation)
+
+
+def rotate(image: Image, angle_deg: float) -> Image:
+    """Turn counter-clockwise about the centre; uncovered corners are black."""
+    height, width = image.shape[:2]
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
+    turned: Image = cv2.warpAffine(np.ascontiguousarray(image), turn, (width, height), flags=cv2.INTER_LINEAR)
+    return turned
+
+
+def colour_jitter(image: Image, amounts: tuple[float, float, float, float], rng: Rng) -> Image:
+    """Change the colours at random, in random order. uint8 in and out.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        amounts: Largest relative change of brightness, contrast and saturation, and largest turn of the hue as a
+            share of the colour circle.
+        rng: Source of randomness.
+    """
+    *relative, hue = amounts
+    steps: list[Callable[[Image], Image]] = []
+    for amount, towards in zip(relative, (_black, _mean_grey, _grey), strict=True):
+        if amount:
+            steps.append(partial(_blend, towards=towards, factor=rng.uniform(max(0.0, 1 - amount), 1 + amount)))
+    if hue:
+        steps.append(partial(_turn_hue, turns=rng.uniform(-hue, hue)))
+    for i in rng.permutation(len(steps)):
+        image = steps[i](image)
+    return image
+
+
+def erase(
+    view: NDArray[Any],
+    rng: Rng,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    value: Sequence[float],
+    attempts: int = 100,
+) -> None:
+    """Fill one random rectangle of a float (3, h, w) view in place; nothing when none fits in ``attempts`` draws."""
+    _, height, width = view.shape
+    for _ in range(attempts):
+        share = rng.uniform(*area) * height * width
+        ratio = rng.uniform(*aspect)
+        h, w = round(math.sqrt(share * ratio)), round(math.sqrt(share / ratio))
+        if 0 < h < height and 0 < w < width:
+            top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+            view[:, top : top + h, left : left + w] = np.asarray(value, view.dtype)[:, None, None]
+            return
+
+
+def normalise(image: Image, mean: Sequence[float], std: Sequence[float]) -> NDArray[Any]:
+    """uint8 (H, W, 3) in 0…255 to contiguous float32 (3, H, W), ``(x / 255 − mean) / std`` per channel."""
+    scale = 1 / (255 * np.asarray(std, np.float32))
+    offset = np.asarray(mean, np.float32) / np.asarray(std, np.float32)
+    out = np.empty((3, *image.shape[:2]), np.float32)
+    np.multiply(image.transpose(2, 0, 1), scale[:, None, None], out=out)
+    out -= offset[:, None, None]
+    return out
+
+
+def _blend(image: Image, towards: Callable[[Image], Image], factor: float) -> Image:
+    mixed = image.astype(np.float32) * factor + towards(image).astype(np.float32) * (1 - factor)
+    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+def _black(image: Image) -> Image:
+    return np.zeros_like(image)
+
+
+def _grey(image: Image) -> Image:
+    grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _mean_grey(image: Image) -> Image:
+    return np.full_like(image, _grey(image).mean(), dtype=np.float32)
+
+
+def _turn_hue(image: Image, turns: float) -> Image:
+    hsv: Image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV_FULL)
+    hsv[..., 0] += np.uint8(round(turns * 256) % 256)
+    rgb: Image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+    return rgb

@@ -1,0 +1,133 @@
+"""From records to batches: read, make views, collate. Workers hold no random state of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from reid.data.images import read_image
+from reid.data.records import Record, cameras, class_labels, views
+from reid.data.sampler import Draw
+from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, Recipe, multi_crop
+
+__all__ = ["Batch", "Crops", "collate", "make_loader"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B crops, each seen V times.
+
+    Attributes:
+        views: V tensors, float32 (B, 3, h, w); their sizes may differ.
+        flipped: bool (V, B), which of them are mirror images.
+        index: int64 (B,), into the data set's records.
+        label: int64 (B,), class 0 … C−1.
+        camera: int64 (B,), camera number.
+        view: int64 (B,), viewpoint label of the crop as stored, −1 where unknown.
+    """
+
+    views: list[torch.Tensor]
+    flipped: torch.Tensor
+    index: torch.Tensor
+    label: torch.Tensor
+    camera: torch.Tensor
+    view: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``, copied asynchronously where the memory is pinned."""
+        return Batch(
+            [v.to(device, non_blocking=True) for v in self.views],
+            *(
+                getattr(self, n).to(device, non_blocking=True)
+                for n in ("flipped", "index", "label", "camera", "view")
+            ),
+        )
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory; the data loader calls it."""
+        return Batch(
+            [v.pin_memory() for v in self.views],
+            *(getattr(self, n).pin_memory() for n in ("flipped", "index", "label", "camera", "view")),
+        )
+
+
+Item = tuple[list[torch.Tensor], list[bool], int, int, int, int]
+
+
+class Crops(Dataset[Item]):  # type: ignore[misc]
+    """The records of a training set as views, addressed by :class:`reid.data.sampler.Draw`.
+
+    Args:
+        records: What to read.
+        recipes: One per view.
+        labels: int (N,), class of each record; by default its identity, renumbered.
+        mean: Per channel, of values in 0…1.
+        std: Per channel, of values in 0…1.
+        read: From path to uint8 (H, W, 3) RGB.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        recipes: Sequence[Recipe],
+        *,
+        labels: NDArray[Any] | None = None,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        read: Callable[[Path], NDArray[Any]] | None = None,
+    ) -> None:
+        # Columns, not records: worker processes share arrays without copying them.
+        self._paths = np.array([str(r.path) for r in records])
+        self._labels = class_labels(records) if labels is None else labels
+        self._cameras, self._views = cameras(records), views(records)
+        self._recipes, self._mean, self._std = list(recipes), mean, std
+        self._read = read or read_image
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, draw: Draw) -> Item:
+        index, seed = draw
+        image = self._read(Path(self._paths[index]))
+        made, flipped = multi_crop(image, self._recipes, np.random.default_rng(seed), mean=self._mean, std=self._std)
+        return made, flipped, index, int(self._labels[index]), int(self._cameras[index]), int(self._views[index])
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stack crops view by view."""
+    made, flipped, index, label, camera, view = zip(*items, strict=True)
+    return Batch(
+        [torch.stack(same) for same in zip(*made, strict=True)],
+        torch.tensor(flipped).T.contiguous(),
+        *(torch.tensor(column, dtype=torch.int64) for column in (index, label, camera, view)),
+    )
+
+
+def make_loader(
+    crops: Dataset[Item], batches: Iterable[list[Draw]], *, workers: int = 0, pin_memory: bool = False
+) -> DataLoader[Item]:
+    """A data loader whose batches are those of a sampler of :mod:`reid.data.sampler`.
+
+    Workers stay alive between epochs and keep OpenCV to one thread each.
+    """
+    return DataLoader(
+        crops,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)

@@ -1,0 +1,104 @@
+"""What a re-identification data set is: records of crops, split for training and for retrieval.
+
+::
+
+    a folder in some published layout ─► veri.load, market.load, … ─► DatasetSplit(train, query, gallery)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["JUNK", "DatasetSplit", "Record", "Track", "cameras", "class_labels", "identities", "views"]
+
+#: The identity of a crop that shows no labelled vehicle or person and is never counted.
+JUNK = -1
+
+
+class Record(NamedTuple):
+    """One crop and what is known of it.
+
+    Attributes:
+        path: The image file.
+        vehicle_id: Identity within the data set, or :data:`JUNK`.
+        camera_id: Camera number within the data set; 0 where the data set has no cameras.
+        view: Viewpoint label; −1 where unknown.
+    """
+
+    path: Path
+    vehicle_id: int
+    camera_id: int
+    view: int = -1
+
+
+class Track(NamedTuple):
+    """The crops of one vehicle in one camera, as one gallery entry.
+
+    Attributes:
+        vehicle_id: Identity.
+        camera_id: Camera number.
+        items: Indices into the gallery.
+    """
+
+    vehicle_id: int
+    camera_id: int
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSplit:
+    """A data set, ready for training and retrieval. No identity occurs on both sides.
+
+    Attributes:
+        name: What results call it, including its variant (``vehicleid-800``).
+        protocol: Key of :data:`reid.evaluate.PROTOCOLS`: how query meets gallery.
+        train: Crops to learn from.
+        query: Crops to look for; empty where the protocol draws queries out of the gallery.
+        gallery: Crops to look among.
+        tracks: Gallery crops grouped by track, where the data set says so.
+
+    Raises:
+        ValueError: An identity occurs in training and in retrieval, or a track points outside the gallery.
+    """
+
+    name: str
+    protocol: str
+    train: tuple[Record, ...] = ()
+    query: tuple[Record, ...] = ()
+    gallery: tuple[Record, ...] = ()
+    tracks: tuple[Track, ...] = ()
+
+    def __post_init__(self) -> None:
+        tested = {r.vehicle_id for part in (self.query, self.gallery) for r in part} - {JUNK}
+        shared = tested & {r.vehicle_id for r in self.train}
+        if shared:
+            raise ValueError(f"{self.name}: identities {sorted(shared)[:5]} occur in training and in retrieval")
+        outside = [i for track in self.tracks for i in track.items if not 0 <= i < len(self.gallery)]
+        if outside:
+            raise ValueError(f"{self.name}: track item {outside[0]} is outside a gallery of {len(self.gallery)}")
+
+
+def identities(records: Sequence[Record]) -> NDArray[Any]:
+    """The identities as int64 (N,)."""
+    return np.fromiter((r.vehicle_id for r in records), np.int64, len(records))
+
+
+def cameras(records: Sequence[Record]) -> NDArray[Any]:
+    """The camera numbers as int64 (N,)."""
+    return np.fromiter((r.camera_id for r in records), np.int64, len(records))
+
+
+def views(records: Sequence[Record]) -> NDArray[Any]:
+    """The viewpoint labels as int64 (N,), −1 where unknown."""
+    return np.fromiter((r.view for r in records), np.int64, len(records))
+
+
+def class_labels(records: Sequence[Record]) -> NDArray[Any]:
+    """Identities renumbered 0 … C−1 in ascending order, as int64 (N,): the targets of a classifier."""
+    return np.unique(identities(records), return_inverse=True)[1].astype(np.int64).reshape(-1)

@@ -1,0 +1,193 @@
+"""Pictures as a network sees them: resize, crop, flip, rotate, recolour, erase, normalise.
+
+A crop enters as uint8 (H, W, 3) RGB and leaves as one or several float32 (3, h, w) tensors. Every random choice comes
+from the generator that is passed in. The steps are those of :mod:`reid.data.augment`; :class:`Recipe` says
+which of them make a view, and :data:`RECIPES` names those of the published methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.data.augment import colour_jitter, erase, normalise, pad_crop, resize, resized_crop, rotate
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "RECIPES", "Recipe", "make_view", "multi_crop"]
+
+Image = NDArray[Any]
+Rng = np.random.Generator
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one view is made, in the order of the fields. The defaults are the plain test view.
+
+    Attributes:
+        size_hw: Height and width of the view, px.
+        interpolation: Of every resizing: ``linear``, ``cubic`` or ``area``.
+        crop: ``none``: resize only. ``pad``: resize, pad by ``pad_px`` of black, crop at random. ``enlarge``: with
+            probability one half resize to 1.125 × the size and crop at random. ``resized``: cut out a random
+            rectangle of ``scale`` of the area and resize it.
+        pad_px: Border of the ``pad`` crop, px.
+        scale: Smallest and largest share of the area of the ``resized`` crop.
+        aspect: Smallest and largest width/height of the ``resized`` crop, relative to the picture's own.
+        flip: Probability of a mirror image.
+        rotation_deg: Largest turn to either side, degrees.
+        jitter: Largest change of brightness, contrast, saturation and hue; see
+            :func:`reid.data.augment.colour_jitter`.
+        jitter_p: Probability of any colour change.
+        erase_p: Probability of erasing one rectangle.
+        erase_area: Smallest and largest share of the area that is erased.
+        erase_aspect: Smallest and largest height/width of the erased rectangle.
+        erase_value: What fills it, per channel, on the scale of the normalised view.
+    """
+
+    size_hw: tuple[int, int] = (256, 256)
+    interpolation: Literal["linear", "cubic", "area"] = "linear"
+    crop: Literal["none", "pad", "enlarge", "resized"] = "none"
+    pad_px: int = 10
+    scale: tuple[float, float] = (0.64, 1.0)
+    aspect: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.0
+    rotation_deg: float = 0.0
+    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    jitter_p: float = 0.0
+    erase_p: float = 0.0
+    erase_area: tuple[float, float] = (0.02, 0.4)
+    erase_aspect: tuple[float, float] = (0.3, 1 / 0.3)
+    erase_value: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+_SSBVER_JITTER = (0.2, 0.2, 0.1, 0.02)
+
+#: The views of the published methods, at 256 × 256 px; ``dataclasses.replace(recipe, size_hw=…)`` for another size.
+RECIPES: dict[str, Recipe] = {
+    "test": Recipe(),
+    # The strong baseline; its eraser is filled with the ImageNet mean after normalisation, so not with zero.
+    "baseline": Recipe(crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN),
+    # The published crop suits standing persons; the ratio of the picture itself suits vehicles.
+    "ssml": Recipe(
+        size_hw=(256, 128),
+        crop="resized",
+        flip=0.5,
+        rotation_deg=10.0,
+        jitter=(0.2, 0.2, 0.2, 0.0),
+        jitter_p=1.0,
+        erase_p=0.5,
+        erase_area=(0.02, 0.2),
+    ),
+    "ssbver_first": Recipe(interpolation="cubic", crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN),
+    "ssbver_second": Recipe(
+        interpolation="cubic",
+        crop="resized",
+        scale=(0.8, 1.0),
+        aspect=(3 / 4, 4 / 3),
+        flip=0.5,
+        jitter=_SSBVER_JITTER,
+        jitter_p=0.1,
+    ),
+    "ssbver_local": Recipe(
+        size_hw=(112, 112),
+        interpolation="cubic",
+        crop="resized",
+        scale=(0.1, 0.4),
+        aspect=(3 / 4, 4 / 3),
+        flip=0.5,
+        jitter=_SSBVER_JITTER,
+        jitter_p=0.1,
+    ),
+    "val": Recipe(crop="pad", flip=0.5, jitter=(0.2, 0.2, 0.2, 0.0), jitter_p=0.5),
+    "sgfd": Recipe(crop="enlarge", flip=0.5, erase_p=0.5, erase_aspect=(1.0, 1.0), erase_value=IMAGENET_MEAN),
+    "slsr": Recipe(crop="enlarge", flip=0.5, erase_p=0.8),
+}
+
+
+def make_view(
+    image: Image,
+    recipe: Recipe,
+    rng: Rng | None = None,
+    *,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> tuple[torch.Tensor, bool]:
+    """One view of a crop.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        recipe: How to make it.
+        rng: Source of randomness; may be None for a recipe without any.
+        mean: Per channel, of values in 0…1.
+        std: Per channel, of values in 0…1.
+
+    Returns:
+        float32 (3, h, w), and whether it is a mirror image (a viewpoint label must follow).
+    """
+    import torch
+
+    rng = rng if rng is not None else np.random.default_rng(0)
+    image = _CROPS[recipe.crop](image, recipe, rng)
+    flipped = bool(rng.random() < recipe.flip)
+    if flipped:
+        image = image[:, ::-1]
+    if recipe.rotation_deg:
+        image = rotate(image, rng.uniform(-recipe.rotation_deg, recipe.rotation_deg))
+    if rng.random() < recipe.jitter_p:
+        image = colour_jitter(image, recipe.jitter, rng)
+    view = normalise(image, mean, std)
+    if rng.random() < recipe.erase_p:
+        erase(view, rng, recipe.erase_area, recipe.erase_aspect, recipe.erase_value)
+    return torch.from_numpy(view), flipped
+
+
+def multi_crop(
+    image: Image,
+    recipes: Sequence[Recipe],
+    rng: Rng,
+    *,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> tuple[list[torch.Tensor], list[bool]]:
+    """Several independent views of one decoded crop, in the order of ``recipes``: see :func:`make_view`.
+
+    SSBVER's are ``[ssbver_first, ssbver_second] + L · [ssbver_local]``.
+    """
+    made = [make_view(image, recipe, rng, mean=mean, std=std) for recipe in recipes]
+    return [view for view, _ in made], [flipped for _, flipped in made]
+
+
+def _plain(image: Image, recipe: Recipe, rng: Rng) -> Image:
+    return resize(image, recipe.size_hw, recipe.interpolation)
+
+
+def _padded(image: Image, recipe: Recipe, rng: Rng) -> Image:
+    return pad_crop(resize(image, recipe.size_hw, recipe.interpolation), recipe.size_hw, recipe.pad_px, rng)
+
+
+def _enlarged(image: Image, recipe: Recipe, rng: Rng) -> Image:
+    if rng.random() < 0.5:
+        return resize(image, recipe.size_hw, recipe.interpolation)
+    height, width = recipe.size_hw
+    larger = resize(image, (round(height * 1.125), round(width * 1.125)), recipe.interpolation)
+    return pad_crop(larger, recipe.size_hw, 0, rng)
+
+
+def _resized(image: Image, recipe: Recipe, rng: Rng) -> Image:
+    return resized_crop(image, recipe.size_hw, recipe.scale, recipe.aspect, rng, recipe.interpolation)
+
+
+_CROPS: dict[str, Callable[[Image, Recipe, Rng], Image]] = {
+    "none": _plain,
+    "pad": _padded,
+    "enlarge": _enlarged,
+    "resized": _resized,
+}

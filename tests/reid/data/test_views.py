@@ -1,0 +1,115 @@
+"""Views against plain arithmetic, and their determinism."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from reid.data import augment  # noqa: E402
+from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, RECIPES, Recipe, make_view, multi_crop  # noqa: E402
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+
+
+def test_test_view_is_resize_and_normalise(image: np.ndarray) -> None:
+    view, flipped = make_view(image, Recipe(size_hw=(40, 60)))
+    expected = ((image / 255 - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
+    assert not flipped
+    np.testing.assert_allclose(view.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_is_deterministic_and_of_its_size(image: np.ndarray, name: str) -> None:
+    recipe = RECIPES[name]
+    for seed in range(4):
+        first, flipped = make_view(image, recipe, np.random.default_rng(seed))
+        second, again = make_view(image, recipe, np.random.default_rng(seed))
+        assert first.shape == (3, *recipe.size_hw)
+        assert first.dtype == torch.float32
+        assert first.is_contiguous()
+        assert torch.equal(first, second)
+        assert flipped == again
+    others = [make_view(image, recipe, np.random.default_rng(seed))[0] for seed in range(8)]
+    assert any(not torch.equal(others[0], other) for other in others) == (name != "test")
+
+
+def test_flip_mirrors_and_says_so(image: np.ndarray) -> None:
+    plain, _ = make_view(image, Recipe(size_hw=(40, 60)))
+    mirrored, flipped = make_view(image, Recipe(size_hw=(40, 60), flip=1.0))
+    assert flipped
+    assert torch.equal(mirrored, plain.flip(2))
+
+
+def test_pad_crop_is_a_shifted_picture_on_black(image: np.ndarray) -> None:
+    out = augment.pad_crop(image, (40, 60), 6, np.random.default_rng(1))
+    padded = np.zeros((52, 72, 3), np.uint8)
+    padded[6:-6, 6:-6] = image
+    places = [(t, l) for t in range(13) for l in range(13) if np.array_equal(padded[t : t + 40, l : l + 60], out)]  # noqa: E741
+    assert len(places) == 1
+
+
+def test_resized_crop_keeps_area_and_aspect() -> None:
+    """On a picture whose pixels hold their own coordinates, the corners tell which rectangle was cut."""
+    rows, columns = np.mgrid[0:200, 0:100]
+    image = np.stack([rows, columns, rows * 0], axis=2).astype(np.uint8)
+    for seed in range(50):
+        out = augment.resized_crop(image, (64, 32), (0.25, 0.5), (1.0, 1.0), np.random.default_rng(seed), "area")
+        height = float(out[-1, 0, 0]) - float(out[0, 0, 0])
+        width = float(out[0, -1, 1]) - float(out[0, 0, 1])
+        assert 0.22 < height * width / (200 * 100) < 0.52
+        assert height / width == pytest.approx(2.0, rel=0.1)
+
+
+def test_erase_fills_one_rectangle_within_bounds() -> None:
+    for seed in range(50):
+        view = np.zeros((3, 50, 40), np.float32)
+        augment.erase(view, np.random.default_rng(seed), (0.02, 0.4), (1.0, 1.0), (1.0, 2.0, 3.0))
+        rows, columns = np.nonzero(view[0])
+        h, w = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert h == w
+        assert len(rows) == h * w
+        assert 0.015 < h * w / 2000 < 0.41
+        np.testing.assert_array_equal(view[2], 3 * view[0])
+
+
+def test_erase_fills_after_normalisation(image: np.ndarray) -> None:
+    recipe = Recipe(size_hw=(40, 60), erase_p=1.0, erase_value=(9.0, 9.0, 9.0))
+    view, _ = make_view(image, recipe, np.random.default_rng(0))
+    assert (view == 9).any()
+
+
+def test_colour_jitter_follows_its_definition(image: np.ndarray) -> None:
+    brighter = augment.colour_jitter(image, (0.5, 0, 0, 0), np.random.default_rng(3))
+    factor = np.random.default_rng(3).uniform(0.5, 1.5)
+    np.testing.assert_allclose(brighter, np.clip(image * factor, 0, 255), atol=0.51)
+    grey = augment.colour_jitter(np.full((4, 4, 3), 90, np.uint8), (0, 0.9, 0.9, 0), np.random.default_rng(0))
+    np.testing.assert_array_equal(grey, 90)
+
+
+def test_hue_turns_around_the_circle() -> None:
+    red = np.zeros((2, 2, 3), np.uint8)
+    red[..., 0] = 255
+    green = augment._turn_hue(red, 1 / 3)[0, 0].astype(int)
+    assert green[1] > 250
+    assert green[0] < 10
+    np.testing.assert_allclose(augment._turn_hue(red, 1.0)[0, 0], [255, 0, 0], atol=3)
+
+
+def test_rotate_quarter_turn(image: np.ndarray) -> None:
+    square = image[:40, :40]
+    np.testing.assert_allclose(augment.rotate(square, 90.0), np.rot90(square), atol=1)
+
+
+def test_multi_crop_sizes(image: np.ndarray) -> None:
+    small = replace(RECIPES["ssbver_local"], size_hw=(16, 16))
+    views, flipped = multi_crop(image, [RECIPES["ssbver_first"], small, small], np.random.default_rng(0))
+    assert [tuple(v.shape) for v in views] == [(3, 256, 256), (3, 16, 16), (3, 16, 16)]
+    assert len(flipped) == 3
+    assert not torch.equal(views[1], views[2])
