@@ -1,0 +1,129 @@
+"""Mining in the dictionary against a twin that follows the printed equations with dense matrices and loops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from reid import mining
+from reid.errors import DataError
+from reid.losses.dictionary import hard_negative_count
+from reid.mining import DictionaryMiner, put, released_positives
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def golden(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    case = json.loads((GOLDEN / f"{name}.json").read_text())
+    return case["input"], case["expected"]
+
+
+def naive_positives(dictionary: torch.Tensor, threshold: float) -> list[list[int]]:
+    """SSML Eq. 7-14 over the full matrix, ties to the lower index."""
+    similarity = dictionary @ dictionary.T
+    similarity = torch.triu(similarity) + torch.triu(similarity, 1).T  # one value per pair
+    thresholded = torch.where(similarity >= threshold, similarity, torch.zeros(())).double()
+    n = len(dictionary)
+    largest = (-similarity).argsort(dim=1, stable=True).tolist()
+    found = []
+    for i in range(n):
+        candidates = (similarity[i] >= threshold).nonzero()[:, 0].tolist()
+        k = len(candidates)
+        rank = {j for j in candidates if i in largest[j][:k]}
+        distance = (thresholded[i] - thresholded).square().sum(1)
+        found.append(sorted(rank & set(distance.argsort(stable=True)[:k].tolist())))
+    return found
+
+
+def clustered(n: int, d: int, centres: int, noise: float, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    middle = torch.randn(centres, d, generator=generator)
+    member = torch.randint(centres, (n,), generator=generator)
+    return normalize(middle[member] + noise * torch.randn(n, d, generator=generator), dim=1)
+
+
+def lists(found: list[torch.Tensor]) -> list[list[int]]:
+    return [f.tolist() for f in found]
+
+
+@pytest.fixture(params=[1 << 22, 300], ids=["one portion", "many portions"], autouse=True)
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mining, "_BLOCK", request.param)
+
+
+def test_every_anchor_of_the_small_case() -> None:
+    given, expected = golden("g01_ssml_dplm")
+    dictionary = torch.tensor(given["D"])
+    miner = DictionaryMiner(dictionary, given["tau"])
+    found = lists(miner.positives(torch.arange(8)))
+    for anchor in expected["per_anchor"]:
+        i = anchor["anchor"]
+        assert found[i] == anchor["P_pos"]
+        others = [j for j in range(8) if j not in anchor["P_pos"]]
+        count = hard_negative_count(len(others), given["gamma"])
+        similarity = dictionary @ dictionary[i]
+        assert sorted(others, key=lambda j: -similarity[j])[:count] == anchor["hard_neg"]
+
+
+def test_every_anchor_of_the_larger_case() -> None:
+    given, expected = golden("g04_ssml_dplm_64")
+    miner = DictionaryMiner(torch.tensor(given["D"]), given["tau"])
+    assert lists(miner.positives(torch.arange(64))) == expected["P_pos"]
+    assert miner.entries == sum(expected["K"])
+
+
+@pytest.mark.parametrize("noise", [0.4, 0.8])
+def test_agrees_with_the_dense_twin_also_after_updates(noise: float) -> None:
+    dictionary = clustered(550, 16, 40, noise, seed=3)
+    miner = DictionaryMiner(dictionary, 0.6)
+    assert lists(miner.positives(torch.arange(550))) == naive_positives(dictionary, 0.6)
+    generator = torch.Generator().manual_seed(4)
+    for _ in range(3):
+        rows = torch.randint(550, (60,), generator=generator)
+        put(dictionary, rows, normalize(torch.randn(60, 16, generator=generator), dim=1))
+        miner.update(rows)
+    assert lists(miner.positives(torch.arange(550))) == naive_positives(dictionary, 0.6)
+
+
+def test_updating_is_the_same_as_building_anew() -> None:
+    dictionary = clustered(200, 8, 10, 0.5, seed=5)
+    miner = DictionaryMiner(dictionary, 0.6)
+    dictionary[:50] = clustered(50, 8, 10, 0.5, seed=6)
+    miner.update(torch.arange(50))
+    assert miner.entries == DictionaryMiner(dictionary, 0.6).entries
+
+
+def test_identical_rows_are_told_apart_by_index() -> None:
+    dictionary = torch.eye(4).repeat(3, 1)
+    assert lists(DictionaryMiner(dictionary, 0.6).positives(torch.tensor([5]))) == [[1, 5, 9]]
+    assert lists(DictionaryMiner(dictionary, 0.6).positives(torch.tensor([]).long())) == []
+
+
+def test_collapsed_features_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mining, "_CROWDED", 20)
+    with pytest.raises(DataError, match="collapsed"):
+        DictionaryMiner(torch.ones(64, 4) / 2, 0.6)
+    miner = DictionaryMiner(torch.eye(64), 0.6)
+    miner.dictionary[:] = torch.eye(64)[0]
+    with pytest.raises(DataError, match="collapsed"):
+        miner.update(torch.arange(64))
+
+
+def test_rows_are_moved_sample_by_sample() -> None:
+    given, expected = golden("g03_ssml_dictionary")
+    memory = torch.tensor(given["memory"], dtype=torch.float64)
+    put(memory, torch.tensor(given["ids"]), torch.tensor(given["z"], dtype=torch.float64))
+    assert torch.allclose(memory, torch.tensor(expected["memory"], dtype=torch.float64))
+
+
+def test_published_mining_on_well_separated_groups_finds_them() -> None:
+    dictionary = clustered(60, 32, 5, 0.1, seed=7)
+    groups = (dictionary @ dictionary.T > 0.6).tolist()
+    for anchor, found in zip(range(60), released_positives(dictionary, torch.arange(60), 0.6), strict=True):
+        assert anchor in found
+        assert all(groups[anchor][j] for j in found.tolist())
