@@ -1,0 +1,52 @@
+"""The choices of cross-camera association."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mtmc.settings import Settings
+
+__all__ = ["AssociateConfig"]
+
+
+class AssociateConfig(Settings):
+    """Which passages may be one vehicle, and how alike they must look."""
+
+    min_similarity: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="mean similarity at which two groups are still one vehicle; null: the embedder's own, or 0.5",
+    )
+    linkage: Literal["average", "complete", "single"] = Field(
+        "average", description="similarity of two groups: the mean, the worst or the best pair"
+    )
+    max_gap_s: float = Field(
+        120.0, ge=0, description="longest time out of sight between two passages; unused where the scene has links"
+    )
+    once_per_camera: bool = Field(
+        True, description="a vehicle passes each camera once; false: again, but never twice at the same moment"
+    )
+    max_ground_m: float | None = Field(
+        12.0, gt=0, description="farther apart at the same moment is not one vehicle (calibrated cameras); null: off"
+    )
+    ground_weight: float = Field(
+        0.5, ge=0, le=1, description="share of nearness on the ground in the similarity, against appearance"
+    )
+    min_overlap_s: float = Field(0.3, ge=0, description="shortest common time that says something about nearness")
+    keep_single_camera: bool = Field(
+        True, description="keep vehicles seen by one camera only; scoring removes them by itself"
+    )
+
+    def for_embedder(self, match_similarity: float | None) -> AssociateConfig:
+        """These choices with ``min_similarity`` filled in from an embedder's card, unless it was chosen."""
+        if self.min_similarity is not None or match_similarity is None:
+            return self
+        return self.model_copy(update={"min_similarity": match_similarity})
+
+    @property
+    def threshold(self) -> float:
+        """The similarity that counts: 0.5 suits embedders trained on vehicles, when nothing else is known."""
+        return 0.5 if self.min_similarity is None else self.min_similarity

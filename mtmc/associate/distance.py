@@ -1,0 +1,128 @@
+"""How alike the possible pairs are: the cosine of their embeddings and their nearness on the ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmc.associate.config import AssociateConfig
+from mtmc.errors import WeightsError
+from mtmc.types import Array, Passage
+
+__all__ = ["Similarities", "ground_distance", "measure"]
+
+_MOMENTS = 5  # at which two ways over the ground are compared
+_BLOCK = 128  # passages per matrix product
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Similarities:
+    """What is known of N passages and of the pairs of them that are possible.
+
+    Attributes:
+        embeddings: float64 (N, D), unit rows, or zero rows where there is no embedding.
+        pairs: int64 (P, 2), first < second, sorted, each once.
+        value: float64 (P,); 1 is the same, and the threshold is the least that makes one vehicle.
+        plain: bool (P,), whether the value is the cosine of the two embeddings and nothing else.
+        apart: int64 (Q, 2), pairs that were in two places at one moment.
+    """
+
+    embeddings: Array
+    pairs: Array
+    value: Array
+    plain: Array
+    apart: Array
+
+
+def measure(passages: Sequence[Passage], pairs: Array, config: AssociateConfig) -> Similarities:
+    """Similarity of each possible pair, without those that nothing speaks for or that were in two places at once.
+
+    Appearance gives the cosine c. Where both cameras are calibrated and saw their vehicles at the same time, d metres
+    apart, nearness g = 1 − (1 − threshold)·d/max_ground_m is mixed in: (1 − w)·c + w·g with w = ``ground_weight``;
+    so g is 1 at the same point and the threshold at the gate. Without embeddings it is g alone.
+
+    Raises:
+        WeightsError: Embeddings of different sizes.
+    """
+    embeddings = _embeddings(passages)
+    cosine = _cosines(embeddings, pairs, np.array([p.tracklet.start_s for p in passages]))
+    metres = np.full(len(pairs), np.nan)
+    if config.max_ground_m is not None:
+        metres = ground_distance(passages, pairs, config.min_overlap_s)
+    limit = config.max_ground_m or np.inf
+    near = 1 - (1 - config.threshold) * metres / limit
+    mixed = (1 - config.ground_weight) * cosine + config.ground_weight * near
+    value = np.where(np.isnan(near), cosine, np.where(np.isnan(cosine), near, mixed))
+
+    apart = metres > limit
+    keep = ~apart & ~np.isnan(value)
+    return Similarities(embeddings, pairs[keep], value[keep], np.isnan(near[keep]), pairs[apart])
+
+
+def _embeddings(passages: Sequence[Passage]) -> Array:
+    sizes = sorted({len(p.embedding) for p in passages} - {0})
+    if len(sizes) > 1:
+        raise WeightsError(
+            f"expected embeddings of one size, got {' and '.join(map(str, sizes))}",
+            remedy="describe all cameras with the same weights",
+        )
+    rows = np.zeros((len(passages), sizes[0] if sizes else 0))
+    for row, passage in zip(rows, passages, strict=True):
+        if len(passage.embedding):
+            row[:] = passage.embedding
+    return rows
+
+
+def _cosines(embeddings: Array, pairs: Array, start_s: Array) -> Array:
+    """Cosine of each pair: float64 (P,), NaN where one has no embedding.
+
+    Passages that start together share most of their partners, so blocks of them by time make dense products.
+    """
+    out = np.full(len(pairs), np.nan)
+    described = np.asarray(embeddings.any(axis=1))
+    rows = np.flatnonzero(described[pairs].all(axis=1))
+    rank = np.empty(len(start_s), np.int64)
+    rank[np.argsort(start_s, kind="stable")] = np.arange(len(start_s))
+    rows = rows[np.argsort(rank[pairs[rows, 0]], kind="stable")]
+    edges = np.searchsorted(rank[pairs[rows, 0]], np.arange(_BLOCK, len(start_s), _BLOCK))
+    for block in np.split(rows, edges):
+        first, row = np.unique(pairs[block, 0], return_inverse=True)
+        second, column = np.unique(pairs[block, 1], return_inverse=True)
+        out[block] = (embeddings[first] @ embeddings[second].T)[row, column]
+    return out
+
+
+def ground_distance(passages: Sequence[Passage], pairs: Array, min_overlap_s: float) -> Array:
+    """Median distance in metres at common moments: float64 (P,), NaN where a pair had none or is not calibrated.
+
+    All ways are laid one behind the other on one long time axis, so that a single interpolation answers for all
+    passages and moments.
+    """
+    ways = [_known_way(p) for p in passages]
+    start = np.array([time[0] if len(time) else np.nan for time, _ in ways])
+    end = np.array([time[-1] if len(time) else np.nan for time, _ in ways])
+    out = np.full(len(pairs), np.nan)
+    first, second = pairs.T
+    since, until = np.maximum(start[first], start[second]), np.minimum(end[first], end[second])
+    rows = np.flatnonzero(until - since >= min_overlap_s)  # false for NaN
+    if not len(rows):
+        return out
+
+    origin = np.nanmin(start)
+    stride = np.nanmax(end) - origin + 1.0
+    time = np.concatenate([t - origin + k * stride for k, (t, _) in enumerate(ways)])
+    place = np.concatenate([xy for _, xy in ways])
+    moment = np.linspace(since[rows], until[rows], _MOMENTS, axis=1) - origin
+    here, there = (
+        np.stack([np.interp(moment + k[rows, None] * stride, time, place[:, axis]) for axis in (0, 1)])
+        for k in (first, second)
+    )
+    out[rows] = np.median(np.hypot(*(here - there)), axis=1)
+    return out
+
+
+def _known_way(passage: Passage) -> tuple[Array, Array]:
+    known = np.isfinite(passage.ground_m).all(axis=1)
+    return passage.tracklet.time_s[known], passage.ground_m[known]
