@@ -1,0 +1,136 @@
+"""The command line: argument parsing, and errors as one sentence. Everything else is imported when it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtmc import __version__
+from mtmc.errors import MtmcError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit code: 0 all well, 1 interrupted, 2 something a user can act on."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except MtmcError as error:
+        if arguments.debug:
+            raise
+        print(f"mtmc: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mtmc: interrupted; finished stages are kept, run the same command again to go on", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mtmc", description="Multi-camera vehicle tracking: which car is which, everywhere."
+    )
+    parser.add_argument("--version", action="version", version=f"mtmc {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", parents=[common], help="videos to vehicles, videos, page and scores"))
+    _add_evaluate(commands.add_parser("evaluate", parents=[common], help="score a result against ground truth"))
+    _add_config(commands.add_parser("config", parents=[common], help="print the configuration a run would use"))
+    return parser
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML, repeatable")
+    parser.add_argument(
+        "-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="such as detect.weights=yolo11s.pt"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--videos", type=Path, required=True, metavar="DIR", help="plain folder, CityFlow tree, or folder with scene.yaml"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="results (default: runs/NAME)")
+    _add_choices(parser)
+    parser.add_argument("--runner", choices=["local", "ray"], default="local", help="where cameras are processed")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core or camera)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first camera that fails")
+    parser.add_argument("--no-pictures", action="store_true", help="tables and scores only: no videos, no page")
+    parser.set_defaults(command=_run)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gt", type=Path, required=True, metavar="PATH", help="MOT file, folder of them, or 9 columns")
+    parser.add_argument("--pred", type=Path, required=True, metavar="PATH", help="the same, or track1.txt")
+    parser.add_argument("--roi", type=Path, metavar="DIR", help="region-of-interest images by camera")
+    parser.add_argument("--cameras", metavar="LIST", help="such as 1-5 or c001,c002: others do not count")
+    parser.add_argument("--protocol", choices=["auto", "aicity", "plain"], default="auto")
+    parser.add_argument("--min-iou", type=float, default=0.5, metavar="X", help="overlap of a match (default 0.5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the scores as CSV")
+    parser.set_defaults(command=_evaluate)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="take the models of this place's scene.yaml")
+    _add_choices(parser)
+    parser.set_defaults(command=_config)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Threads are limited through the environment, which BLAS reads when NumPy is first imported.
+    from mtmc.threads import own_threads
+
+    own_threads(1)
+    from mtmc.commands import run_command
+
+    return run_command(
+        videos=arguments.videos,
+        out=arguments.out,
+        config_files=arguments.config,
+        overrides=[*arguments.overrides, *(_NO_PICTURES if arguments.no_pictures else ())],
+        runner=arguments.runner,
+        workers=arguments.workers,
+        strict=arguments.strict,
+    )
+
+
+_NO_PICTURES = ("render.videos=false", "render.mosaic=false", "render.report=false")
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from mtmc.evaluate import evaluate_files
+
+    result = evaluate_files(
+        arguments.gt,
+        arguments.pred,
+        roi=arguments.roi,
+        cameras=arguments.cameras,
+        protocol=arguments.protocol,
+        min_iou=arguments.min_iou,
+    )
+    print(result.text())
+    if arguments.json:
+        result.write_json(arguments.json)
+    if arguments.csv:
+        result.write_csv(arguments.csv)
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from mtmc.commands import config_command
+
+    print(config_command(arguments.videos, arguments.config, arguments.overrides), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    # A closed pipe (mtmc config | head) is no error.
+    try:
+        raise SystemExit(main())
+    except BrokenPipeError:
+        os._exit(0)

@@ -1,0 +1,112 @@
+"""What the commands do, as plain functions: the command line only parses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from mtmc.config import RunConfig, load_config
+from mtmc.errors import ConfigError, SceneError
+from mtmc.formats.table import Table
+from mtmc.formats.track1 import read_track1, write_track1
+from mtmc.pipeline.run import RunResult, run
+from mtmc.pipeline.summary import summary_text
+from mtmc.runners import local, ray
+from mtmc.scene import Scene, load_scenes
+from mtmc.threads import own_threads, share_cores
+
+__all__ = ["config_command", "run_command"]
+
+RUNNERS = {"local": local.map_cameras, "ray": ray.map_cameras}
+
+
+def run_command(
+    *,
+    videos: Path,
+    out: Path | None,
+    config_files: Sequence[Path],
+    overrides: Sequence[str],
+    runner: str,
+    workers: int | None,
+    strict: bool,
+) -> int:
+    """``mtmc run``: every scene in a folder. Returns 2 if anything went wrong on the way, else 0."""
+    scenes = load_scenes(videos)
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers: expected at least 1, got {workers}", remedy="leave it out for one per core")
+    home = out or Path("runs") / videos.resolve().name
+    results = []
+    for scene in scenes:
+        config = load_config(config_files, overrides, scene)
+        folder = home if len(scenes) == 1 else home / scene.name
+        results.append(_run_scene(scene, config, folder, runner, workers, strict))
+    if len(scenes) > 1:
+        _write_combined(scenes, [result.out for result in results], home)
+    return 2 if any(result.problems for result in results) else 0
+
+
+def _run_scene(
+    scene: Scene, config: RunConfig, out: Path, runner: str, workers: int | None, strict: bool
+) -> RunResult:
+    # An accelerator serves all cameras from one process; more would only fight over its memory.
+    one_process = config.detect.device != "cpu"
+    workers = workers or (1 if one_process else min(len(scene.cameras), share_cores(1)))
+    threads = config.threads or share_cores(workers)
+    own_threads(threads)
+    result = run(
+        scene,
+        config,
+        out,
+        map_cameras=partial(RUNNERS[runner], workers=workers, threads=threads),
+        threads=threads,
+        strict=strict,
+        how={"runner": runner, "workers": workers, "threads": threads},
+    )
+    print(summary_text(scene, result))
+    return result
+
+
+def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path) -> None:
+    """One ``track1.txt`` of all scenarios, identities kept apart; left out where scenarios share camera numbers."""
+    numbers = [camera.number for scene in scenes for camera in scene.cameras]
+    if len(set(numbers)) < len(numbers):
+        print(f"scenarios share camera numbers, so each has its own track1.txt below {home}")
+        return
+    tables, highest = [], 0
+    for folder in folders:
+        table = read_track1(folder / "track1.txt")
+        tables.append(table.with_columns(id=table.id + highest))
+        highest = int(tables[-1].id.max(initial=highest))
+    write_track1(Table.concatenate(tables).sorted(), home / "track1.txt")
+    print(f"all scenarios: {home / 'track1.txt'}")
+
+
+def config_command(videos: Path | None, config_files: Sequence[Path], overrides: Sequence[str]) -> str:
+    """``mtmc config``: the configuration a run would use, as YAML with the meaning of every key."""
+    scene = None
+    if videos is not None:
+        scenes = load_scenes(videos)
+        if len(scenes) > 1:
+            names = ", ".join(scene.name for scene in scenes)
+            raise SceneError(f"expected one scene, found {names}", path=videos, remedy="name one of them")
+        scene = scenes[0]
+    return "\n".join(_documented(load_config(config_files, overrides, scene), 0)) + "\n"
+
+
+def _documented(settings: BaseModel, depth: int) -> list[str]:
+    lines = []
+    for name, field in type(settings).model_fields.items():
+        value: Any = getattr(settings, name)
+        pad = "  " * depth
+        if isinstance(value, BaseModel):
+            lines += [f"{pad}{name}:", *_documented(value, depth + 1)]
+            continue
+        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip()
+        text = text.removesuffix("...").strip()
+        lines.append(f"{pad}{name}: {text}" + (f"  # {field.description}" if field.description else ""))
+    return lines

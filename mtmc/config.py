@@ -1,0 +1,117 @@
+"""The choices of a run: every stage's own settings, composed, and where they come from.
+
+Later sources win: defaults ← ``models:`` of ``scene.yaml`` ← configuration files ← ``-o key=value``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from mtmc.associate import AssociateConfig
+from mtmc.clean import CleanConfig
+from mtmc.detect import DetectConfig
+from mtmc.detect.filters import FilterConfig
+from mtmc.embed import EmbedConfig
+from mtmc.errors import ConfigError
+from mtmc.render import RenderConfig
+from mtmc.scene import Scene
+from mtmc.settings import Settings, parse_settings, read_yaml
+from mtmc.track import TrackConfig
+
+__all__ = ["InputConfig", "RunConfig", "load_config"]
+
+
+class InputConfig(Settings):
+    """Where a camera's vehicles come from."""
+
+    source: Literal["auto", "video", "detections", "tracklets"] = Field(
+        "auto",
+        description="auto: the video where there is one, else the given detections, else the given tracklets",
+    )
+    file: str = Field(
+        "", description="which of several detection or tracklet files: the first whose name contains this"
+    )
+    frame_offset: int = Field(0, description="added to the frame numbers of detection and tracklet files, in frames")
+
+
+class RunConfig(Settings):
+    """All choices of a run. ``mtmc config`` prints them with their meaning."""
+
+    seed: int = Field(0, ge=0, description="seed of everything that draws random numbers")
+    threads: int = Field(0, ge=0, description="threads of each worker process; 0 shares the cores among the workers")
+    input: InputConfig = InputConfig()
+    detect: DetectConfig = DetectConfig()
+    filter: FilterConfig = FilterConfig()
+    track: TrackConfig = TrackConfig()
+    clean: CleanConfig = CleanConfig()
+    embed: EmbedConfig = EmbedConfig()
+    associate: AssociateConfig = AssociateConfig()
+    render: RenderConfig = RenderConfig()
+
+
+def load_config(
+    files: Sequence[Path] = (), overrides: Sequence[str] = (), scene: Scene | None = None
+) -> RunConfig:
+    """Compose a run's configuration.
+
+    Args:
+        files: YAML files, later ones win.
+        overrides: ``dotted.key=value`` texts, values in YAML notation.
+        scene: Whose ``models`` to start from.
+
+    Raises:
+        ConfigError: An unknown key (the nearest known one is named) or an impossible value, with file and line.
+    """
+    merged: dict[str, Any] = {}
+    if scene is not None and scene.models:
+        _check_models(scene)
+        merged = _merge(merged, scene.models)
+    for path in files:
+        file = read_yaml(path)
+        parse_settings(RunConfig, file.data, file=file)
+        merged = _merge(merged, file.data)
+    for text in overrides:
+        nested = _parse_override(text)
+        try:
+            parse_settings(RunConfig, nested)
+        except ConfigError as cause:
+            raise ConfigError(f"-o {text}: {cause}") from None
+        merged = _merge(merged, nested)
+    return parse_settings(RunConfig, merged)
+
+
+def _check_models(scene: Scene) -> None:
+    path = scene.root / "scene.yaml"
+    file = read_yaml(path) if path.is_file() else None
+    parse_settings(RunConfig, scene.models, file=file, prefix=("models",))
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    """``a.b=1`` → ``{"a": {"b": 1}}``.
+
+    >>> _parse_override("detect.confidence=0.3")
+    {'detect': {'confidence': 0.3}}
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"-o {text}: expected dotted.key=value", remedy="for example -o detect.confidence=0.3")
+    try:
+        nested: Any = yaml.safe_load(value) if value.strip() else ""
+    except yaml.YAMLError:
+        nested = value
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return dict(nested)

@@ -1,0 +1,111 @@
+"""The files a run leaves: tables, manifest, and what it says about them."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mtmc
+from mtmc.config import RunConfig
+from mtmc.files import atomic_path
+from mtmc.formats.mot import write_mot
+from mtmc.formats.parquet import write_parquet
+from mtmc.formats.table import Table
+from mtmc.formats.track1 import write_track1
+from mtmc.pipeline.stages import CameraResult
+from mtmc.pipeline.store import fingerprint
+from mtmc.scene import Scene
+
+__all__ = ["write_json", "write_manifest", "write_tables"]
+
+_VERSIONS_OF = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "openvino", "torch", "ultralytics", "lap")
+
+
+def write_tables(table: Table, scene: Scene, out: Path) -> list[Path]:
+    """``track1.txt``, ``tracks.parquet`` and ``mot/CAMERA.txt`` for every camera, those without vehicles too.
+
+    Raises:
+        MtmcError: The folder cannot be written to.
+    """
+    write_track1(table, out / "track1.txt")
+    write_parquet(table, out / "tracks.parquet", {camera.number: camera.id for camera in scene.cameras})
+    paths = [out / "track1.txt", out / "tracks.parquet"]
+    for camera in scene.cameras:
+        path = out / "mot" / f"{camera.id}.txt"
+        write_mot(table[table.camera == camera.number], path)
+        paths.append(path)
+    return paths
+
+
+def write_manifest(
+    out: Path,
+    scene: Scene,
+    config: RunConfig,
+    results: Sequence[CameraResult],
+    outputs: Sequence[Path],
+    problems: Sequence[str],
+    seconds: Mapping[str, tuple[float, float]],
+    how: Mapping[str, Any],
+) -> Path:
+    """``run.json``: everything needed to say what was run on what, and to run it again.
+
+    Args:
+        out: The run's folder.
+        scene: The place.
+        config: All choices, defaults included.
+        results: What became of each camera.
+        outputs: Files the run wrote, below ``out``.
+        problems: Sentences about what went wrong.
+        seconds: (wall, CPU) seconds of the stages that belong to no camera.
+        how: Runner, workers, threads.
+    """
+    stages: dict[str, tuple[float, float]] = dict(seconds)
+    for result in results:
+        for stage, (wall, cpu) in result.seconds.items():
+            before = stages.get(stage, (0.0, 0.0))
+            stages[stage] = (before[0] + wall, before[1] + cpu)
+    manifest = {
+        "mtmc": mtmc.__version__,
+        "scene": scene.name,
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+        "cameras": {
+            result.camera_id: {
+                "counts": dict(result.counts),
+                "inputs_sha256": dict(result.inputs),
+                "problem": result.problem,
+                "seconds": _seconds(result.seconds),
+            }
+            for result in results
+        },
+        "problems": list(problems),
+        "outputs_sha256": {path.relative_to(out).as_posix(): fingerprint(path) for path in sorted(outputs)},
+        "seconds": _seconds(stages),
+        "run": {**how, "python": platform.python_version(), "machine": platform.machine(), "versions": _versions()},
+    }
+    return write_json(manifest, out / "run.json")
+
+
+def write_json(data: Any, path: Path) -> Path:
+    """Indented JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _seconds(stages: Mapping[str, tuple[float, float]]) -> dict[str, dict[str, float]]:
+    return {stage: {"wall": round(wall, 3), "cpu": round(cpu, 3)} for stage, (wall, cpu) in stages.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _VERSIONS_OF:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,145 @@
+"""The run's videos and page, made again only when what they show has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmc.formats.convert import table_of_tracks
+from mtmc.pipeline.stages import CameraResult
+from mtmc.pipeline.store import Store, fingerprint, key_of
+from mtmc.progress import progress_bar
+from mtmc.render import RenderConfig
+from mtmc.scene import Camera, Scene
+from mtmc.types import Array, GlobalTrack
+
+__all__ = ["render"]
+
+
+def render(
+    scene: Scene,
+    tracks: Sequence[GlobalTrack],
+    results: Sequence[CameraResult],
+    scores: Sequence[dict[str, Any]] | None,
+    notes: Sequence[str],
+    config: RenderConfig,
+    store: Store,
+    out: Path,
+    map_cameras: Callable[..., list[Any]],
+) -> list[Path]:
+    """Annotated video per camera, mosaic of all, and the page. Returns the files."""
+    videos: dict[str, Path] = {}
+    if config.videos:
+        cameras = [camera for camera in scene.cameras if camera.video is not None]
+        inputs = {result.camera_id: dict(result.inputs) for result in results}
+        cameras = [camera for camera in cameras if inputs[camera.id]]
+        paths = map_cameras(
+            partial(_annotate, tracks=_by_camera(tracks), inputs=inputs, config=config, store=store, out=out), cameras
+        )
+        videos = {camera.id: path for camera, path in zip(cameras, paths, strict=True)}
+    made = list(videos.values())
+    if config.mosaic and len(videos) > 1:
+        made.append(_mosaic(scene, videos, config, store, out))
+    if config.report:
+        made.append(_report(scene, tracks, results, scores, notes, made, out))
+    return made
+
+
+Drawn = dict[str, list[GlobalTrack]]
+
+
+def _by_camera(tracks: Sequence[GlobalTrack]) -> Drawn:
+    """The vehicles each camera sees; they keep their other passages, which decide how they are drawn."""
+    seen: Drawn = {}
+    for track in tracks:
+        for camera_id in track.camera_ids:
+            seen.setdefault(camera_id, []).append(track)
+    return seen
+
+
+def _annotate(
+    camera: Camera, *, tracks: Drawn, inputs: dict[str, dict[str, str]], config: RenderConfig, store: Store, out: Path
+) -> Path:
+    from mtmc.render.annotate import annotate_camera
+
+    path = out / "videos" / f"{camera.id}.mp4"
+    shown = tracks.get(camera.id, [])
+    key = key_of(
+        inputs=inputs[camera.id], clock=repr(camera.clock), render=config.model_dump(), tracks=_digest(shown, camera)
+    )
+
+    def make() -> None:
+        with progress_bar(f"{camera.id} video") as progress:
+            annotate_camera(camera, shown, path, config, progress)
+
+    _unless_made(store, path, key, make)
+    return path
+
+
+def _digest(tracks: Sequence[GlobalTrack], camera: Camera) -> str:
+    """A hash of everything that is drawn in one camera."""
+    numbers = {c: 0 if c == camera.id else 1 for track in tracks for c in track.camera_ids}
+    table = table_of_tracks(tracks, numbers)
+    table = table[table.camera == 0]
+    shared = [(track.global_id, len(track.camera_ids) > 1) for track in tracks]
+    columns = (table.id, table.frame, table.xyxy, table.class_id, np.array(shared, np.int64))
+    return hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
+
+
+def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, store: Store, out: Path) -> Path:
+    from mtmc.render.mosaic import write_mosaic
+
+    path = out / "videos" / "mosaic.mp4"
+    key = key_of(
+        videos={camera_id: fingerprint(video) for camera_id, video in videos.items()},
+        clocks=[repr(camera.clock) for camera in scene.cameras],
+        render=config.model_dump(),
+    )
+
+    def make() -> None:
+        with progress_bar("mosaic") as progress:
+            write_mosaic(scene, videos, path, config, progress)
+
+    _unless_made(store, path, key, make)
+    return path
+
+
+def _unless_made(store: Store, path: Path, key: str, make: Callable[[], None]) -> None:
+    """Make a file unless it is there, unchanged since it was made from the same things."""
+    mark = store.load("render", path.stem, key)
+    if mark is not None and path.is_file() and fingerprint(path) == str(mark["sha256"]):
+        return
+    make()
+    store.save("render", path.stem, key, {"sha256": np.array(fingerprint(path))})
+
+
+def _report(
+    scene: Scene,
+    tracks: Sequence[GlobalTrack],
+    results: Sequence[CameraResult],
+    scores: Sequence[dict[str, Any]] | None,
+    notes: Sequence[str],
+    videos: Sequence[Path],
+    out: Path,
+) -> Path:
+    from mtmc.render.report import write_report
+
+    thumbnails: dict[tuple[str, int], Array] = {
+        (result.camera_id, track_id): picture for result in results for track_id, picture in result.pictures.items()
+    }
+    path = out / "report.html"
+    write_report(
+        path,
+        scene=scene,
+        tracks=tracks,
+        thumbnails=thumbnails,
+        scores=scores,
+        videos={video.stem: video.relative_to(out).as_posix() for video in videos},
+        notes=notes,
+    )
+    return path

@@ -1,0 +1,187 @@
+"""The run: cameras to passages, passages to vehicles, vehicles to files people use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from mtmc.associate import associate
+from mtmc.config import RunConfig
+from mtmc.errors import MtmcError
+from mtmc.evaluate import SceneScores, score_scene
+from mtmc.formats.convert import table_of_tracks
+from mtmc.pipeline.outputs import write_manifest, write_tables
+from mtmc.pipeline.pictures import render
+from mtmc.pipeline.stages import CameraResult, detect_together, process_camera
+from mtmc.pipeline.store import Store, key_of
+from mtmc.scene import Camera, Scene
+from mtmc.types import Array, GlobalTrack, Passage
+
+__all__ = ["MapCameras", "RunResult", "run"]
+
+T = TypeVar("T")
+
+
+class MapCameras(Protocol):
+    """Where cameras are processed: ``[fn(camera) for camera in cameras]``, somewhere, in that order."""
+
+    def __call__(self, fn: Callable[[Camera], T], cameras: Sequence[Camera]) -> list[T]:
+        """Apply ``fn`` to every camera."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunResult:
+    """What a run leaves.
+
+    Attributes:
+        out: Its folder.
+        tracks: The vehicles.
+        cameras: What became of each camera.
+        scores: Official scores, if ground truth lay beside the videos.
+        problems: Sentences about what went wrong although the run went on.
+    """
+
+    out: Path
+    tracks: list[GlobalTrack]
+    cameras: list[CameraResult]
+    scores: SceneScores | None
+    problems: tuple[str, ...]
+
+
+def run(
+    scene: Scene,
+    config: RunConfig,
+    out: Path,
+    *,
+    map_cameras: MapCameras,
+    threads: int = 1,
+    strict: bool = False,
+    how: dict[str, Any] | None = None,
+) -> RunResult:
+    """Take a scene from its videos to vehicles with one identity in all cameras.
+
+    Args:
+        scene: The place.
+        config: All choices.
+        out: Folder for the results; stage results below ``out/cache`` are reused.
+        map_cameras: Where the cameras are processed.
+        threads: Threads of each process, and of this one.
+        strict: Stop at the first camera that fails instead of going on with the others.
+        how: What the manifest says of the runner.
+
+    Raises:
+        MtmcError: No camera could be processed, or one failed and ``strict`` is set, or ``out`` cannot be written to.
+    """
+    store, clock = Store(out / "cache"), _Stopwatch()
+    with clock("detect_together"):
+        detect_together(scene.cameras, config, store, threads)
+    results = map_cameras(
+        partial(_camera_or_problem, config=config, store=store, threads=threads, strict=strict), scene.cameras
+    )
+    problems = [f"{r.camera_id}: {r.problem}" for r in results if r.problem]
+    if all(r.problem and not r.key for r in results):
+        raise MtmcError(results[0].problem if len(results) == 1 else "no camera could be used:\n  " + "\n  ".join(problems))
+
+    with clock("associate"):
+        tracks = _associate(results, scene, config, store)
+    if not tracks:
+        problems.append(_nothing_found(results, config))
+    table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})
+    outputs = write_tables(table, scene, out)
+    with clock("score"):
+        scores = score_scene(scene, table)
+    write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
+    with clock("render"):
+        outputs += render(scene, tracks, results, scores, problems, config.render, store, out, map_cameras)
+    write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
+    return RunResult(out, tracks, results, scores, tuple(problems))
+
+
+def _camera_or_problem(
+    camera: Camera, *, config: RunConfig, store: Store, threads: int, strict: bool
+) -> CameraResult:
+    """One camera's result; its failure is a result too, unless ``strict``."""
+    try:
+        return process_camera(camera, config=config, store=store, threads=threads)
+    except MtmcError as error:
+        if strict:
+            raise
+        return CameraResult(camera_id=camera.id, problem=str(error))
+
+
+def _associate(
+    results: Sequence[CameraResult], scene: Scene, config: RunConfig, store: Store
+) -> list[GlobalTrack]:
+    """Cross-camera association, reused when neither passages nor settings have changed."""
+    passages = [passage for result in results for passage in result.passages]
+    key = key_of(
+        passages=[(result.camera_id, result.key) for result in results],
+        associate=config.associate.model_dump(),
+        links=[repr(link) for link in scene.links],
+    )
+    arrays = store.load("associate", "scene", key)
+    if arrays is None:
+        tracks = associate(passages, scene, config.associate)
+        store.save("associate", "scene", key, _pack_identities(tracks, passages))
+        return tracks
+    return _unpack_identities(arrays, passages)
+
+
+def _pack_identities(tracks: Sequence[GlobalTrack], passages: Sequence[Passage]) -> dict[str, Array]:
+    """Global id of every passage, 0 for those that belong to none, in the order of ``passages``."""
+    place = {id(passage): i for i, passage in enumerate(passages)}
+    global_id = np.zeros(len(passages), np.int64)
+    for track in tracks:
+        for passage in track.passages:
+            global_id[place[id(passage)]] = track.global_id
+    return {"global_id": global_id}
+
+
+def _unpack_identities(arrays: dict[str, Array], passages: Sequence[Passage]) -> list[GlobalTrack]:
+    members: dict[int, list[Passage]] = {}
+    for global_id, passage in zip(arrays["global_id"].tolist(), passages, strict=True):
+        if global_id:
+            members.setdefault(global_id, []).append(passage)
+    return [
+        GlobalTrack(
+            global_id,
+            tuple(
+                sorted(
+                    members[global_id],
+                    key=lambda p: (p.tracklet.start_s, p.tracklet.camera_id, p.tracklet.track_id),
+                )
+            ),
+        )
+        for global_id in sorted(members)
+    ]
+
+
+def _nothing_found(results: Sequence[CameraResult], config: RunConfig) -> str:
+    frames = sum(result.counts.get("frames", 0) for result in results)
+    detections = sum(result.counts.get("detections", 0) for result in results)
+    return (
+        f"no vehicle in {len(results)} cameras: {frames} frames, {detections} detections at confidence "
+        f"{config.detect.confidence} or more, none of which made a track; "
+        "lower detect.confidence or track.n_init, or check detect.classes and the regions of interest"
+    )
+
+
+class _Stopwatch:
+    """(wall, CPU) seconds of named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, tuple[float, float]] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.seconds[stage] = (time.perf_counter() - wall, time.process_time() - cpu)

@@ -1,0 +1,344 @@
+"""One camera's way from pixels to passages: ``detect → track → clean → embed``, each stage with its result on disk.
+
+A stage looks its result up by a key of all it depends on and computes it only when it is not there. The key of one stage
+goes into the key of the next, so a changed setting repeats its own stage and those after it, no other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mtmc
+from mtmc.clean import clean
+from mtmc.config import InputConfig, RunConfig
+from mtmc.detect import DetectConfig, Detector, load_detector
+from mtmc.detect.filters import select
+from mtmc.detect.precomputed import read_detections
+from mtmc.embed import Described, EmbedConfig, Embedder, describe, load_embedder
+from mtmc.errors import SceneError, VideoError
+from mtmc.formats.convert import tracklets_of
+from mtmc.formats.mot import read_mot
+from mtmc.pipeline import artefacts
+from mtmc.pipeline.detection import Found, detect_videos, load_found
+from mtmc.pipeline.store import Store, fingerprint, key_of
+from mtmc.progress import progress_bar
+from mtmc.scene import Camera, read_roi
+from mtmc.track import track
+from mtmc.types import Array, Frame, Passage, Tracklet
+from mtmc.video.read import read_frames
+
+__all__ = ["CameraResult", "process_camera"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraResult:
+    """What became of one camera.
+
+    Attributes:
+        camera_id: The camera.
+        passages: Its vehicles; empty after a failure.
+        pictures: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
+        key: Names exactly this result.
+        problem: Why the camera failed or was read only in part, as a sentence; "" if all went well.
+        counts: Frames, detections, tracklets before and after clean-up.
+        seconds: Wall and CPU seconds per stage, ``{"detect": (wall, cpu), …}``; a reused stage takes next to none.
+        inputs: SHA-256 of every file that was read.
+    """
+
+    camera_id: str
+    passages: list[Passage] = field(default_factory=list)
+    pictures: dict[int, Array] = field(default_factory=dict)
+    key: str = ""
+    problem: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: int = 1) -> CameraResult:
+    """Take one camera from its video (or its detections, or its tracklets) to passages.
+
+    Args:
+        camera: The camera.
+        config: All choices of the run.
+        store: Where stage results are kept.
+        threads: Threads each model may use.
+
+    Raises:
+        MtmcError: A file or a model of this camera cannot be used at all. A video that breaks off half-way is no
+            such case: what came before is used and the result's ``problem`` says so.
+    """
+    work = _Work(camera, config, store, threads)
+    source, path = choose_source(camera, config.input)
+    problem = ""
+    if source == "tracklets":
+        tracklets, key = work.read_tracklets(path)
+    else:
+        found, key = work.detect(path) if source == "video" else work.read_detections(path)
+        problem = found.problem
+        tracklets, key = work.track(found, key)
+    tracklets, key = work.clean(tracklets, key)
+    described, key = work.describe(tracklets, key)
+    return CameraResult(
+        camera_id=camera.id,
+        passages=list(described.passages),
+        pictures=dict(described.thumbnails),
+        key=key,
+        problem=problem,
+        counts=work.counts,
+        seconds=work.seconds,
+        inputs=work.inputs,
+    )
+
+
+def choose_source(camera: Camera, config: InputConfig) -> tuple[str, Path]:
+    """Where the camera's vehicles come from: ("video" | "detections" | "tracklets", the file).
+
+    Raises:
+        SceneError: The camera has nothing of the kind that is asked for.
+    """
+    at_hand: dict[str, tuple[Path, ...]] = {
+        "video": () if camera.video is None else (camera.video,),
+        "detections": camera.detections,
+        "tracklets": camera.tracklets,
+    }
+    kinds = [kind for kind, files in at_hand.items() if files]
+    wanted = kinds if config.source == "auto" else [config.source]
+    for kind in wanted:
+        files = at_hand[kind]
+        matching = files if kind == "video" else [f for f in files if config.file in f.name]
+        if matching:
+            return kind, matching[0]
+    have = ", ".join(f"{kind} {' '.join(f.name for f in at_hand[kind])}" for kind in kinds) or "nothing"
+    named = f" with {config.file!r} in its name" if config.file else ""
+    raise SceneError(
+        f"camera {camera.id}: expected {' or '.join(wanted) or 'a video'}{named}, found {have}",
+        remedy="add the file, or change input.source or input.file",
+    )
+
+
+class _Work:
+    """The stages of one camera, and what they note on the way."""
+
+    def __init__(self, camera: Camera, config: RunConfig, store: Store, threads: int) -> None:
+        self.camera, self.config, self.store, self.threads = camera, config, store, threads
+        self.counts: dict[str, int] = {}
+        self.seconds: dict[str, tuple[float, float]] = {}
+        self.inputs: dict[str, str] = {}
+        self.size_wh = camera.size_wh
+        self.roi = None if camera.roi is None else read_roi(camera.roi, camera.size_wh)
+        if self.roi is not None and self.size_wh is None:
+            self.size_wh = (self.roi.shape[1], self.roi.shape[0])
+
+    def detect(self, video: Path) -> tuple[Found, str]:
+        """Detections of every frame of the video."""
+        key = detect_key(self.camera, self.config, self._hash(video))
+        with self._timed("detect"):
+            found = load_found(self.store, self.camera, key)
+            if found is None:
+                detector = make_detector(self.config, self.threads)
+                with progress_bar(f"{self.camera.id} detect") as progress:
+                    batch = self.config.detect.batch
+                    [found] = detect_videos([self.camera], [key], detector, batch, self.store, progress)
+        return self._counted(found), key
+
+    def read_detections(self, path: Path) -> tuple[Found, str]:
+        """Detections of a given file."""
+        offset = self.config.input.frame_offset
+        key = key_of(version=mtmc.__version__, file=self._hash(path), offset=offset)
+        with self._timed("detect"):
+            frames = read_detections(path, frames=self.camera.frame_count, frame_offset=offset)
+            found = Found([detections for _, detections in frames])
+        return self._counted(found), key
+
+    def read_tracklets(self, path: Path) -> tuple[list[Tracklet], str]:
+        """Tracklets of a given file."""
+        offset = self.config.input.frame_offset
+        key = key_of(version=mtmc.__version__, file=self._hash(path), offset=offset, clock=repr(self.camera.clock))
+        with self._timed("track"):
+            table = read_mot(path, self.camera.number)
+            table = table.with_columns(frame=table.frame + offset)
+            tracklets = tracklets_of(table[table.frame >= 0], self.camera.id, self.camera.clock)
+        self.counts["tracklets"] = len(tracklets)
+        return tracklets, key
+
+    def track(self, found: Found, detect_key: str) -> tuple[list[Tracklet], str]:
+        """Single-camera tracking of the detections that pass the filter."""
+        camera, config = self.camera, self.config
+        size_wh = self.size_wh or _extent(found)
+        key = key_of(
+            detect=detect_key,
+            filter=config.filter.model_dump(),
+            track=config.track.model_dump(),
+            clock=repr(camera.clock),
+            roi=self._hash(camera.roi),
+            size_wh=size_wh,
+        )
+
+        def compute() -> list[Tracklet]:
+            frames = (select(detections, config.filter, size_wh, self.roi) for detections in found.frames)
+            return track(enumerate(frames), camera.id, camera.clock, config.track)
+
+        tracklets = self._stage(
+            "track",
+            key,
+            compute,
+            artefacts.pack_tracklets,
+            lambda arrays: artefacts.unpack_tracklets(arrays, camera.id),
+        )
+        self.counts["tracklets"] = len(tracklets)
+        return tracklets, key
+
+    def clean(self, tracklets: list[Tracklet], track_key: str) -> tuple[list[Tracklet], str]:
+        """Split, join, interpolate and drop."""
+        camera = self.camera
+        key = key_of(track=track_key, clean=self.config.clean.model_dump(), roi=self._hash(camera.roi))
+        cleaned = self._stage(
+            "clean",
+            key,
+            lambda: clean(tracklets, camera, self.config.clean, self.roi),
+            artefacts.pack_tracklets,
+            lambda arrays: artefacts.unpack_tracklets(arrays, camera.id),
+        )
+        self.counts["vehicles"] = len(cleaned)
+        return cleaned, key
+
+    def describe(self, tracklets: list[Tracklet], clean_key: str) -> tuple[Described, str]:
+        """Embeddings from the best crops, zones and ground positions."""
+        camera, config = self.camera, self.config
+        ground = camera.ground_from_image
+        key = key_of(
+            clean=clean_key,
+            video=self._hash(camera.video),
+            embed=config.embed.model_dump(),
+            weights=_weights_hash(config.embed.weights),
+            ground=None if ground is None else ground.tolist(),
+            zones=[(zone.name, zone.polygon.tolist()) for zone in camera.zones],
+        )
+
+        def compute() -> Described:
+            embedder = make_embedder(config.embed, self.threads) if camera.video else None
+            with progress_bar(f"{camera.id} embed") as progress:
+                frames = None if camera.video is None else self._wanted_frames
+                return describe(tracklets, camera, config.embed, embedder, frames, progress)
+
+        def pack(described: Described) -> dict[str, Array]:
+            pictures = artefacts.pack_pictures(described.thumbnails)
+            return {**artefacts.pack_passages(described.passages), **pictures}
+
+        def unpack(arrays: dict[str, Array]) -> Described:
+            passages = artefacts.unpack_passages(arrays, camera.id)
+            return Described(passages=tuple(passages), thumbnails=artefacts.unpack_pictures(arrays))
+
+        return self._stage("embed", key, compute, pack, unpack), key
+
+    def _wanted_frames(self, wanted: Container[int]) -> Iterator[Frame]:
+        """Some of the video's frames; where it breaks off has been reported by the detection stage."""
+        camera = self.camera
+        if camera.video is not None:
+            try:
+                yield from read_frames(camera.video, camera.id, camera.clock, wanted=wanted)
+            except VideoError:
+                return
+
+    def _stage(
+        self,
+        name: str,
+        key: str,
+        compute: Callable[[], T],
+        pack: Callable[[T], dict[str, Array]],
+        unpack: Callable[[dict[str, Array]], T],
+    ) -> T:
+        """The saved result of a stage, or a new one that is saved."""
+        with self._timed(name):
+            arrays = self.store.load(name, self.camera.id, key)
+            if arrays is not None:
+                return unpack(arrays)
+            result = compute()
+            self.store.save(name, self.camera.id, key, pack(result))
+            return result
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.seconds[stage] = (time.perf_counter() - wall, time.process_time() - cpu)
+
+    def _hash(self, path: Path | None) -> str:
+        if path is None:
+            return ""
+        name = path.name
+        if name not in self.inputs:
+            self.inputs[name] = fingerprint(path)
+        return self.inputs[name]
+
+    def _counted(self, found: Found) -> Found:
+        self.counts["frames"] = len(found.frames)
+        self.counts["detections"] = sum(len(detections) for detections in found.frames)
+        return found
+
+
+def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
+    """What a video's detections depend on."""
+    before = config.embed.model_dump() if config.embed.every_box else None
+    return key_of(
+        version=mtmc.__version__,
+        video=video_hash,
+        frame_count=camera.frame_count,
+        detect=config.detect.model_dump(),
+        weights=_weights_hash(config.detect.weights),
+        embed=before,
+        embed_weights=_weights_hash(config.embed.weights) if before else "",
+    )
+
+
+def make_detector(config: RunConfig, threads: int) -> Detector:
+    """The run's detector, describing every box at once where the configuration says so."""
+    detector = _detector(config.detect, threads)
+    if config.embed.every_box:
+        return with_appearance(detector, make_embedder(config.embed, threads), config.embed)
+    return detector
+
+
+_MODELS: dict[str, Any] = {}
+
+
+def _detector(config: DetectConfig, threads: int) -> Detector:
+    """A detector, loaded once per process unless it remembers what it saw."""
+    name = f"detect {threads} {config.model_dump_json()}"
+    if name not in _MODELS:
+        detector = load_detector(config, threads)
+        if detector.stateful:
+            return detector
+        _MODELS[name] = detector
+    return cast(Detector, _MODELS[name])
+
+
+def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
+    """The run's embedder, loaded once per process; None where the configuration asks for none."""
+    name = f"embed {threads} {config.model_dump_json()}"
+    if name not in _MODELS:
+        _MODELS[name] = load_embedder(config, threads)
+    return cast("Embedder | None", _MODELS[name])
+
+
+def _weights_hash(weights: str) -> str:
+    """What a model's name stands for: the bytes of a file, else the name itself."""
+    return fingerprint(Path(weights)) or weights
+
+
+def _extent(found: Found) -> tuple[int, int]:
+    """Image size of a camera of which nothing but boxes is known: what the boxes cover."""
+    corners = [detections.xyxy[:, 2:].max(axis=0) for detections in found.frames if len(detections)]
+    if not corners:
+        return (1, 1)
+    width, height = np.ceil(np.max(corners, axis=0)).astype(int)
+    return int(width), int(height)

@@ -1,0 +1,30 @@
+"""What a run prints when it is done."""
+
+from __future__ import annotations
+
+from mtmc.pipeline.run import RunResult
+from mtmc.scene import Scene
+
+__all__ = ["summary_text"]
+
+
+def summary_text(scene: Scene, result: RunResult) -> str:
+    """A table of the cameras, the scores if there are any, what went wrong, and where the files are."""
+    cross = [track for track in result.tracks if len(track.camera_ids) > 1]
+    lines = [
+        f"{scene.name}: {len(result.tracks)} vehicles in {len(scene.cameras)} cameras, "
+        f"{len(cross)} seen by more than one",
+        f"{'camera':<12}{'frames':>8}{'boxes':>8}{'tracks':>8}{'kept':>8}{'shared':>8}{'CPU s':>8}",
+    ]
+    for camera in result.cameras:
+        counts = camera.counts
+        shared = sum(camera.camera_id in track.camera_ids for track in cross)
+        cpu = sum(seconds for _, seconds in camera.seconds.values())
+        cells = [counts.get(name, "–") for name in ("frames", "detections", "tracklets", "vehicles")]
+        lines.append(f"{camera.camera_id:<12}" + "".join(f"{cell:>8}" for cell in [*cells, shared]) + f"{cpu:>8.1f}")
+    if result.scores is not None:
+        lines += ["", result.scores.text()]
+    lines += [f"mtmc: {problem}" for problem in result.problems]
+    pages = [name for name in ("report.html", "track1.txt") if (result.out / name).exists()]
+    lines += ["", f"results: {', '.join(str(result.out / name) for name in pages)}"]
+    return "\n".join(lines)
