@@ -1,0 +1,115 @@
+"""The one-to-one matching of greatest total weight on a sparse graph, exactly.
+
+Most of such a graph decides itself: an edge at least as heavy as the best other edges at both of its ends together
+belongs to a best matching. What is left falls into small connected components, each solved by the Hungarian method.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
+
+from mtmc.types import Array
+
+__all__ = ["best_matching"]
+
+_DENSE_CELLS = 1 << 24  # a component above this many cells is solved as a sparse problem
+
+
+def best_matching(left: Array, right: Array, weight: Array) -> Array:
+    """Choose edges of greatest total weight such that no two share an end.
+
+    Args:
+        left: int64 (E,), node on the left of each edge, from 0.
+        right: int64 (E,), node on the right, from 0. No pair of nodes occurs twice.
+        weight: float64 (E,), ≥ 0.
+
+    Returns:
+        int64, positions of the chosen edges, ascending. Among equal weights, lower nodes on the right come first.
+    """
+    order = np.lexsort((right, left))
+    left, right, weight = left[order], right[order], weight[order]
+    open_edges = np.arange(len(left))
+    chosen: list[Array] = []
+    while len(open_edges):
+        sure = open_edges[_decided(left[open_edges], right[open_edges], weight[open_edges])]
+        if not len(sure):
+            chosen.append(open_edges[_by_component(left[open_edges], right[open_edges], weight[open_edges])])
+            break
+        chosen.append(sure)
+        taken_left = np.zeros(left.max() + 1, bool)
+        taken_right = np.zeros(right.max() + 1, bool)
+        taken_left[left[sure]] = True
+        taken_right[right[sure]] = True
+        open_edges = open_edges[~(taken_left[left[open_edges]] | taken_right[right[open_edges]])]
+    return np.sort(order[np.concatenate(chosen)]) if chosen else np.zeros(0, np.int64)
+
+
+def _decided(left: Array, right: Array, weight: Array) -> Array:
+    """Positions of edges that surely belong to a best matching, no two sharing an end; edges sorted by ``left``."""
+    best_left, rival_left = _best_and_rival(left, weight)
+    order = np.argsort(right, kind="stable")
+    best, rival = _best_and_rival(right[order], weight[order])
+    best_right, rival_right = np.empty_like(best), np.empty_like(rival)
+    best_right[order], rival_right[order] = best, rival
+    return np.flatnonzero(best_left & best_right & (weight >= rival_left + rival_right))
+
+
+def _best_and_rival(node: Array, weight: Array) -> tuple[Array, Array]:
+    """Whether each edge is the first heaviest of its node, and the greatest weight among the node's other edges."""
+    start = np.flatnonzero(np.r_[True, node[1:] != node[:-1]])
+    count = np.diff(np.r_[start, len(node)])
+    top = np.repeat(np.maximum.reduceat(weight, start), count)
+    at_top = np.flatnonzero(weight == top)
+    is_first = np.r_[True, node[at_top[1:]] != node[at_top[:-1]]]
+    best = np.zeros(len(node), bool)
+    best[at_top[is_first]] = True
+    second = np.repeat(np.maximum.reduceat(np.where(best, 0.0, weight), start), count)
+    return best, np.where(best, second, top)
+
+
+def _by_component(left: Array, right: Array, weight: Array) -> Array:
+    """Positions of the edges of a best matching, component by component."""
+    _, i = np.unique(left, return_inverse=True)
+    _, j = np.unique(right, return_inverse=True)
+    n, m = int(i.max()) + 1, int(j.max()) + 1
+    graph = coo_matrix((np.ones(len(i), np.int8), (i, j + n)), shape=(n + m, n + m))
+    label = connected_components(graph, directed=False)[1][i]
+    order = np.argsort(label, kind="stable")
+    bounds = np.flatnonzero(np.diff(label[order], prepend=-1, append=-1))
+    parts = [order[a:b] for a, b in pairwise(bounds.tolist())]
+    return np.concatenate([part[_solve(i[part], j[part], weight[part])] for part in parts])
+
+
+def _solve(left: Array, right: Array, weight: Array) -> Array:
+    """Positions of the edges of a best matching of one connected component."""
+    rows, i = np.unique(left, return_inverse=True)
+    columns, j = np.unique(right, return_inverse=True)
+    shape = (len(rows), len(columns))
+    if shape[0] * shape[1] > _DENSE_CELLS:
+        return _solve_sparse(i, j, weight, shape)
+    table = np.zeros(shape)
+    edge = np.full(shape, -1)
+    table[i, j] = weight
+    edge[i, j] = np.arange(len(i))
+    found = edge[linear_sum_assignment(table, maximize=True)]
+    return np.asarray(found[found >= 0])
+
+
+def _solve_sparse(i: Array, j: Array, weight: Array, shape: tuple[int, int]) -> Array:
+    """The same without a dense table: every row gets an empty column of its own, so that all can be matched.
+
+    All weights are raised by 1, which adds the same to every full matching and tells an edge from its absence.
+    """
+    n, m = shape
+    own = np.arange(n)
+    ends = np.concatenate([i, own]), np.concatenate([j, m + own])
+    graph = csr_matrix((np.concatenate([weight + 1.0, np.ones(n)]), ends), shape=(n, m + n))
+    rows, columns = min_weight_full_bipartite_matching(graph, maximize=True)
+    real = columns < m
+    edge = csr_matrix((np.arange(1, len(i) + 1), (i, j)), shape=shape)
+    return np.asarray(edge[rows[real], columns[real]]).reshape(-1) - 1
