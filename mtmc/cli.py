@@ -46,13 +46,22 @@ def _parser() -> argparse.ArgumentParser:
 def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML, repeatable")
     parser.add_argument(
-        "-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="such as detect.weights=yolo11s.pt"
+        "-o",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="such as detect.weights=yolo11s.pt",
     )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--videos", type=Path, required=True, metavar="DIR", help="plain folder, CityFlow tree, or folder with scene.yaml"
+        "--videos",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="plain folder, CityFlow tree, or folder with scene.yaml",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="results (default: runs/NAME)")
     _add_choices(parser)
@@ -64,7 +73,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gt", type=Path, required=True, metavar="PATH", help="MOT file, folder of them, or 9 columns")
+    parser.add_argument(
+        "--gt", type=Path, required=True, metavar="PATH", help="MOT file, folder of them, or 9 columns"
+    )
     parser.add_argument("--pred", type=Path, required=True, metavar="PATH", help="the same, or track1.txt")
     parser.add_argument("--roi", type=Path, metavar="DIR", help="region-of-interest images by camera")
     parser.add_argument("--cameras", metavar="LIST", help="such as 1-5 or c001,c002: others do not count")

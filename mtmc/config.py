@@ -54,9 +54,7 @@ class RunConfig(Settings):
     render: RenderConfig = RenderConfig()
 
 
-def load_config(
-    files: Sequence[Path] = (), overrides: Sequence[str] = (), scene: Scene | None = None
-) -> RunConfig:
+def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene: Scene | None = None) -> RunConfig:
     """Compose a run's configuration.
 
     Args:

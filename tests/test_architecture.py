@@ -92,8 +92,13 @@ def test_reid_is_entered_by_its_doors(path: Path) -> None:
     doors = DOORS.get(own_room(path), set())
     for line, name in imports(path):
         if name.split(".")[0] == "reid":
-            assert any(name == door or name.startswith(door + ".") or door == name.rsplit(".", 1)[0] or
-                       name == "reid." + door.split(".")[1] for door in doors), f"{path}:{line}: {name}"
+            assert any(
+                name == door
+                or name.startswith(door + ".")
+                or door == name.rsplit(".", 1)[0]
+                or name == "reid." + door.split(".")[1]
+                for door in doors
+            ), f"{path}:{line}: {name}"
 
 
 @pytest.mark.parametrize("path", modules("reid"), ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -88,7 +88,9 @@ def run(
     )
     problems = [f"{r.camera_id}: {r.problem}" for r in results if r.problem]
     if all(r.problem and not r.key for r in results):
-        raise MtmcError(results[0].problem if len(results) == 1 else "no camera could be used:\n  " + "\n  ".join(problems))
+        raise MtmcError(
+            results[0].problem if len(results) == 1 else "no camera could be used:\n  " + "\n  ".join(problems)
+        )
 
     with clock("associate"):
         tracks = _associate(results, scene, config, store)
@@ -117,9 +119,7 @@ def _camera_or_problem(
         return CameraResult(camera_id=camera.id, problem=str(error))
 
 
-def _associate(
-    results: Sequence[CameraResult], scene: Scene, config: RunConfig, store: Store
-) -> list[GlobalTrack]:
+def _associate(results: Sequence[CameraResult], scene: Scene, config: RunConfig, store: Store) -> list[GlobalTrack]:
     """Cross-camera association, reused when neither passages nor settings have changed."""
     passages = [passage for result in results for passage in result.passages]
     key = key_of(
