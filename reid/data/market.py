@@ -1,0 +1,95 @@
+"""Market-1501 and DukeMTMC-reID: persons, six and eight cameras, the same layout.
+
+::
+
+    bounding_box_train/ query/ bounding_box_test/    0002_c1s1_000451_03.jpg, 0005_c2_f0046985.jpg: identity, camera
+    gt_bbox/                                         Market-1501 only: all crops of the queries, for multi-query
+
+Identity −1 is junk. Identity 0 is a distractor: it stays in the gallery and is never right.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reid.data.checks import compare_counts, files
+from reid.data.records import JUNK, DatasetSplit, Record
+from reid.errors import DataError
+
+__all__ = ["OFFICIAL_DUKE", "OFFICIAL_MARKET", "load_duke", "load_market", "multi_query"]
+
+OFFICIAL_MARKET = {
+    "training images": 12_936,
+    "training identities": 751,
+    "queries": 3_368,
+    "query identities": 750,
+    "gallery images": 19_732,
+    "junk images": 3_819,
+}
+#: DukeMTMC-reID was withdrawn by its authors; the loader is for those who hold a copy by right.
+OFFICIAL_DUKE = {
+    "training images": 16_522,
+    "training identities": 702,
+    "queries": 2_228,
+    "gallery images": 17_661,
+}
+
+_NAME = re.compile(r"(-?\d+)_c(\d)")
+
+
+def load_market(root: Path, *, check_counts: bool = True) -> DatasetSplit:
+    """Read Market-1501.
+
+    Raises:
+        DataError: Something is missing, badly named, or not as many as published.
+    """
+    return _load(root, "Market-1501", "market1501", OFFICIAL_MARKET if check_counts else {})
+
+
+def load_duke(root: Path, *, check_counts: bool = True) -> DatasetSplit:
+    """Read DukeMTMC-reID.
+
+    Raises:
+        DataError: Something is missing, badly named, or not as many as published.
+    """
+    return _load(root, "DukeMTMC-reID", "dukemtmc", OFFICIAL_DUKE if check_counts else {})
+
+
+def multi_query(root: Path, split: DatasetSplit) -> tuple[Record, ...]:
+    """The crops of ``gt_bbox`` that share identity and camera with a query of ``split``.
+
+    :func:`reid.evaluate.pool` makes one query of each identity and camera of them.
+
+    Raises:
+        DataError: The folder is missing or holds a badly named file.
+    """
+    asked = {(r.vehicle_id, r.camera_id) for r in split.query}
+    return tuple(r for r in _records(root / "gt_bbox", "Market-1501") if (r.vehicle_id, r.camera_id) in asked)
+
+
+def _load(root: Path, title: str, name: str, official: dict[str, int]) -> DatasetSplit:
+    train, query, gallery = (
+        _records(root / part, title) for part in ("bounding_box_train", "query", "bounding_box_test")
+    )
+    found = {
+        "training images": len(train),
+        "training identities": len({r.vehicle_id for r in train}),
+        "queries": len(query),
+        "query identities": len({r.vehicle_id for r in query}),
+        "gallery images": len(gallery),
+        "junk images": sum(r.vehicle_id == JUNK for r in gallery),
+    }
+    compare_counts(title, root, found, official)
+    return DatasetSplit(name, "market", train, query, gallery)
+
+
+def _records(folder: Path, title: str) -> tuple[Record, ...]:
+    remedy = f"unpack {title} here"
+    records = []
+    for path in files(folder, "*.jpg", remedy):
+        match = _NAME.match(path.name)
+        if not match:
+            raise DataError("expected a name that starts like 0002_c1", path=path, remedy=remedy)
+        records.append(Record(path, int(match[1]), int(match[2])))
+    return tuple(records)

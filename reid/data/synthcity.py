@@ -1,0 +1,67 @@
+"""The synthetic city's crops: identities and cameras of the test part are not seen in training.
+
+::
+
+    crops/train/ crops/query/ crops/gallery/    <vehicle>/<camera>_<n>.jpg, both ending in a number: 0042/c003_7.jpg
+    crops/index.csv                             optional; columns path (within crops/) and view, others are ignored
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from reid.data.checks import files, need
+from reid.data.records import DatasetSplit, Record
+from reid.errors import DataError
+
+__all__ = ["load"]
+
+_REMEDY = "make the crops with python -m tools.synthcity"
+_NAME = re.compile(r"\D*(\d+)_")
+_NUMBER = re.compile(r"(\d+)$")
+
+
+def load(root: Path, *, check_counts: bool = True) -> DatasetSplit:
+    """Read the three folders.
+
+    Args:
+        root: The folder that holds ``crops``.
+        check_counts: Every query must have a right answer in another camera.
+
+    Raises:
+        DataError: Something is missing or badly named, or a query cannot be answered.
+    """
+    crops = need(root / "crops", "the folder of crops", _REMEDY)
+    views = _views(crops / "index.csv")
+    train, query, gallery = (_records(crops, part, views) for part in ("train", "query", "gallery"))
+    if check_counts:
+        cameras: dict[int, set[int]] = {}
+        for r in gallery:
+            cameras.setdefault(r.vehicle_id, set()).add(r.camera_id)
+        for r in query:
+            if not cameras.get(r.vehicle_id, set()) - {r.camera_id}:
+                raise DataError("this query is in no other camera of the gallery", path=r.path, remedy=_REMEDY)
+    return DatasetSplit("synthcity", "synthcity", train, query, gallery)
+
+
+def _views(path: Path) -> dict[str, int]:
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not {"path", "view"} <= set(rows.fieldnames or ()):
+            raise DataError("expected the columns path and view", path=path, line=1, remedy=_REMEDY)
+        return {row["path"]: int(row["view"]) for row in rows}
+
+
+def _records(crops: Path, part: str, views: dict[str, int]) -> tuple[Record, ...]:
+    records = []
+    for path in files(crops / part, "*/*.jpg", _REMEDY):
+        vehicle, camera = _NUMBER.search(path.parent.name), _NAME.match(path.name)
+        if not vehicle or not camera:
+            raise DataError("expected a name like 0042/c003_7.jpg", path=path, remedy=_REMEDY)
+        view = views.get(path.relative_to(crops).as_posix(), -1)
+        records.append(Record(path, int(vehicle[1]), int(camera[1]), view))
+    return tuple(records)
