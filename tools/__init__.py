@@ -1,0 +1,1 @@
+"""Tools beside the product: they may import it, it never imports them."""
