@@ -1,0 +1,129 @@
+"""A camera's video with every vehicle boxed, and named where another camera saw it too."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mtmc.errors import VideoError
+from mtmc.render import draw
+from mtmc.render.config import RenderConfig
+from mtmc.render.style import GREY, RGB, clock_text, colour
+from mtmc.scene import Camera
+from mtmc.types import CLASSES, Array, GlobalTrack
+from mtmc.video.read import probe, read_frames
+from mtmc.video.write import VideoWriter
+
+__all__ = ["annotate_camera"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """One passage through this camera, ready to be drawn: float (L, 4) boxes in pixels of the drawn picture."""
+
+    number: str
+    name: str
+    rgb: RGB
+    shared: bool
+    time_s: Array
+    xyxy: Array
+
+
+def annotate_camera(
+    camera: Camera,
+    tracks: Sequence[GlobalTrack],
+    path: str | os.PathLike[str],
+    config: RenderConfig,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> None:
+    """Draw the vehicles on a camera's video.
+
+    Vehicles that at least two cameras saw have their own colour, the same in every camera, with number, class and a
+    trail; the others are thin and grey.
+
+    Args:
+        camera: Whose video.
+        tracks: The scene's vehicles; those that never passed this camera are ignored.
+        path: Video to write.
+        config: Size, quality and length of the trails.
+        progress: Called with the frames drawn so far and the number of all, if that is known.
+
+    Raises:
+        VideoError: The camera has no video, or it cannot be read to its end.
+        MtmcError: The file cannot be written.
+    """
+    if camera.video is None:
+        raise VideoError(
+            f"expected camera {camera.id} to have a video to draw on, got none",
+            remedy="add its video to the scene, or set render.videos to false",
+        )
+    info = probe(camera.video)
+    size_wh = _fit(info.size_wh, config.max_width_px)
+    ways = _ways_by_frame(camera.id, tracks, np.divide(size_wh, info.size_wh))
+    total = camera.frame_count or info.frames
+    frames = read_frames(camera.video, camera.id, camera.clock, expected=camera.frame_count)
+    with VideoWriter(path, size_wh, camera.clock.fps, crf=config.crf) as video:
+        for frame in frames:
+            image = frame.image
+            if size_wh != info.size_wh:
+                image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+            _draw(image, ways.get(frame.index, []), config.trail_s)
+            draw.banner(image, camera.id, clock_text(frame.time_s))
+            video.write(image)
+            if progress is not None:
+                progress(frame.index + 1, total)
+
+
+def _fit(size_wh: tuple[int, int], max_width: int) -> tuple[int, int]:
+    width, height = size_wh
+    return size_wh if width <= max_width else (max_width, max(1, round(height * max_width / width)))
+
+
+def _ways_by_frame(
+    camera_id: str, tracks: Sequence[GlobalTrack], scale_xy: Array
+) -> dict[int, list[tuple[_Way, int]]]:
+    """For each frame the passages to draw and which of their observations it is."""
+    by_frame = defaultdict(list)
+    for track in sorted(tracks, key=lambda t: t.global_id):
+        shared = len(track.camera_ids) > 1
+        for tracklet in (p.tracklet for p in track.passages if p.tracklet.camera_id == camera_id):
+            way = _Way(
+                number=str(track.global_id),
+                name=CLASSES[tracklet.class_id],
+                rgb=colour(track.global_id) if shared else GREY,
+                shared=shared,
+                time_s=tracklet.time_s,
+                xyxy=tracklet.xyxy * np.tile(scale_xy, 2),
+            )
+            for row, index in enumerate(tracklet.frame.tolist()):
+                by_frame[index].append((way, row))
+    return by_frame
+
+
+def _draw(image: Array, ways: list[tuple[_Way, int]], trail_s: float) -> None:
+    """Everything seen in one frame: far before near and grey before coloured, so that what matters lies on top."""
+    ways = sorted(ways, key=lambda item: (item[0].shared, item[0].xyxy[item[1], 3]))
+    line = draw.line_px(image)
+    for way, row in ways:
+        if way.shared:
+            first = int(np.searchsorted(way.time_s, way.time_s[row] - trail_s))
+            boxes = way.xyxy[first : row + 1]
+            feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
+            draw.trail(image, feet, way.rgb, line)
+    for way, row in ways:
+        draw.box(image, way.xyxy[row], way.rgb, line if way.shared else 1)
+    named = [(way, way.xyxy[row]) for way, row in reversed(ways) if way.shared]
+    boxes = np.array([xyxy for _, xyxy in named]).reshape(-1, 4)
+    draw.place_labels(image, boxes, [(_label(image, way, xyxy), way.rgb) for way, xyxy in named])
+
+
+def _label(image: Array, way: _Way, xyxy: Array) -> str:
+    """Number and class; the number alone where the words would hide more than they say."""
+    words = f"{way.number} {way.name}"
+    small = draw.text_width(words, draw.letter_px(image)) > 1.2 * (xyxy[2] - xyxy[0])
+    return way.number if small or way.name == CLASSES[0] else words

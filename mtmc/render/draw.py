@@ -1,0 +1,142 @@
+"""Boxes, trails and readable text on RGB pictures. Everything scales with the picture and is drawn in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from mtmc.render.style import RGB
+from mtmc.types import Array
+
+__all__ = [
+    "INK",
+    "PAPER",
+    "banner",
+    "box",
+    "centred",
+    "letter_px",
+    "line_px",
+    "place_labels",
+    "text",
+    "text_width",
+    "trail",
+]
+
+INK: RGB = (18, 22, 28)
+PAPER: RGB = (244, 246, 248)
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_OVER = 4  # text is drawn this much larger and shrunk: smooth at any size
+
+
+def letter_px(image: Array) -> int:
+    """Height of a capital letter: readable on a small picture, modest on a large one."""
+    return int(max(8, round(5 + min(image.shape[:2]) / 108)))
+
+
+def line_px(image: Array) -> int:
+    """Thickness of a box's line."""
+    return int(max(1, round(min(image.shape[:2]) / 320)))
+
+
+def box(image: Array, xyxy: Array, rgb: RGB, thickness: int) -> None:
+    """A rectangle just inside the box, with a dark edge under a line thick enough to bear one."""
+    x1, y1, x2, y2 = (int(v) for v in np.rint(xyxy))
+    corners = (x1, y1), (x2 - 1, y2 - 1)
+    if thickness > 1:
+        cv2.rectangle(image, *corners, INK, thickness + 2)
+    cv2.rectangle(image, *corners, rgb, thickness)
+
+
+def trail(image: Array, points: Array, rgb: RGB, thickness: int) -> None:
+    """A line through float (K, 2) points that fades towards the first, into the picture below it."""
+    height, width = image.shape[:2]
+    pixels = np.rint(points).astype(int)
+    for k in range(1, len(pixels)):
+        start, end = pixels[k - 1], pixels[k]
+        x, y = (start + end) // 2
+        if 0 <= x < width and 0 <= y < height:
+            share = 0.85 * k / (len(pixels) - 1)
+            mixed = share * np.array(rgb) + (1 - share) * image[y, x]
+            cv2.line(image, start.tolist(), end.tolist(), mixed.tolist(), thickness, cv2.LINE_AA)
+
+
+def text(image: Array, words: str, left_baseline: tuple[int, int], height: int, rgb: RGB) -> None:
+    """Words whose capitals are ``height`` pixels high; what lies outside the picture is left out."""
+    mask, baseline = _mask(words, height)
+    x, y = left_baseline[0], left_baseline[1] - baseline
+    x1, y1 = max(x, 0), max(y, 0)
+    x2, y2 = min(x + mask.shape[1], image.shape[1]), min(y + mask.shape[0], image.shape[0])
+    if x1 < x2 and y1 < y2:
+        under = image[y1:y2, x1:x2]
+        share = mask[y1 - y : y2 - y, x1 - x : x2 - x, None]
+        under[:] = np.rint(under + (np.array(rgb, np.float32) - under) * share)
+
+
+def text_width(words: str, height: int) -> int:
+    """Pixels from the first letter to the end of the last."""
+    return int(_mask(words, height)[0].shape[1])
+
+
+@lru_cache(maxsize=1024)
+def _mask(words: str, height: int) -> tuple[Array, int]:
+    """How much ink each pixel gets, float32 (h, w) in [0, 1], and the row of the baseline."""
+    unit = cv2.getTextSize("H", _FONT, 1.0, 1)[0][1]
+    scale, thickness = _OVER * height / unit, max(1, round(_OVER * height / 7))
+    width = cv2.getTextSize(words, _FONT, scale, thickness)[0][0] if words else 0
+    above, below = round(1.4 * height), round(0.45 * height)
+    columns = -(-width // _OVER) + 1
+    large = np.zeros((_OVER * (above + below), _OVER * columns), np.uint8)
+    cv2.putText(large, words, (0, _OVER * above), _FONT, scale, 255, thickness, cv2.LINE_AA)
+    small = cv2.resize(large, (columns, above + below), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / 255, above
+
+
+def banner(image: Array, title: str, note: str) -> None:
+    """A dark tab in the upper left corner: a name, and something quieter beside it."""
+    size = letter_px(image)
+    pad = size - 1
+    x, height = pad, size + 2 * pad
+    gap = size if note else 0
+    right = x + text_width(title, size) + gap + text_width(note, size) + pad
+    cv2.rectangle(image, (0, 0), (right - 1, height - 1), INK, cv2.FILLED)
+    text(image, title, (x, height - pad), size, PAPER)
+    text(image, note, (x + text_width(title, size) + gap, height - pad), size, (150, 200, 255))
+
+
+def centred(image: Array, words: str) -> None:
+    """One quiet line in the middle of an empty picture."""
+    size = round(1.5 * letter_px(image))
+    left = (image.shape[1] - text_width(words, size)) // 2
+    text(image, words, (left, (image.shape[0] + size) // 2), size, (130, 138, 148))
+
+
+def place_labels(image: Array, boxes: Array, labels: Sequence[tuple[str, RGB]]) -> None:
+    """A filled label at each box, above it where there is room; later ones keep clear of earlier ones.
+
+    Args:
+        image: uint8 (H, W, 3).
+        boxes: float (N, 4), pixels of that image, most important first.
+        labels: Words and colour for each box.
+    """
+    size = letter_px(image)
+    pad = max(2, size // 3)
+    taken: list[tuple[int, int, int, int]] = []
+    for (x1, y1, _, y2), (words, rgb) in zip(np.rint(boxes).astype(int).tolist(), labels, strict=True):
+        width, height = text_width(words, size) + 2 * pad, size + 2 * pad
+        left = min(max(x1, 0), image.shape[1] - width)
+        tops = [y1 - height, y2, y1, y1 - 2 * height]
+        spots = [(left, t, left + width, t + height) for t in tops if 0 <= t <= image.shape[0] - height]
+        if not spots:
+            continue
+        spot = next((s for s in spots if not any(_overlap(s, t) for t in taken)), spots[0])
+        taken.append(spot)
+        cv2.rectangle(image, spot[:2], (spot[2] - 1, spot[3] - 1), rgb, cv2.FILLED)
+        text(image, words, (spot[0] + pad, spot[3] - pad), size, INK)
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,143 @@
+"""One self-contained page that shows a result to people."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mtmc.files import atomic_path
+from mtmc.render.config import RenderConfig
+from mtmc.render.style import clock_text, colour, hex_colour
+from mtmc.render.summary import Vehicle, summarise_cameras, summarise_vehicles
+from mtmc.render.timeline import timeline_svg
+from mtmc.scene import Scene
+from mtmc.types import Array, GlobalTrack, Passage
+
+__all__ = ["ScoreRow", "write_report"]
+
+#: Column name → what stands in it. Floats are shares in [0, 1], printed in per cent; all rows have the same columns.
+ScoreRow = Mapping[str, str | int | float]
+
+_CROP_HEIGHT, _CROP_WIDTH = 128, 256  # stored at about twice the size they are shown at
+_JPEG_QUALITY = 82
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    *,
+    scene: Scene,
+    tracks: Sequence[GlobalTrack],
+    thumbnails: Mapping[tuple[str, int], Array],
+    scores: Sequence[ScoreRow] | None = None,
+    videos: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+    config: RenderConfig | None = None,
+) -> None:
+    """Write the page: totals, scores, a timeline, cameras, and the way of each vehicle that several cameras saw.
+
+    Styles and crops are inside the page; nothing is fetched. Equal input gives equal bytes.
+
+    Args:
+        path: HTML file to write.
+        scene: The cameras.
+        tracks: The vehicles.
+        thumbnails: (camera_id, track_id) → uint8 (h, w, 3) RGB, or (K, h, w, 3) for several pictures.
+        scores: Rows of a table of scores.
+        videos: Camera id, or another title such as "All cameras" → path relative to the page.
+        notes: Sentences to show below the totals, such as what a number leaves out.
+        config: How many vehicles to show; the default configuration if None.
+
+    Raises:
+        ValueError: A video's path is absolute, or the score rows differ in their columns.
+        MtmcError: The file cannot be written.
+    """
+    scores, videos = list(scores or ()), dict(videos or {})
+    if any(list(row) != list(scores[0]) for row in scores):
+        raise ValueError("write_report: expected score rows with the same columns")
+    vehicles = summarise_vehicles(tracks)
+    cameras = summarise_cameras(scene, vehicles)
+    shared = [v for v in vehicles if v.shared]
+    limit = (config or RenderConfig()).report_vehicles
+    start_s = min((c.start_s for c in cameras), default=0.0)
+    page = _template().render(
+        scene=scene.name,
+        cameras=cameras,
+        vehicles=vehicles,
+        shared=shared,
+        duration_s=max((c.start_s + c.duration_s for c in cameras), default=0.0) - start_s,
+        timeline=timeline_svg(cameras, vehicles),
+        ways=[_way(v, thumbnails) for v in sorted(shared, key=_interest)[:limit]],
+        scores=scores,
+        camera_videos={c.camera_id: _link(videos[c.camera_id]) for c in cameras if c.camera_id in videos},
+        other_videos={t: _link(v) for t, v in videos.items() if t not in {c.camera_id for c in cameras}},
+        notes=notes,
+    )
+    with atomic_path(path) as part:
+        part.write_text(page, encoding="utf-8", newline="\n")
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("mtmc", "render"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["clock"] = clock_text
+    environment.filters["score"] = _score
+    return environment.get_template("report.html.j2")
+
+
+def _interest(vehicle: Vehicle) -> tuple[int, float, int]:
+    """Those that passed most cameras first, then in order of appearance."""
+    return -len({p.tracklet.camera_id for p in vehicle.passages}), vehicle.start_s, vehicle.global_id
+
+
+def _way(vehicle: Vehicle, thumbnails: Mapping[tuple[str, int], Array]) -> dict[str, Any]:
+    """A vehicle's passages, those of one camera that follow each other taken together as one stop."""
+    stops: list[dict[str, Any]] = []
+    for passage in vehicle.passages:
+        tracklet = passage.tracklet
+        if not stops or stops[-1]["camera_id"] != tracklet.camera_id:
+            stops.append({"camera_id": tracklet.camera_id, "times": [], "crops": []})
+        stops[-1]["times"].append((tracklet.start_s, tracklet.end_s))
+        stops[-1]["crops"] += _crops(passage, thumbnails)
+    return {"vehicle": vehicle, "colour": hex_colour(colour(vehicle.global_id)), "stops": stops}
+
+
+def _crops(passage: Passage, thumbnails: Mapping[tuple[str, int], Array]) -> list[str]:
+    """Pictures as data addresses; none if there are none."""
+    images = thumbnails.get((passage.tracklet.camera_id, passage.tracklet.track_id))
+    if images is None:
+        return []
+    return [_data_url(image) for image in (images if images.ndim == 4 else images[None]) if image.size]
+
+
+def _data_url(image: Array) -> str:
+    height, width = image.shape[:2]
+    scale = min(1.0, _CROP_HEIGHT / height, _CROP_WIDTH / width)
+    if scale < 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii")
+
+
+def _link(relative: str) -> str:
+    if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).is_absolute():
+        raise ValueError(f"write_report: expected a path relative to the page, got {relative}")
+    return quote(relative)
+
+
+def _score(value: str | int | float) -> str:
+    return f"{100 * value:.1f}" if isinstance(value, float) else str(value)

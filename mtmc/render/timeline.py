@@ -1,0 +1,101 @@
+"""Who was where when, as a picture: cameras are rows, passages are bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from mtmc.render.style import clock_text, colour, hex_colour
+from mtmc.render.summary import CameraSummary, Vehicle
+from mtmc.types import Tracklet
+
+__all__ = ["timeline_svg"]
+
+_WIDTH, _NAMES, _RIGHT = 1080, 84, 12  # units of the picture, and how many of them the camera names take
+_BAR, _LANE, _ROW_GAP, _AXIS = 7, 10, 14, 26
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+
+def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) -> Markup:
+    """An SVG element without outside resources; colours of text and lines come from the page's style sheet.
+
+    Passages that overlap in time lie in lanes below each other. Vehicles of several cameras have their colour, the
+    others the class ``alone``. Pointing at a bar tells which vehicle and when.
+    """
+    bars = {camera.camera_id: list[tuple[Vehicle, Tracklet]]() for camera in cameras}
+    for vehicle in vehicles:
+        for passage in vehicle.passages:
+            if passage.tracklet.camera_id in bars:
+                bars[passage.tracklet.camera_id].append((vehicle, passage.tracklet))
+    start_s = min((c.start_s for c in cameras), default=0.0)
+    end_s = max(max((c.start_s + c.duration_s for c in cameras), default=0.0), start_s + 1.0)
+
+    def x(time_s: float) -> float:
+        share = (time_s - start_s) / (end_s - start_s)
+        return _NAMES + (_WIDTH - _NAMES - _RIGHT) * min(max(share, 0.0), 1.0)
+
+    rows, y = [], float(_AXIS)
+    for camera in cameras:
+        lanes = _lanes([tracklet for _, tracklet in bars[camera.camera_id]])
+        height = _LANE * (max(lanes, default=0) + 1) - (_LANE - _BAR)
+        rows.append(_row(camera, x(camera.start_s), x(camera.start_s + camera.duration_s), y, height))
+        for lane, (vehicle, tracklet) in zip(lanes, bars[camera.camera_id], strict=True):
+            rows.append(_bar(vehicle, tracklet, x(tracklet.start_s), x(tracklet.end_s), y + _LANE * lane))
+        y += height + _ROW_GAP
+    ticks = _ticks(start_s, end_s)
+    grid = [
+        Markup('<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="18" y2="{y:.0f}"/>').format(
+            x=x(t), y=y - _ROW_GAP / 2
+        )
+        + Markup('<text class="tick" x="{:.1f}" y="12">{}</text>').format(x(t), clock_text(t)[:-2])
+        for t in ticks
+    ]
+    head = Markup('<svg class="timeline" viewBox="0 0 {} {:.0f}" role="img" aria-label="Timeline">\n')
+    return head.format(_WIDTH, y) + Markup("\n").join([*grid, *rows]) + Markup("\n</svg>")
+
+
+def _row(camera: CameraSummary, x1: float, x2: float, y: float, height: float) -> Markup:
+    """The camera's name, and a pale band for the time in which it looked."""
+    name = camera.camera_id if len(camera.camera_id) <= 11 else camera.camera_id[:10] + "…"
+    return Markup(
+        '<text class="camera" x="0" y="{middle:.1f}">{name}</text>'
+        '<rect class="looks" x="{x1:.1f}" y="{top:.1f}" width="{width:.1f}" height="{tall:.1f}" rx="3"/>'
+    ).format(middle=y + height / 2 + 4, name=name, x1=x1, top=y - 4, width=x2 - x1, tall=height + 8)
+
+
+def _bar(vehicle: Vehicle, tracklet: Tracklet, x1: float, x2: float, y: float) -> Markup:
+    paint = Markup('fill="{}"').format(hex_colour(colour(vehicle.global_id))) if vehicle.shared else 'class="alone"'
+    return Markup(
+        '<rect {paint} x="{x1:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall}" rx="2">'
+        "<title>vehicle {id} ({name}), {camera}, {start} to {end}</title></rect>"
+    ).format(
+        paint=Markup(paint),
+        x1=x1,
+        y=y,
+        width=max(x2 - x1, 2.0),
+        tall=_BAR,
+        id=vehicle.global_id,
+        name=vehicle.name,
+        camera=tracklet.camera_id,
+        start=clock_text(tracklet.start_s),
+        end=clock_text(tracklet.end_s),
+    )
+
+
+def _lanes(tracklets: Sequence[Tracklet]) -> list[int]:
+    """For each tracklet the first lane that is free when it begins."""
+    free_from_s: list[float] = []
+    lanes = [0] * len(tracklets)
+    for i in sorted(range(len(tracklets)), key=lambda i: (tracklets[i].start_s, tracklets[i].track_id)):
+        lane = next((n for n, t in enumerate(free_from_s) if t < tracklets[i].start_s), len(free_from_s))
+        free_from_s[lane : lane + 1] = [tracklets[i].end_s]
+        lanes[i] = lane
+    return lanes
+
+
+def _ticks(start_s: float, end_s: float) -> list[float]:
+    """At most about ten round moments."""
+    step = next((s for s in _STEPS_S if (end_s - start_s) / s <= 10), _STEPS_S[-1])
+    first = -int(-start_s // step)
+    return [float(step * k) for k in range(first, int(end_s // step) + 1)]
