@@ -62,7 +62,8 @@ def detect_videos(
     Returns:
         One result per camera. A broken video has a problem, and what came before the trouble.
     """
-    feeds = [_Feed(camera, key, store, batch, resume=not detector.stateful) for camera, key in zip(cameras, keys)]
+    resume = not detector.stateful
+    feeds = [_Feed(camera, key, store, batch, resume=resume) for camera, key in zip(cameras, keys, strict=True)]
     totals = [camera.frame_count for camera in cameras]
     total = sum(n for n in totals if n) if all(totals) else None
     while waiting := _next_batch(feeds, batch):

@@ -1,7 +1,7 @@
 """One camera's way from pixels to passages: ``detect → track → clean → embed``, each stage with its result on disk.
 
-A stage looks its result up by a key of all it depends on and computes it only when it is not there. The key of one stage
-goes into the key of the next, so a changed setting repeats its own stage and those after it, no other.
+A stage looks its result up by a key of all it depends on and computes it only when it is not there. The key of one
+stage goes into the key of the next, so a changed setting repeats its own stage and those after it, no other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+import numpy as np
 
 import mtmc
 from mtmc.clean import clean
@@ -33,7 +34,7 @@ from mtmc.track import track
 from mtmc.types import Array, Frame, Passage, Tracklet
 from mtmc.video.read import read_frames
 
-__all__ = ["CameraResult", "process_camera"]
+__all__ = ["CameraResult", "detect_together", "process_camera"]
 
 T = TypeVar("T")
 
@@ -284,6 +285,30 @@ class _Work:
         self.counts["frames"] = len(found.frames)
         self.counts["detections"] = sum(len(detections) for detections in found.frames)
         return found
+
+
+def detect_together(cameras: Sequence[Camera], config: RunConfig, store: Store, threads: int) -> None:
+    """On an accelerator, detect in all videos from this process, batches running across cameras.
+
+    The results wait in the store for :func:`process_camera`. On a CPU nothing is gained, so nothing is done.
+    """
+    if config.detect.device == "cpu":
+        return
+    waiting = []
+    for camera in cameras:
+        try:
+            source, path = choose_source(camera, config.input)
+        except SceneError:
+            continue
+        key = detect_key(camera, config, fingerprint(path)) if source == "video" else ""
+        if key and load_found(store, camera, key) is None:
+            waiting.append((camera, key))
+    if waiting:
+        detector = make_detector(config, threads)
+        with progress_bar(f"{len(waiting)} cameras detect") as progress:
+            detect_videos(
+                [c for c, _ in waiting], [k for _, k in waiting], detector, config.detect.batch, store, progress
+            )
 
 
 def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:

@@ -1,8 +1,8 @@
 """Stage results on disk, keyed by everything they depend on.
 
-``cache/track/c006-1f0c….npz`` holds what the stage ``track`` made of camera c006 from exactly those inputs and settings.
-Same key, same result: it is loaded instead of computed. Files appear whole or not at all, so a killed run goes on where
-it was, and the folder may be deleted at any time.
+``cache/track/c006-1f0c….npz`` holds what the stage ``track`` made of camera c006 from exactly those inputs and
+settings. Same key, same result: it is loaded instead of computed. Files appear whole or not at all, so a killed run
+goes on where it was, and the folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Store:
     def load(self, stage: str, name: str, key: str) -> dict[str, Array] | None:
         """The saved arrays, or None if there are none (or a disk error has damaged them: they are made again)."""
         try:
-            with np.load(self.path(stage, name, key), allow_pickle=False) as file:
+            with self.path(stage, name, key).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 return dict(file)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None

@@ -1,0 +1,80 @@
+"""Where settings come from, and what is said about mistakes in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mtmc.commands import config_command
+from mtmc.config import RunConfig, load_config
+from mtmc.errors import ConfigError
+from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera, Scene
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def scene_with(models: dict[str, object], root: Path) -> Scene:
+    return Scene("town", root, (Camera(id="c1", number=1, clock=Clock(fps=10)),), models=models)
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("detect: {confidence: 0.4}\ntrack: {n_init: 5}\n")
+    scene = scene_with({"detect": {"confidence": 0.1, "batch": 2}, "track": {"n_init": 1}}, tmp_path)
+    config = load_config([file], ["track.n_init=7"], scene)
+    assert (config.detect.batch, config.detect.confidence, config.track.n_init) == (2, 0.4, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("detect: {confidense: 0.4}", r"run\.yaml:1: unknown key detect\.confidense; did you mean confidence\?"),
+        (
+            "seed: 1\ntrack:\n  n_init: 0",
+            r"run\.yaml:3: track\.n_init: input should be greater than or equal to 1, got 0",
+        ),
+        ("detekt: {}", r"run\.yaml:1: unknown key detekt; did you mean detect\?"),
+        ("seed: [", r"run\.yaml:\d: expected YAML"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config([file])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "detect.confidense=0.4",
+            r"-o detect\.confidense=0\.4: unknown key detect\.confidense; did you mean confidence\?",
+        ),
+        ("detect", "expected dotted.key=value"),
+        ("seed=-1", "seed: input should be greater than or equal to 0, got -1"),
+    ],
+)
+def test_a_mistake_in_an_override_is_quoted(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(overrides=[override])
+
+
+def test_models_of_a_scene_are_checked_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "scene.yaml").write_text("name: x\nmodels:\n  embed:\n    wheights: a.onnx\n")
+    with pytest.raises(ConfigError, match=r"scene\.yaml:4: unknown key embed\.wheights; did you mean weights\?"):
+        load_config(scene=scene_with({"embed": {"wheights": "a.onnx"}}, tmp_path))
+
+
+def test_the_printed_configuration_reads_back() -> None:
+    assert RunConfig.model_validate(yaml.safe_load(config_command(None, [], ["seed=3"]))) == load_config(
+        overrides=["seed=3"]
+    )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "run").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_configuration_is_valid(path: Path) -> None:
+    load_config([path])
