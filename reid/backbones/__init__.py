@@ -1,0 +1,88 @@
+"""Backbones by name: the networks of the papers, a few small ones, and anything timm has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reid.backbones.base import Backbone, Family, SizeHw
+from reid.backbones.convolutional import densenet, resnet
+from reid.backbones.osnet import osnet
+from reid.backbones.timm import timm_backbone
+from reid.backbones.weights import load_weights
+from reid.errors import ConfigError
+
+__all__ = ["BACKBONES", "TIMM_NAMES", "Backbone", "build", "family_of"]
+
+#: Networks built here; ``BACKBONES[name](name, last_stride=…, stem_relu=…)``.
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "resnet18": resnet,
+    "resnet50": resnet,
+    "resnet50_ibn_a": partial(resnet, ibn=True),
+    "densenet121": densenet,
+    "osnet_x1_0": partial(osnet, width=1.0),
+    "osnet_x0_5": partial(osnet, width=0.5),
+    "osnet_x0_25": partial(osnet, width=0.25),
+}
+
+#: Names of the papers' other networks; any more of timm's as ``timm:<name>``.
+TIMM_NAMES = {
+    "vit_base_patch16_224": "vit_base_patch16_224",
+    "swin_base_patch4_window7_224": "swin_base_patch4_window7_224",
+    "convnext_base": "convnext_base",
+}
+
+_TRANSFORMER_LIKE = ("vit", "deit", "swin", "convnext", "eva", "beit", "cait", "xcit", "maxvit", "coat")
+
+
+def family_of(name: str) -> Family:
+    """Which recipe of training suits a backbone, told from its name alone."""
+    return "transformer" if name.removeprefix("timm:").startswith(_TRANSFORMER_LIKE) else "cnn"
+
+
+def build(
+    name: str,
+    *,
+    sizes: Sequence[SizeHw] = ((256, 256),),
+    pretrained: bool = False,
+    weights: Path | None = None,
+    last_stride: int = 1,
+    stem_relu: bool = True,
+    drop_path: float = 0.0,
+) -> Backbone:
+    """A backbone without classifier.
+
+    Args:
+        name: A key of :data:`BACKBONES` or :data:`TIMM_NAMES`, or ``timm:`` and any name timm lists.
+        sizes: Image sizes (h, w) that must go through; the first is the one tested at.
+        pretrained: Start from published ImageNet weights, fetched unless ``weights`` is given.
+        weights: A local file to start from.
+        last_stride: Of the last stage, where the network has one.
+        stem_relu: Whether the first activation is there, likewise.
+        drop_path: Stochastic depth, where the network has it.
+
+    Raises:
+        ConfigError: No such backbone, or it does not take images of one of ``sizes``.
+        WeightsError: Weights cannot be had or are of another network.
+    """
+    if name.startswith("timm:") or name in TIMM_NAMES:
+        inner = TIMM_NAMES.get(name, name.removeprefix("timm:"))
+        found = timm_backbone(inner, sizes=sizes, pretrained=pretrained, weights=weights, drop_path=drop_path)
+        found.name = name
+    elif name in BACKBONES:
+        choices: dict[str, Any] = {"last_stride": last_stride, "stem_relu": stem_relu}
+        found = BACKBONES[name](name, **choices)
+        if pretrained or weights is not None:
+            load_weights(found.body, name, weights)
+    else:
+        known = ", ".join([*BACKBONES, *TIMM_NAMES])
+        raise ConfigError(f"unknown backbone {name}", remedy=f"known are {known} and timm:<any>")
+    for size in dict.fromkeys(sizes):
+        if not found.accepts(size):
+            raise ConfigError(
+                f"{name} does not take images of {size[0]} × {size[1]} px",
+                remedy="change size_hw (and local_size_hw of ssbver) to one it was built for, or the backbone",
+            )
+    return found

@@ -1,0 +1,147 @@
+"""Any network of the package timm, in particular ViT, Swin and ConvNeXt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reid.backbones.base import Backbone, Halves, SizeHw
+from reid.errors import ConfigError, MissingDependency, WeightsError
+
+__all__ = ["timm_backbone"]
+
+
+class _Body(nn.Module):  # type: ignore[misc]
+    """The network up to its last map or tokens."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.net.forward_features(x)
+        # Swin keeps channels last; everything here expects them second.
+        return found.permute(0, 3, 1, 2) if self.channels_last else found
+
+    @property
+    def channels_last(self) -> bool:
+        return getattr(self.net, "output_fmt", "NCHW") == "NHWC"
+
+
+class _Pool(nn.Module):  # type: ignore[misc]
+    """The network's own way from its last map or tokens to one feature."""
+
+    def __init__(self, body: _Body) -> None:
+        super().__init__()
+        # In a list, so that its parameters belong to the body alone. A copy of the backbone copies both together.
+        self._body = [body]
+
+    def forward(self, x: Tensor) -> Tensor:
+        (body,) = self._body
+        x = x.permute(0, 2, 3, 1) if body.channels_last else x
+        return body.net.forward_head(x, pre_logits=True)
+
+
+def timm_backbone(
+    name: str,
+    *,
+    sizes: Sequence[SizeHw],
+    pretrained: bool = False,
+    weights: Path | None = None,
+    drop_path: float = 0.0,
+) -> Backbone:
+    """A timm network that takes all of ``sizes``.
+
+    Args:
+        name: As timm lists it.
+        sizes: Image sizes; the first is the one position embeddings are laid out for.
+        pretrained: Fetch its published weights.
+        weights: A local file of them instead.
+        drop_path: Stochastic depth while training, where the network has it.
+
+    Raises:
+        ConfigError: timm has no such network.
+        WeightsError: The weights cannot be had.
+        MissingDependency: timm is not installed.
+    """
+    try:
+        import timm
+    except ImportError as cause:
+        raise MissingDependency.of("timm", "torch", f"the backbone {name}") from cause
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name[:6]}*")[:3]
+        remedy = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them"
+        raise ConfigError(f"timm has no network {name}", remedy=remedy)
+    net = _create(timm, name, sizes, pretrained, weights, drop_path)
+    config = net.pretrained_cfg
+    body = _Body(net)
+    with torch.no_grad():
+        dim = net.eval()(torch.zeros(1, 3, *sizes[0])).shape[1]
+    net.train()
+    tokens = any(word in type(net).__name__ for word in ("Transformer", "Eva", "Vit", "Beit"))
+    return Backbone(
+        f"timm:{name}",
+        body,
+        _Pool(body),
+        dim,
+        family="transformer" if tokens or hasattr(net, "stages") else "cnn",
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        halves=_HALVES.get(type(net).__name__),
+    )
+
+
+def _create(
+    timm: Any, name: str, sizes: Sequence[SizeHw], pretrained: bool, weights: Path | None, drop_path: float
+) -> Any:
+    """Create the network with as much of what is wanted as its constructor knows."""
+    several = {"dynamic_img_size": True} if len(set(sizes)) > 1 else {}
+    overlay = {"pretrained_cfg_overlay": {"file": str(weights)}} if weights is not None else {}
+    drop = {"drop_path_rate": drop_path} if drop_path else {}
+    choices: list[dict[str, Any]] = [{"img_size": sizes[0], **several}, {"img_size": sizes[0]}, {}]
+    for number, choice in enumerate(choices):
+        try:
+            return timm.create_model(
+                name, pretrained=pretrained or weights is not None, num_classes=0, **choice, **overlay, **drop
+            )
+        except TypeError:  # an argument the constructor does not know
+            if number == len(choices) - 1:
+                raise
+        except Exception as cause:
+            if not (pretrained or weights):
+                raise
+            raise WeightsError(
+                f"weights of {name} cannot be loaded: {type(cause).__name__}",
+                path=weights,
+                remedy="give a local file as weights, or set pretrained to false",
+            ) from cause
+    raise AssertionError("unreachable")
+
+
+def _halves_of_convnext(whole: Backbone) -> Halves:
+    net = whole.body.net
+    lower = nn.Sequential(net.stem, *net.stages[:2])
+    return lower, nn.Sequential(*net.stages[2:], net.norm_pre, net.head), net.feature_info[1]["num_chs"]
+
+
+def _halves_of_swin(whole: Backbone) -> Halves:
+    net = whole.body.net
+    lower = nn.Sequential(net.patch_embed, *net.layers[:2], _Permute(0, 3, 1, 2))
+    upper = nn.Sequential(_Permute(0, 2, 3, 1), *net.layers[2:], net.norm, net.head)
+    return lower, upper, net.feature_info[1]["num_chs"]
+
+
+class _Permute(nn.Module):  # type: ignore[misc]
+    def __init__(self, *order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(*self.order)
+
+
+_HALVES = {"ConvNeXt": _halves_of_convnext, "SwinTransformer": _halves_of_swin}

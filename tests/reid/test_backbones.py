@@ -1,0 +1,122 @@
+"""Backbones: published sizes, any image size, cutting at stride 8, weights from files."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from reid.backbones import BACKBONES, build, family_of
+from reid.errors import ConfigError, WeightsError
+
+TINY_TIMM = ["timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:convnext_atto"]
+
+
+def parameters(name: str) -> float:
+    with torch.device("meta"):
+        net = BACKBONES[name](name)
+    return round(sum(p.numel() for p in net.parameters()) / 1e6, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("resnet50", 23.51), ("resnet50_ibn_a", 23.51), ("densenet121", 6.95)]
+)
+def test_parameter_counts(name: str, millions: float) -> None:
+    assert parameters(name) == millions
+
+
+@pytest.mark.parametrize("name", [*BACKBONES, *TINY_TIMM])
+def test_pools_several_sizes_to_the_declared_channels(name: str) -> None:
+    net = build(name, sizes=[(64, 64), (32, 32)]).eval()
+    with torch.no_grad():
+        for size in (64, 32):
+            assert net(torch.zeros(2, 3, size, size)).shape == (2, net.dim)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50_ibn_a", "densenet121", "osnet_x0_25", *TINY_TIMM[1:]])
+def test_halves_compose_to_the_whole(name: str) -> None:
+    torch.manual_seed(0)
+    net = build(name, sizes=[(64, 64)]).eval()
+    lower, upper, channels = net.split()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        middle = lower(x)
+        assert middle.shape == (1, channels, 8, 8)
+        assert torch.allclose(copy.deepcopy(upper)(middle), net(x), atol=1e-5)
+
+
+def test_a_copy_is_independent_of_its_original() -> None:
+    net = build("timm:convnext_atto", sizes=[(32, 32)]).eval()
+    twin = copy.deepcopy(net)
+    x = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        before = net(x)
+        for parameter in twin.parameters():
+            parameter.zero_()
+        assert torch.equal(net(x), before)
+        assert not torch.equal(twin(x), before)
+
+
+def test_strides_and_stem() -> None:
+    x = torch.zeros(1, 3, 64, 64)
+    assert build("resnet18").features(x).shape[2:] == (4, 4)
+    assert build("resnet18", last_stride=2).features(x).shape[2:] == (2, 2)
+    assert build("densenet121", last_stride=2).features(x).shape[2:] == (2, 2)
+    assert len(build("resnet18", stem_relu=False).body) == 7
+
+
+def test_vision_transformer_has_no_map_to_attend_to() -> None:
+    net = build(TINY_TIMM[0], sizes=[(32, 32)])
+    with pytest.raises(ConfigError, match="no feature map"):
+        net.split()
+    with pytest.raises(ConfigError, match="no feature map"):
+        net.features(torch.zeros(1, 3, 32, 32))
+
+
+def test_impossible_choices_are_named() -> None:
+    with pytest.raises(ConfigError, match="unknown backbone resnet51"):
+        build("resnet51")
+    with pytest.raises(ConfigError, match="timm has no network"):
+        build("timm:resnet5x")
+    with pytest.raises(ConfigError, match="does not take images of 33 × 33"):
+        build(TINY_TIMM[0], sizes=[(32, 32), (33, 33)])
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "timm:vit_tiny_patch16_224"])
+def test_weights_from_a_file(tmp_path: Path, name: str, suffix: str) -> None:
+    from safetensors.torch import save_file
+
+    source = build(name, sizes=[(32, 32)]).eval()
+    net = source.body.net if name.startswith("timm") else source.body
+    path = tmp_path / f"weights{suffix}"
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    if suffix == ".pth":
+        torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+        if name.startswith("timm"):
+            torch.save(state, path)
+    else:
+        save_file(state, path)
+    loaded = build(name, sizes=[(32, 32)], weights=path).eval()
+    x = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(x), source(x))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(build("resnet18").body.state_dict(), path)
+    with pytest.raises(WeightsError, match=r"expected weights of resnet50"):
+        build("resnet50", weights=path)
+    (tmp_path / "noise.pth").write_bytes(b"noise")
+    with pytest.raises(WeightsError, match="unreadable"):
+        build("resnet18", weights=tmp_path / "noise.pth")
+    with pytest.raises(WeightsError, match="no such file"):
+        build("resnet18", weights=tmp_path / "none.pth")
+
+
+def test_family_from_the_name() -> None:
+    assert family_of("resnet50") == family_of("timm:resnet26") == "cnn"
+    assert family_of("vit_base_patch16_224") == family_of("timm:swin_tiny_patch4_window7_224") == "transformer"
