@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reid.backbones.base import Backbone, Halves, SizeHw
 from reid.errors import ConfigError, MissingDependency, WeightsError
+from reid.networks.base import Backbone, Halves, SizeHw
 
 __all__ = ["timm_backbone"]
 
