@@ -1,0 +1,79 @@
+"""Regions of interest, from images whose white part is inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mtmc.errors import FormatError
+from mtmc.files import explain
+from mtmc.types import Array
+
+__all__ = ["find_rois", "read_roi", "read_rois"]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+def read_rois(
+    source: str | os.PathLike[str] | Mapping[int, str | os.PathLike[str]],
+    cameras: Iterable[int],
+    *,
+    skip_missing: bool = False,
+) -> dict[int, Array]:
+    """The regions of some cameras: bool (H, W) by camera number, true inside.
+
+    Args:
+        source: Camera number → image, or a folder with images named ``c006.png`` or ``…/c006/roi.jpg`` at any depth.
+        cameras: The cameras that are wanted.
+        skip_missing: Leave out a camera without an image rather than raise.
+
+    Raises:
+        FormatError: A camera has no image, or an image cannot be read.
+    """
+    paths = dict(source) if isinstance(source, Mapping) else find_rois(source)
+    wanted = sorted(set(cameras))
+    missing = [camera for camera in wanted if camera not in paths]
+    if missing and not skip_missing:
+        names = ", ".join(f"c{camera:03d}" for camera in missing)
+        message = f"expected a region of interest for every camera, got none for {names}"
+        where = None if isinstance(source, Mapping) else source
+        remedy = f"add an image such as c{missing[0]:03d}.png or c{missing[0]:03d}/roi.jpg, or score without regions"
+        raise FormatError(message, path=where, remedy=remedy)
+    return {camera: read_roi(paths[camera]) for camera in wanted if camera in paths}
+
+
+def find_rois(folder: str | os.PathLike[str]) -> dict[int, Path]:
+    """Images by camera number below a folder; the first in order of path if a camera has several."""
+    if not Path(folder).is_dir():
+        raise FormatError("expected a folder of region images, got none", path=folder, remedy="check the path")
+    found: dict[int, Path] = {}
+    for path in sorted(Path(folder).rglob("*")):
+        name = path.parent.name if path.stem == "roi" else path.stem
+        if path.suffix.lower() in _SUFFIXES and name[:1] == "c" and name[1:].isdecimal():
+            found.setdefault(int(name[1:]), path)
+    return found
+
+
+def read_roi(path: str | os.PathLike[str]) -> Array:
+    """One region, bool (H, W): where the image, reduced to grey if it is coloured, is fully white (255).
+
+    Raises:
+        FormatError: The file is missing or no image.
+    """
+    import cv2
+
+    try:
+        data = np.fromfile(path, np.uint8)  # not cv2.imread, which cannot open some paths on Windows
+    except FileNotFoundError:
+        raise FormatError("there is no such image", path=path, remedy="check the path") from None
+    except OSError as error:
+        raise explain(error, path, "read") from error
+    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    if image is None:
+        remedy = "give a PNG or JPEG whose white part is inside"
+        raise FormatError("expected an image, got something else", path=path, remedy=remedy)
+    inside: Array = np.asarray(image) == 255
+    return inside
