@@ -1,0 +1,76 @@
+"""Several processes, one per device, started by ``torchrun``. Alone, each function is the identity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, distributed, nn
+
+__all__ = ["average", "average_buffers", "broadcast", "gather", "is_main", "rank", "session", "world_size"]
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this process writes files and shows progress."""
+    return rank() == 0
+
+
+@contextmanager
+def session(device: torch.device) -> Iterator[None]:
+    """Join the other processes if ``torchrun`` started some, and leave them at the end."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def average(x: Tensor) -> Tensor:
+    """Mean of a tensor over all processes."""
+    if world_size() == 1:
+        return x
+    total = x.detach().clone()
+    distributed.all_reduce(total)
+    return total / world_size()
+
+
+def gather(x: Tensor) -> Tensor:
+    """The (B, …) tensors of all processes stacked along the first axis, in order of rank; no gradient."""
+    if world_size() == 1:
+        return x.detach()
+    parts = [torch.empty_like(x) for _ in range(world_size())]
+    distributed.all_gather(parts, x.detach().contiguous())
+    return torch.cat(parts)
+
+
+def broadcast(x: Tensor) -> Tensor:
+    """The main process's ``x``, in place in all of them."""
+    if world_size() > 1:
+        distributed.broadcast(x, 0)
+    return x
+
+
+def average_buffers(module: nn.Module) -> None:
+    """Give all processes the mean of their floating-point buffers (running statistics), and the main one's others."""
+    if world_size() == 1:
+        return
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            buffer.copy_(average(buffer))
+        else:
+            distributed.broadcast(buffer, 0)

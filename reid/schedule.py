@@ -1,0 +1,64 @@
+"""How a method is trained: batches, optimiser, and the learning rate over time."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from reid.settings import Settings
+
+__all__ = ["Schedule", "rate"]
+
+
+class Schedule(Settings):
+    """Length, batches and optimiser of a training; the rate follows :func:`rate`."""
+
+    epochs: int = Field(..., ge=1, description="passes over the training set")
+    batch: int = Field(..., ge=2, description="images per step and process")
+    images_per_identity: int = Field(
+        4, ge=0, description="images of each identity in a batch; 0 draws images regardless of identity"
+    )
+    optimiser: Literal["adam", "adamw", "sgd"] = Field("adam", description="sgd has momentum 0.9")
+    nesterov: bool = Field(False, description="look-ahead momentum, for sgd")
+    learning_rate: float = Field(..., gt=0, description="of the backbone, at its height")
+    new_layers: float = Field(1.0, gt=0, description="learning rate of all else, relative to the backbone's")
+    weight_decay: float = Field(5e-4, ge=0, description="per step, on every parameter")
+    warm_up_epochs: int = Field(0, ge=0, description="epochs of linear rise to the full rate")
+    warm_up_start: float = Field(0.01, gt=0, le=1, description="share of the rate in the first epoch of the rise")
+    decay: Literal["steps", "cosine", "inverse"] = Field(
+        "steps", description="steps: times step_factor at each milestone; cosine; inverse: a slow power per iteration"
+    )
+    milestones: tuple[int, ...] = Field((), description="epochs at which steps lower the rate")
+    step_factor: float = Field(0.1, gt=0, le=1, description="factor at each milestone")
+    cosine_end: float = Field(0.0, ge=0, le=1, description="share of the rate that cosine decay ends at")
+    cosine_epochs: int | None = Field(
+        None, ge=1, description="epoch at which cosine_end is reached; a second cosine then leads to 0; default: last"
+    )
+
+
+def rate(schedule: Schedule, epoch: int, iteration: int = 0) -> float:
+    """The learning rate as a share of its height.
+
+    Args:
+        schedule: The choices.
+        epoch: From 0.
+        iteration: Steps taken since the training began; only ``inverse`` decay looks at it.
+    """
+    if epoch < schedule.warm_up_epochs:
+        done = epoch / max(1, schedule.warm_up_epochs - 1)
+        return schedule.warm_up_start + (1 - schedule.warm_up_start) * done
+    if schedule.decay == "inverse":
+        return float((1 + 0.1 * iteration) ** -0.025)
+    if schedule.decay == "steps":
+        return float(schedule.step_factor ** sum(epoch >= m for m in schedule.milestones))
+    turn = schedule.cosine_epochs or schedule.epochs - 1
+    if epoch <= turn:
+        return _cosine(epoch - schedule.warm_up_epochs, turn - schedule.warm_up_epochs, 1.0, schedule.cosine_end)
+    return _cosine(epoch - turn, schedule.epochs - 1 - turn, schedule.cosine_end, 0.0)
+
+
+def _cosine(done: int, length: int, start: float, end: float) -> float:
+    share = min(1.0, done / length) if length > 0 else 1.0
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
