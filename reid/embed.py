@@ -1,0 +1,75 @@
+"""A folder of pictures to embeddings, and those to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from reid.data.augment import resize
+from reid.data.images import read_image
+from reid.errors import ConfigError, DataError
+from reid.export import Embedder
+
+__all__ = ["PICTURES", "embed_folder", "save"]
+
+#: Suffixes of what counts as a picture.
+PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+def embed_folder(folder: Path, embedder: Embedder) -> tuple[list[str], NDArray[Any]]:
+    """Embed every picture of a folder and its subfolders.
+
+    Returns:
+        Paths relative to ``folder``, with slashes, sorted; and float32 (N, D), the network's own rows.
+
+    Raises:
+        DataError: There is no picture, or one cannot be read.
+        WeightsError: The network fails.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    if not paths:
+        kinds = ", ".join(sorted(PICTURES))
+        raise DataError(f"expected a folder with pictures ({kinds}), got none in it", path=folder)
+    rows = []
+    with tqdm(total=len(paths), desc="embed", unit="picture", disable=None, dynamic_ncols=True) as bar:
+        for start in range(0, len(paths), embedder.batch):
+            part = paths[start : start + embedder.batch]
+            rows.append(embedder(np.stack([resize(read_image(path), embedder.size_hw) for path in part])))
+            bar.update(len(part))
+    return [path.relative_to(folder).as_posix() for path in paths], np.concatenate(rows)
+
+
+def save(path: Path, names: list[str], embeddings: NDArray[Any]) -> None:
+    """Write ``path`` (N,) and ``embedding`` (N, D) as .npz or .parquet; the file is whole or not there.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    write = _write_parquet if path.suffix == ".parquet" else _write_npz
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(partial, names, embeddings)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write this file ({error.strerror or error})", path=path) from error
+
+
+def _write_npz(path: Path, names: list[str], embeddings: NDArray[Any]) -> None:
+    np.savez(path, path=np.array(names, np.str_), embedding=embeddings)
+
+
+def _write_parquet(path: Path, names: list[str], embeddings: NDArray[Any]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    flat = pa.array(np.ascontiguousarray(embeddings).reshape(-1))
+    rows = pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1])
+    pa.parquet.write_table(pa.table({"path": names, "embedding": rows}), path)
