@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from reid.backbones.base import Backbone, Halves
+from reid.networks.base import Backbone, Halves
 
 __all__ = ["HalfInstanceNorm", "densenet", "resnet"]
 

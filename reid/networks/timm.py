@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reid.errors import ConfigError, MissingDependency, WeightsError
-from reid.backbones.base import Backbone, Halves, SizeHw
+from reid.networks.base import Backbone, Halves, SizeHw
 
 __all__ = ["timm_backbone"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reid.backbones.base import Backbone
+from reid.networks.base import Backbone
 
 __all__ = ["osnet"]
 

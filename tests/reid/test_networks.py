@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reid.errors import ConfigError, WeightsError
-from reid.backbones import BACKBONES, build, family_of
+from reid.networks import BACKBONES, build, family_of
 
 TINY_TIMM = ["timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:convnext_atto"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from reid.errors import ConfigError
-from reid.backbones.base import Backbone, Family, SizeHw
-from reid.backbones.convolutional import densenet, resnet
-from reid.backbones.osnet import osnet
-from reid.backbones.timm import timm_backbone
-from reid.backbones.weights import load_weights
+from reid.networks.base import Backbone, Family, SizeHw
+from reid.networks.convolutional import densenet, resnet
+from reid.networks.osnet import osnet
+from reid.networks.timm import timm_backbone
+from reid.networks.weights import load_weights
 
 __all__ = ["BACKBONES", "TIMM_NAMES", "Backbone", "build", "family_of"]
 
