@@ -1,0 +1,246 @@
+"""How well an embedder finds the same vehicle again: CMC and mAP, exact, each under a protocol that the result names.
+
+::
+
+    crops ─► reid.extract.extract ─► Embeddings ─► evaluate(query, gallery, protocol) ─► RetrievalScores
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.data.records import DatasetSplit, Record, Track, cameras, identities
+from reid.protocols import PROTOCOLS, Protocol
+from reid.ranks import Labels, Ranks, positive_ranks, similarity_blocks
+
+__all__ = ["Embeddings", "RetrievalScores", "evaluate", "evaluate_split", "pool"]
+
+Array = NDArray[Any]
+
+#: Length of the CMC curve.
+CMC_RANKS = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """The features of N crops with what is known of them.
+
+    Attributes:
+        features: float (N, D), of any length; retrieval is by cosine.
+        vehicle_id: int64 (N,).
+        camera_id: int64 (N,).
+
+    Raises:
+        ValueError: The columns differ in length.
+    """
+
+    features: Array
+    vehicle_id: Array
+    camera_id: Array
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or not len(self.features) == len(self.vehicle_id) == len(self.camera_id):
+            shapes = f"{self.features.shape}, {self.vehicle_id.shape} and {self.camera_id.shape}"
+            raise ValueError(f"expected features (N, D) with N identities and N cameras, got {shapes}")
+
+    @classmethod
+    def of(cls, features: Array, records: Sequence[Record]) -> Embeddings:
+        """Features in the order of their records."""
+        return cls(features, identities(records), cameras(records))
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: Array) -> Embeddings:
+        return Embeddings(self.features[rows], self.vehicle_id[rows], self.camera_id[rows])
+
+    @property
+    def labels(self) -> Labels:
+        """Identities and cameras alone."""
+        return Labels(self.vehicle_id, self.camera_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalScores:
+    """What one evaluation found; shares in 0…1.
+
+    Attributes:
+        protocol: Name of the protocol it was measured by.
+        map: Mean average precision, by steps.
+        map_trapezoid: The same with average precision by trapezoids.
+        cmc: Share of queries with a right answer among the first 1, 2, … 50.
+        queries: Queries counted, over all draws and directions.
+        unmatched: Queries without a right answer.
+        draws: Evaluations averaged.
+        map_std: Standard deviation of ``map`` over them.
+        r1_std: Standard deviation of ``r1`` over them.
+        seeds: Seeds of the draws; empty where nothing was drawn.
+    """
+
+    protocol: str
+    map: float
+    map_trapezoid: float
+    cmc: tuple[float, ...]
+    queries: int
+    unmatched: int
+    draws: int = 1
+    map_std: float = 0.0
+    r1_std: float = 0.0
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def r1(self) -> float:
+        """Share of queries whose first answer is right."""
+        return self.cmc[0]
+
+    @property
+    def r5(self) -> float:
+        """Share of queries with a right answer among the first five."""
+        return self.cmc[4]
+
+    @property
+    def r10(self) -> float:
+        """Share of queries with a right answer among the first ten."""
+        return self.cmc[9]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a JSON report: everything, and the usual ranks by name."""
+        return {**asdict(self), "r1": self.r1, "r5": self.r5, "r10": self.r10}
+
+
+def evaluate(
+    query: Embeddings,
+    gallery: Embeddings,
+    protocol: Protocol = PROTOCOLS["market"],
+    *,
+    seed: int = 0,
+    tracks: Sequence[Track] = (),
+    distances: Array | None = None,
+) -> RetrievalScores:
+    """Measure retrieval.
+
+    Args:
+        query: Crops to look for; without effect where the protocol draws queries from the pool.
+        gallery: Crops to look among.
+        protocol: How they meet.
+        seed: Draw number t is made with seed ``seed + t``.
+        tracks: Needed by a protocol of tracks.
+        distances: (Q, G), used in place of those of the features, for example re-ranked ones; protocols without
+            draws, directions or tracks only.
+
+    Raises:
+        ValueError: Shapes disagree, a feature is not finite, nothing can be matched, or the protocol needs tracks and
+            there are none.
+    """
+    if distances is not None:
+        if protocol.draw != "none" or protocol.both_directions or protocol.tracks:
+            raise ValueError(f"protocol {protocol.name} cannot be measured on given distances")
+        if distances.shape != (len(query), len(gallery)):
+            raise ValueError(f"expected distances ({len(query)}, {len(gallery)}), got {distances.shape}")
+        return _scores(protocol, [_rank(query, gallery, protocol, distances)], ())
+    if protocol.tracks:
+        if not tracks:
+            raise ValueError(f"protocol {protocol.name} needs tracks")
+        gallery = _track_embeddings(gallery, tracks, protocol.track_camera_shift)
+        query = replace(query, features=_unit(query.features))
+    seeds = tuple(range(seed, seed + protocol.draws)) if protocol.draw != "none" else ()
+    rounds = [_rank(q, g, protocol) for q, g in _meetings(query, gallery, protocol, seeds)]
+    return _scores(protocol, rounds, seeds)
+
+
+def evaluate_split(
+    extract: Callable[[Sequence[Record]], Array], split: DatasetSplit, *, seed: int = 0
+) -> list[RetrievalScores]:
+    """Measure a data set by its own protocol, and also by track where it has tracks.
+
+    Args:
+        extract: From records to float (N, D), see :func:`reid.extract.extract`.
+        split: The data set.
+        seed: Of the protocol's draws.
+    """
+    query = Embeddings.of(extract(split.query), split.query) if split.query else None
+    gallery = Embeddings.of(extract(split.gallery), split.gallery)
+    names = [split.protocol] + (["veri-track", "veri-track-released"] if split.tracks else [])
+    return [evaluate(query or gallery, gallery, PROTOCOLS[n], seed=seed, tracks=split.tracks) for n in names]
+
+
+def pool(crops: Embeddings) -> Embeddings:
+    """One entry per identity and camera: the mean of its normalised features (multi-query)."""
+    pairs = np.stack([crops.vehicle_id, crops.camera_id], axis=1)
+    kept, group = np.unique(pairs, axis=0, return_inverse=True)
+    order = np.argsort(group.reshape(-1), kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(group.reshape(-1)))[:-1])
+    features = _unit(crops.features)
+    return Embeddings(np.stack([features[p].mean(axis=0) for p in parts]), kept[:, 0], kept[:, 1])
+
+
+def _meetings(
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, seeds: Sequence[int]
+) -> Iterator[tuple[Embeddings, Embeddings]]:
+    if protocol.draw == "none":
+        yield query, gallery
+    for seed in seeds:
+        chosen = _one_each(gallery.vehicle_id, np.random.default_rng(seed))
+        yield (query if protocol.draw == "gallery" else gallery[~chosen]), gallery[chosen]
+    if protocol.both_directions:
+        yield gallery, query
+
+
+def _one_each(vehicle_id: Array, rng: np.random.Generator) -> Array:
+    """Choose one crop of each identity at random: bool (N,)."""
+    order = rng.permutation(len(vehicle_id))
+    chosen = np.zeros(len(vehicle_id), bool)
+    chosen[order[np.unique(vehicle_id[order], return_index=True)[1]]] = True
+    return chosen
+
+
+def _rank(query: Embeddings, gallery: Embeddings, protocol: Protocol, distances: Array | None = None) -> Ranks:
+    blocks = (
+        similarity_blocks(query.features, gallery.features, "euclidean" if protocol.tracks else "cosine")
+        if distances is None
+        else ((slice(i, i + 1), -distances[i : i + 1]) for i in range(len(distances)))
+    )
+    return positive_ranks(blocks, query.labels, gallery.labels, camera_rule=protocol.camera_rule)
+
+
+def _scores(protocol: Protocol, rounds: Sequence[Ranks], seeds: tuple[int, ...]) -> RetrievalScores:
+    tables = []
+    for ranks in rounds:
+        counted = len(ranks.count) if protocol.unmatched == "zero" else int(ranks.matched().sum())
+        if not counted:
+            raise ValueError("no query has a right answer in the gallery")
+        reached = np.bincount(np.minimum(ranks.first(), CMC_RANKS + 1), minlength=CMC_RANKS + 2)[1 : CMC_RANKS + 1]
+        averages = [ranks.average_precision(rule).sum() / counted for rule in ("step", "trapezoid")]
+        tables.append(np.concatenate([averages, np.cumsum(reached) / counted]))
+    mean, std = np.mean(tables, axis=0), np.std(tables, axis=0)
+    return RetrievalScores(
+        protocol.name,
+        float(mean[0]),
+        float(mean[1]),
+        tuple(mean[2:].tolist()),
+        queries=sum(len(r.count) if protocol.unmatched == "zero" else int(r.matched().sum()) for r in rounds),
+        unmatched=sum(int((~r.matched()).sum()) for r in rounds),
+        draws=len(rounds),
+        map_std=float(std[0]),
+        r1_std=float(std[2]),
+        seeds=seeds,
+    )
+
+
+def _track_embeddings(gallery: Embeddings, tracks: Sequence[Track], camera_shift: int) -> Embeddings:
+    features = _unit(gallery.features)
+    return Embeddings(
+        np.stack([features[list(t.items)].mean(axis=0) for t in tracks]),
+        np.array([t.vehicle_id for t in tracks]),
+        np.array([t.camera_id + camera_shift for t in tracks]),
+    )
+
+
+def _unit(features: Array) -> Array:
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(length, np.finfo(features.dtype).tiny))
