@@ -19,7 +19,7 @@ class RenderConfig(Settings):
         default=26, ge=0, le=51, description="quality of videos: 0 is lossless, 6 more is about half the size"
     )
     max_width_px: int = Field(
-        1280, ge=16, description="videos of cameras are made smaller than this if they are wider"
+        default=1280, ge=16, description="videos of cameras are made smaller than this if they are wider"
     )
     trail_s: float = Field(default=1.5, ge=0, description="how many seconds of a vehicle's way are drawn behind it")
     mosaic_width_px: int = Field(default=1920, ge=64, description="the mosaic is at most this wide")

@@ -29,6 +29,7 @@ INK: RGB = (18, 22, 28)
 PAPER: RGB = (244, 246, 248)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_PIECE_PX = 6  # a trail changes its shade this often
 _OVER = 4  # text is drawn this much larger and shrunk: smooth at any size
 
 
@@ -38,30 +39,32 @@ def letter_px(image: Array) -> int:
 
 
 def line_px(image: Array) -> int:
-    """Thickness of a box's line."""
-    return int(max(1, round(min(image.shape[:2]) / 320)))
+    """Thickness of a line whose colour counts: video keeps colour at half the resolution."""
+    return int(max(2, round(min(image.shape[:2]) / 320)))
 
 
 def box(image: Array, xyxy: Array, rgb: RGB, thickness: int) -> None:
-    """A rectangle just inside the box, with a dark edge under a line thick enough to bear one."""
+    """A rectangle just inside the box; one that is thick gets a dark edge where the picture is large enough."""
     x1, y1, x2, y2 = (int(v) for v in np.rint(xyxy))
     corners = (x1, y1), (x2 - 1, y2 - 1)
-    if thickness > 1:
+    if thickness > 1 and min(image.shape[:2]) >= 400:
         cv2.rectangle(image, *corners, INK, thickness + 2)
     cv2.rectangle(image, *corners, rgb, thickness)
 
 
 def trail(image: Array, points: Array, rgb: RGB, thickness: int) -> None:
     """A line through float (K, 2) points that fades towards the first, into the picture below it."""
-    height, width = image.shape[:2]
-    pixels = np.rint(points).astype(int)
-    for k in range(1, len(pixels)):
-        start, end = pixels[k - 1], pixels[k]
-        x, y = (start + end) // 2
-        if 0 <= x < width and 0 <= y < height:
-            share = 0.85 * k / (len(pixels) - 1)
-            mixed = share * np.array(rgb) + (1 - share) * image[y, x]
-            cv2.line(image, start.tolist(), end.tolist(), mixed.tolist(), thickness, cv2.LINE_AA)
+    way_px = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
+    if way_px[-1] < 1:
+        return
+    at_px = np.linspace(0, way_px[-1], 2 + int(way_px[-1] / _PIECE_PX))
+    pieces = np.stack([np.interp(at_px, way_px, points[:, axis]) for axis in (0, 1)], axis=1)
+    pixels = np.rint(pieces).astype(int)
+    x, y = pixels[1:].clip(0, [image.shape[1] - 1, image.shape[0] - 1]).T
+    share = np.linspace(0.1, 0.9, len(x))[:, None]
+    mixed = share * np.array(rgb) + (1 - share) * image[y, x]
+    for start, end, shade in zip(pixels[:-1].tolist(), pixels[1:].tolist(), mixed.tolist(), strict=True):
+        cv2.line(image, start, end, shade, thickness)
 
 
 def text(image: Array, words: str, left_baseline: tuple[int, int], height: int, rgb: RGB) -> None:

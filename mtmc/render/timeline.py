@@ -12,7 +12,7 @@ from mtmc.types import Tracklet
 
 __all__ = ["timeline_svg"]
 
-_WIDTH, _NAMES, _RIGHT = 1080, 84, 12  # units of the picture, and how many of them the camera names take
+_WIDTH, _NAMES, _RIGHT = 1080, 84, 20  # units of the picture, and how many of them the camera names take
 _BAR, _LANE, _ROW_GAP, _AXIS = 7, 10, 14, 26
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -20,8 +20,8 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400
 def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) -> Markup:
     """An SVG element without outside resources; colours of text and lines come from the page's style sheet.
 
-    Passages that overlap in time lie in lanes below each other. Vehicles of several cameras have their colour, the
-    others the class ``alone``. Pointing at a bar tells which vehicle and when.
+    Passages that overlap in time lie in lanes below each other. Vehicles of several cameras come first and have their
+    colour, the others have the class ``alone``. Pointing at a bar tells which vehicle and when.
     """
     bars = {camera.camera_id: list[tuple[Vehicle, Tracklet]]() for camera in cameras}
     for vehicle in vehicles:
@@ -37,7 +37,7 @@ def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) 
 
     rows, y = [], float(_AXIS)
     for camera in cameras:
-        lanes = _lanes([tracklet for _, tracklet in bars[camera.camera_id]])
+        lanes = _lanes(bars[camera.camera_id])
         height = _LANE * (max(lanes, default=0) + 1) - (_LANE - _BAR)
         rows.append(_row(camera, x(camera.start_s), x(camera.start_s + camera.duration_s), y, height))
         for lane, (vehicle, tracklet) in zip(lanes, bars[camera.camera_id], strict=True):
@@ -83,14 +83,17 @@ def _bar(vehicle: Vehicle, tracklet: Tracklet, x1: float, x2: float, y: float) -
     )
 
 
-def _lanes(tracklets: Sequence[Tracklet]) -> list[int]:
-    """For each tracklet the first lane that is free when it begins."""
+def _lanes(bars: Sequence[tuple[Vehicle, Tracklet]]) -> list[int]:
+    """For each bar the first lane that is free when it begins; vehicles of one camera only lie below all others."""
+    lanes = [0] * len(bars)
     free_from_s: list[float] = []
-    lanes = [0] * len(tracklets)
-    for i in sorted(range(len(tracklets)), key=lambda i: (tracklets[i].start_s, tracklets[i].track_id)):
-        lane = next((n for n, t in enumerate(free_from_s) if t < tracklets[i].start_s), len(free_from_s))
-        free_from_s[lane : lane + 1] = [tracklets[i].end_s]
-        lanes[i] = lane
+    for shared in (True, False):
+        first = len(free_from_s)
+        group = (i for i, (vehicle, _) in enumerate(bars) if vehicle.shared == shared)
+        for i in sorted(group, key=lambda i: (bars[i][1].start_s, bars[i][1].track_id)):
+            free = (n for n in range(first, len(free_from_s)) if free_from_s[n] < bars[i][1].start_s)
+            lanes[i] = next(free, len(free_from_s))
+            free_from_s[lanes[i] : lanes[i] + 1] = [bars[i][1].end_s]
     return lanes
 
 
