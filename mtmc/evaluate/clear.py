@@ -69,15 +69,15 @@ def _matched(pairs: Pairs, true_id: Array, predicted_id: Array) -> Array:
 
 def _match_frame(frame: Array, pairs: Pairs, true_id: Array, predicted_id: Array, last: dict[int, int]) -> list[int]:
     """Match the contested pairs of one frame and note in ``last`` who matched whom."""
-    rows, columns = pairs.truth[frame], pairs.predicted[frame]
-    kept = []
+    kept: list[int] = []
     taken: set[int] = set()
-    for k, row, column in zip(frame.tolist(), rows.tolist(), columns.tolist(), strict=True):
-        if last.get(int(true_id[k])) == predicted_id[k] and ~column not in taken:
+    for k, column in zip(frame.tolist(), pairs.predicted[frame].tolist(), strict=True):
+        # Two true identities may have matched the same predicted one last; the first row keeps it.
+        if last.get(int(true_id[k])) == predicted_id[k] and column not in taken:
             kept.append(k)
-            taken |= {row, ~column}
-    rest = [k for k in frame.tolist() if int(pairs.truth[k]) not in taken and ~int(pairs.predicted[k]) not in taken]
-    kept += _match_most(np.array(rest, np.int64), pairs)
+            taken.add(column)
+    settled = np.isin(pairs.truth[frame], pairs.truth[kept]) | np.isin(pairs.predicted[frame], pairs.predicted[kept])
+    kept += _match_most(frame[~settled], pairs)
     last.update((int(true_id[k]), int(predicted_id[k])) for k in kept)
     return kept
 
