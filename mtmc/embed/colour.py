@@ -1,0 +1,95 @@
+"""An embedder without weights: where on the vehicle which colours are.
+
+A picture is cut into three horizontal bands (roof and windows, body, wheels and road). Each gives a histogram over
+lightness and the two colour axes of CIE Lab; pixels near the middle count more, for there the vehicle is. The square
+root of a histogram makes the cosine of two of them their Bhattacharyya coefficient.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from mtmc.types import Array
+
+__all__ = ["ColourEmbedder"]
+
+_BANDS = 3
+_BINS = (8, 7, 7)  # lightness, green–red, blue–yellow
+_SIZE_HW = (64, 64)
+_CENTRE_SIGMA = 0.6  # of half the picture's width and height
+_CHROMA_LIMIT = 64.0  # Lab units; paint and lamps rarely exceed it
+_CODES = 32  # steps per RGB channel in the lookup table
+
+
+class ColourEmbedder:
+    """Colour histograms: uint8 (N, 64, 64, 3) RGB → float32 (N, 1176), unit length."""
+
+    name = "colour"
+    size_hw = _SIZE_HW
+    dim = _BANDS * int(np.prod(_BINS))
+    match_similarity: float | None = 0.85
+
+    def __call__(self, images: Array) -> Array:
+        """Embed pictures.
+
+        Raises:
+            ValueError: They have another shape or type.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != (*_SIZE_HW, 3):
+            raise ValueError(f"expected uint8 (N, 64, 64, 3), got {images.dtype} {images.shape}")
+        out = np.empty((len(images), self.dim), np.float32)
+        for row, image in zip(out, images, strict=True):
+            row[:] = self._histogram(image)
+        return out
+
+    def _histogram(self, image: Array) -> Array:
+        bins, shares = self._colours
+        code = np.ravel_multi_index(tuple(np.moveaxis(image >> 3, -1, 0).astype(np.intp)), (_CODES,) * 3).ravel()
+        # Each pixel is shared among the eight bins around its colour, so that a slight change of light moves little.
+        where = bins[code] + self._band[:, None]
+        share = shares[code] * self._centre[:, None]
+        histogram = np.bincount(where.ravel(), share.ravel(), minlength=self.dim).reshape(_BANDS, -1)
+        root = np.sqrt(histogram / histogram.sum(axis=1, keepdims=True)).ravel()
+        return np.asarray(root / np.linalg.norm(root), np.float32)
+
+    @cached_property
+    def _band(self) -> Array:
+        """First bin of each pixel's band: int (H·W,)."""
+        rows = np.arange(_SIZE_HW[0]) * _BANDS // _SIZE_HW[0]
+        return np.repeat(rows * int(np.prod(_BINS)), _SIZE_HW[1])
+
+    @cached_property
+    def _centre(self) -> Array:
+        """Weight of each pixel: float (H·W,)."""
+        y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in _SIZE_HW)
+        return np.asarray(np.exp(-(y[:, None] ** 2 + x**2) / (2 * _CENTRE_SIGMA**2)).ravel())
+
+    @cached_property
+    def _colours(self) -> tuple[Array, Array]:
+        """For each colour code the bins around it and its share in each: int (32³, 8), float (32³, 8)."""
+        steps = (np.arange(_CODES) + 0.5) / _CODES
+        rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+        lab = _lab(rgb)
+        place = np.empty_like(lab)
+        place[:, 0] = lab[:, 0] / 100
+        chroma = np.clip(np.abs(lab[:, 1:]) / _CHROMA_LIMIT, 0, 1)
+        place[:, 1:] = 0.5 + 0.5 * np.sign(lab[:, 1:]) * np.sqrt(chroma)  # finer near grey, where most paints are
+        place *= np.array(_BINS) - 1
+        low = np.clip(np.floor(place), 0, np.array(_BINS) - 2).astype(np.intp)
+        corner = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, 8).T
+        over = (place - low)[:, None, :]
+        shares = np.where(corner == 1, over, 1 - over).prod(axis=-1)
+        bins = np.ravel_multi_index(tuple(np.moveaxis(low[:, None, :] + corner, -1, 0)), _BINS)
+        return bins, shares
+
+
+def _lab(rgb: Array) -> Array:
+    """SRGB in [0, 1] → CIE Lab under D65 (IEC 61966-2-1, CIE 15): (…, 3) → (…, 3)."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    relative = linear @ to_xyz.T / to_xyz.sum(axis=1)
+    delta = 6 / 29
+    f = np.where(relative > delta**3, np.cbrt(relative), relative / (3 * delta**2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
