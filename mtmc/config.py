@@ -18,7 +18,7 @@ from mtmc.detect import DetectConfig
 from mtmc.detect.filters import FilterConfig
 from mtmc.embed import EmbedConfig
 from mtmc.errors import ConfigError
-from mtmc.render import RenderConfig
+from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
 from mtmc.settings import Settings, parse_settings, read_yaml
 from mtmc.track import TrackConfig

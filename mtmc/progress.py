@@ -5,22 +5,29 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "progress_bar"]
+__all__ = ["Progress", "progress_bar", "share_terminal"]
 
 #: Called with (done, total); total is None while unknown.
 Progress = Callable[[int, int | None], None]
+
+_line = 0
+
+
+def share_terminal(workers: int, lock: Any) -> None:
+    """Give this worker process a line of its own on the terminal, and the lock under which all of them draw."""
+    global _line
+    _line = (multiprocessing.current_process()._identity[0] - 1) % workers
+    tqdm.set_lock(lock)
 
 
 @contextmanager
 def progress_bar(label: str, unit: str = "frame") -> Iterator[Progress]:
     """A bar on the terminal for a piece of work that reports how far it is."""
-    # Workers of a process pool are numbered from 1; each keeps to its own line.
-    identity = multiprocessing.current_process()._identity
-    position = identity[0] - 1 if identity else 0
-    with tqdm(desc=label, unit=unit, position=position, leave=False, disable=None, dynamic_ncols=True) as bar:
+    with tqdm(desc=label, unit=unit, position=_line, leave=False, disable=None, dynamic_ncols=True) as bar:
 
         def update(done: int, total: int | None) -> None:
             if total is not None:

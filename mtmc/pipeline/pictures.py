@@ -14,7 +14,7 @@ from mtmc.formats.convert import table_of_tracks
 from mtmc.pipeline.stages import CameraResult
 from mtmc.pipeline.store import Store, fingerprint, key_of
 from mtmc.progress import progress_bar
-from mtmc.render import RenderConfig
+from mtmc.render.config import RenderConfig
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack
 
@@ -46,9 +46,12 @@ def render(
     if config.mosaic and len(videos) > 1:
         made.append(_mosaic(scene, videos, config, store, out))
     if config.report:
-        made.append(_report(scene, tracks, results, scores, notes, made, out))
+        made.append(_report(scene, tracks, results, scores, notes, config, made, out))
     return made
 
+
+#: What the page calls videos that are no camera's.
+_TITLES = {"mosaic": "All cameras"}
 
 Drawn = dict[str, list[GlobalTrack]]
 
@@ -124,6 +127,7 @@ def _report(
     results: Sequence[CameraResult],
     scores: Sequence[dict[str, Any]] | None,
     notes: Sequence[str],
+    config: RenderConfig,
     videos: Sequence[Path],
     out: Path,
 ) -> Path:
@@ -139,7 +143,8 @@ def _report(
         tracks=tracks,
         thumbnails=thumbnails,
         scores=scores,
-        videos={video.stem: video.relative_to(out).as_posix() for video in videos},
+        videos={_TITLES.get(video.stem, video.stem): video.relative_to(out).as_posix() for video in videos},
         notes=notes,
+        config=config,
     )
     return path

@@ -15,10 +15,11 @@ import numpy as np
 from mtmc.associate import associate
 from mtmc.config import RunConfig
 from mtmc.errors import MtmcError
-from mtmc.evaluate import SceneScores, score_scene
+from mtmc.evaluate import Evaluation
 from mtmc.formats.convert import table_of_tracks
 from mtmc.pipeline.outputs import write_manifest, write_tables
 from mtmc.pipeline.pictures import render
+from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.pipeline.stages import CameraResult, detect_together, process_camera
 from mtmc.pipeline.store import Store, key_of
 from mtmc.scene import Camera, Scene
@@ -52,7 +53,7 @@ class RunResult:
     out: Path
     tracks: list[GlobalTrack]
     cameras: list[CameraResult]
-    scores: SceneScores | None
+    scores: Evaluation | None
     problems: tuple[str, ...]
 
 
@@ -100,11 +101,22 @@ def run(
     outputs = write_tables(table, scene, out)
     with clock("score"):
         scores = score_scene(scene, table)
+        outputs += _write_scores(scores, out)
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     with clock("render"):
-        outputs += render(scene, tracks, results, scores, problems, config.render, store, out, map_cameras)
+        outputs += render(
+            scene, tracks, results, score_rows(scores, scene), problems, config.render, store, out, map_cameras
+        )
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     return RunResult(out, tracks, results, scores, tuple(problems))
+
+
+def _write_scores(scores: Evaluation | None, out: Path) -> list[Path]:
+    if scores is None:
+        return []
+    scores.write_json(out / "scores.json")
+    scores.write_csv(out / "scores.csv")
+    return [out / "scores.json", out / "scores.csv"]
 
 
 def _camera_or_problem(
@@ -122,14 +134,16 @@ def _camera_or_problem(
 def _associate(results: Sequence[CameraResult], scene: Scene, config: RunConfig, store: Store) -> list[GlobalTrack]:
     """Cross-camera association, reused when neither passages nor settings have changed."""
     passages = [passage for result in results for passage in result.passages]
+    known = [result.match_similarity for result in results if result.match_similarity is not None]
+    choices = config.associate.for_embedder(max(known, default=None))
     key = key_of(
         passages=[(result.camera_id, result.key) for result in results],
-        associate=config.associate.model_dump(),
+        associate=choices.model_dump(),
         links=[repr(link) for link in scene.links],
     )
     arrays = store.load("associate", "scene", key)
     if arrays is None:
-        tracks = associate(passages, scene, config.associate)
+        tracks = associate(passages, scene, choices)
         store.save("associate", "scene", key, _pack_identities(tracks, passages))
         return tracks
     return _unpack_identities(arrays, passages)

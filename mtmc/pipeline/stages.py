@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,7 +22,7 @@ from mtmc.config import InputConfig, RunConfig
 from mtmc.detect import DetectConfig, Detector, load_detector
 from mtmc.detect.filters import select
 from mtmc.detect.precomputed import read_detections
-from mtmc.embed import Described, EmbedConfig, Embedder, describe, load_embedder
+from mtmc.embed import Described, EmbedConfig, Embedder, describe, load_embedder, with_appearance
 from mtmc.errors import SceneError, VideoError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
@@ -47,6 +48,7 @@ class CameraResult:
         camera_id: The camera.
         passages: Its vehicles; empty after a failure.
         pictures: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
+        match_similarity: Cosine that suggests one vehicle, by the embedder's own account; None if it gives none.
         key: Names exactly this result.
         problem: Why the camera failed or was read only in part, as a sentence; "" if all went well.
         counts: Frames, detections, tracklets before and after clean-up.
@@ -57,6 +59,7 @@ class CameraResult:
     camera_id: str
     passages: list[Passage] = field(default_factory=list)
     pictures: dict[int, Array] = field(default_factory=dict)
+    match_similarity: float | None = None
     key: str = ""
     problem: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -87,11 +90,12 @@ def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: 
         problem = found.problem
         tracklets, key = work.track(found, key)
     tracklets, key = work.clean(tracklets, key)
-    described, key = work.describe(tracklets, key)
+    (described, match_similarity), key = work.describe(tracklets, key)
     return CameraResult(
         camera_id=camera.id,
         passages=list(described.passages),
         pictures=dict(described.thumbnails),
+        match_similarity=match_similarity,
         key=key,
         problem=problem,
         counts=work.counts,
@@ -193,7 +197,7 @@ class _Work:
             key,
             compute,
             artefacts.pack_tracklets,
-            lambda arrays: artefacts.unpack_tracklets(arrays, camera.id),
+            partial(artefacts.unpack_tracklets, camera_id=camera.id),
         )
         self.counts["tracklets"] = len(tracklets)
         return tracklets, key
@@ -207,13 +211,13 @@ class _Work:
             key,
             lambda: clean(tracklets, camera, self.config.clean, self.roi),
             artefacts.pack_tracklets,
-            lambda arrays: artefacts.unpack_tracklets(arrays, camera.id),
+            partial(artefacts.unpack_tracklets, camera_id=camera.id),
         )
         self.counts["vehicles"] = len(cleaned)
         return cleaned, key
 
-    def describe(self, tracklets: list[Tracklet], clean_key: str) -> tuple[Described, str]:
-        """Embeddings from the best crops, zones and ground positions."""
+    def describe(self, tracklets: list[Tracklet], clean_key: str) -> tuple[tuple[Described, float | None], str]:
+        """Embeddings from the best crops, zones and ground positions; and what the embedder calls alike."""
         camera, config = self.camera, self.config
         ground = camera.ground_from_image
         key = key_of(
@@ -225,21 +229,14 @@ class _Work:
             zones=[(zone.name, zone.polygon.tolist()) for zone in camera.zones],
         )
 
-        def compute() -> Described:
+        def compute() -> tuple[Described, float | None]:
             embedder = make_embedder(config.embed, self.threads) if camera.video else None
             with progress_bar(f"{camera.id} embed") as progress:
                 frames = None if camera.video is None else self._wanted_frames
-                return describe(tracklets, camera, config.embed, embedder, frames, progress)
+                described = describe(tracklets, camera, config.embed, embedder, frames, progress)
+            return described, None if embedder is None else embedder.match_similarity
 
-        def pack(described: Described) -> dict[str, Array]:
-            pictures = artefacts.pack_pictures(described.thumbnails)
-            return {**artefacts.pack_passages(described.passages), **pictures}
-
-        def unpack(arrays: dict[str, Array]) -> Described:
-            passages = artefacts.unpack_passages(arrays, camera.id)
-            return Described(passages=tuple(passages), thumbnails=artefacts.unpack_pictures(arrays))
-
-        return self._stage("embed", key, compute, pack, unpack), key
+        return self._stage("embed", key, compute, _pack_described, partial(_unpack_described, camera.id)), key
 
     def _wanted_frames(self, wanted: Container[int]) -> Iterator[Frame]:
         """Some of the video's frames; where it breaks off has been reported by the detection stage."""
@@ -318,7 +315,7 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
         version=mtmc.__version__,
         video=video_hash,
         frame_count=camera.frame_count,
-        detect=config.detect.model_dump(),
+        detect=config.detect.model_dump(exclude={"filter"}),
         weights=_weights_hash(config.detect.weights),
         embed=before,
         embed_weights=_weights_hash(config.embed.weights) if before else "",
@@ -331,6 +328,22 @@ def make_detector(config: RunConfig, threads: int) -> Detector:
     if config.embed.every_box:
         return with_appearance(detector, make_embedder(config.embed, threads), config.embed)
     return detector
+
+
+def _pack_described(result: tuple[Described, float | None]) -> dict[str, Array]:
+    described, match_similarity = result
+    return {
+        **artefacts.pack_passages(described.passages),
+        **artefacts.pack_pictures(described.thumbnails),
+        "match_similarity": np.array(np.nan if match_similarity is None else match_similarity),
+    }
+
+
+def _unpack_described(camera_id: str, arrays: Mapping[str, Array]) -> tuple[Described, float | None]:
+    passages = artefacts.unpack_passages(arrays, camera_id)
+    similarity = float(arrays["match_similarity"])
+    described = Described(passages=tuple(passages), thumbnails=artefacts.unpack_pictures(arrays))
+    return described, None if np.isnan(similarity) else similarity
 
 
 _MODELS: dict[str, Any] = {}

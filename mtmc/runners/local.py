@@ -6,11 +6,10 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
-
-from tqdm import tqdm
+from typing import Any, TypeVar
 
 from mtmc.errors import MtmcError
+from mtmc.progress import share_terminal
 from mtmc.scene import Camera
 from mtmc.threads import own_threads
 
@@ -44,7 +43,7 @@ def map_cameras(
         max_workers=min(workers, len(cameras)),
         mp_context=context,
         initializer=_start_worker,
-        initargs=(threads, tqdm.get_lock()),
+        initargs=(threads, workers, context.RLock()),
     ) as pool:
         futures = [pool.submit(fn, camera) for camera in cameras]
         try:
@@ -61,6 +60,6 @@ def map_cameras(
             raise
 
 
-def _start_worker(threads: int, lock: object) -> None:
+def _start_worker(threads: int, workers: int, lock: Any) -> None:
     own_threads(threads)
-    tqdm.set_lock(lock)
+    share_terminal(workers, lock)

@@ -12,10 +12,14 @@ from mtmc.types import Array
 __all__ = ["read_roi"]
 
 
-def read_roi(path: Path, size_wh: tuple[int, int] | None = None) -> Array:
-    """Read an image whose white part (grey ≥ 128) is the region of interest: bool (H, W).
+def read_roi(path: Path, size_wh: tuple[int, int] | None = None, *, official: bool = False) -> Array:
+    """Read an image whose white part is the region of interest: bool (H, W).
 
-    The threshold forgives the halos that JPEG draws around edges.
+    Args:
+        path: A grey or coloured image.
+        size_wh: Width and height it must have, pixels; None for any.
+        official: Count only pixels that are fully white (255), as the AI City evaluation does. Otherwise light ones
+            (128 or more) do, which forgives the halos that JPEG draws around edges.
 
     Raises:
         SceneError: The file is missing or no image, or its size is not ``size_wh`` (width, height).
@@ -38,4 +42,4 @@ def read_roi(path: Path, size_wh: tuple[int, int] | None = None) -> Array:
             path=path,
             remedy="export it at the video's size",
         )
-    return np.asarray(grey >= 128)
+    return np.asarray(grey >= (255 if official else 128))
