@@ -80,14 +80,16 @@ def evaluate_tables(
     protocol: str = "plain",
     min_iou: float = 0.5,
     metrics: Collection[str] = METRICS,
+    skip_missing: bool = False,
 ) -> Evaluation:
     """Score tables by the ``aicity`` or the ``plain`` protocol, over all cameras of the truth and for each.
 
-    Predictions in cameras without ground truth do not count in either.
+    Predictions in cameras without ground truth do not count in either. With ``skip_missing``, those of a camera that
+    has no region among ``rois`` all count.
     """
     cameras = np.unique(truth.camera)
     if protocol == "aicity":
-        predicted, notes = filter_predictions(predicted, cameras, rois)
+        predicted, notes = filter_predictions(predicted, cameras, rois, skip_missing=skip_missing)
     else:
         kept = of_cameras(predicted, cameras)
         left_out = len(predicted) - len(kept)

@@ -25,7 +25,7 @@ def score_scene(scene: Scene, predicted: Table) -> Evaluation | None:
     rois = {camera.number: read_roi(camera.roi, official=True) for camera in annotated if camera.roi is not None}
     if len(annotated) == 1:
         return evaluate_tables(truth, predicted, protocol="plain")
-    return evaluate_tables(truth, predicted, rois, protocol="aicity")
+    return evaluate_tables(truth, predicted, rois or None, protocol="aicity", skip_missing=True)
 
 
 def score_rows(evaluation: Evaluation | None, scene: Scene) -> list[dict[str, str | float]] | None:
