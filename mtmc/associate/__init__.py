@@ -3,7 +3,8 @@
 ::
 
     gates.py       which pairs are possible: time out of sight, links, one place at a time
-    distance.py    how alike the possible pairs are: appearance, nearness on the ground
+    ground.py      what the ground plane says of them
+    distance.py    how alike they are: appearance and nearness on the ground
     cluster.py     constrained agglomeration of the alike
     identities.py  numbers, by first appearance
 """

@@ -30,10 +30,15 @@ class AssociateConfig(Settings):
         True, description="a vehicle passes each camera once; false: again, but never twice at the same moment"
     )
     max_ground_m: float | None = Field(
-        12.0, gt=0, description="farther apart at the same moment is not one vehicle (calibrated cameras); null: off"
+        12.0,
+        gt=0,
+        description="farther apart at one moment is not one vehicle (calibrated cameras); null: ignore the ground",
+    )
+    max_speed_mps: float = Field(
+        50.0, gt=0, description="metres per second that no vehicle exceeds between two calibrated cameras"
     )
     ground_weight: float = Field(
-        0.5, ge=0, le=1, description="share of nearness on the ground in the similarity, against appearance"
+        0.8, ge=0, le=1, description="share of nearness on the ground in the similarity, against appearance"
     )
     min_overlap_s: float = Field(0.3, ge=0, description="shortest common time that says something about nearness")
     keep_single_camera: bool = Field(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmc.associate.config import AssociateConfig
+from mtmc.associate.ground import ground_evidence
 from mtmc.errors import WeightsError
 from mtmc.types import Array, Passage
 
-__all__ = ["Similarities", "ground_distance", "measure"]
+__all__ = ["Similarities", "measure"]
 
-_MOMENTS = 5  # at which two ways over the ground are compared
 _BLOCK = 128  # passages per matrix product
 
 
@@ -26,7 +26,7 @@ class Similarities:
         pairs: int64 (P, 2), first < second, sorted, each once.
         value: float64 (P,); 1 is the same, and the threshold is the least that makes one vehicle.
         plain: bool (P,), whether the value is the cosine of the two embeddings and nothing else.
-        apart: int64 (Q, 2), pairs that were in two places at one moment.
+        apart: int64 (Q, 2), pairs that were in two places at one moment, or too far apart for the time between.
     """
 
     embeddings: Array
@@ -37,7 +37,7 @@ class Similarities:
 
 
 def measure(passages: Sequence[Passage], pairs: Array, config: AssociateConfig) -> Similarities:
-    """Similarity of each possible pair, without those that nothing speaks for or that were in two places at once.
+    """Similarity of each possible pair, without those that nothing speaks for or that the ground rules out.
 
     Appearance gives the cosine c. Where both cameras are calibrated and saw their vehicles at the same time, d metres
     apart, nearness g = 1 − (1 − threshold)·d/max_ground_m is mixed in: (1 − w)·c + w·g with w = ``ground_weight``;
@@ -48,15 +48,10 @@ def measure(passages: Sequence[Passage], pairs: Array, config: AssociateConfig) 
     """
     embeddings = _embeddings(passages)
     cosine = _cosines(embeddings, pairs, np.array([p.tracklet.start_s for p in passages]))
-    metres = np.full(len(pairs), np.nan)
-    if config.max_ground_m is not None:
-        metres = ground_distance(passages, pairs, config.min_overlap_s)
-    limit = config.max_ground_m or np.inf
-    near = 1 - (1 - config.threshold) * metres / limit
+    metres, apart = ground_evidence(passages, pairs, config)
+    near = 1 - (1 - config.threshold) * metres / (config.max_ground_m or np.inf)
     mixed = (1 - config.ground_weight) * cosine + config.ground_weight * near
     value = np.where(np.isnan(near), cosine, np.where(np.isnan(cosine), near, mixed))
-
-    apart = metres > limit
     keep = ~apart & ~np.isnan(value)
     return Similarities(embeddings, pairs[keep], value[keep], np.isnan(near[keep]), pairs[apart])
 
@@ -92,37 +87,3 @@ def _cosines(embeddings: Array, pairs: Array, start_s: Array) -> Array:
         second, column = np.unique(pairs[block, 1], return_inverse=True)
         out[block] = (embeddings[first] @ embeddings[second].T)[row, column]
     return out
-
-
-def ground_distance(passages: Sequence[Passage], pairs: Array, min_overlap_s: float) -> Array:
-    """Median distance in metres at common moments: float64 (P,), NaN where a pair had none or is not calibrated.
-
-    All ways are laid one behind the other on one long time axis, so that a single interpolation answers for all
-    passages and moments.
-    """
-    ways = [_known_way(p) for p in passages]
-    start = np.array([time[0] if len(time) else np.nan for time, _ in ways])
-    end = np.array([time[-1] if len(time) else np.nan for time, _ in ways])
-    out = np.full(len(pairs), np.nan)
-    first, second = pairs.T
-    since, until = np.maximum(start[first], start[second]), np.minimum(end[first], end[second])
-    rows = np.flatnonzero(until - since >= min_overlap_s)  # false for NaN
-    if not len(rows):
-        return out
-
-    origin = np.nanmin(start)
-    stride = np.nanmax(end) - origin + 1.0
-    time = np.concatenate([t - origin + k * stride for k, (t, _) in enumerate(ways)])
-    place = np.concatenate([xy for _, xy in ways])
-    moment = np.linspace(since[rows], until[rows], _MOMENTS, axis=1) - origin
-    here, there = (
-        np.stack([np.interp(moment + k[rows, None] * stride, time, place[:, axis]) for axis in (0, 1)])
-        for k in (first, second)
-    )
-    out[rows] = np.median(np.hypot(*(here - there)), axis=1)
-    return out
-
-
-def _known_way(passage: Passage) -> tuple[Array, Array]:
-    known = np.isfinite(passage.ground_m).all(axis=1)
-    return passage.tracklet.time_s[known], passage.ground_m[known]

@@ -61,7 +61,13 @@ def pair_value(p, q, config):
     since = max(p.tracklet.start_s, q.tracklet.start_s)
     until = min(p.tracklet.end_s, q.tracklet.end_s)
     calibrated = np.isfinite(p.ground_m).all() and np.isfinite(q.ground_m).all()
-    if config.max_ground_m is None or not calibrated or until - since < config.min_overlap_s:
+    if config.max_ground_m is None or not calibrated:
+        return cosine, False
+    if since >= until:
+        earlier, later = (p, q) if p.tracklet.start_s <= q.tracklet.start_s else (q, p)
+        reach = config.max_ground_m + config.max_speed_mps * (since - until)
+        return cosine, np.linalg.norm(later.ground_m[0] - earlier.ground_m[-1]) > reach
+    if until - since < config.min_overlap_s:
         return cosine, False
     moments = np.linspace(since, until, 5)
     where = [
@@ -172,6 +178,7 @@ def situations(draw):
         max_gap_s=draw(st.sampled_from([0.0, 10.0, 100.0])),
         once_per_camera=draw(st.booleans()),
         max_ground_m=draw(st.sampled_from([None, 6.0])),
+        max_speed_mps=draw(st.sampled_from([0.1, 50.0])),
         ground_weight=draw(st.sampled_from([0.0, 0.5, 1.0])),
     )
     return passages, draw(st.sampled_from([(), LINKS])), config, rng.permutation(n)
@@ -271,6 +278,13 @@ def test_two_places_at_one_moment_are_two_vehicles_however_alike():
     far = [passage("c0", 1, 0, 10, RED, way=[(0, 0), (9, 0)]), passage("c1", 1, 0, 10, RED, way=[(0, 50), (9, 50)])]
     assert len(associate(far, scene(), AssociateConfig())) == 2
     assert len(associate(far, scene(), AssociateConfig(max_ground_m=None))) == 1
+
+
+def test_nothing_flies():
+    for metres, expected in ((400, 1), (600, 2)):
+        there = [(0, metres), (9, metres)]
+        passages = [passage("c0", 1, 0, 10, RED, way=[(0, 0), (9, 0)]), passage("c1", 1, 20, 30, RED, way=there)]
+        assert len(associate(passages, scene(), AssociateConfig())) == expected
 
 
 def test_a_card_fills_in_the_threshold_but_never_overrides_a_choice():
