@@ -48,10 +48,10 @@ def load_embedder(config: EmbedConfig, threads: int = 1) -> Embedder | None:
         return None
     if config.weights == "colour":
         return ColourEmbedder()
-    from reid import export
+    from reid.export import load_embedder as load
 
     with reid_errors():
-        return export.load_embedder(
+        return load(
             config.weights,
             runtime=config.runtime,
             device=config.device,
