@@ -6,8 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reid.errors import ConfigError, ReidError
+
+if TYPE_CHECKING:
+    from reid.card import Card
+    from reid.export import Embedder
 
 __all__ = ["main"]
 
@@ -33,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_embed(commands)
     _add_card(commands)
+    _add_evaluate(commands)
+    _add_efficiency(commands)
+    _add_explain(commands)
     return parser
 
 
@@ -41,21 +49,32 @@ def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.add_argument("folder", type=Path, help="pictures, in subfolders too")
     command.add_argument("-w", "--weights", required=True, help="file, folder or name such as timm:resnet50")
     command.add_argument("-o", "--output", type=Path, required=True, help=".npz or .parquet")
-    command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
-    command.add_argument("--runtime", default="auto", help="auto, onnxruntime or openvino")
-    command.add_argument("--device", default="cpu", help="cpu or cuda")
-    command.add_argument("--precision", default="fp32", help="fp32 or bf16")
-    command.add_argument("--threads", type=int, default=1, help="how many threads compute")
+    _add_runtime(command)
     command.set_defaults(run=_embed)
 
 
 def _embed(arguments: argparse.Namespace) -> None:
     from reid.embed import embed_folder, save
-    from reid.export import load_embedder
 
     if arguments.output.suffix not in (".npz", ".parquet"):
         raise ConfigError("expected an output that ends in .npz or .parquet", path=arguments.output)
-    embedder = load_embedder(
+    embedder = _embedder(arguments)
+    names, embeddings = embed_folder(arguments.folder, embedder)
+    save(arguments.output, names, embeddings)
+
+
+def _add_runtime(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
+    command.add_argument("--runtime", default="auto", help="auto, onnxruntime or openvino")
+    command.add_argument("--device", default="cpu", help="cpu or cuda")
+    command.add_argument("--precision", default="fp32", help="fp32 or bf16")
+    command.add_argument("--threads", type=int, default=1, help="how many threads compute")
+
+
+def _embedder(arguments: argparse.Namespace) -> Embedder:
+    from reid.export import load_embedder
+
+    return load_embedder(
         arguments.weights,
         runtime=arguments.runtime,
         device=arguments.device,
@@ -63,8 +82,6 @@ def _embed(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         card=arguments.card,
     )
-    names, embeddings = embed_folder(arguments.folder, embedder)
-    save(arguments.output, names, embeddings)
 
 
 def _add_card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -104,6 +121,120 @@ def _card(arguments: argparse.Namespace) -> None:
     path = arguments.output or card_path(arguments.weights)
     write_card(parse_card(fields), path)
     print(path)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("evaluate", help="how well a network finds the same vehicle again")
+    command.add_argument("root", type=Path, help="folder of the data set")
+    command.add_argument("-d", "--data", required=True, help="name of the data set, such as veri776 or folder")
+    command.add_argument("-w", "--weights", required=True, help="file, folder or name such as timm:resnet50")
+    command.add_argument("-O", "--option", action="append", default=[], help="of the data set, such as size=1600")
+    command.add_argument("--seed", type=int, default=0, help="of protocols that draw at random")
+    command.add_argument("--rerank", action="store_true", help="measure k-reciprocal re-ranking too")
+    command.add_argument("-o", "--output", type=Path, help="write the scores as JSON")
+    command.add_argument("--pictures", type=Path, help="write ranked lists and a map of the embedding here")
+    _add_runtime(command)
+    command.set_defaults(run=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from reid.data import load_dataset
+    from reid.evaluate import Embeddings, evaluate_split
+    from reid.extract import extract
+    from reid.protocols import PROTOCOLS
+    from reid.showcase import write_showcase
+
+    split = load_dataset(arguments.data, arguments.root, **dict(_option(text) for text in arguments.option))
+    embedder = _embedder(arguments)
+    query = Embeddings.of(extract(embedder, split.query), split.query) if split.query else None
+    gallery = Embeddings.of(extract(embedder, split.gallery), split.gallery)
+    print(f"{split.name} by {PROTOCOLS[split.protocol]}")
+    found = evaluate_split(split, query, gallery, seed=arguments.seed, rerank=arguments.rerank)
+    print(*found, sep="\n")
+    if arguments.output:
+        _write_json(arguments.output, {"data": split.name, "scores": [scores.as_dict() for scores in found]})
+    if arguments.pictures:
+        write_showcase(arguments.pictures, split, query, gallery)
+
+
+def _add_efficiency(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("efficiency", help="what a network costs: size, arithmetic, time, memory")
+    command.add_argument("weights", help="file, folder or name such as timm:resnet50; anything that runs in torch")
+    command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
+    command.add_argument("--device", default="cpu", help="cpu or cuda")
+    command.add_argument("--threads", type=int, default=1, help="how many threads compute")
+    command.add_argument("--warmup", type=int, default=50, help="calls before timing")
+    command.add_argument("--runs", type=int, default=200, help="timed calls")
+    command.add_argument("-o", "--output", type=Path, help="write the measurements as JSON")
+    command.set_defaults(run=_efficiency)
+
+
+def _efficiency(arguments: argparse.Namespace) -> None:
+    model, card = _module(arguments)
+    import torch
+
+    from reid.efficiency import measure
+
+    torch.set_num_threads(arguments.threads)
+    found = measure(model, card.size_hw, device=arguments.device, warmup=arguments.warmup, runs=arguments.runs)
+    print(found)
+    if arguments.output:
+        _write_json(arguments.output, {"weights": str(arguments.weights), **found.as_dict()})
+
+
+def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("explain", help="which pixels make two crops similar")
+    command.add_argument("query", type=Path, help="a picture")
+    command.add_argument("gallery", type=Path, help="another")
+    command.add_argument("-w", "--weights", required=True, help="anything that runs in torch")
+    command.add_argument("-o", "--output", type=Path, required=True, help="the picture to write, .png or .jpg")
+    command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
+    command.set_defaults(run=_explain)
+
+
+def _explain(arguments: argparse.Namespace) -> None:
+    from reid.data.augment import resize
+    from reid.data.images import read_image
+    from reid.pictures import save_picture
+
+    model, card = _module(arguments)
+    from reid.explain import explain_pair
+
+    pair = [resize(read_image(path), card.size_hw) for path in (arguments.query, arguments.gallery)]
+    similarity, picture = explain_pair(model, card, *pair)
+    save_picture(arguments.output, picture)
+    print(f"similarity {similarity:.4f}")
+
+
+def _module(arguments: argparse.Namespace) -> tuple[Any, Card]:
+    from reid.export import open_module
+
+    if arguments.weights.endswith((".onnx", ".xml")):
+        raise ConfigError(
+            "expected weights that run in torch, got an exported file",
+            path=arguments.weights,
+            remedy="give the .torchscript or .safetensors file, or timm:NAME",
+        )
+    return open_module(arguments.weights, arguments.card)
+
+
+def _option(text: str) -> tuple[str, object]:
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"expected an option such as size=1600, got {text}")
+    return name.replace("-", "_"), yaml.safe_load(value)
+
+
+def _write_json(path: Path, content: dict[str, object]) -> None:
+    import json
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write this file ({error.strerror or error})", path=path) from error
 
 
 def _three(text: str) -> list[float]:

@@ -2,12 +2,12 @@
 
 ::
 
-    crops ─► reid.extract.extract ─► Embeddings ─► evaluate(query, gallery, protocol) ─► RetrievalScores
+    crops ─► extract ─► Embeddings ─► evaluate(query, gallery, protocol) ─► RetrievalScores
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from reid.data.records import DatasetSplit, Record, Track, cameras, identities
 from reid.protocols import PROTOCOLS, Protocol
 from reid.ranks import Labels, Ranks, positive_ranks, similarity_blocks
+from reid.rerank import k_reciprocal
 
 __all__ = ["Embeddings", "RetrievalScores", "evaluate", "evaluate_split", "pool"]
 
@@ -108,6 +109,15 @@ class RetrievalScores:
         """Share of queries with a right answer among the first ten."""
         return self.cmc[9]
 
+    def __str__(self) -> str:
+        """One line for a terminal, in percent."""
+        spread = f" (std mAP {100 * self.map_std:.2f}, R1 {100 * self.r1_std:.2f})" if self.seeds else ""
+        return (
+            f"{self.protocol}: mAP {100 * self.map:.2f}, R1 {100 * self.r1:.2f}, R5 {100 * self.r5:.2f}, "
+            f"R10 {100 * self.r10:.2f}{spread}, trapezoid mAP {100 * self.map_trapezoid:.2f}; "
+            f"{self.queries} queries, {self.unmatched} without a right answer"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """For a JSON report: everything, and the usual ranks by name."""
         return {**asdict(self), "r1": self.r1, "r5": self.r5, "r10": self.r10}
@@ -154,19 +164,24 @@ def evaluate(
 
 
 def evaluate_split(
-    extract: Callable[[Sequence[Record]], Array], split: DatasetSplit, *, seed: int = 0
+    split: DatasetSplit, query: Embeddings | None, gallery: Embeddings, *, seed: int = 0, rerank: bool = False
 ) -> list[RetrievalScores]:
     """Measure a data set by its own protocol, and also by track where it has tracks.
 
     Args:
-        extract: From records to float (N, D), see :func:`reid.extract.extract`.
         split: The data set.
+        query: Of its queries; None where the protocol draws them out of the gallery.
+        gallery: Of its gallery.
         seed: Of the protocol's draws.
+        rerank: Measure the protocol also with re-ranked distances, where it does not draw.
     """
-    query = Embeddings.of(extract(split.query), split.query) if split.query else None
-    gallery = Embeddings.of(extract(split.gallery), split.gallery)
     names = [split.protocol] + (["veri-track", "veri-track-released"] if split.tracks else [])
-    return [evaluate(query or gallery, gallery, PROTOCOLS[n], seed=seed, tracks=split.tracks) for n in names]
+    scores = [evaluate(query or gallery, gallery, PROTOCOLS[n], seed=seed, tracks=split.tracks) for n in names]
+    protocol = replace(PROTOCOLS[split.protocol], name=f"{split.protocol}, re-ranked", both_directions=False)
+    if rerank and query and protocol.draw == "none":
+        distances = k_reciprocal(_unit(query.features), _unit(gallery.features))
+        scores.append(evaluate(query, gallery, protocol, distances=distances))
+    return scores
 
 
 def pool(crops: Embeddings) -> Embeddings:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.card import Card
+from reid.data.augment import normalise
 from reid.pictures import overlay
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Saliency", "pair_picture", "saliency"]
+__all__ = ["Saliency", "explain_pair", "pair_picture", "saliency"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,3 +58,22 @@ def pair_picture(query: NDArray[Any], gallery: NDArray[Any], found: Saliency) ->
     crops = np.concatenate([query, gallery], axis=1)
     heat = np.concatenate([overlay(query, found.query), overlay(gallery, found.gallery)], axis=1)
     return np.concatenate([crops, heat])
+
+
+def explain_pair(model: Any, card: Card, query: NDArray[Any], gallery: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+    """Similarity and picture of two crops.
+
+    Args:
+        model: A torch network in evaluation mode.
+        card: What it takes.
+        query: uint8 (h, w, 3) RGB of the card's size.
+        gallery: Likewise.
+    """
+    import torch
+
+    def tensor(image: NDArray[Any]) -> Tensor:
+        ordered = image[..., ::-1] if card.color == "bgr" else image
+        return torch.from_numpy(normalise(ordered, card.mean, card.std))
+
+    found = saliency(model, tensor(query), tensor(gallery))
+    return found.similarity, pair_picture(query, gallery, found)

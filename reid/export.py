@@ -13,7 +13,7 @@ from reid.card import Card, find_card, read_card
 from reid.errors import ConfigError, MissingDependency, WeightsError
 from reid.runtime import open_session
 
-__all__ = ["Embedder", "load_embedder", "measure_dim"]
+__all__ = ["Embedder", "load_embedder", "measure_dim", "open_module"]
 
 #: Normalised images (n, 3, h, w) → embeddings (n, D).
 Network = Callable[[NDArray[Any]], NDArray[Any]]
@@ -131,7 +131,7 @@ def load_embedder(
         return _from_session(Path(weights), card, runtime, device, precision, threads)
     if runtime != "auto":
         raise ConfigError(f"{weights} runs in torch, not in {runtime}", remedy="set runtime to auto")
-    module, found = _open_module(weights, card)
+    module, found = open_module(weights, card)
     from reid.modules import runner
 
     return Embedder(found, runner(module, device=device, precision=precision, threads=threads))
@@ -157,8 +157,14 @@ def _is_exported(weights: str | Path) -> bool:
     return str(weights).endswith((".onnx", ".xml"))
 
 
-def _open_module(weights: str | Path, card: Path | None) -> tuple[Any, Card]:
-    """A torch module and its card."""
+def open_module(weights: str | Path, card: Path | None) -> tuple[Any, Card]:
+    """A torch module in evaluation mode, and its card.
+
+    Raises:
+        WeightsError: Weights or card are missing, unreadable, or do not fit each other.
+        ConfigError: There is no such network.
+        MissingDependency: A package that these weights need is not installed.
+    """
     if str(weights).startswith("timm:"):
         _require_torch(weights)
         from reid.modules import open_named

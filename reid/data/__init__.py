@@ -6,12 +6,17 @@ shows the layout it reads, its constants hold the published counts it checks.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from reid.data import cityflow, cuhk03, folder, market, synthcity, vehicleid, veri, veriwild, viper
 from reid.data.records import DatasetSplit, Record, Track
+from reid.errors import ConfigError
 
-__all__ = ["DATASETS", "DatasetSplit", "Record", "Track"]
+__all__ = ["DATASETS", "DatasetSplit", "Record", "Track", "load_dataset"]
 
 #: ``DATASETS[name](root, **options)``; every loader takes ``check_counts``, its other options are its own.
 DATASETS: dict[str, Callable[..., DatasetSplit]] = {
@@ -26,3 +31,29 @@ DATASETS: dict[str, Callable[..., DatasetSplit]] = {
     "folder": folder.load,
     "synthcity": synthcity.load,
 }
+
+
+def load_dataset(name: str, root: Path, **options: Any) -> DatasetSplit:
+    """Read a data set by name.
+
+    Args:
+        name: Key of :data:`DATASETS`.
+        root: Its folder.
+        options: What its loader takes, for example ``size=1600`` of ``vehicleid`` or ``check_counts=False``.
+
+    Raises:
+        ConfigError: There is no such data set, or it has no such option.
+        DataError: The folder is not as it should be.
+    """
+    _known(name, list(DATASETS), "a data set")
+    load = DATASETS[name]
+    for option in options:
+        _known(option, list(inspect.signature(load).parameters)[1:], f"an option of {name}")
+    return load(root, **options)
+
+
+def _known(word: str, words: list[str], what: str) -> None:
+    if word not in words:
+        near = difflib.get_close_matches(word, words, 1)
+        remedy = f"did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"expected {what} ({', '.join(words)}), got {word}", remedy=remedy)

@@ -222,17 +222,17 @@ def test_pool_averages_unit_features() -> None:
 
 def test_a_split_is_measured_by_its_own_protocol() -> None:
     rng = np.random.default_rng(9)
-    features = {f"{k}.jpg": rng.normal(size=4) for k in range(12)}
-
-    def extract(records: Any) -> np.ndarray:
-        return np.stack([features[r.path.name] for r in records])
-
     crops = tuple(Record(Path(f"{k}.jpg"), k % 4, k % 3) for k in range(12))
+    features = rng.normal(size=(12, 4))
+    query, gallery = Embeddings.of(features[:4], crops[:4]), Embeddings.of(features[4:], crops[4:])
     tracks = tuple(Track(r.vehicle_id, r.camera_id, (i,)) for i, r in enumerate(crops[4:]))
-    veri = evaluate_split(extract, DatasetSplit("veri776", "veri", (), crops[:4], crops[4:], tracks))
-    assert [s.protocol for s in veri] == ["veri", "veri-track", "veri-track-released"]
+    split = DatasetSplit("veri776", "veri", (), crops[:4], crops[4:], tracks)
+    veri = evaluate_split(split, query, gallery, rerank=True)
+    assert [s.protocol for s in veri] == ["veri", "veri-track", "veri-track-released", "veri, re-ranked"]
     assert veri[0].map == pytest.approx(veri[1].map)
-    (drawn,) = evaluate_split(extract, DatasetSplit("vehicleid-800", "vehicleid", (), (), crops))
+    assert str(veri[0]).startswith("veri: mAP ")
+    pooled = DatasetSplit("vehicleid-800", "vehicleid", (), (), crops)
+    (drawn,) = evaluate_split(pooled, None, Embeddings.of(features, crops), rerank=True)
     assert drawn.queries == 10 * 8
 
 
