@@ -1,1 +1,110 @@
-"""Frames to detections: vendors are adapted here, at the edge."""
+"""Frames to detections: vendors are adapted here, at the edge.
+
+A detector is any callable from a batch of frames to the detections of each; :func:`load_detector` makes the one that
+a configuration names, and importing this package loads no vendor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mtmc.detect.config import DetectConfig
+from mtmc.detect.filters import FilterConfig, select
+from mtmc.detect.precomputed import read_detections
+from mtmc.errors import ConfigError
+from mtmc.types import Detections, Frame
+
+__all__ = ["DETECTORS", "DetectConfig", "Detector", "FilterConfig", "load_detector", "read_detections", "select"]
+
+
+class Detector(Protocol):
+    """Finds vehicles in frames, which may come from several cameras and differ in size.
+
+    Attributes:
+        stateful: Its answer depends on the frames that came before: a camera's frames must all come, in order, to the
+            same detector.
+    """
+
+    stateful: bool
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """The detections of each frame, in the order of the frames."""
+        ...
+
+
+def _motion(config: DetectConfig, threads: int) -> Detector:
+    from mtmc.detect.motion import MotionDetector
+
+    return MotionDetector(config)
+
+
+def _onnx(config: DetectConfig, threads: int) -> Detector:
+    from mtmc.detect.onnx import load
+
+    return load(config, threads)
+
+
+def _torchvision(config: DetectConfig, threads: int) -> Detector:
+    from mtmc.detect.torchvision import load
+
+    return load(config, threads)
+
+
+def _ultralytics(config: DetectConfig, threads: int) -> Detector:
+    from mtmc.detect.yolo import load
+
+    return load(config, threads)
+
+
+DETECTORS: dict[str, Callable[[DetectConfig, int], Detector]] = {
+    "motion": _motion,
+    "onnx": _onnx,
+    "torchvision": _torchvision,
+    "ultralytics": _ultralytics,
+}
+
+
+def load_detector(config: DetectConfig, threads: int = 1) -> Detector:
+    """The detector that a configuration names.
+
+    Args:
+        config: The choices.
+        threads: How many threads it computes with.
+
+    Raises:
+        ConfigError: The weights are of no kind that we know, or a choice is impossible with them.
+        WeightsError: They are missing, unreadable or know none of the wanted classes.
+        FormatError: The card beside them is malformed.
+        MissingDependency: The package that runs them is not installed.
+    """
+    return DETECTORS[_backend_of(config)](config, threads)
+
+
+_TORCHVISION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd300_", "ssdlite320_")
+
+
+def _backend_of(config: DetectConfig) -> str:
+    """Whose code runs the weights: a key of :data:`DETECTORS`."""
+    name = config.weights
+    if name == "precomputed":
+        raise ConfigError(
+            "weights: precomputed detections are read from the scene's files, no detector is loaded",
+            remedy="give the cameras their detection files, or name a detector",
+        )
+    if name == "motion":
+        return "motion"
+    if config.backend != "auto":
+        return config.backend
+    if name.startswith(_TORCHVISION):
+        return "torchvision"
+    path = Path(name)
+    if path.suffix in (".pt", ".engine") or path.name.endswith("_openvino_model"):
+        return "ultralytics"
+    if path.suffix in (".onnx", ".xml") or path.is_dir():
+        return "onnx"
+    raise ConfigError(
+        f"weights: expected motion, precomputed, an .onnx, .xml or .pt file or a torchvision model, got {name!r}",
+        remedy="correct the name, or set backend to say whose code runs it",
+    )

@@ -19,20 +19,25 @@ __all__ = ["FilterConfig", "select"]
 class FilterConfig(Settings):
     """What is kept of a detector's output; the same rules hold for detections read from a file."""
 
-    min_confidence: float = Field(0.0, ge=0, le=1, description="Drop boxes with a lower score.")
+    min_confidence: float = Field(default=0.0, ge=0, le=1, description="Drop boxes with a lower score.")
     nms_iou: float | None = Field(
-        0.7, gt=0, le=1, description="Of boxes that overlap by more, whatever their class, keep the best; null: all."
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Of boxes that overlap by more, whatever their class, keep the best; null: all.",
     )
-    min_area_px: float = Field(0.0, ge=0, description="Drop boxes of a smaller area, in square pixels.")
+    min_area_px: float = Field(default=0.0, ge=0, description="Drop boxes of a smaller area, in square pixels.")
     border_px: float = Field(
-        0.0, ge=0, description="Drop boxes that come this close to the image's border; 0 keeps them all."
+        default=0.0, ge=0, description="Drop boxes that come this close to the image's border; 0 keeps them all."
     )
     roi: Literal["off", "foot", "share"] = Field(
-        "foot",
+        default="foot",
         description="Region of interest, where the camera has one: keep boxes whose foot point (middle of the lower "
         "edge) lies inside, or of which a share lies inside, or ignore it.",
     )
-    roi_share: float = Field(0.5, gt=0, le=1, description="The share of the box's area that rule 'share' asks for.")
+    roi_share: float = Field(
+        default=0.5, gt=0, le=1, description="The share of the box's area that rule 'share' asks for."
+    )
 
 
 def select(

@@ -1,0 +1,66 @@
+"""The choices of detection."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from mtmc.detect.filters import FilterConfig
+from mtmc.settings import Settings
+from mtmc.types import CLASSES
+
+__all__ = ["DetectConfig"]
+
+
+class DetectConfig(Settings):
+    """Which detector runs, on what, and what is kept of its output."""
+
+    weights: str = Field(
+        default="motion",
+        description="'motion' (static cameras, no model), 'precomputed' (the scene's detection files), a model file, "
+        "or a model's name: of ultralytics (yolo11n.pt) or torchvision (maskrcnn_resnet50_fpn_v2, optionally with a "
+        "file of its own: maskrcnn_resnet50_fpn_v2:cars.pth).",
+    )
+    backend: Literal["auto", "onnx", "ultralytics", "torchvision"] = Field(
+        default="auto",
+        description="Whose code runs the weights; auto tells by name: .onnx and .xml are run without a vendor.",
+    )
+    confidence: float = Field(default=0.25, ge=0, le=1, description="Lowest score of a detection.")
+    nms_iou: float = Field(default=0.7, gt=0, le=1, description="Of boxes that overlap by more, the best is kept.")
+    classes: tuple[str, ...] = Field(
+        default=("vehicle", "car", "van", "pickup", "truck", "bus"),
+        min_length=1,
+        description=f"What to look for, among {', '.join(CLASSES)}.",
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=32,
+        description="Longer side of the image as the model sees it, in pixels; null: as it was exported.",
+    )
+    batch: int = Field(default=8, ge=1, description="Most images in one forward pass.")
+    runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
+        default="auto", description="Engine for .onnx and .xml files."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="Arithmetic of the model; bf16 where the CPU has it."
+    )
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:1.")
+    appearance: Literal["none", "mask", "box"] = Field(
+        default="none",
+        description="Describe each box by the features of the model's own mask or box head (torchvision's R-CNNs): "
+        "appearance for the tracker without a second model.",
+    )
+    frame_offset: int = Field(
+        default=0,
+        description="Added to the frame numbers of precomputed detections, where a file and its video disagree.",
+    )
+    filter: FilterConfig = Field(default=FilterConfig(), description="Which detections go on to the tracker.")
+
+    @field_validator("classes")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in CLASSES]
+        if unknown:
+            raise ValueError(f"unknown class {unknown[0]!r}; the classes are {', '.join(CLASSES)}")
+        return names

@@ -1,0 +1,156 @@
+"""What the outputs of a detection model mean: one pure function per kind of head.
+
+A decoder takes one image's outputs (without the batch dimension), the labels that matter, the lowest score and the
+input's (height, width), and gives the boxes in pixels of that input. A = number of places a model looks at, C = its
+number of labels. As in the models' own code a place stands for its best label; those whose best label does not
+matter are left out. Scores are thresholded before anything else is computed, so that of an output with thousands of
+places only a few columns are decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from mtmc.types import Array
+
+__all__ = [
+    "HEADS",
+    "Found",
+    "Head",
+    "decode_end2end",
+    "decode_nanodet",
+    "decode_yolo",
+    "decode_yolov5",
+    "decode_yolox",
+]
+
+#: Candidates that go on to suppression, the best first; more means that the lowest score is set too low.
+LIMIT = 1000
+
+
+class Found(NamedTuple):
+    """Candidates in one image: float32 (K, 4) xyxy in pixels of the model's input, float32 (K,), int64 (K,)."""
+
+    xyxy: Array
+    score: Array
+    label: Array
+
+
+Decoder = Callable[[list[Array], Array, float, tuple[int, int]], Found]
+
+
+class Head(NamedTuple):
+    """A decoder and the input its models are usually trained with: mean and std in 0…255, order of channels."""
+
+    decode: Decoder
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    bgr: bool = False
+
+
+def decode_yolo(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+    """YOLOv8, v9, 11, 12: one output (4 + C, A); rows are centre x, centre y, width, height, C scores."""
+    (raw,) = outputs
+    places, score, label = _candidates(raw[4:], labels, threshold)
+    return Found(_corners(raw[:4, places].T), score, label)
+
+
+def decode_yolov5(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+    """YOLOv5 and v7: one output (3 A, 5 + C); columns are centre x, centre y, width, height, objectness, C scores."""
+    (raw,) = outputs
+    places, score, label = _candidates(raw[:, 5:].T, labels, threshold, raw[:, 4])
+    return Found(_corners(raw[places, :4]), score, label)
+
+
+def decode_yolox(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+    """YOLOX: one output (A, 5 + C) as in YOLOv5, but boxes are relative to a grid of cells of 8, 16 and 32 pixels."""
+    (raw,) = outputs
+    places, score, label = _candidates(raw[:, 5:].T, labels, threshold, raw[:, 4])
+    corner, stride = (part[places] for part in _grid(input_hw, (8, 16, 32)))
+    centre = (raw[places, :2] + corner) * stride
+    size = np.exp(raw[places, 2:4]) * stride
+    return Found(_corners(np.concatenate([centre, size], axis=1)), score, label)
+
+
+def decode_nanodet(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+    """NanoDet: per level scores (A, C) and distributions (A, 4 (R + 1)) of the distances to the four sides.
+
+    A distance is the expectation of its distribution over 0…R, in units of the level's stride (Generalized Focal
+    Loss, Li et al. 2020, eq. 4–5), from the middle of the cell. Of a level, scores come before distributions.
+    """
+    levels = sorted(outputs, key=lambda output: -len(output))
+    parts = []
+    for scores, distribution in zip(levels[::2], levels[1::2], strict=True):
+        places, score, label = _candidates(scores.T, labels, threshold)
+        stride = round((input_hw[0] * input_hw[1] / len(scores)) ** 0.5)
+        corner, _ = _grid(input_hw, (stride,))
+        bins = distribution[places].reshape(len(places), 4, distribution.shape[1] // 4)
+        weight = np.exp(bins - bins.max(axis=2, keepdims=True))
+        distance = (weight @ np.arange(bins.shape[2], dtype=np.float32)) / weight.sum(axis=2)
+        middle = corner[places] + np.float32(0.5)
+        xyxy = np.concatenate([middle - distance[:, :2], middle + distance[:, 2:]], axis=1) * np.float32(stride)
+        parts.append(Found(xyxy, score, label))
+    return Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def decode_end2end(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+    """Models that suppress by themselves: one output (K, 6) of x1, y1, x2, y2, score, label."""
+    (raw,) = outputs
+    keep = np.logical_not(raw[:, 4] < threshold) & np.isin(raw[:, 5], labels)
+    return Found(raw[keep, :4], raw[keep, 4], raw[keep, 5].astype(np.int64))
+
+
+HEADS: dict[str, Head] = {
+    "yolo": Head(decode_yolo),
+    "yolov5": Head(decode_yolov5),
+    "yolox": Head(decode_yolox, std=(1.0, 1.0, 1.0), bgr=True),
+    "nanodet": Head(decode_nanodet, mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395), bgr=True),
+    "end2end": Head(decode_end2end),
+}
+
+
+def _candidates(
+    scores: Array, labels: Array, threshold: float, weight: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Places (K,) whose best label is among ``labels`` and scores enough, with score and label; at most LIMIT.
+
+    Args:
+        scores: (C, A).
+        labels: int64, the rows that matter.
+        threshold: The lowest score.
+        weight: (A,), multiplied to the scores.
+    """
+    best = scores[labels].max(axis=0)
+    if weight is not None:
+        best = best * weight
+    # "Not less" rather than "at least": a NaN must come through, to be reported.
+    places = np.flatnonzero(np.logical_not(best < threshold))
+    label = scores[:, places].argmax(axis=0)
+    score = best[places]
+    mine = np.isin(label, labels) | np.logical_not(np.isfinite(score))
+    places, score, label = places[mine], score[mine], label[mine]
+    if len(places) > LIMIT:
+        top = np.sort(np.argsort(-score, kind="stable")[:LIMIT])
+        places, score, label = places[top], score[top], label[top]
+    return places, score, label
+
+
+def _corners(centre_size: Array) -> Array:
+    """(centre x, centre y, width, height) → (x1, y1, x2, y2)."""
+    half = centre_size[:, 2:] / 2
+    return np.concatenate([centre_size[:, :2] - half, centre_size[:, :2] + half], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _grid(input_hw: tuple[int, int], strides: tuple[int, ...]) -> tuple[Array, Array]:
+    """Cells row by row, level by level: top left corner (A, 2) in cells, and stride (A, 1) in pixels; float32."""
+    corners, sizes = [], []
+    for stride in strides:
+        y, x = np.mgrid[: -(-input_hw[0] // stride), : -(-input_hw[1] // stride)]
+        corners.append(np.stack([x.ravel(), y.ravel()], axis=1))
+        sizes.append(np.full((x.size, 1), stride))
+    return np.concatenate(corners).astype(np.float32), np.concatenate(sizes).astype(np.float32)

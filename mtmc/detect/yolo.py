@@ -1,0 +1,155 @@
+"""Models of the ultralytics package (AGPL-3.0), kept quiet and off the network.
+
+The only file that imports ultralytics. Its ``.pt`` files are pickles: open only those you trust.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmc.detect.config import DetectConfig
+from mtmc.detect.labels import class_of_labels
+from mtmc.errors import ConfigError, MissingDependency, WeightsError
+from mtmc.types import Array, Detections, Frame
+
+__all__ = ["UltralyticsDetector", "load"]
+
+#: Read by ultralytics when it is imported: no look at the network, no pip install on its own, no greetings.
+_MANNERS = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
+
+
+def load(config: DetectConfig, threads: int = 1) -> UltralyticsDetector:
+    """Open ``config.weights`` (.pt, .engine, an OpenVINO folder, …) with ultralytics.
+
+    Raises:
+        WeightsError: The file is missing (nothing is ever downloaded), damaged, or knows none of the wanted classes.
+        ConfigError: The precision is not to be had.
+        MissingDependency: ultralytics is not installed.
+    """
+    if config.precision != "fp32":
+        raise ConfigError(
+            f"precision: weights run by ultralytics are computed in fp32, got {config.precision}",
+            remedy="export the model to .onnx and set runtime to openvino",
+        )
+    if config.appearance != "none":
+        raise ConfigError(
+            f"appearance: ultralytics' models have no {config.appearance} head to describe boxes by",
+            remedy="set appearance to none, or choose maskrcnn_resnet50_fpn_v2",
+        )
+    ultralytics = _import()
+    path = _find(Path(config.weights), ultralytics)
+    with _quiet():
+        try:
+            task = None if path.suffix == ".pt" else "detect"
+            detector = UltralyticsDetector(ultralytics.YOLO(str(path), task=task), path, config)
+            detector([Frame("", 0, 0.0, np.zeros((64, 64, 3), np.uint8))])
+        except WeightsError:
+            raise
+        except Exception as error:  # whatever torch, pickle or an engine make of a damaged file
+            raise WeightsError(
+                f"expected a detection model that ultralytics can open, got {type(error).__name__}: {error}",
+                path=path,
+                remedy="download or export the file again",
+            ) from error
+    _own_threads(threads)
+    return detector
+
+
+class UltralyticsDetector:
+    """A model opened by ultralytics.
+
+    Args:
+        model: An ``ultralytics.YOLO``.
+        path: Its file, for messages.
+        config: What to look for.
+    """
+
+    stateful = False
+
+    def __init__(self, model: Any, path: Path, config: DetectConfig) -> None:
+        names = [model.names[label] for label in sorted(model.names)]
+        self._model, self._path = model, path
+        self._class_of = class_of_labels(names, config.classes, path)
+        self._batch = config.batch
+        self._choices: dict[str, Any] = {
+            "conf": config.confidence,
+            "iou": config.nms_iou,
+            "agnostic_nms": True,
+            "classes": np.flatnonzero(self._class_of >= 0).tolist(),
+            "device": config.device,
+            "verbose": False,
+        }
+        if config.image_size is not None:
+            self._choices["imgsz"] = config.image_size
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Detections of each frame.
+
+        Raises:
+            WeightsError: The model gives boxes or scores that are not finite.
+        """
+        found: list[Detections] = []
+        for start in range(0, len(frames), self._batch):
+            images = [np.ascontiguousarray(frame.image[..., ::-1]) for frame in frames[start : start + self._batch]]
+            with _quiet():
+                results = self._model.predict(images, **self._choices)
+            found += [self._adapt(result.boxes) for result in results]
+        return found
+
+    def _adapt(self, boxes: Any) -> Detections:
+        table: Array = boxes.data.cpu().numpy()
+        if not np.isfinite(table).all():
+            raise WeightsError("the model gives boxes that are not finite", path=self._path)
+        return Detections.of(table[:, :4], table[:, 4], self._class_of[table[:, 5].astype(np.int64)])
+
+
+def _import() -> Any:
+    before = {name: os.environ.get(name) for name in _MANNERS}
+    os.environ.update(_MANNERS)
+    try:
+        with _quiet():
+            import ultralytics
+
+            return ultralytics
+    except ImportError as error:
+        raise MissingDependency.of("ultralytics", "yolo", "a detector of the YOLO family in .pt format") from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _find(path: Path, ultralytics: Any) -> Path:
+    """The file itself, or of that name in ultralytics' own folder of weights."""
+    for candidate in (path, Path(ultralytics.settings["weights_dir"]) / path.name):
+        if candidate.exists():
+            return candidate
+    raise WeightsError(
+        "there is no such model file, and nothing is downloaded unasked",
+        path=path,
+        remedy="give the path of a file, or let ultralytics fetch one that it publishes: "
+        f"yolo predict model={path.name}",
+    )
+
+
+def _own_threads(threads: int) -> None:
+    """Undo ultralytics' claim of all cores, which it makes when a model first predicts."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
