@@ -1,0 +1,60 @@
+"""OpenGL without a screen: a context on EGL, and programs from the shader files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmc.errors import MissingDependency
+from mtmc.types import Array
+
+__all__ = ["load_program", "matrix_bytes", "open_context", "set_uniforms"]
+
+_SHADERS = Path(__file__).with_name("shaders")
+
+
+def open_context() -> Any:
+    """A context without a window: the graphics card's where there is one, else Mesa's software rasteriser.
+
+    Raises:
+        MissingDependency: moderngl or the EGL libraries are not installed.
+    """
+    try:
+        import moderngl
+    except ImportError as error:
+        raise MissingDependency.of("moderngl", "synthcity", "rendering") from error
+    attempts: list[dict[str, str]] = [{}, {"libegl": "libEGL.so.1", "libgl": "libGL.so.1"}]
+    for libraries in attempts:
+        try:
+            return moderngl.create_context(standalone=True, backend="egl", require=330, **libraries)
+        except Exception as error:  # the loader raises bare exceptions
+            reason = error
+    raise MissingDependency(
+        f"rendering needs EGL, and no context could be opened ({reason})",
+        remedy="apt-get install --no-install-recommends libegl1 libgl1-mesa-dri libgl1 libegl-mesa0",
+    )
+
+
+def load_program(context: Any, vertex: str, fragment: str) -> Any:
+    """Compile two shader files; ``#include name`` pastes another file in."""
+    return context.program(vertex_shader=_source(vertex), fragment_shader=_source(fragment))
+
+
+def _source(name: str) -> str:
+    lines = (_SHADERS / name).read_text(encoding="utf-8").splitlines()
+    parts = [_source(line.split()[1]) if line.startswith("#include") else line for line in lines]
+    return "\n".join(parts)
+
+
+def set_uniforms(program: Any, values: dict[str, Any]) -> None:
+    """Set those uniforms that the program uses; compilers drop the others."""
+    for name, value in values.items():
+        if name in program:
+            program[name].value = value
+
+
+def matrix_bytes(matrix: Array) -> bytes:
+    """A matrix as OpenGL wants it: float32, columns first."""
+    return np.ascontiguousarray(np.asarray(matrix, np.float32).T).tobytes()

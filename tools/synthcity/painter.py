@@ -1,0 +1,527 @@
+"""One camera's pictures: its backdrop, and in every frame the vehicles, their shadows, lamps and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtmc.types import Array
+from tools.synthcity.backdrop import Backdrop, World, sun_matrix
+from tools.synthcity.body import Body, build_body
+from tools.synthcity.canvas import ATLAS_PX
+from tools.synthcity.gpu import load_program, matrix_bytes, set_uniforms
+from tools.synthcity.identity import Identity
+from tools.synthcity.lens import View
+from tools.synthcity.people import Figure, figure_body, figure_skin
+from tools.synthcity.skin import RIMS, paint_skin, rim_texture
+
+__all__ = ["Actor", "Painter", "Develop"]
+
+_CAR_MAP = 2048
+_MAX_IDS = 4096
+_FAR_PX = 70
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Actor:
+    """Something that moves, at one moment.
+
+    Attributes:
+        id: 1 … 4095, the number it has in the picture of ids.
+        looks: What it is.
+        pose: float64 (4, 4), its frame to the world, scale included.
+        velocity: float64 (2,), metres per second.
+        rolled_m: Distance rolled, turns the wheels.
+        steer_rad: Angle of the front wheels.
+        braking: Brake lamps are on.
+        lamps: Head and tail lamps are on.
+    """
+
+    id: int
+    looks: Identity | Figure
+    pose: Array
+    velocity: Array
+    rolled_m: float = 0.0
+    steer_rad: float = 0.0
+    braking: bool = False
+    lamps: bool = False
+
+    @property
+    def body(self) -> Body:
+        """Its meshes."""
+        if isinstance(self.looks, Identity):
+            return build_body(self.looks.shape)
+        return figure_body(self.looks.kind, self.looks.stride)
+
+    def hull(self) -> Array:
+        """Corners of its convex hull in the world: float64 (H, 3)."""
+        return np.asarray(self.body.hull @ self.pose[:3, :3].T + self.pose[:3, 3])
+
+
+@dataclass(frozen=True, slots=True)
+class Develop:
+    """How a camera turns light into a picture.
+
+    Attributes:
+        exposure: Factor on the automatic exposure.
+        balance: White balance, factors of red, green and blue.
+        colourfulness: 1 is neutral.
+        soft: Blur, in rendered pixels.
+        vignette: Darkening towards the corners.
+        grain: Factor on the weather's noise.
+        lift: Haze of the lens: how bright black is.
+    """
+
+    exposure: float = 1.0
+    balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    colourfulness: float = 1.0
+    soft: float = 0.6
+    vignette: float = 0.06
+    grain: float = 1.0
+    lift: float = 0.01
+
+
+@dataclass(slots=True, eq=False)
+class _Model:
+    near: Any
+    far: Any
+    wheel: Any
+    near_mark: Any
+    far_mark: Any
+    wheel_mark: Any
+    shadow: Any
+
+
+class Painter:
+    """Renders frames of one world; :meth:`aim` chooses the camera."""
+
+    def __init__(self, context: Any, world: World) -> None:
+        import moderngl
+
+        self._gl, self._context, self._world = moderngl, context, world
+        load = load_program
+        self._vehicle = load(context, "vehicle.vert", "vehicle.frag")
+        self._mark = load(context, "vehicle.vert", "depth.frag")
+        self._shadow = load(context, "shadow.vert", "shadow.frag")
+        self._compose = load(context, "screen.vert", "compose.frag")
+        self._contact = load(context, "pool.vert", "contact.frag")
+        self._beam = load(context, "pool.vert", "beam.frag")
+        self._glow = load(context, "glow.vert", "glow.frag")
+        self._develop = load(context, "screen.vert", "develop.frag")
+        screen = context.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
+        square = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
+        self._screens = {p: context.vertex_array(p, [(screen, "2f", "v")]) for p in (self._compose, self._develop)}
+        self._squares = {p: context.vertex_array(p, [(square, "2f", "v")]) for p in (self._contact, self._beam, self._glow)}
+        self._models: dict[tuple[str, int], _Model] = {}
+        self._skins: dict[Identity | Figure, tuple[Any, Any]] = {}
+        self._rims: dict[int, Any] = {}
+        self._car_map = context.depth_texture((_CAR_MAP, _CAR_MAP))
+        self._car_map.compare_func = "<="
+        self._car_frame = context.framebuffer([], self._car_map)
+        rng = np.random.default_rng(11)
+        noise = np.clip(rng.normal(0.5, 0.18, (512, 512, 3)), 0, 1)
+        self._grain = context.texture((512, 512), 3, (noise * 255).astype(np.uint8).tobytes(), alignment=1)
+        self._motion = context.texture((_MAX_IDS, 1), 2, dtype="f4")
+        self._motion.filter = (moderngl.NEAREST, moderngl.NEAREST)
+
+    # ---- set-up
+
+    def aim(self, view: View, backdrop: Backdrop, size_wh: tuple[int, int], develop: Develop) -> None:
+        """Choose a camera: ``view`` in rendered pixels, pictures delivered in ``size_wh``."""
+        gl, context = self._gl, self._context
+        self.view, self.backdrop, self.size_wh, self.develop = view, backdrop, size_wh, develop
+        width, height = view.size_wh
+
+        def plane(content: Array, dtype: str) -> Any:
+            flat = np.ascontiguousarray(content[::-1])
+            texture = context.texture((width, height), 1 if flat.ndim == 2 else flat.shape[2], flat.tobytes(), dtype=dtype)
+            texture.filter = (gl.NEAREST, gl.NEAREST)
+            return texture
+
+        self._planes = (
+            plane(backdrop.ambient.astype(np.float16), "f2"),
+            plane(backdrop.sun.astype(np.float16), "f2"),
+            plane(backdrop.depth.astype(np.float32), "f4"),
+            plane(backdrop.points.astype(np.float32), "f4"),
+        )
+        self._colour = context.texture((width, height), 4, dtype="f2")
+        self._ids = context.texture((width, height), 1, dtype="u2")
+        self._ids.filter = (gl.NEAREST, gl.NEAREST)
+        self._frame = context.framebuffer([self._colour, self._ids], context.depth_texture((width, height)))
+        self._light_only = context.framebuffer([self._colour], self._frame.depth_attachment)
+        self._delivered = context.texture(size_wh, 3, alignment=1)
+        self._out = context.framebuffer([self._delivered])
+        self._tiles = context.texture((2048, 1024), 1, dtype="f1")
+        self._tile_frame = context.framebuffer([self._tiles], context.depth_texture((2048, 1024)))
+        light = self._world.light
+        lit = backdrop.ambient + (backdrop.sun if light.sun[1] > 0 else 0.0)
+        below = lit[height // 4 :].mean(axis=2)
+        self._auto = light.key / float(np.exp(np.log(np.maximum(below, 1e-4)).mean()))
+
+    def _model(self, actor: Actor) -> _Model:
+        looks = actor.looks
+        key = (looks.shape, 0) if isinstance(looks, Identity) else (looks.kind, looks.stride)
+        if key not in self._models:
+            body = actor.body
+            parts = {}
+            for name in ("near", "far", "wheel"):
+                mesh = getattr(body, name)
+                if len(mesh.faces):
+                    content = self._context.buffer(mesh.vertex_bytes())
+                    index = self._context.buffer(mesh.faces.astype(np.int32).tobytes())
+                    for program, suffix, layout, names in (
+                        (self._vehicle, "", "3f 3f 2f", ("p", "n", "uv")),
+                        (self._mark, "_mark", "3f 12x 2f", ("p", "uv")),
+                        (self._shadow, "_shadow", "3f 20x", ("p",)),
+                    ):
+                        parts[name + suffix] = self._context.vertex_array(program, [(content, layout, *names)], index)
+            self._models[key] = _Model(
+                parts["near"], parts["far"], parts.get("wheel"), parts["near_mark"], parts["far_mark"],
+                parts.get("wheel_mark"), parts["far_shadow"],
+            )  # fmt: skip
+        return self._models[key]
+
+    def _skin(self, looks: Identity | Figure) -> tuple[Any, Any]:
+        if looks not in self._skins:
+            colour, material = paint_skin(looks) if isinstance(looks, Identity) else figure_skin(looks)
+            self._skins[looks] = (self._texture(colour), self._texture(material))
+        return self._skins[looks]
+
+    def _texture(self, picture: Array) -> Any:
+        gl = self._gl
+        height, width, planes = picture.shape
+        texture = self._context.texture((width, height), planes, np.ascontiguousarray(picture).tobytes(), alignment=1)
+        if height >= ATLAS_PX[1] or planes == 4 and height == 128:
+            texture.build_mipmaps()
+            texture.filter = (gl.LINEAR_MIPMAP_LINEAR, gl.LINEAR)
+        else:
+            texture.filter = (gl.NEAREST, gl.NEAREST)
+        return texture
+
+    def _rim(self, design: int) -> Any:
+        if design not in self._rims:
+            self._rims[design] = self._texture(rim_texture(design % RIMS))
+        return self._rims[design]
+
+    # ---- one frame
+
+    def paint(self, actors: list[Actor], time_s: float, noise_at: tuple[float, float]) -> tuple[Array, Array]:
+        """The picture uint8 (H, W, 3) in the delivered size, and ids uint16 (h, w) in the rendered size."""
+        gl, context = self._gl, self._context
+        actors = sorted(actors, key=lambda a: float(np.linalg.norm(a.pose[:3, 3] - self.view.eye)))
+        to_car_sun = self._cast_shadows(actors)
+        context.disable(gl.BLEND | gl.CULL_FACE)
+        context.enable(gl.DEPTH_TEST)
+        self._frame.use()
+        self._draw_backdrop(to_car_sun)
+        self._draw_contacts(actors)
+        self._draw_vehicles(actors, to_car_sun)
+        if self._world.light.lamps_on > 0.5:
+            self._draw_lamps(actors)
+        context.disable(gl.BLEND)
+        image = self._deliver(actors, time_s, noise_at)
+        width, height = self.view.size_wh
+        ids = np.frombuffer(self._ids.read(alignment=1), np.uint16).reshape(height, width)[::-1]
+        return image, ids
+
+    def _cast_shadows(self, actors: list[Actor]) -> Array:
+        light = self._world.light
+        centre = self.view.eye + self.view.axes[2] * 40.0
+        centre[2] = 0.0
+        to_sun = sun_matrix(light.sun_dir, centre, 55.0)
+        if light.sun[1] <= 0:
+            return to_sun
+        gl, context = self._gl, self._context
+        self._car_frame.use()
+        self._car_frame.clear(depth=1.0)
+        context.enable(gl.DEPTH_TEST)
+        context.disable(gl.CULL_FACE | gl.BLEND)
+        self._shadow["toClip"].write(matrix_bytes(to_sun))
+        for actor in actors:
+            self._shadow["pose"].write(matrix_bytes(actor.pose))
+            self._model(actor).shadow.render()
+        return to_sun
+
+    def _draw_backdrop(self, to_car_sun: Array) -> None:
+        for unit, texture in enumerate(self._planes):
+            texture.use(unit)
+        self._car_map.use(4)
+        names = ("ambientMap", "sunMap", "depthMap", "groundPoint", "carMap")
+        uniforms: dict[str, Any] = {name: unit for unit, name in enumerate(names)}
+        uniforms |= {"sunny": float(self._world.light.sun[1] > 0), "carTexel": 1.0 / _CAR_MAP}
+        set_uniforms(self._compose, uniforms)
+        self._compose["toCarSun"].write(matrix_bytes(to_car_sun))
+        self._context.depth_func = "1"
+        self._screens[self._compose].render(self._gl.TRIANGLES)
+        self._context.depth_func = "<"
+
+    def _lens_uniforms(self, program: Any) -> None:
+        program["toClip"].write(matrix_bytes(self.view.clip_from_world()))
+        program["lens"].value = self.view.lens_uniform()
+
+    def _draw_contacts(self, actors: list[Actor]) -> None:
+        gl, context = self._gl, self._context
+        self._light_only.use()
+        context.enable(gl.BLEND)
+        context.blend_func = gl.DST_COLOR, gl.ZERO
+        self._light_only.depth_mask = False
+        self._lens_uniforms(self._contact)
+        for actor in actors:
+            if isinstance(actor.looks, Identity):
+                body = actor.looks.body
+                rect, strength = (0.0, 0.0, body.length / 2 + 0.9, body.width / 2 + 0.9), 0.80
+            else:
+                rect, strength = (0.0, 0.0, 1.25, 1.2), 0.35
+            self._contact["pose"].write(matrix_bytes(actor.pose))
+            set_uniforms(self._contact, {"rect": rect, "strength": strength})
+            self._squares[self._contact].render(gl.TRIANGLE_STRIP)
+        self._light_only.depth_mask = True
+        context.disable(gl.BLEND)
+        self._frame.use()
+
+    def _draw_vehicles(self, actors: list[Actor], to_car_sun: Array) -> None:
+        gl, context, world = self._gl, self._context, self._world
+        context.enable(gl.CULL_FACE)
+        program = self._vehicle
+        self._lens_uniforms(program)
+        units = {"env": 0, "skin": 1, "stuff": 2, "sunMap": 3, "carMap": 4}
+        set_uniforms(program, world.common_uniforms(self.view) | units)
+        program["toSun"].write(matrix_bytes(self.backdrop.to_sun))
+        program["toCarSun"].write(matrix_bytes(to_car_sun))
+        world.mirror_map.use(0)
+        self.backdrop.sun_map.use(3)
+        self._car_map.use(4)
+        beams = self._beams(actors)
+        for actor in actors:
+            self._set_actor(program, actor)
+            self._set_light(program, actor, beams[actor.id])
+            model = self._model(actor)
+            skin, stuff = self._skin(actor.looks)
+            skin.use(1)
+            stuff.use(2)
+            (model.near if self._is_near(actor) else model.far).render()
+            if model.wheel is not None:
+                self._rim(actor.looks.wheel).use(1)
+                program["wheels"].value = 1
+                model.wheel.render(instances=4)
+        context.disable(gl.CULL_FACE)
+
+    def _is_near(self, actor: Actor) -> bool:
+        ahead = float((actor.pose[:3, 3] - self.view.eye) @ self.view.axes[2])
+        return self.view.focal_px * 4.5 / max(ahead, 1.0) > _FAR_PX
+
+    def _set_actor(self, program: Any, actor: Actor) -> None:
+        program["pose"].write(matrix_bytes(actor.pose))
+        program["wheels"].value = 0
+        at = actor.body.wheel_at
+        if len(at):
+            spin = -actor.rolled_m / max(float(at[0, 2]), 0.1)
+            poses = []
+            for k, place in enumerate(at):
+                turn = actor.steer_rad if k < 2 else 0.0
+                poses.append(_wheel_pose(place, turn + (0.0 if place[1] > 0 else np.pi), spin if place[1] > 0 else -spin))
+            program["wheelPose"].write(b"".join(matrix_bytes(pose) for pose in poses))
+
+    def _set_light(self, program: Any, actor: Actor, beam: tuple[Array, float]) -> None:
+        looks, light = actor.looks, self._world.light
+        values: dict[str, Any] = {"id": actor.id, "height": 1.7, "metallic": 0.0, "lampsOn": (0.0, 0.0, 0.0)}
+        values |= {"cabin": (0.0, 0.0, 9.0, 0.5), "crew": (9.5, 1.0, 0.0)}
+        if isinstance(looks, Identity):
+            body = looks.body
+            front = body.length / 2 - body.screen_top_at - 0.25
+            rear = front - (0.95 if body.roof_end_at - body.screen_top_at > 1.2 else 0.2)
+            head = 1.0 if actor.lamps else 0.06
+            values |= {
+                "height": body.height,
+                "metallic": looks.metallic,
+                "lampsOn": (head, float(actor.braking), 0.6 if actor.lamps else 0.0),
+                "cabin": (front, rear, body.belt[0], body.width / 2),
+                "crew": (body.height, looks.tint, float(looks.driver)),
+            }
+        values |= {"street": self._street_light(actor), "beamDir": tuple(map(float, beam[0])), "beamCol": (beam[1],) * 3}
+        del light
+        set_uniforms(program, values)
+
+    def _street_light(self, actor: Actor) -> tuple[float, ...]:
+        lamp = np.array(self._world.light.street_lamps)
+        if lamp[0] <= 0:
+            return (0.0, 0.0, 0.0)
+        gap = np.array(self._world.scenery.lamps) - actor.pose[:3, 3]
+        square = (gap * gap).sum(axis=1)
+        steep = np.clip((gap[:, 2] / np.sqrt(square) - 0.15) / 0.4, 0, 1)
+        return tuple(float(v) for v in 10 * lamp * (steep / (square + 4)).sum())
+
+    def _beams(self, actors: list[Actor]) -> dict[int, tuple[Array, float]]:
+        """For every actor the direction and strength of the head lamps that light it most."""
+        none = np.array([0.0, 0.0, 1.0]), 0.0
+        if self._world.light.glow <= 0.2:
+            return {actor.id: none for actor in actors}
+        lit = [a for a in actors if a.lamps and isinstance(a.looks, Identity)]
+        out = {}
+        for actor in actors:
+            best = none
+            for other in lit:
+                gap = actor.pose[:3, 3] - other.pose[:3, 3]
+                far = float(np.linalg.norm(gap))
+                if other is actor or far < 1.0 or far > 45.0:
+                    continue
+                aim = float(gap @ other.pose[:3, 0]) / far
+                strength = 9.0 * np.clip((aim - 0.90) / 0.08, 0, 1) / max(far, 5.0) ** 2
+                if strength > best[1]:
+                    best = (-gap / far, float(strength))
+            out[actor.id] = best
+        return out
+
+    def _draw_lamps(self, actors: list[Actor]) -> None:
+        """Light on the road before the cars, and the halos of their lamps."""
+        gl, context = self._gl, self._context
+        dark = self._world.light.glow
+        self._light_only.use()
+        context.enable(gl.BLEND)
+        context.blend_func = gl.ONE, gl.ONE
+        self._light_only.depth_mask = False
+        lit = [a for a in actors if isinstance(a.looks, Identity) and (a.lamps or a.braking)]
+        if dark > 0.2:
+            self._planes[1].use(0)
+            self._lens_uniforms(self._beam)
+            for actor in (a for a in lit if a.lamps):
+                front = actor.looks.body.length / 2
+                self._beam["pose"].write(matrix_bytes(actor.pose))
+                tone = (1.3, 1.22, 1.0) if dark > 0.38 else (0.45, 0.42, 0.34)
+                set_uniforms(self._beam, {"rect": (front + 13.0, 0.0, 13.0, 5.5), "albedoMap": 0, "beamCol": tone})
+                self._squares[self._beam].render(gl.TRIANGLE_STRIP)
+        self._lens_uniforms(self._glow)
+        for actor in lit:
+            self._draw_halos(actor, max(dark, 0.12))
+        self._light_only.depth_mask = True
+        self._frame.use()
+
+    def _draw_halos(self, actor: Actor, dark: float) -> None:
+        body = actor.looks.body
+        away = self.view.eye - actor.pose[:3, 3]
+        facing = float(away @ actor.pose[:3, 0]) / float(np.linalg.norm(away))
+        half, side = body.length / 2, body.width / 2 * 0.78
+        if facing > 0.15:
+            place, tone = (half + 0.05, body.hood[0] - 0.10 if body.cowl_at > 0.6 else 0.78), (1.0, 0.94, 0.80)
+            strength = 1.3 * facing**2 if actor.lamps else 0.0
+        elif facing < -0.15:
+            place = (-half - 0.05, body.boot[1] - 0.16 if not body.box else 0.9)
+            tone, strength = (1.0, 0.08, 0.05), (0.45 if actor.braking else 0.0) + (0.12 if actor.lamps else 0.0)
+        else:
+            return
+        width, height = self.view.size_wh
+        for sign in (1, -1):
+            at = actor.pose @ np.array([place[0], sign * side, place[1], 1.0])
+            size = 0.55 * self.view.focal_px
+            set_uniforms(
+                self._glow,
+                {
+                    "at": tuple(map(float, at[:3])),
+                    "size": (2 * size / width, 2 * size / height),
+                    "tone": tuple(strength * dark * v for v in tone),
+                },
+            )
+            self._squares[self._glow].render(self._gl.TRIANGLE_STRIP)
+
+    def _deliver(self, actors: list[Actor], time_s: float, noise_at: tuple[float, float]) -> Array:
+        light, develop = self._world.light, self.develop
+        motion = np.zeros((_MAX_IDS, 2), np.float32)
+        for actor in actors:
+            at = actor.pose[:3, 3] + [0, 0, 0.6]
+            ends = np.stack([at, at + np.append(actor.velocity, 0) * light.shutter_s])
+            pixels, ahead = self.view.project(ends)
+            if ahead.min() > 1.0:
+                motion[actor.id] = (pixels[1] - pixels[0]) * [1, -1]
+        self._motion.write(motion.tobytes())
+        self._out.use()
+        for unit, texture in enumerate((self._colour, self._ids, self._motion, self._grain)):
+            texture.use(unit)
+        width, height = self.view.size_wh
+        uniforms: dict[str, Any] = {"scene": 0, "ids": 1, "motion": 2, "grain": 3, "grainAt": noise_at}
+        uniforms |= {
+            "grainAmount": light.grain * develop.grain * 3,
+            "exposure": self._auto * develop.exposure,
+            "balance": develop.balance,
+            "colourfulness": develop.colourfulness,
+            "soft": develop.soft,
+            "vignette": develop.vignette,
+            "rain": light.rain,
+            "time": time_s,
+            "pixel": (1 / width, 1 / height),
+            "lift": develop.lift,
+        }
+        set_uniforms(self._develop, uniforms)
+        self._context.disable(self._gl.DEPTH_TEST)
+        self._screens[self._develop].render(self._gl.TRIANGLES)
+        out_width, out_height = self.size_wh
+        return np.frombuffer(self._delivered.read(alignment=1), np.uint8).reshape(out_height, out_width, 3)[::-1]
+
+    # ---- exact visibility
+
+    def count_alone(self, actors: list[Actor], boxes: list[tuple[int, int, int, int]]) -> list[int]:
+        """Pixels each actor would have with nothing before it, in the rendered size.
+
+        Args:
+            actors: Whom to count.
+            boxes: For each, whole pixels (x1, y1, x2, y2) that contain all of it inside the picture.
+        """
+        counts = [0] * len(actors)
+        batch: list[tuple[int, tuple[int, int], tuple[int, int, int, int]]] = []
+        x = y = tall = 0
+        for k, box in enumerate(boxes):
+            width, height = box[2] - box[0], box[3] - box[1]
+            if width <= 0 or height <= 0:
+                continue
+            if x + width > 2048:
+                x, y, tall = 0, y + tall, 0
+            if y + height > 1024:
+                self._count_batch(actors, batch, counts)
+                batch, x, y, tall = [], 0, 0, 0
+            batch.append((k, (x, y), box))
+            x, tall = x + width, max(tall, height)
+        self._count_batch(actors, batch, counts)
+        return counts
+
+    def _count_batch(
+        self, actors: list[Actor], batch: list[tuple[int, tuple[int, int], tuple[int, int, int, int]]], counts: list[int]
+    ) -> None:
+        if not batch:
+            return
+        gl, context = self._gl, self._context
+        width, height = self.view.size_wh
+        frame = self._tile_frame
+        frame.use()
+        frame.clear()
+        context.enable(gl.DEPTH_TEST | gl.CULL_FACE)
+        self._lens_uniforms(self._mark)
+        self._mark["stuff"].value = 0
+        for k, (x, y), box in batch:
+            actor = actors[k]
+            # The same pixel grid as the picture, moved so that the box lands on its tile; OpenGL counts rows upwards.
+            frame.viewport = (x - box[0], y - (height - box[3]), width, height)
+            frame.scissor = (x, y, box[2] - box[0], box[3] - box[1])
+            self._set_actor(self._mark, actor)
+            self._skin(actor.looks)[1].use(0)
+            model = self._model(actor)
+            (model.near_mark if self._is_near(actor) else model.far_mark).render()
+            if model.wheel_mark is not None:
+                self._mark["wheels"].value = 1
+                model.wheel_mark.render(instances=4)
+        frame.scissor = None
+        frame.viewport = (0, 0, 2048, 1024)
+        context.disable(gl.CULL_FACE)
+        marks = np.frombuffer(self._tiles.read(alignment=1), np.uint8).reshape(1024, 2048)
+        for k, (x, y), box in batch:
+            counts[k] = int(np.count_nonzero(marks[y : y + box[3] - box[1], x : x + box[2] - box[0]]))
+
+
+def _wheel_pose(at: Array, turn: float, spin: float) -> Array:
+    """A wheel's frame: spun about its axle, turned about the vertical, put in its place: (4, 4)."""
+    c, s = np.cos(turn), np.sin(turn)
+    a, b = np.cos(spin), np.sin(spin)
+    pose = np.eye(4)
+    pose[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ np.array([[a, 0, -b], [0, 1, 0], [b, 0, a]])
+    pose[:3, 3] = at
+    return pose
