@@ -5,21 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
 
-__all__ = ["average", "average_buffers", "broadcast", "gather", "is_main", "rank", "session", "world_size"]
+__all__ = [
+    "average",
+    "average_buffers",
+    "broadcast",
+    "gather",
+    "is_main",
+    "main_first",
+    "rank",
+    "session",
+    "world_size",
+]
+
+
+_alone = False  # while main_first() lets one process work
+
+
+def _together() -> bool:
+    return distributed.is_initialized() and not _alone
 
 
 def rank() -> int:
     """Number of this process, from 0."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    return distributed.get_rank() if _together() else 0
 
 
 def world_size() -> int:
     """Number of processes."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    return distributed.get_world_size() if _together() else 1
 
 
 def is_main() -> bool:
@@ -33,11 +51,31 @@ def session(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # A stage before training may keep the others waiting for hours.
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
     try:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Work that leaves files behind: the main process does it alone, then the others, who find the files."""
+    global _alone
+    if world_size() == 1:
+        yield
+        return
+    main = is_main()
+    if not main:
+        distributed.barrier()
+    _alone = True
+    try:
+        yield
+    finally:
+        _alone = False
+    if main:
+        distributed.barrier()
 
 
 def average(x: Tensor) -> Tensor:

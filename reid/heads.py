@@ -11,7 +11,16 @@ from torch.nn import functional
 
 from reid.losses.precision import full_precision, wide
 
-__all__ = ["BNNeck", "BottleneckClassifier", "CosineHead", "DinoHead", "Embedder", "SubclassHead", "neck"]
+__all__ = [
+    "BNNeck",
+    "BottleneckClassifier",
+    "CosineHead",
+    "DinoHead",
+    "Embedder",
+    "SubclassHead",
+    "classifier",
+    "neck",
+]
 
 
 def neck(dim: int, *, bias: bool = False) -> nn.BatchNorm1d:
@@ -19,6 +28,13 @@ def neck(dim: int, *, bias: bool = False) -> nn.BatchNorm1d:
     norm = nn.BatchNorm1d(dim)
     norm.bias.requires_grad_(bias)
     return norm
+
+
+def classifier(dim: int, classes: int) -> nn.Linear:
+    """The linear classifier behind a neck, without offset."""
+    layer = nn.Linear(dim, classes, bias=False)
+    nn.init.normal_(layer.weight, std=0.001)
+    return layer
 
 
 class Embedder(nn.Module):  # type: ignore[misc]
@@ -48,8 +64,7 @@ class BNNeck(nn.Module):  # type: ignore[misc]
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
         self.norm = neck(dim)
-        self.classifier = nn.Linear(dim, classes, bias=False)
-        nn.init.normal_(self.classifier.weight, std=0.001)
+        self.classifier = classifier(dim, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, C) of features (B, d)."""

@@ -72,12 +72,15 @@ def _copied(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in data.items()}
 
 
-def parse_settings(model: type[Model], data: Mapping[str, Any], *, path: Path | None = None) -> Model:
+def parse_settings(
+    model: type[Model], data: Mapping[str, Any], *, prefix: str = "", path: Path | None = None
+) -> Model:
     """Validate ``data`` as ``model``; the first mistake becomes one sentence.
 
     Args:
         model: The settings class.
         data: Its values, nested mappings.
+        prefix: Name of the group they stand in, for the message.
         path: The file they came from, for the message.
 
     Raises:
@@ -87,7 +90,7 @@ def parse_settings(model: type[Model], data: Mapping[str, Any], *, path: Path | 
         return model.model_validate(data)
     except ValidationError as failure:
         mistake = failure.errors()[0]
-    dotted = ".".join(str(part) for part in mistake["loc"])
+    dotted = ".".join(str(part) for part in (*([prefix] if prefix else []), *mistake["loc"]))
     if mistake["type"] == "extra_forbidden":
         raise ConfigError(f"unknown key {dotted}", path=path, remedy=_nearest(str(mistake["loc"][-1]), model))
     if mistake["type"] == "missing":

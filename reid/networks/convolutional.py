@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reid.networks.base import Backbone, Halves
 
-__all__ = ["HalfInstanceNorm", "densenet", "resnet"]
+__all__ = ["HalfInstanceNorm", "densenet", "resnet", "unstride"]
 
 
 class HalfInstanceNorm(nn.Module):  # type: ignore[misc]
@@ -43,9 +43,7 @@ def resnet(name: str, *, ibn: bool = False, last_stride: int = 1, stem_relu: boo
 
     net = getattr(models, name.removesuffix("_ibn_a"))(weights=None)
     if last_stride == 1:
-        for layer in net.layer4[0].modules():
-            if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
-                layer.stride = (1, 1)
+        unstride(net, "layer4")
     if ibn:
         for stage in (net.layer1, net.layer2, net.layer3):
             for block in stage:
@@ -54,6 +52,14 @@ def resnet(name: str, *, ibn: bool = False, last_stride: int = 1, stem_relu: boo
     names = ["conv1", "bn1", *(["relu"] if stem_relu else []), "maxpool", "layer1", "layer2", "layer3", "layer4"]
     body = nn.Sequential(OrderedDict((part, getattr(net, part)) for part in names))
     return Backbone(name, body, _average_pool(), net.fc.in_features, halves=_halves_of_resnet)
+
+
+def unstride(net: nn.Module, stage: str) -> nn.Module:
+    """Make a stage of a residual network keep the size of its map, in place; its weights stay valid."""
+    for layer in getattr(net, stage)[0].modules():
+        if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
+            layer.stride = (1, 1)
+    return net
 
 
 def densenet(name: str, *, last_stride: int = 1, stem_relu: bool = True) -> Backbone:

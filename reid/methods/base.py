@@ -1,0 +1,152 @@
+"""What the engine asks of a method, and what a method is given.
+
+A method's file exports ``Config`` (its choices, with a schedule per family of backbones) and ``Method``. It is the
+whole story of the method but for the losses: networks, views, one training step, and what is deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reid.data.loader import Batch
+from reid.data.records import Record
+from reid.data.views import Recipe
+from reid.networks.base import Backbone, Family
+from reid.schedule import Schedule
+from reid.settings import Settings
+
+__all__ = ["BaseConfig", "BaseMethod", "Extract", "Logs", "Material", "Setup", "at_size", "spread", "total"]
+
+Logs = dict[str, Tensor]
+
+
+#: Features of records, in order: ``extract(network, records, recipe, backbone)`` is float32 (N, d) on the CPU; pixels
+#: are normalised as the backbone expects.
+Extract = Callable[[Callable[[Tensor], Tensor], Sequence[Record], Recipe, Backbone], Tensor]
+
+
+class BaseConfig(Settings):
+    """Choices that every method has."""
+
+    schedules: ClassVar[dict[Family, Schedule]]
+
+    size_hw: tuple[int, int] = Field((256, 256), description="height and width of the images, px")
+    last_stride: int = Field(1, ge=1, le=2, description="of the backbone's last stage, where it has one")
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is learnt from: N records and the class of each, −1 for those without one."""
+
+    records: tuple[Record, ...]
+    labels: NDArray[Any]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, C."""
+        return int(self.labels.max(initial=-1)) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a method is built from.
+
+    Attributes:
+        config: The method's own choices.
+        network: Builds a fresh backbone as configured; takes ``sizes`` and what else
+            :func:`reid.networks.build` does.
+        material: Labelled training records.
+        unlabelled: Further records whose identities must not be looked at.
+        classes: Number of identities.
+        device: Where to compute.
+        seed: Root of all randomness.
+        folder: For the results of earlier stages.
+        extract: See :data:`Extract`.
+        train: Trains another method with the same backbone and data: ``train(name, options, schedule, folder)``
+            returns its deployed network.
+    """
+
+    config: Any
+    network: Callable[..., Backbone]
+    material: Material
+    unlabelled: tuple[Record, ...]
+    classes: int
+    device: torch.device
+    seed: int
+    folder: Path
+    extract: Extract
+    train: Callable[..., nn.Module]
+
+
+class BaseMethod(nn.Module):  # type: ignore[misc]
+    """The engine's view of a method; what most methods do not need has an empty default here."""
+
+    #: One recipe per view of an image.
+    views: tuple[Recipe, ...]
+    #: How an image is seen when tested.
+    test_view: Recipe
+    #: The main network: its parameters learn at the backbone's rate, all others at that of new layers.
+    backbone: Backbone
+
+    @property
+    def embedder(self) -> nn.Module:
+        """What is deployed: normalised images (B, 3, h, w) to features (B, d)."""
+        raise NotImplementedError
+
+    def prepare(self, setup: Setup) -> Material:
+        """Earlier stages, before anything is trained; returns what to train on."""
+        return setup.material
+
+    def epoch_start(self, epoch: int, setup: Setup) -> None:
+        """Called before each epoch."""
+
+    def step(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """Forward pass and losses of a batch: the loss to minimise, and its parts to be logged."""
+        raise NotImplementedError
+
+    def after_step(self, batch: Batch) -> None:
+        """Called after each step of the optimiser."""
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """The step, under the name by which several processes share gradients."""
+        return self.step(batch)
+
+    def parameter_groups(self, schedule: Schedule) -> list[dict[str, Any]]:
+        """Parameters with their learning rates."""
+        slow = {id(p) for p in self.backbone.parameters()}
+        trained = [p for p in self.parameters() if p.requires_grad]
+        groups = {
+            1.0: [p for p in trained if id(p) in slow],
+            schedule.new_layers: [p for p in trained if id(p) not in slow],
+        }
+        if schedule.new_layers == 1.0:
+            groups = {1.0: trained}
+        return [{"params": p, "lr": schedule.learning_rate * f, "height": f} for f, p in groups.items()]
+
+
+def at_size(recipe: Recipe, size_hw: tuple[int, int]) -> Recipe:
+    """A published recipe for images of another size; its border shrinks or grows with them."""
+    return replace(recipe, size_hw=size_hw, pad_px=round(recipe.pad_px * size_hw[0] / recipe.size_hw[0]))
+
+
+def total(parts: Logs) -> tuple[Tensor, Logs]:
+    """The sum of named parts, and the parts for the log."""
+    return torch.stack(list(parts.values())).sum(), {k: v.detach() for k, v in parts.items()}
+
+
+def spread(x: Tensor) -> Tensor:
+    """One minus the mean cosine between different rows of (B, d): 0 when all features are the same."""
+    with torch.no_grad():
+        unit = functional.normalize(x.detach().float())
+        count = len(unit)
+        together = unit.sum(0).square().sum()
+        return 1 - (together - count) / max(1, count * (count - 1))

@@ -1,0 +1,72 @@
+"""The strong baseline: cross entropy behind a normalising neck, batch-hard triplets before it (Luo et al., 2019)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from reid.data.loader import Batch
+from reid.data.views import RECIPES
+from reid.heads import BNNeck, Embedder
+from reid.losses.identity import smoothed_cross_entropy
+from reid.losses.triplet import batch_hard
+from reid.methods.base import BaseConfig, BaseMethod, Logs, Setup, at_size, spread, total
+from reid.networks.base import Family
+from reid.schedule import Schedule
+
+__all__ = ["Config", "Method"]
+
+
+class Config(BaseConfig):
+    """Choices of the baseline."""
+
+    schedules: ClassVar[dict[Family, Schedule]] = {
+        "cnn": Schedule(
+            epochs=120, batch=64, learning_rate=3.5e-4, weight_decay=5e-4, warm_up_epochs=10, milestones=(40, 70)
+        ),
+        "transformer": Schedule(
+            epochs=120,
+            batch=64,
+            optimiser="adamw",
+            learning_rate=1e-4,
+            weight_decay=1e-4,
+            warm_up_epochs=10,
+            decay="cosine",
+            cosine_end=0.16,
+        ),
+    }
+
+    smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
+    margin: float | None = Field(None, gt=0, description="of the triplets; null for the soft margin")
+    triplet_weight: float = Field(1.0, ge=0, description="weight of the triplet loss")
+
+
+class Method(BaseMethod):
+    """One view, one backbone, one neck."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        self.config: Config = setup.config
+        size = self.config.size_hw
+        self.views = (at_size(RECIPES["baseline"], size),)
+        self.test_view = at_size(RECIPES["test"], size)
+        self.backbone = setup.network(sizes=[size], last_stride=self.config.last_stride)
+        self.head = BNNeck(self.backbone.dim, setup.classes)
+
+    @property
+    def embedder(self) -> nn.Module:
+        """Backbone and neck."""
+        return Embedder(self.backbone, self.head.norm)
+
+    def step(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """Triplets on the pooled feature, classes behind the neck."""
+        x = self.backbone(batch.views[0])
+        loss, logs = total(
+            {
+                "identity": smoothed_cross_entropy(self.head(x), batch.label, self.config.smoothing),
+                "triplet": self.config.triplet_weight * batch_hard(x, batch.label, self.config.margin),
+            }
+        )
+        return loss, {**logs, "spread": spread(x)}

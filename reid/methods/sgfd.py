@@ -1,0 +1,168 @@
+"""SGFD: parts of a vehicle found by learning how far an image was turned (Li et al., self-supervised geometry).
+
+An encoder learns to tell rotations of an image apart; the places it looks at weigh the middle of the main network
+(interpretable attention, without parameters). The plain and the attended feature stand side by side.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from reid.attention import interpretable_attention, rotate
+from reid.data.loader import Batch
+from reid.data.views import RECIPES
+from reid.errors import ConfigError
+from reid.heads import CosineHead, classifier, neck
+from reid.losses.identity import smoothed_cross_entropy
+from reid.losses.triplet import batch_hard
+from reid.methods.base import BaseConfig, BaseMethod, Logs, Setup, at_size, spread, total
+from reid.networks.base import Backbone, Family
+from reid.networks.convolutional import unstride
+from reid.schedule import Schedule
+
+__all__ = ["Config", "GeometricNetwork", "Method"]
+
+
+class Config(BaseConfig):
+    """Choices of SGFD. The paper's ablation: branches global; attention with rotation_weight 0; all."""
+
+    schedules: ClassVar[dict[Family, Schedule]] = {
+        "cnn": Schedule(epochs=80, batch=28, learning_rate=1e-4, weight_decay=5e-4, milestones=(20, 40, 60)),
+        "transformer": Schedule(
+            epochs=80,
+            batch=28,
+            optimiser="adamw",
+            learning_rate=5e-5,
+            weight_decay=1e-4,
+            warm_up_epochs=5,
+            decay="cosine",
+        ),
+    }
+
+    branches: Literal["global", "attention"] = Field("attention", description="global leaves out all that is new")
+    smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
+    margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for persons")
+    rotation_weight: float = Field(1.0, ge=0, description="λ of the rotation loss; 0 leaves that branch out")
+    window: int = Field(7, ge=3, description="K, side of the neighbourhood in the attention")
+    exponent: Literal["scaled", "raw"] = Field("scaled", description="raw as printed, scaled as the authors' program")
+    gain: Literal["one", "places"] = Field(
+        "one", description="factor on the attention: one as published, or its number of places"
+    )
+    encoder_weights: Path | None = Field(None, description="local ImageNet weights of the ResNet-18 encoder")
+
+
+class Method(BaseMethod):
+    """The network that is deployed, its classifiers, and the rotation branch that teaches the encoder."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        config: Config = setup.config
+        self.config, size = config, config.size_hw
+        if size[0] != size[1] or size[0] % 8:
+            raise ConfigError(f"expected square images with sides that 8 divides, got size_hw {size}")
+        if config.window % 2 == 0:
+            raise ConfigError(f"window: expected an odd number, got {config.window}")
+        self.views = (at_size(RECIPES["sgfd"], size),)
+        self.test_view = at_size(RECIPES["test"], size)
+        encoder = None
+        if config.branches == "attention":
+            encoder = unstride(
+                setup.network(name="resnet18", weights=config.encoder_weights, sizes=[size]).body, "layer3"
+            )
+        self.network = GeometricNetwork(setup.network(sizes=[size], last_stride=config.last_stride), encoder, config)
+        self.classifiers = nn.ModuleList(classifier(norm.num_features, setup.classes) for norm in self.network.norms)
+        turned = encoder is not None and config.rotation_weight > 0
+        self.rotation = _RotationHead(512) if turned else None
+
+    @property
+    def backbone(self) -> Backbone:  # type: ignore[override]
+        """The main network."""
+        return self.network.backbone
+
+    @property
+    def embedder(self) -> nn.Module:
+        """Both features behind their necks; the rotation branch is dropped."""
+        return self.network
+
+    def step(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """Identity losses on both features, rotation loss on the turned images."""
+        images, config = batch.views[0], self.config
+        parts: Logs = {}
+        if self.rotation is not None and self.network.encoder is not None:
+            # Before the upright pass: the encoder's running statistics see both.
+            turns = torch.randint(4, (len(images),)).to(images.device)
+            seen = self.rotation(self.network.encoder(rotate(images, turns)))
+            parts["rotation"] = config.rotation_weight * smoothed_cross_entropy(seen, turns)
+        features = self.network.features(images)
+        for name, x, norm, classify in zip(
+            ("global", "attended"), features, self.network.norms, self.classifiers, strict=False
+        ):
+            identity = smoothed_cross_entropy(classify(norm(x)), batch.label, config.smoothing)
+            parts[name] = (identity + batch_hard(x, batch.label, config.margin)) / len(features)
+        loss, logs = total(parts)
+        return loss, {**logs, "spread": spread(features[0])}
+
+
+class GeometricNetwork(nn.Module):  # type: ignore[misc]
+    """Main network cut in two, its upper half twice, and an encoder that directs the second.
+
+    Args:
+        backbone: The main network.
+        encoder: Images (B, 3, s, s) to a map (B, c, s/8, s/8); None leaves out the attended feature.
+        config: Choices of the attention.
+    """
+
+    def __init__(self, backbone: Backbone, encoder: nn.Module | None, config: Config) -> None:
+        super().__init__()
+        self.backbone, self.encoder, self.config = backbone, encoder, config
+        _, upper, _ = backbone.split()
+        self.attended = None if encoder is None else copy.deepcopy(upper)
+        count = 1 if encoder is None else 2
+        self.norms = nn.ModuleList(neck(backbone.dim) for _ in range(count))
+        self.dim = count * backbone.dim
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, s, s) to (B, dim): the attended feature, then the global one, each behind its neck."""
+        found = [norm(x) for norm, x in zip(self.norms, self.features(images), strict=True)]
+        return torch.cat(found[::-1], dim=1)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The global feature (B, d), and the attended one if there is that branch."""
+        lower, upper, _ = self.backbone.split()
+        middle = lower(images)
+        if self.attended is None:
+            return [upper(middle)]
+        weights = self.attention(images)
+        if self.config.gain == "places":
+            weights = weights * (weights.shape[2] * weights.shape[3])
+        # In full precision: the weights sum to 1 over a thousand places, too small for half precision.
+        return [upper(middle), self.attended(middle.float() * weights)]
+
+    def attention(self, images: Tensor) -> Tensor:
+        """Where the encoder looks: (B, 1, s/8, s/8) float32, sums to 1 for each image.
+
+        Raises:
+            ConfigError: The network has no attention.
+        """
+        if self.encoder is None:
+            raise ConfigError("this network has no attention", remedy="train sgfd with branches: attention")
+        return interpretable_attention(self.encoder(images), self.config.window, self.config.exponent)
+
+
+class _RotationHead(nn.Sequential):  # type: ignore[misc]
+    """Two residual blocks, and which of four rotations it was."""
+
+    def __init__(self, channels: int) -> None:
+        from torchvision.models.resnet import BasicBlock
+
+        def block() -> nn.Module:
+            shortcut = nn.Sequential(nn.Conv2d(channels, channels, 1, 2, bias=False), nn.BatchNorm2d(channels))
+            return BasicBlock(channels, channels, stride=2, downsample=shortcut)
+
+        super().__init__(block(), block(), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), CosineHead(channels, 4))

@@ -1,0 +1,179 @@
+"""SSBVER: a re-identification network that also predicts its own moving average (Khorramshahi et al., 2023).
+
+The student sees two large and several small crops of an image, its exponential moving average, the teacher, only the
+large ones. Besides learning identities, the student learns to say of every crop what the teacher says of another crop
+of the same image. Only the teacher is deployed, so nothing is added when testing.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from reid import distributed
+from reid.data.loader import Batch
+from reid.data.views import RECIPES
+from reid.heads import BNNeck, DinoHead, Embedder
+from reid.losses.distillation import distillation, distillation_rmse, moved_centre
+from reid.losses.identity import smoothed_cross_entropy
+from reid.losses.triplet import batch_hard
+from reid.methods.base import BaseConfig, BaseMethod, Logs, Setup, at_size, spread, total
+from reid.networks.base import Backbone, Family
+from reid.schedule import Schedule
+
+__all__ = ["Config", "Method", "move_average", "teacher_temperature"]
+
+
+class Config(BaseConfig):
+    """Choices of SSBVER."""
+
+    schedules: ClassVar[dict[Family, Schedule]] = {
+        "cnn": Schedule(
+            epochs=120,
+            batch=128,
+            learning_rate=5e-4,
+            weight_decay=1e-3,
+            warm_up_epochs=10,
+            milestones=(40, 70, 100),
+        ),
+        "transformer": Schedule(
+            epochs=120,
+            batch=128,
+            optimiser="adamw",
+            learning_rate=1e-4,
+            weight_decay=1e-4,
+            warm_up_epochs=10,
+            decay="cosine",
+            cosine_end=0.16,
+        ),
+    }
+
+    local_views: int = Field(4, ge=0, description="small crops per image, L")
+    local_size_hw: tuple[int, int] = Field((112, 112), description="height and width of the small crops, px")
+    weight: float = Field(0.005, ge=0, description="λ_s of the self-supervised loss")
+    objective: Literal["cross_entropy", "rmse"] = Field("cross_entropy", description="rmse is the paper's ablation")
+    outputs: int = Field(1024, ge=2, description="E of the self-supervised head; 16384 beyond VeRi-776")
+    smoothing: float = Field(0.2, ge=0, lt=1, description="label smoothing ε")
+    student_temperature: float = Field(0.1, gt=0, description="τ_s")
+    teacher_temperatures: tuple[float, float] = Field((0.0005, 0.001), description="τ_t at first and finally")
+    temperature_epochs: int = Field(10, ge=1, description="epochs in which τ_t rises")
+    centre_momentum: float = Field(0.9, ge=0, le=1, description="of the teacher's mean logit")
+    average_momentum: float = Field(0.9995, ge=0, le=1, description="share of the teacher kept at each step")
+    drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth of a transformer student")
+    stem_relu: bool = Field(True, description="false as the published plain ResNet-50")
+
+
+class Method(BaseMethod):
+    """A student that is trained and a teacher that follows it."""
+
+    centre: Tensor
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        config: Config = setup.config
+        self.config = config
+        first, second, local = (RECIPES[f"ssbver_{name}"] for name in ("first", "second", "local"))
+        globals_ = (at_size(first, config.size_hw), at_size(second, config.size_hw))
+        self.views = globals_ + config.local_views * (at_size(local, config.local_size_hw),)
+        self.test_view = replace(at_size(RECIPES["test"], config.size_hw), interpolation="cubic")
+        sizes = [config.size_hw] + ([config.local_size_hw] if config.local_views else [])
+        build = {"sizes": sizes, "last_stride": config.last_stride, "stem_relu": config.stem_relu}
+        self.student = _Network(setup.network(drop_path=config.drop_path, **build), setup.classes, config.outputs)
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        for layer in self.teacher.modules():
+            if hasattr(layer, "drop_prob"):
+                layer.drop_prob = 0.0
+        self.register_buffer("centre", torch.zeros(config.outputs))
+        self.temperature = config.teacher_temperatures[0]
+        self._teacher_mean: Tensor | None = None
+
+    @property
+    def backbone(self) -> Backbone:  # type: ignore[override]
+        """The student's."""
+        return self.student.backbone
+
+    @property
+    def embedder(self) -> nn.Module:
+        """The teacher, without its self-supervised head."""
+        return Embedder(self.teacher.backbone, self.teacher.head.norm)
+
+    def epoch_start(self, epoch: int, setup: Setup) -> None:
+        """Set the teacher's temperature."""
+        self.temperature = teacher_temperature(self.config, epoch)
+
+    def step(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """Identity losses on the two large crops, distillation over all crops. B images, V crops, E outputs."""
+        size = len(batch.label)
+        large = torch.cat(batch.views[:2])  # (2B, 3, h, w), crop-major like everything below
+        label = batch.label.repeat(2)
+        x = self.student.backbone(large)
+        seen = [x, self.student.backbone(torch.cat(batch.views[2:]))] if self.config.local_views else [x]
+        student = self.student.ssl(torch.cat(seen)).view(-1, size, self.config.outputs)  # (V, B, E)
+        with torch.no_grad():
+            t = self.teacher.backbone(large)
+            self.teacher.head.norm(t)  # what is deployed keeps its own running statistics
+            teacher = self.teacher.ssl(t).view(2, size, self.config.outputs)
+        self._teacher_mean = teacher.flatten(0, 1).mean(0)
+        loss, logs = total(
+            {
+                "identity": smoothed_cross_entropy(self.student.head(x), label, self.config.smoothing),
+                "triplet": batch_hard(x, label),
+                "distillation": self.config.weight * self._distillation(student, teacher),
+            }
+        )
+        return loss, {**logs, "spread": spread(x)}
+
+    def after_step(self, batch: Batch) -> None:
+        """Let the teacher and the centre follow; the centre is that of all processes' crops."""
+        move_average(self.teacher, self.student, self.config.average_momentum)
+        assert self._teacher_mean is not None
+        mean = distributed.average(self._teacher_mean)
+        self.centre.copy_(moved_centre(self.centre, mean, self.config.centre_momentum))
+
+    def _distillation(self, student: Tensor, teacher: Tensor) -> Tensor:
+        if self.config.objective == "rmse":
+            return distillation_rmse(student, teacher)
+        return distillation(
+            student,
+            teacher,
+            self.centre,
+            student_temperature=self.config.student_temperature,
+            teacher_temperature=self.temperature,
+        )
+
+
+class _Network(nn.Module):  # type: ignore[misc]
+    """Backbone with both heads: what student and teacher have in common."""
+
+    def __init__(self, backbone: Backbone, classes: int, outputs: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = BNNeck(backbone.dim, classes)
+        self.ssl = DinoHead(backbone.dim, outputs)
+
+
+def teacher_temperature(config: Config, epoch: int) -> float:
+    """τ_t: linear over the first epochs, then constant."""
+    first, last = config.teacher_temperatures
+    done = min(1.0, epoch / max(1, config.temperature_epochs - 1))
+    return first + (last - first) * done
+
+
+def move_average(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """``teacher ← momentum · teacher + (1 - momentum) · student``, running statistics included; counters are copied.
+
+    The teacher computes its own running statistics as well, in its own passes; those move less than this replaces.
+    """
+    of_student = student.state_dict()
+    pairs = [(t, of_student[name]) for name, t in teacher.state_dict().items()]
+    floats = [(t, s) for t, s in pairs if t.is_floating_point()]
+    with torch.no_grad():
+        torch._foreach_lerp_([t for t, _ in floats], [s for _, s in floats], 1 - momentum)
+        for t, s in pairs:
+            if not t.is_floating_point():
+                t.copy_(s)

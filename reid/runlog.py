@@ -1,0 +1,121 @@
+"""What a training says of itself while it runs: means of its losses, its speed, and whether it goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reid import distributed
+from reid.errors import DataError, MissingDependency
+from reid.methods.base import Logs
+
+__all__ = ["Meter", "RunLog"]
+
+_COLLAPSED = 1e-4  # of "spread": one minus the mean cosine between the features of a batch
+
+
+class Meter:
+    """Sums over the steps of an epoch, kept on the device so that nobody waits for them."""
+
+    def __init__(self) -> None:
+        self._begin, self._waited = perf_counter(), 0.0
+        self._images = self._steps = 0
+        self._sums: dict[str, Tensor] = {}
+        self._last: dict[str, Tensor] = {}
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time spent waiting for data."""
+        start = perf_counter()
+        yield
+        self._waited += perf_counter() - start
+
+    def add(self, images: int, loss: Tensor, logs: Logs) -> None:
+        """Count a step."""
+        self._images, self._steps = self._images + images, self._steps + 1
+        self._last = {"loss": loss.detach(), **logs}
+        for name, value in self._last.items():
+            self._sums[name] = self._sums.get(name, 0) + value.float()
+
+    def check(self, epoch: int, step: int) -> None:
+        """Look at the latest step.
+
+        Raises:
+            DataError: The loss is not finite, or all features of the batch are the same.
+        """
+        loss = float(self._last["loss"])
+        where = f"in epoch {epoch + 1}, step {step + 1}"
+        if not torch.isfinite(torch.tensor(loss)):
+            parts = ", ".join(f"{k} {float(v):.3g}" for k, v in self._last.items())
+            raise DataError(
+                f"the loss is no longer a number {where} ({parts})",
+                remedy="lower schedule.learning_rate, or set precision to fp32",
+            )
+        spread = self._last.get("spread")
+        if spread is not None and float(spread) < _COLLAPSED:
+            raise DataError(
+                f"the features have collapsed {where}: all images of a batch look alike to the network",
+                remedy="lower schedule.learning_rate, lengthen schedule.warm_up_epochs, or check the images",
+            )
+
+    def summary(self) -> dict[str, float]:
+        """Means of all that was logged, images per second of all processes, share of time not spent on waiting."""
+        seconds = perf_counter() - self._begin
+        means = {name: float(distributed.average(value)) / self._steps for name, value in self._sums.items()}
+        return {
+            **means,
+            "seconds": seconds,
+            "images_per_second": self._images * distributed.world_size() / seconds,
+            "device_busy": 1 - self._waited / seconds,
+        }
+
+
+class RunLog:
+    """One line of JSON per epoch in ``log.jsonl``; the same for TensorBoard if wanted.
+
+    Args:
+        folder: Where to.
+        first: The epoch to begin with; lines of it and later ones, from a run that was killed, are dropped.
+        tensorboard: Also write events.
+
+    Raises:
+        MissingDependency: TensorBoard is wanted and not installed.
+    """
+
+    def __init__(self, folder: Path, first: int, *, tensorboard: bool = False) -> None:
+        self._path = folder / "log.jsonl"
+        self._events: Any = None
+        if not distributed.is_main():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        kept = [line for line in lines if json.loads(line)["epoch"] < first]
+        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as cause:
+                raise MissingDependency.of("tensorboard", "torch", "tensorboard: true") from cause
+            self._events = SummaryWriter(folder, purge_step=first)
+
+    def write(self, epoch: int, values: dict[str, float]) -> None:
+        """Add an epoch."""
+        if not distributed.is_main():
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"epoch": epoch, **values}) + "\n")
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, epoch)
+
+    def close(self) -> None:
+        """Finish what TensorBoard reads."""
+        if self._events is not None:
+            self._events.close()

@@ -1,0 +1,118 @@
+"""What a training leaves behind: the network as a module, or exported for others to run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from reid import checkpoint
+from reid.card import METADATA_KEY, Card, card_path, write_card
+from reid.config import TrainConfig, make_config
+from reid.data.views import Recipe
+from reid.errors import ConfigError, MissingDependency
+from reid.methods.base import BaseMethod
+
+__all__ = ["Trained", "export_checkpoint", "open_checkpoint"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        embedder: Normalised images (B, 3, h, w) to features (B, d), in evaluation mode.
+        method: The method it was trained by; its parameters other than the embedder's are not loaded.
+        config: How it was trained.
+        epochs_done: How far.
+        view: How an image is seen when tested.
+        card: The same as a card, for those who run it.
+    """
+
+    embedder: nn.Module
+    method: BaseMethod
+    config: TrainConfig
+    epochs_done: int
+    view: Recipe
+    card: Card
+
+
+def open_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Trained:
+    """The network that a checkpoint holds.
+
+    Args:
+        folder: A checkpoint, or the folder of a training.
+        device: Where it will compute.
+
+    Raises:
+        WeightsError: There is no checkpoint, or it is damaged.
+    """
+    from reid.engine import build_method
+
+    about = checkpoint.read_json(folder)
+    config = make_config(about["config"])
+    method, _ = build_method(config, None, torch.device(device), classes=about["classes"], fresh=False)
+    embedder = method.embedder
+    embedder.load_state_dict(checkpoint.read_embedder(folder))
+    embedder.eval()
+    card = Card(
+        size_hw=config.options.size_hw,
+        dim=int(embedder.dim),
+        name=f"{config.method} {config.backbone}",
+        mean=tuple(about["mean"]),
+        std=tuple(about["std"]),
+        trained_on=config.data.name,
+    )
+    return Trained(embedder, method, config, about["epochs_done"], method.test_view, card)
+
+
+def export_checkpoint(folder: Path, path: Path) -> Card:
+    """Write a checkpoint's network as ONNX or TorchScript, with its card beside it (and inside the ONNX file).
+
+    Args:
+        folder: A checkpoint, or the folder of a training.
+        path: ``.onnx`` or ``.torchscript``.
+
+    Raises:
+        ConfigError: ``path`` has another suffix.
+        WeightsError: There is no checkpoint, or it is damaged.
+        MissingDependency: A package that writes ONNX is not installed.
+    """
+    if path.suffix not in (".onnx", ".torchscript"):
+        raise ConfigError(f"expected a file that ends in .onnx or .torchscript, got {path.name}", path=path)
+    trained = open_checkpoint(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    example = torch.zeros(2, 3, *trained.card.size_hw)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporters comment on their own deprecations and on traced shapes
+        if path.suffix == ".torchscript":
+            torch.jit.trace(trained.embedder, example, check_trace=False).save(str(path))
+        else:
+            _write_onnx(trained, example, path)
+    write_card(trained.card, card_path(path))
+    return trained.card
+
+
+def _write_onnx(trained: Trained, example: torch.Tensor, path: Path) -> None:
+    try:
+        import onnx
+    except ImportError as cause:
+        raise MissingDependency.of("onnx", "test", "writing ONNX") from cause
+    torch.onnx.export(
+        trained.embedder,
+        (example,),
+        str(path),
+        input_names=["images"],
+        output_names=["embeddings"],
+        dynamic_axes={"images": {0: "batch"}, "embeddings": {0: "batch"}},
+        dynamo=False,
+    )
+    model = onnx.load(str(path))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, json.dumps(dataclasses.asdict(trained.card))
+    onnx.save(model, str(path))

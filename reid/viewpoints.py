@@ -1,0 +1,158 @@
+"""Viewpoint labels for training images: coarser classes, mirror images, gaps, and a small classifier.
+
+Eight viewpoints are known to annotations: 0 front, 1 rear, 2 left, 3 left-front, 4 left-rear, 5 right,
+6 right-front, 7 right-rear; -1 is unknown.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from reid.data.loader import Crops, make_loader
+from reid.data.records import Record
+from reid.data.sampler import ShuffledBatches
+from reid.data.views import Recipe
+from reid.errors import DataError
+from reid.losses.identity import smoothed_cross_entropy
+from reid.networks.base import Backbone
+
+__all__ = ["MIRRORED", "SUBCLASS", "cached", "classify", "fill_from_neighbours", "read_labels"]
+
+#: ``SUBCLASS[V][viewpoint]`` is the class among V; the pure sides belong to neither half of a car.
+SUBCLASS: dict[int, tuple[int, ...]] = {
+    1: (0,) * 8,
+    2: (0, 1, -1, 0, 1, -1, 0, 1),
+    4: (0, 1, 2, 2, 2, 3, 3, 3),
+    8: tuple(range(8)),
+}
+
+#: ``MIRRORED[V][class]`` is the class of the mirror image.
+MIRRORED: dict[int, tuple[int, ...]] = {1: (0,), 2: (0, 1), 4: (0, 1, 3, 2), 8: (0, 1, 5, 6, 7, 2, 3, 4)}
+
+_REAR = 1  # in each of the numberings with more than one class
+
+
+def read_labels(path: Path, records: Sequence[Record]) -> NDArray[Any]:
+    """Viewpoints of the records that a list names.
+
+    Args:
+        path: CSV with the columns ``path`` and ``view`` (0 … 7); a record is found by the name of its file.
+        records: N of them.
+
+    Returns:
+        int64 (N,), -1 where the list says nothing.
+
+    Raises:
+        DataError: The list is missing or malformed, or names no record.
+    """
+    remedy = "give a CSV with the columns path and view, viewpoints 0…7"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            listed = {Path(row["path"]).name: int(row["view"]) for row in csv.DictReader(file)}
+    except OSError as cause:
+        raise DataError(f"cannot be read: {cause.strerror}", path=path, remedy=remedy) from cause
+    except (KeyError, ValueError, TypeError) as cause:
+        raise DataError("expected a path and a view in every row", path=path, remedy=remedy) from cause
+    found = np.array([listed.get(r.path.name, -1) for r in records], np.int64)
+    if (found < 0).all() or found.max() > 7:
+        raise DataError("expected viewpoints 0…7 of training images, found none or others", path=path, remedy=remedy)
+    return found
+
+
+def fill_from_neighbours(classes: NDArray[Any], records: Sequence[Record]) -> NDArray[Any]:
+    """Give images of unknown class (-1) that of the nearest known one of the same vehicle and camera, else rear.
+
+    Nearest is by the order of file names, which hold frame numbers in the usual data sets.
+    """
+    filled = classes.copy()
+    passages: dict[tuple[int, int], list[int]] = {}
+    for i in sorted(range(len(records)), key=lambda i: str(records[i].path)):
+        passages.setdefault((records[i].vehicle_id, records[i].camera_id), []).append(i)
+    for members in passages.values():
+        known = [place for place, i in enumerate(members) if classes[i] >= 0]
+        for place, i in enumerate(members):
+            if classes[i] < 0:
+                near = min(known, key=lambda other: abs(other - place), default=None)
+                filled[i] = _REAR if near is None else classes[members[near]]
+    return filled
+
+
+def classify(
+    backbone: Backbone,
+    records: Sequence[Record],
+    classes: NDArray[Any],
+    recipe: Recipe,
+    extract: Callable[..., Tensor],
+    *,
+    count: int,
+    epochs: int,
+    device: torch.device,
+    seed: int,
+) -> NDArray[Any]:
+    """Learn the viewpoint from the few images where it is known and predict it for the others.
+
+    Args:
+        backbone: A fresh one.
+        records: N images.
+        classes: int64 (N,), -1 where unknown.
+        recipe: How an image is seen when tested.
+        extract: See :data:`reid.methods.base.Extract`.
+        count: V.
+        epochs: Passes over the labelled images.
+        device: Where to compute.
+        seed: Of batches and colours; mirror images are not used, since they change the class.
+
+    Returns:
+        int64 (N,) without unknowns; known ones stay.
+
+    Raises:
+        DataError: A viewpoint has no labelled image.
+    """
+    known = np.flatnonzero(classes >= 0).tolist()
+    absent = sorted(set(range(count)) - set(classes[known].tolist()))
+    if absent:
+        raise DataError(f"viewpoint class {absent[0]} has no labelled image", remedy="label a few of each")
+    torch.manual_seed(seed)
+    network = nn.Sequential(backbone, nn.Linear(backbone.dim, count)).to(device)
+    coloured = replace(recipe, crop="pad", jitter_p=0.5)
+    crops = Crops(
+        [records[i] for i in known], [coloured], labels=classes[known], mean=backbone.mean, std=backbone.std
+    )
+    batches = ShuffledBatches(len(known), 32, seed=seed)
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-4, weight_decay=1e-4)
+    network.train()
+    for epoch in range(epochs):
+        batches.epoch = epoch
+        for batch in make_loader(crops, batches):
+            loss = smoothed_cross_entropy(network(batch.views[0].to(device)), batch.label.to(device))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    network.eval()
+    predicted = extract(network, records, recipe, backbone).argmax(1).numpy()
+    return np.where(classes >= 0, classes, predicted)
+
+
+def cached(path: Path, records: Sequence[Record], classes: NDArray[Any], make: Callable[[], NDArray[Any]]) -> Any:
+    """The labels kept at ``path`` if they were made from the same images and known labels, else new ones, kept."""
+    names = "\n".join(f"{r.path.name} {c}" for r, c in zip(records, classes, strict=True))
+    key = hashlib.sha256(names.encode()).hexdigest()
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return np.array(kept["classes"], np.int64)
+    made = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"key": key, "classes": made.tolist()}), encoding="utf-8")
+    return made

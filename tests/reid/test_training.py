@@ -1,0 +1,232 @@
+"""Every method from pictures to an exported network, at tiny size: it learns, resumes to the same bits, and exports."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reid import checkpoint
+from reid.config import load_config, make_config
+from reid.data import DatasetSplit, Record
+from reid.engine import train
+from reid.errors import ConfigError, DataError, ReidError, WeightsError
+from reid.export import load_embedder
+from reid.methods import METHODS
+from reid.methods.base import BaseMethod
+from reid.trained import export_checkpoint, open_checkpoint
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> DatasetSplit:
+    """Six coloured cars, each seen four times from alternating sides, and two more to look for."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("city")
+    rng = np.random.default_rng(0)
+    colours = rng.integers(40, 215, (8, 3))
+    records = []
+    for vehicle, colour in enumerate(colours):
+        for shot in range(4):
+            image = np.full((40, 48, 3), 128, np.uint8)
+            image[10:30, 8:40] = colour
+            image[10:30, 8 + 16 * (shot % 2) : 16 + 16 * (shot % 2)] = 20
+            noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+            path = folder / f"{vehicle:04d}_c{shot % 2}_{shot}.png"
+            cv2.imwrite(str(path), noisy)
+            records.append(Record(path, vehicle, shot % 2, shot % 2))
+    train_, test = records[:24], records[24:]
+    return DatasetSplit("city", "folder", tuple(train_), tuple(test[::4]), tuple(test))
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "ssml": {"mine_from_epoch": 1, "renew_every": 2, "threshold": 0.5, "share": 0.1},
+    "ssbver": {"local_views": 2, "local_size_hw": [16, 16], "outputs": 32},
+    "val": {"views": 2},
+    "sgfd": {"window": 3},
+    "slsr": {"generated": 6, "clusters": 2, "feature_epochs": 1, "gan_epochs": 1, "gan_batch": 4, "gan_width": 2},
+}
+
+
+def config(method: str, output: Path, backbone: str = "osnet_x0_25", **options: Any) -> Any:
+    shuffled = method in ("ssml", "slsr")
+    return make_config(
+        {
+            "method": method,
+            "backbone": backbone,
+            "pretrained": False,
+            "data": {"name": "folder", "root": "unused"},
+            "options": {"size_hw": [SIDE, SIDE], **OPTIONS[method], **options},
+            "schedule": {"epochs": 3, "batch": 8, "images_per_identity": 0 if shuffled else 2, "warm_up_epochs": 0},
+            "output": str(output),
+            "device": "cpu",
+            "workers": 0,
+        }
+    )
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.read_training(folder)[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trains_resumes_and_exports(
+    method: str, city: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(config(method, tmp_path / "whole"), city)
+    log = [json.loads(line) for line in (tmp_path / "whole/log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in log] == [0, 1, 2]
+    assert all(math.isfinite(entry["loss"]) for entry in log)
+    assert all(0 <= entry["device_busy"] <= 1 for entry in log)
+
+    # A kill in the third epoch, then the same command again.
+    start = METHODS[method].method.epoch_start
+
+    def killed(self: BaseMethod, epoch: int, setup: Any) -> None:
+        if epoch == 2 and setup.folder.parent.name == "killed":
+            raise KeyboardInterrupt
+        start(self, epoch, setup)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(METHODS[method].method, "epoch_start", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config(method, tmp_path / "killed"), city)
+    assert checkpoint.read_json(tmp_path / "killed")["epochs_done"] == 2
+    resumed = state(train(config(method, tmp_path / "killed"), city))
+    for name, value in state(whole).items():
+        assert torch.equal(value, resumed[name]), name
+
+    # What is deployed gives the same in all three forms.
+    trained = open_checkpoint(whole)
+    images = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    mean, std = (np.array(v, np.float32) for v in (trained.card.mean, trained.card.std))
+    with torch.no_grad():
+        normalised = torch.from_numpy((images / 255 - mean) / std).float().permute(0, 3, 1, 2)
+        expected = trained.embedder(normalised).numpy()
+    assert expected.shape == (3, trained.card.dim)
+    for suffix in (".onnx", ".torchscript"):
+        path = tmp_path / f"network{suffix}"
+        export_checkpoint(whole, path)
+        found = load_embedder(path)(images)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_baseline_learns_the_cars(city: DatasetSplit, tmp_path: Path) -> None:
+    train(
+        config("baseline", tmp_path).model_copy(
+            update={"schedule": config("baseline", tmp_path).schedule.model_copy(update={"epochs": 12})}
+        ),
+        city,
+    )
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("ssml", {"mining": "released", "dictionary_start": "zeros", "renew_as": "train", "with_gallery": True}),
+        ("ssml", {"mine_every": "epoch", "reduction": "sum", "crop": "none"}),
+        ("ssbver", {"local_views": 0, "objective": "rmse"}),
+        ("val", {"views": 8, "margin": None, "triplet_weight": 1.0, "unknown": "nearest"}),
+        ("val", {"views": 2, "unknown": "classify", "classifier_epochs": 1, "neck": False}),
+        ("val", {"views": 1, "margin": None, "reunion_weight": 0}),
+        ("sgfd", {"branches": "global"}),
+        ("sgfd", {"rotation_weight": 0, "exponent": "raw", "gain": "places"}),
+        ("slsr", {"targets": "all", "noise_layer": "output", "flip_test": False}),
+        ("slsr", {"generated": 0, "noise_layer": "feature"}),
+    ],
+)
+def test_named_alternatives_train(method: str, options: dict[str, Any], city: DatasetSplit, tmp_path: Path) -> None:
+    choice = config(method, tmp_path, **options)
+    choice = choice.model_copy(update={"schedule": choice.schedule.model_copy(update={"epochs": 2})})
+    train(choice, city)
+    open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "backbone", ["resnet18", "timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:convnext_atto"]
+)
+def test_only_the_name_of_the_backbone_changes(backbone: str, city: DatasetSplit, tmp_path: Path) -> None:
+    choice = config("ssbver", tmp_path, backbone, local_size_hw=[32, 32], local_views=1)
+    choice = choice.model_copy(update={"schedule": choice.schedule.model_copy(update={"epochs": 1})})
+    card = export_checkpoint(train(choice, city), tmp_path / "network.onnx")
+    images = np.zeros((2, SIDE, SIDE, 3), np.uint8)
+    assert load_embedder(tmp_path / "network.onnx")(images).shape == (2, card.dim)
+
+
+def test_impossible_pairs_are_named(city: DatasetSplit, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no feature map"):
+        train(config("sgfd", tmp_path, "timm:vit_tiny_patch16_224"), city)
+    with pytest.raises(ConfigError, match="square"):
+        train(config("sgfd", tmp_path, size_hw=[32, 16]), city)
+    with pytest.raises(ConfigError, match="does not take images of 20 × 20"):
+        train(config("ssbver", tmp_path, "timm:vit_tiny_patch16_224", local_size_hw=[20, 20]), city)
+
+
+def test_another_training_in_the_folder_is_not_continued(city: DatasetSplit, tmp_path: Path) -> None:
+    train(config("baseline", tmp_path), city)
+    with pytest.raises(ConfigError, match="holds a training with options"):
+        train(config("baseline", tmp_path, smoothing=0.2), city)
+    assert train(config("baseline", tmp_path), city) == tmp_path / "checkpoint"
+
+
+def test_a_loss_that_is_no_number_stops_the_training(
+    city: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = METHODS["baseline"].method.step
+
+    def broken(self: BaseMethod, batch: Any) -> Any:
+        loss, logs = step(self, batch)
+        return loss * math.nan, logs
+
+    monkeypatch.setattr(METHODS["baseline"].method, "step", broken)
+    with pytest.raises(DataError, match="no longer a number in epoch 1, step 1"):
+        train(config("baseline", tmp_path), city)
+
+
+def test_collapsed_features_stop_the_training(
+    city: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = METHODS["baseline"].method.step
+
+    def collapsed(self: BaseMethod, batch: Any) -> Any:
+        loss, logs = step(self, batch)
+        return loss, {**logs, "spread": torch.tensor(1e-6)}
+
+    monkeypatch.setattr(METHODS["baseline"].method, "step", collapsed)
+    with pytest.raises(DataError, match="collapsed in epoch 1"):
+        train(config("baseline", tmp_path), city)
+
+
+def test_a_kill_while_writing_leaves_the_old_checkpoint(city: DatasetSplit, tmp_path: Path) -> None:
+    folder = train(config("baseline", tmp_path), city)
+    folder.rename(folder.with_name(".checkpoint.old"))
+    (tmp_path / ".checkpoint.part").mkdir()
+    assert checkpoint.read_json(folder)["epochs_done"] == 3
+    with pytest.raises(WeightsError, match="expected a checkpoint folder"):
+        checkpoint.read_json(tmp_path / "elsewhere")
+
+
+def test_mistakes_in_a_configuration_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text("method: val\nbackbone: resnet50\ndata: {name: folder, root: x}\noutput: y\n")
+    assert load_config(path).schedule.epochs == 120
+    assert load_config(path, ["schedule.epochs=3", "options.views=8"]).options.views == 8
+    for assignment, message in {
+        "options.margn=1": "unknown key options.margn; did you mean margin",
+        "schedule.epoch=1": "unknown key schedule.epoch; did you mean epochs",
+        "schedule.epochs=none": "schedule.epochs: input should be a valid integer",
+        "method=van": "expected one of baseline",
+        "bacbone=x": "unknown key bacbone",
+    }.items():
+        with pytest.raises(ReidError, match=message):
+            load_config(path, [assignment])
