@@ -24,6 +24,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.types import Array, Frame
 from mtmc.video import VIDEO_SUFFIXES
 from mtmc.video.images import iterate_images, list_images, read_image
+from mtmc.video.pool import PicturePool
 
 __all__ = ["VideoInfo", "probe", "read_frames"]
 
@@ -111,6 +112,7 @@ def read_frames(
             image = to_rgb()
             size_wh = _same_size(path, index, (image.shape[1], image.shape[0]), size_wh)
             yield Frame(camera_id, index, float(clock.time_s(np.asarray(index))), image)
+            del image  # whose memory may serve the next one
         came = index + 1
     if expected is not None and came < expected:
         raise VideoError(
@@ -126,11 +128,11 @@ def _decode(path: Path, threads: int, *, check_end: bool) -> Iterator[tuple[tupl
         stream.thread_type = "AUTO" if threads > 1 else "NONE"
         stream.codec_context.thread_count = threads
         # One reformatter for the whole video: a new one per frame costs more than the conversion itself.
-        reformatter = VideoReformatter()
+        reformatter, pool = VideoReformatter(), PicturePool()
         came, last = 0, None
         try:
             for last in container.decode(stream):
-                yield _size_wh(last), partial(_to_rgb, last, reformatter)
+                yield _size_wh(last), partial(_to_rgb, last, reformatter, pool)
                 came += 1
         except av.FFmpegError as error:
             raise _broken(path, came, error) from None
@@ -140,9 +142,9 @@ def _decode(path: Path, threads: int, *, check_end: bool) -> Iterator[tuple[tupl
             _check_end(path, container, stream, last, came)
 
 
-def _to_rgb(frame: Any, reformatter: VideoReformatter) -> Array:
+def _to_rgb(frame: Any, reformatter: VideoReformatter, pool: PicturePool) -> Array:
     image = reformatter.reformat(frame, format="rgb24", **ONE_THREAD).to_ndarray()
-    return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+    return pool.copy(np.rot90(image, frame.rotation // 90))
 
 
 def _size_wh(frame: Any) -> tuple[int, int]:
