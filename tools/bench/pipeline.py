@@ -1,4 +1,4 @@
-"""The whole pipeline's cost against the bare models: ``python -m tools.bench.pipeline --videos DIR --detect W --embed W``.
+"""The whole pipeline against the bare models: ``python -m tools.bench.pipeline --videos DIR --detect W --embed W``.
 
 For one camera, in one process of one thread: CPU seconds of the run from pixels to ``track1.txt`` (no pictures, empty
 cache, models loaded), and of nothing but decoding its frames, the detector's forward passes on exactly the inputs the
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, required=True, help="a scene; its first camera is used")
     parser.add_argument("--detect", required=True, help="detector weights (.onnx)")
     parser.add_argument("--embed", required=True, help="embedder weights (.onnx)")
-    parser.add_argument("--torch", default="torchvision:resnet18", help="an embedder that runs in torch")
+    parser.add_argument("--torch", default="timm:resnet18?pretrained=false", help="an embedder that runs in torch")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("-o", dest="overrides", action="append", default=[])
     arguments = parser.parse_args()

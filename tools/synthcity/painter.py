@@ -22,6 +22,9 @@ __all__ = ["Actor", "Painter", "Develop"]
 _CAR_MAP = 2048
 _MAX_IDS = 4096
 _FAR_PX = 70
+_SIGNAL_TONES = {"red": (1.0, 0.06, 0.04), "yellow": (1.0, 0.60, 0.05), "green": (0.05, 0.95, 0.45)}
+
+Signal = tuple[tuple[float, float, float], tuple[float, float], str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,8 +210,17 @@ class Painter:
 
     # ---- one frame
 
-    def paint(self, actors: list[Actor], time_s: float, noise_at: tuple[float, float]) -> tuple[Array, Array]:
-        """The picture uint8 (H, W, 3) in the delivered size, and ids uint16 (h, w) in the rendered size."""
+    def paint(
+        self, actors: list[Actor], time_s: float, noise_at: tuple[float, float], signals: list[Signal] | None = None
+    ) -> tuple[Array, Array]:
+        """The picture uint8 (H, W, 3) in the delivered size, and ids uint16 (h, w) in the rendered size.
+
+        Args:
+            actors: What moves or is parked.
+            time_s: For the rain.
+            noise_at: Where the sensor's noise is taken from, each in [0, 1).
+            signals: Lit signal lamps: place, direction they face, ``red``, ``yellow`` or ``green``.
+        """
         gl, context = self._gl, self._context
         actors = sorted(actors, key=lambda a: float(np.linalg.norm(a.pose[:3, 3] - self.view.eye)))
         to_car_sun = self._cast_shadows(actors)
@@ -220,6 +232,7 @@ class Painter:
         self._draw_vehicles(actors, to_car_sun)
         if self._world.light.lamps_on > 0.5:
             self._draw_lamps(actors)
+        self._draw_signals(signals or [])
         context.disable(gl.BLEND)
         image = self._deliver(actors, time_s, noise_at)
         width, height = self.view.size_wh
@@ -424,6 +437,25 @@ class Painter:
                 },
             )
             self._squares[self._glow].render(self._gl.TRIANGLE_STRIP)
+
+    def _draw_signals(self, signals: list[Signal]) -> None:
+        gl, context = self._gl, self._context
+        self._light_only.use()
+        context.enable(gl.BLEND)
+        context.blend_func = gl.ONE, gl.ONE
+        self._light_only.depth_mask = False
+        self._lens_uniforms(self._glow)
+        width, height = self.view.size_wh
+        size = 0.30 * self.view.focal_px
+        for at, facing, state in signals:
+            away = self.view.eye - np.array(at)
+            seen = float(away[:2] @ facing) / max(float(np.linalg.norm(away)), 1e-6)
+            if seen > 0.1:
+                tone = tuple(0.9 * seen / self._auto * v for v in _SIGNAL_TONES[state])
+                extent = (2 * size / width, 2 * size / height)
+                set_uniforms(self._glow, {"at": at, "size": extent, "tone": tone})
+                self._squares[self._glow].render(gl.TRIANGLE_STRIP)
+        self._light_only.depth_mask = True
 
     def _deliver(self, actors: list[Actor], time_s: float, noise_at: tuple[float, float]) -> Array:
         light, develop = self._world.light, self.develop

@@ -1,0 +1,99 @@
+"""The command line of the synthetic city."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mtmc.errors import MtmcError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except MtmcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.synthcity", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    render = commands.add_parser("render", help="render scenes, with ground truth, in the CityFlow layout")
+    render.add_argument("recipes", nargs="+", type=Path, help="YAML recipes, one scene each")
+    render.add_argument("--out", type=Path, required=True, help="root folder of the scenes")
+    render.add_argument("--processes", type=int, default=1, help="cameras rendered side by side")
+    render.add_argument("-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    render.set_defaults(run=_render)
+    sheet = commands.add_parser("sheet", help="a contact sheet of places and weathers")
+    sheet.add_argument("--out", type=Path, required=True, help="picture to write, PNG or JPEG")
+    sheet.add_argument("--seed", type=int, default=1, help="seed of all pictures")
+    sheet.add_argument("--boxes", action="store_true", help="draw the labelled boxes")
+    sheet.set_defaults(run=_sheet)
+    crops = commands.add_parser("crops", help="pictures of single vehicles for re-identification training")
+    crops.add_argument("--out", type=Path, required=True, help="folder for IDENTITY_CAMERA_VIEW.jpg")
+    crops.add_argument("--identities", type=int, default=100, help="how many vehicles")
+    crops.add_argument("--cameras", type=int, default=6, help="how many camera stations")
+    crops.add_argument("--views", type=int, default=4, help="pictures per vehicle and camera")
+    crops.add_argument("--size-px", type=int, default=192, help="longest side of a crop")
+    crops.add_argument("--lookalikes", type=float, default=0.35, help="share of vehicles that copy another's looks")
+    crops.add_argument("--seed", type=int, default=1, help="seed of vehicles and stations")
+    crops.set_defaults(run=_crops)
+    realism = commands.add_parser("realism", help="how well a detector trained on real pictures finds the vehicles")
+    realism.add_argument("scenes", nargs="+", type=Path, help="rendered scene folders")
+    realism.add_argument("--weights", type=Path, required=True, help="ONNX detector with COCO classes")
+    realism.add_argument("--stride", type=int, default=10, help="every how many frames")
+    realism.set_defaults(run=_realism)
+    return parser
+
+
+def _render(options: argparse.Namespace) -> None:
+    from tools.synthcity.recipe import load_recipe
+    from tools.synthcity.render import render_scene
+
+    changes: dict[str, Any] = {}
+    for text in options.overrides:
+        key, _, value = text.partition("=")
+        changes[key] = yaml.safe_load(value)
+    for path in options.recipes:
+        print(render_scene(load_recipe(path, changes), options.out, options.processes))
+
+
+def _sheet(options: argparse.Namespace) -> None:
+    from tools.synthcity.sheet import draw_sheet
+
+    draw_sheet(options.out, options.seed, options.boxes)
+
+
+def _crops(options: argparse.Namespace) -> None:
+    from tools.synthcity.crops import CropPlan, render_crops
+
+    plan = CropPlan(
+        identities=options.identities,
+        cameras=options.cameras,
+        views=options.views,
+        size_px=options.size_px,
+        lookalike_share=options.lookalikes,
+        seed=options.seed,
+    )
+    print(f"{render_crops(plan, options.out)} crops")
+
+
+def _realism(options: argparse.Namespace) -> None:
+    from tools.synthcity.realism import measure
+
+    for scene in options.scenes:
+        print(f"{scene.name}: {measure(scene, options.weights, options.stride)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
