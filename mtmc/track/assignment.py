@@ -34,9 +34,9 @@ def assign(cost: Array, limit: float, rank: Array | None = None) -> tuple[Array,
     (array([0, 1]), array([1, 0]))
     """
     rows, columns = np.nonzero(cost < limit)
-    lonely = (np.bincount(rows, minlength=1)[rows] == 1) & (np.bincount(columns, minlength=1)[columns] == 1)
-    if lonely.all():
+    if len(set(rows.tolist())) == len(rows) == len(set(columns.tolist())):
         return rows, columns
+    lonely = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
     contested = ~lonely
     pairs: list[tuple[int, int]] = list(zip(rows[lonely].tolist(), columns[lonely].tolist(), strict=True))
     for members, wanted in components(rows[contested].tolist(), columns[contested].tolist()):

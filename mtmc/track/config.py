@@ -19,6 +19,7 @@ JDE: dict[str, Any] = {
     "n_init": 2,
     "max_age_s": 1.0,
     "stopped_memory_s": 1.0,
+    "velocity_noise": 1 / 160,
     "duplicate_iou": 0.85,
     "output": "posterior",
 }
@@ -30,7 +31,6 @@ ELECTRICITY: dict[str, Any] = {
     "gallery_size": 5,
     "appearance_max_distance": 0.5,
     "iou_max_distance": 0.9,
-    "tentative_iou_max_distance": 0.9,
     "n_init": 3,
     "max_age_s": 2.0,
     "stopped_memory_s": 2.0,
@@ -69,15 +69,17 @@ class TrackConfig(Settings):
     gate_chi2: float = Field(
         default=9.4877,
         gt=0,
-        description="Squared Mahalanobis gate of the first round: χ² at 0.95 with 4 degrees of freedom.",
+        description="Squared Mahalanobis gate of the first round: χ² at 0.95 with 4 degrees.",
+    )
+    motion_gate_chi2: float = Field(
+        default=7.7794,
+        gt=0,
+        description="The same where boxes have no appearance: χ² at 0.90, since nothing else tells.",
     )
     motion_weight: float = Field(default=0.02, ge=0, le=1, description="Share of motion in the fused distance (jde).")
-    motion_max_distance: float = Field(
-        default=0.9, gt=0, le=1, description="1 − IoU limit of the first round where boxes have no appearance."
-    )
-    iou_max_distance: float = Field(default=0.9, gt=0, le=1, description="1 − IoU limit for tracks seen a frame ago.")
+    iou_max_distance: float = Field(default=0.7, gt=0, le=1, description="1 − IoU limit for tracks seen a frame ago.")
     tentative_iou_max_distance: float = Field(
-        default=0.9, gt=0, le=1, description="1 − IoU limit for tentative tracks."
+        default=0.7, gt=0, le=1, description="1 − IoU limit for tentative tracks, where they have their own round."
     )
     high_score: float = Field(
         default=0.0,
@@ -103,7 +105,7 @@ class TrackConfig(Settings):
         default=1 / 20, gt=0, description="Standard deviation of a position, in box heights."
     )
     velocity_noise: float = Field(
-        default=1 / 160, gt=0, description="Standard deviation of a change of velocity, in box heights per frame."
+        default=1 / 320, gt=0, description="Standard deviation of a change of velocity, in box heights per frame."
     )
     score_adaptive_noise: bool = Field(
         default=False, description="Trust a box by its score: measurement variance × (1 − score), as NSA Kalman does."

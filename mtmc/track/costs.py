@@ -10,10 +10,13 @@ from mtmc.types import Array
 __all__ = ["cosine_distance", "fused_distance", "gated", "iou_distance", "unit"]
 
 
+_TINY = np.float32(1e-12)
+
+
 def unit(vectors: Array) -> Array:
     """Vectors scaled to unit length, zero vectors left alone: float32 (…, D)."""
-    length = np.sqrt(np.einsum("...d,...d->...", vectors, vectors))[..., None]
-    return np.asarray(vectors / np.maximum(length, np.float32(1e-12)))
+    length = np.sqrt(np.einsum("...d,...d->...", vectors, vectors)[..., None])
+    return np.asarray(vectors / np.maximum(length, _TINY))
 
 
 def cosine_distance(features: Array, appearance: Array) -> Array:

@@ -8,40 +8,32 @@ from itertools import pairwise
 import numpy as np
 
 from mtmc.geometry.clock import Clock
-from mtmc.types import Array, Detections, Tracklet
+from mtmc.types import Array, Tracklet
 
 __all__ = ["History"]
 
 
 @dataclass(slots=True)
 class History:
-    """The decisions of a tracker, one entry per frame that has boxes."""
+    """The decisions of a tracker, part by part; each part is about some boxes of one frame."""
 
-    _frames: list[int] = field(default_factory=list)
-    _detections: list[Detections] = field(default_factory=list)
-    _ids: list[Array] = field(default_factory=list)
-    _xyxy: list[Array] = field(default_factory=list)
+    _parts: list[tuple[int, Array, Array, Array, Array, Array]] = field(default_factory=list)
 
-    def add(self, frame: int, detections: Detections, ids: Array, xyxy: Array) -> None:
-        """Write down the track id of each box of a frame, int64 (M,), and where the box is, (M, 4)."""
-        self._frames.append(frame)
-        self._detections.append(detections)
-        self._ids.append(ids)
-        self._xyxy.append(xyxy)
+    def add(self, frame: int, ids: Array, xyxy: Array, score: Array, class_id: Array, looks: Array) -> None:
+        """Write down whose box each one is: track ids, int64 (M,), 0 for nobody's, and columns as in Detections."""
+        self._parts.append((frame, ids, xyxy, score, class_id, looks))
 
     def tracklets(self, min_boxes: int, camera_id: str, clock: Clock) -> list[Tracklet]:
         """Tracks with that many detected boxes, up to the last of them, numbered from 1 in order of birth."""
-        if not self._ids:
+        if not self._parts:
             return []
-        lengths = [len(ids) for ids in self._ids]
-        ids = np.concatenate(self._ids)
-        frame = np.repeat(np.array(self._frames, np.int64), lengths)
-        # The appearance of a row stays where it is, in the detections of its part: only chosen rows are copied.
+        frames, part_ids, part_xyxy, part_score, part_class, part_looks = zip(*self._parts, strict=True)
+        lengths = [len(ids) for ids in part_ids]
+        ids, frame = np.concatenate(part_ids), np.repeat(np.array(frames, np.int64), lengths)
+        xyxy, score, class_id = np.concatenate(part_xyxy), np.concatenate(part_score), np.concatenate(part_class)
+        # The looks of a row stay where they are, in its part: they are large, and most runs have none.
         part = np.repeat(np.arange(len(lengths)), lengths)
         row = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        xyxy = np.concatenate(self._xyxy)
-        score = np.concatenate([d.score for d in self._detections])
-        class_id = np.concatenate([d.class_id for d in self._detections])
 
         order = np.argsort(ids, kind="stable")
         first = np.searchsorted(ids[order], np.arange(1, ids.max(initial=0) + 2))
@@ -60,9 +52,7 @@ class History:
                 xyxy=xyxy[rows],
                 score=score[rows],
                 class_id=int(np.bincount(class_id[rows]).argmax()),
-                appearance=np.stack(
-                    [self._detections[p].appearance[r] for p, r in zip(part[rows], row[rows], strict=True)]
-                ),
+                appearance=np.stack([part_looks[p][r] for p, r in zip(part[rows], row[rows], strict=True)]),
             )
             for number, rows in enumerate(tracks, start=1)
         ]

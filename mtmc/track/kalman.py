@@ -20,12 +20,12 @@ from mtmc.types import Array
 
 __all__ = ["Noise", "boxes", "initiate", "mahalanobis", "measure", "predict", "update"]
 
-_ASPECT = 2
+_HEIGHT_SHARES = np.array([1.0, 1.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Standard deviations, in box heights; those of the aspect ratio are fixed numbers of the paper's code.
+    """Standard deviations in box heights. Those of the aspect ratio are constants of the paper's code.
 
     Attributes:
         position: Of a position, in a step and in a measurement.
@@ -119,7 +119,6 @@ def _innovation_variance(position: Array, variance: Array, noise: Noise, trust: 
 
 def _variance(xyah: Array, heights: float, aspect: float) -> Array:
     """Variances (N, 4): standard deviations are a share of the height, and a constant for the aspect ratio."""
-    variance = np.empty((len(xyah), 4))
-    variance[:] = np.square(heights * xyah[:, 3:])
-    variance[:, _ASPECT] = aspect**2
-    return variance
+    variance = np.square(xyah[:, 3:]) * (heights * heights * _HEIGHT_SHARES)
+    variance[:, 2] = aspect * aspect
+    return np.asarray(variance)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mtmc.track.costs import unit
 from mtmc.types import Array
 
 __all__ = ["Tracks", "remember"]
@@ -82,12 +83,7 @@ class Tracks:
         """Count a box of ``frame`` for each of the tracks ``rows`` and confirm those that have enough of them."""
         self.hits[rows] += 1
         self.seen[rows] = frame
-        self.confirmed[rows] |= self.hits[rows] >= n_init
-
-    def ended(self, frame: int, max_age: Array) -> Array:
-        """Which tracks end at ``frame``: tentative and missed, or unseen for over ``max_age`` frames: bool (N,)."""
-        age = frame - self.seen
-        return np.asarray(age > np.where(self.confirmed, max_age, 0))
+        self.confirmed |= self.hits >= n_init
 
 
 _COLUMNS = tuple(field.name for field in fields(Tracks))
@@ -109,6 +105,4 @@ def remember(feature: Array, hits: Array, new: Array, keep: float | None) -> Arr
         feature = feature.copy()
         feature[np.arange(len(new)), hits % feature.shape[1]] = new
         return feature
-    mean = np.float32(keep) * feature + np.float32(1 - keep) * new[:, None]
-    length = np.sqrt(np.einsum("kbd,kbd->kb", mean, mean))[..., None]
-    return np.asarray(mean / np.maximum(length, np.float32(1e-12)))
+    return unit(np.float32(keep) * feature + np.float32(1 - keep) * new[:, None])

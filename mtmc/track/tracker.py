@@ -58,91 +58,84 @@ class Tracker:
         if frame <= previous:
             raise ValueError(f"Tracker.update: expected a frame after {previous}, got {frame}")
         self._previous = frame
-        if detections.appearance.shape[1]:
-            looks = costs.unit(detections.appearance)
-            detections = Detections(detections.xyxy, detections.score, detections.class_id, looks)
+        looks = costs.unit(detections.appearance) if detections.appearance.shape[1] else detections.appearance
+        xyah = kalman.measure(detections.xyxy)
 
         self._predict(frame, previous)
-        matching = Matching(self._tracks, detections, frame, previous, self._config, self._noise)
-        ROUNDS[self._config.association](matching)
+        tracks, config = self._tracks, self._config
+        matching = Matching(tracks, detections, looks, xyah, frame, previous, config, self._noise)
+        ROUNDS[config.association](matching)
         boxes, rows = matching.pairs()
-        self._correct(rows, boxes, detections, matching.xyah)
-        self._tracks.mark_seen(rows, frame, self._config.n_init)
-
+        if len(rows):
+            trust = detections.score[boxes] if config.score_adaptive_noise else None
+            self._correct(rows, xyah[boxes], looks[boxes], trust)
+            tracks.mark_seen(rows, frame, config.n_init)
         ids = np.zeros(len(detections), np.int64)
-        ids[boxes] = self._tracks.id[rows]
+        ids[boxes] = tracks.id[rows]
         xyxy = detections.xyxy
-        if self._config.output == "posterior":
+        if config.output == "posterior":
             xyxy = xyxy.copy()
-            xyxy[boxes] = kalman.boxes(self._tracks.motion[rows])
-        self._end(frame)
-        starting = (ids == 0) & matching.high & (detections.score >= self._config.new_track_score)
-        ids[starting] = self._bear(frame, detections[starting], matching.xyah[starting])
-        self._history.add(frame, detections, ids, xyxy)
-        if self._coast:
-            self._write_lost(frame, detections.appearance.shape[1])
+            xyxy[boxes] = kalman.boxes(tracks.motion[rows])
+        self._history.add(frame, ids, xyxy, detections.score, detections.class_id, looks)
+        self._miss(frame, looks.shape[1])
+        starting = (ids == 0) & matching.high & (detections.score >= config.new_track_score)
+        if starting.any():
+            ids[starting] = self._bear(frame, xyah[starting], detections.class_id[starting], looks[starting])
 
     def finish(self) -> list[Tracklet]:
         """Tracklets of all tracks that were ever confirmed, with their tentative beginnings, in order of birth."""
         return self._history.tracklets(self._config.n_init, self._camera_id, self._clock)
 
-    def _write_lost(self, frame: int, dim: int) -> None:
-        """Write predicted boxes, with score 0, for confirmed tracks that were seen a moment ago."""
-        tracks = self._tracks
-        age = frame - tracks.seen
-        rows = np.flatnonzero((age > 0) & (age <= self._coast))
-        if len(rows):
-            xyxy = kalman.boxes(tracks.motion[rows])
-            nothing = np.zeros((len(rows), dim), np.float32)
-            unseen = Detections.of(xyxy, np.zeros(len(rows)), tracks.class_id[rows], nothing)
-            self._history.add(frame, unseen, tracks.id[rows], unseen.xyxy)
-
     def _predict(self, frame: int, previous: int) -> None:
-        """Move all tracks to ``frame``."""
+        """Move all tracks to ``frame``, without those that are unseen for too long."""
         tracks = self._tracks
+        max_age: Array | int = self._max_age
         if self._stopped_age > self._max_age:
+            stopped = self._stopped()
+            max_age = np.where(stopped, self._stopped_age, self._max_age)
             # What stood still when it was lost stays where it is: over a long memory a slow drift adds up.
-            tracks.motion[self._stopped() & (tracks.seen < previous), 1] = 0
-        for _ in range(min(frame - previous, self._stopped_age + 1)):
+            tracks.motion[stopped & (tracks.seen < previous), 1] = 0
+        expired = frame - tracks.seen > max_age
+        if expired.any():
+            tracks = self._tracks = tracks[~expired]
+        for _ in range(frame - previous if len(tracks) else 0):
             tracks.motion = kalman.predict(tracks.motion, self._noise)
 
-    def _correct(self, rows: Array, boxes: Array, detections: Detections, xyah: Array) -> None:
-        """Let the tracks ``rows`` learn position and looks from their ``boxes``."""
-        if not len(rows):
-            return
+    def _correct(self, rows: Array, xyah: Array, looks: Array, trust: Array | None) -> None:
+        """Let the tracks ``rows`` learn from a box each."""
         tracks, config = self._tracks, self._config
-        trust = detections.score[boxes] if config.score_adaptive_noise else None
-        tracks.motion[rows] = kalman.update(tracks.motion[rows], xyah[boxes], self._noise, trust)
-        if detections.appearance.shape[1]:
+        tracks.motion[rows] = kalman.update(tracks.motion[rows], xyah, self._noise, trust)
+        if looks.shape[1]:
             keep = config.ema_keep if config.appearance_memory == "ema" else None
-            looks = detections.appearance[boxes]
             tracks.feature[rows] = remember(tracks.feature[rows], tracks.hits[rows], looks, keep)
 
-    def _bear(self, frame: int, detections: Detections, xyah: Array) -> Array:
+    def _miss(self, frame: int, dim: int) -> None:
+        """End tentative tracks that are not seen, and duplicates; write predicted boxes of the lately lost."""
+        tracks = self._tracks
+        unseen = frame - tracks.seen
+        if not unseen.any():
+            return
+        ended = (unseen > 0) & ~tracks.confirmed
+        if self._config.duplicate_iou < 1:
+            ended |= self._duplicates(unseen)
+        rows = ((unseen > 0) & (unseen <= self._coast) & ~ended).nonzero()[0]
+        if len(rows):
+            xyxy = kalman.boxes(tracks.motion[rows]).astype(np.float32)
+            score, looks = np.zeros(len(rows), np.float32), np.zeros((len(rows), dim), np.float32)
+            self._history.add(frame, tracks.id[rows], xyxy, score, tracks.class_id[rows], looks)
+        if ended.any():
+            self._tracks = tracks[~ended]
+
+    def _bear(self, frame: int, xyah: Array, class_id: Array, looks: Array) -> Array:
         """Begin a track with each of the boxes; returns their ids."""
         size = self._config.gallery_size if self._config.appearance_memory == "gallery" else 1
-        born = Tracks.born(
-            self._next_id,
-            frame,
-            detections.class_id,
-            # A gallery full of copies of the first feature has the same nearest feature as one that holds it once.
-            feature=np.repeat(detections.appearance[:, None], size, axis=1),
-            motion=kalman.initiate(xyah, self._noise),
-            n_init=self._config.n_init,
-        )
+        # A gallery full of copies of the first feature has the same nearest feature as one that holds it once.
+        feature = looks[:, None].repeat(size, axis=1)
+        motion = kalman.initiate(xyah, self._noise)
+        born = Tracks.born(self._next_id, frame, class_id, feature, motion, self._config.n_init)
         self._next_id += len(born)
         self._tracks = self._tracks.followed_by(born)
         return born.id
-
-    def _end(self, frame: int) -> None:
-        """Forget tentative tracks that were missed, tracks unseen for too long, and duplicates."""
-        tracks = self._tracks
-        max_age = np.where(self._stopped(), self._stopped_age, self._max_age)
-        ended = tracks.ended(frame, max_age)
-        if self._config.duplicate_iou < 1:
-            ended |= self._duplicates(frame)
-        if ended.any():
-            self._tracks = tracks[~ended]
 
     def _stopped(self) -> Array:
         """Which tracks stand still: bool (N,)."""
@@ -150,11 +143,11 @@ class Tracker:
         speed = np.hypot(velocity[:, 0], velocity[:, 1]) * self._clock.fps
         return np.asarray(speed < self._config.stopped_speed * height)
 
-    def _duplicates(self, frame: int) -> Array:
+    def _duplicates(self, unseen: Array) -> Array:
         """Of each seen and lost track on the same spot, the younger: bool (N,)."""
         tracks = self._tracks
-        seen = np.flatnonzero(tracks.confirmed & (tracks.seen == frame))
-        lost = np.flatnonzero(tracks.confirmed & (tracks.seen < frame))
+        seen = (tracks.confirmed & (unseen == 0)).nonzero()[0]
+        lost = (tracks.confirmed & (unseen > 0)).nonzero()[0]
         xyxy = kalman.boxes(tracks.motion)
         i, j = np.nonzero(iou_matrix(xyxy[seen], xyxy[lost]) > self._config.duplicate_iou)
         duplicate = np.zeros(len(tracks), bool)

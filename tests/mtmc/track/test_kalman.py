@@ -1,0 +1,92 @@
+"""The filter of arrays against the textbook filter of 8 × 8 matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtmc.track import kalman
+from mtmc.types import Array
+
+NOISE = kalman.Noise(position=1 / 20, velocity=1 / 160)
+
+
+class Textbook:
+    """Deep SORT's filter for one track, with matrices."""
+
+    motion = np.eye(8) + np.diag(np.ones(4), 4)
+    project = np.eye(4, 8)
+
+    def __init__(self, xyah: Array) -> None:
+        h = xyah[3]
+        self.mean = np.concatenate([xyah, np.zeros(4)])
+        self.covariance = np.diag(
+            np.square([h / 10, h / 10, 1e-2, h / 10, h / 16, h / 16, 1e-5, h / 16]),
+        )
+
+    def predict(self) -> None:
+        h = self.mean[3]
+        process = np.diag(np.square([h / 20, h / 20, 1e-2, h / 20, h / 160, h / 160, 1e-5, h / 160]))
+        self.mean = self.motion @ self.mean
+        self.covariance = self.motion @ self.covariance @ self.motion.T + process
+
+    def innovation(self, trust: float = 0.0) -> tuple[Array, Array]:
+        h = self.mean[3]
+        noise = np.diag(np.square([h / 20, h / 20, 1e-1, h / 20])) * (1 - trust)
+        return self.project @ self.mean, self.project @ self.covariance @ self.project.T + noise
+
+    def update(self, xyah: Array, trust: float = 0.0) -> None:
+        mean, covariance = self.innovation(trust)
+        gain = self.covariance @ self.project.T @ np.linalg.inv(covariance)
+        self.mean = self.mean + gain @ (xyah - mean)
+        self.covariance = self.covariance - gain @ covariance @ gain.T
+
+    def distance(self, xyah: Array) -> float:
+        mean, covariance = self.innovation()
+        return float((xyah - mean) @ np.linalg.inv(covariance) @ (xyah - mean))
+
+
+def some_boxes(rng: np.random.Generator, n: int) -> Array:
+    corner, size = rng.uniform(0, 1800, (n, 2)), rng.uniform(10, 300, (n, 2))
+    return np.concatenate([corner, corner + size], axis=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_the_filter_of_matrices(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 7
+    xyah = kalman.measure(some_boxes(rng, n))
+    state = kalman.initiate(xyah, NOISE)
+    twins = [Textbook(z) for z in xyah]
+    for _ in range(12):
+        state = kalman.predict(state, NOISE)
+        measured = kalman.measure(some_boxes(rng, n))
+        seen, trust = rng.random(n) < 0.7, rng.random(n)
+        for twin in twins:
+            twin.predict()
+        expected = [[twin.distance(z) for z in measured] for twin in twins]
+        np.testing.assert_allclose(kalman.mahalanobis(state, measured, NOISE), expected, rtol=1e-9, atol=1e-7)
+        state[seen] = kalman.update(state[seen], measured[seen], NOISE, trust[seen])
+        for i in np.flatnonzero(seen):
+            twins[i].update(measured[i], trust[i])
+        for i, twin in enumerate(twins):
+            np.testing.assert_allclose(state[i, :2].ravel(), twin.mean, rtol=1e-9)
+            covariance = twin.covariance
+            np.testing.assert_allclose(state[i, 2], covariance.diagonal()[:4], rtol=1e-8)
+            np.testing.assert_allclose(state[i, 3], covariance[:4, 4:].diagonal(), rtol=1e-8, atol=1e-12)
+            np.testing.assert_allclose(state[i, 4], covariance.diagonal()[4:], rtol=1e-8)
+
+
+def test_boxes_are_what_was_measured() -> None:
+    xyxy = some_boxes(np.random.default_rng(1), 5)
+    np.testing.assert_allclose(kalman.boxes(kalman.initiate(kalman.measure(xyxy), NOISE)), xyxy)
+
+
+def test_measures_by_hand() -> None:
+    np.testing.assert_allclose(kalman.measure(np.array([[10, 20, 50, 40]], np.float32)), [[30, 30, 2, 20]])
+
+
+def test_nothing_in_nothing_out() -> None:
+    state = kalman.initiate(np.zeros((0, 4)), NOISE)
+    assert kalman.predict(state, NOISE).shape == (0, 5, 4)
+    assert kalman.mahalanobis(state, np.ones((3, 4)), NOISE).shape == (0, 3)

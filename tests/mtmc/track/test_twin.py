@@ -1,0 +1,160 @@
+"""The tracker against a naive twin: one object per track, loops, and the whole cost matrix solved at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from mtmc.geometry.boxes import iou_pairs
+from mtmc.geometry.clock import Clock
+from mtmc.track import TrackConfig, kalman, track
+from mtmc.types import Array, Detections
+
+Frames = list[tuple[int, Detections]]
+
+
+@dataclass(eq=False)
+class NaiveTrack:
+    state: Array
+    features: list[Array]
+    seen: int
+    boxes: list[tuple[int, tuple[float, ...]]]
+    confirmed: bool = False
+
+
+class NaiveTracker:
+    """Deep SORT and JDE as their papers tell them, one track after another."""
+
+    def __init__(self, config: TrackConfig, fps: float) -> None:
+        self.config, self.max_age = config, round(config.max_age_s * fps)
+        self.noise = kalman.Noise(config.position_noise, config.velocity_noise)
+        self.living: list[NaiveTrack] = []
+        self.all: list[NaiveTrack] = []
+        self.previous: int | None = None
+
+    def update(self, frame: int, found: Detections) -> None:
+        step = 1 if self.previous is None else frame - self.previous
+        self.living = [t for t in self.living if frame - t.seen <= self.max_age]
+        for t in self.living:
+            for _ in range(step):
+                t.state = kalman.predict(t.state, self.noise)
+        self.found, self.looks = found, [v / np.linalg.norm(v) for v in found.appearance]
+        self.xyah = kalman.measure(found.xyxy)
+        self.pairs: dict[int, NaiveTrack] = {}
+        recent = [t for t in self.living if frame - t.seen == step and t.confirmed]
+        confirmed = [t for t in self.living if t.confirmed]
+        tentative = [t for t in self.living if not t.confirmed]
+        c = self.config
+        high = [j for j in range(len(found)) if found.score[j] >= c.high_score]
+        low = [j for j in range(len(found)) if found.score[j] < c.high_score]
+        dim = found.appearance.shape[1]
+        limit = c.appearance_max_distance if dim else c.motion_gate_chi2
+        if c.association == "deepsort":
+            for age in sorted({frame - t.seen for t in confirmed}):
+                self.match([t for t in confirmed if frame - t.seen == age], high, self.first, limit)
+            order = {id(t): n for n, t in enumerate(self.living)}
+            self.match(sorted(tentative + recent, key=lambda t: order[id(t)]), high, self.overlap, c.iou_max_distance)
+            self.match(recent, low, self.overlap, c.low_iou_max_distance)
+        else:
+            self.match(confirmed, high, self.first, limit)
+            self.match(recent, high, self.overlap, c.iou_max_distance)
+            self.match(recent, low, self.overlap, c.low_iou_max_distance)
+            self.match(tentative, high, self.overlap, c.tentative_iou_max_distance)
+        self.learn(frame)
+        matched = list(self.pairs.values())
+        self.living = [t for t in self.living if t in matched or t.confirmed]
+        for j in high:
+            if j not in self.pairs and found.score[j] >= c.new_track_score:
+                state = kalman.initiate(self.xyah[j : j + 1], self.noise)
+                born = NaiveTrack(state, [self.looks[j]] if dim else [], frame, [(frame, tuple(found.xyxy[j]))])
+                self.living.append(born)
+                self.all.append(born)
+        self.previous = frame
+
+    def first(self, t: NaiveTrack, j: int) -> float:
+        motion = float(kalman.mahalanobis(t.state, self.xyah[j : j + 1], self.noise)[0, 0])
+        if not self.looks or not len(self.looks[j]):
+            return motion
+        unlike = min(1 - float(f @ self.looks[j]) for f in t.features)
+        if self.config.association == "jde":
+            unlike = (1 - self.config.motion_weight) * unlike + self.config.motion_weight * motion
+        return unlike if motion <= self.config.gate_chi2 else np.inf
+
+    def overlap(self, t: NaiveTrack, j: int) -> float:
+        return 1 - float(iou_pairs(kalman.boxes(t.state)[0], self.found.xyxy[j]))
+
+    def match(
+        self, tracks: list[NaiveTrack], boxes: list[int], cost: Callable[[NaiveTrack, int], float], limit: float
+    ) -> None:
+        tracks = [t for t in tracks if t not in self.pairs.values()]
+        boxes = [j for j in boxes if j not in self.pairs]
+        if tracks and boxes:
+            matrix = np.array([[min(cost(t, j), limit) for j in boxes] for t in tracks])
+            for row, column in zip(*linear_sum_assignment(matrix), strict=True):
+                if matrix[row, column] < limit:
+                    self.pairs[boxes[column]] = tracks[row]
+
+    def learn(self, frame: int) -> None:
+        for j, t in self.pairs.items():
+            trust = self.found.score[j : j + 1] if self.config.score_adaptive_noise else None
+            t.state = kalman.update(t.state, self.xyah[j : j + 1], self.noise, trust)
+            t.seen = frame
+            t.boxes.append((frame, tuple(self.found.xyxy[j])))
+            t.confirmed |= len(t.boxes) >= self.config.n_init
+            if self.looks and len(self.looks[j]):
+                if self.config.appearance_memory == "gallery":
+                    t.features = [*t.features, self.looks[j]][-self.config.gallery_size :]
+                else:
+                    mean = self.config.ema_keep * t.features[0] + (1 - self.config.ema_keep) * self.looks[j]
+                    t.features = [mean / np.linalg.norm(mean)]
+
+
+def crossing_traffic(seed: int, dim: int, *, gaps: bool) -> Frames:
+    """A dozen vehicles on crossing roads: misses, false boxes, looks that differ little, perhaps missing frames."""
+    rng = np.random.default_rng(seed)
+    n = 12
+    centre, velocity = rng.uniform(0, 500, (n, 2)), rng.normal(0, 5, (n, 2))
+    size, looks = rng.uniform(30, 60, (n, 2)), rng.standard_normal((n, dim)) + 1.5
+    frames = []
+    for frame in range(45):
+        centre = centre + velocity
+        seen = rng.random(n) > 0.15
+        boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)[seen]
+        boxes += rng.normal(0, 1.5, boxes.shape)
+        false_at, false = rng.uniform(0, 500, (2, 2)), rng.standard_normal((2, dim))
+        boxes = np.concatenate([boxes, np.concatenate([false_at, false_at + 40], 1)])
+        appearance = np.concatenate([looks[seen] + 0.3 * rng.standard_normal((int(seen.sum()), dim)), false])
+        scores = rng.uniform(0.2, 1, len(boxes))
+        if not gaps or rng.random() > 0.15:
+            frames.append((frame, Detections.of(boxes, scores, None, appearance)))
+    return frames
+
+
+CONFIGS = {
+    "deepsort, running mean": {},
+    "deepsort, gallery": {"appearance_memory": "gallery", "gallery_size": 3},
+    "deepsort, low scores": {"high_score": 0.5, "score_adaptive_noise": True},
+    "jde": {"association": "jde", "duplicate_iou": 1.0, "high_score": 0.4},
+}
+
+
+@pytest.mark.parametrize("dim", [8, 0])
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_same_tracks_as_the_twin(name: str, gaps: bool, dim: int) -> None:
+    config = TrackConfig(**{**CONFIGS[name], "coast_s": 0, "output": "detected"})  # type: ignore[arg-type]
+    for seed in range(2):
+        frames = crossing_traffic(seed, dim, gaps=gaps)
+        twin = NaiveTracker(config, fps=8)
+        for frame, found in frames:
+            twin.update(frame, found)
+        expected = [t.boxes for t in twin.all if t.confirmed]
+        tracklets = track(frames, "c", Clock(fps=8), config)
+        got = [[(int(f), tuple(b)) for f, b in zip(t.frame, t.xyxy, strict=True)] for t in tracklets]
+        assert got == expected
+        assert [t.track_id for t in tracklets] == list(range(1, len(got) + 1))
+        assert len(got) > 6
