@@ -74,7 +74,8 @@ class UltralyticsDetector:
     stateful = False
 
     def __init__(self, model: Any, path: Path, config: DetectConfig) -> None:
-        names = [model.names[label] for label in sorted(model.names)]
+        table = model.names  # asked once: of an exported model, each time opens it anew
+        names = [table[label] for label in sorted(table)]
         self._model, self._path = model, path
         self._class_of = class_of_labels(names, config.classes, path)
         self._batch = config.batch

@@ -1,0 +1,51 @@
+"""A file written here, and a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtmc.detect import read_detections
+
+LINES = "3,-1,10,20,30,40,0.5,-1,-1,-1\n1,-1,0,0,5,5,0.9,-1,-1,-1\n3,-1,1,2,3,4,0.75,-1,-1,-1\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "det.txt"
+    path.write_text(LINES)
+    return path
+
+
+def test_frames_count_from_zero_and_empty_ones_are_there(file: Path) -> None:
+    found = dict(read_detections(file))
+    assert [(index, len(d)) for index, d in found.items()] == [(0, 1), (1, 0), (2, 2)]
+    assert found[2].xyxy.tolist() == [[10, 20, 40, 60], [1, 2, 4, 6]]
+    assert found[2].score.tolist() == [0.5, 0.75]
+
+
+def test_the_video_says_how_many_frames_there_are(file: Path) -> None:
+    assert [len(d) for _, d in read_detections(file, frames=5)] == [1, 0, 2, 0, 0]
+    assert [len(d) for _, d in read_detections(file, frames=2)] == [1, 0]
+
+
+@pytest.mark.parametrize(("offset", "want"), [(1, [0, 1, 0, 2]), (-1, [0, 2]), (-3, [])])
+def test_frames_can_be_moved(file: Path, offset: int, want: list[int]) -> None:
+    assert [len(d) for _, d in read_detections(file, frame_offset=offset)] == want
+
+
+def test_an_empty_file_has_no_frames(tmp_path: Path) -> None:
+    path = tmp_path / "det.txt"
+    path.write_text("")
+    assert list(read_detections(path)) == []
+    assert [len(d) for _, d in read_detections(path, frames=3)] == [0, 0, 0]
+
+
+def test_no_row_of_a_real_file_is_lost(shared: Callable[[str], Path]) -> None:
+    path = shared("data/aicity/S03/det/c013/det_ssd512.txt")
+    rows = path.read_text().split()
+    found = list(read_detections(path))
+    assert sum(len(d) for _, d in found) == len(rows)
+    assert len(found) == max(int(row.split(",")[0]) for row in rows)
