@@ -46,7 +46,11 @@ def split(tracklets: Sequence[Tracklet], config: SplitConfig) -> list[Tracklet]:
     pieces = []
     next_id = max((t.track_id for t in tracklets), default=0) + 1
     for tracklet in tracklets:
-        bounds = [0, *cuts(tracklet, config), len(tracklet)]
+        found = cuts(tracklet, config)
+        if not found:
+            pieces.append(tracklet)
+            continue
+        bounds = [0, *found, len(tracklet)]
         pieces.append(tracklet[bounds[0] : bounds[1]])
         for start, stop in pairwise(bounds[1:]):
             pieces.append(replace(tracklet[start:stop], track_id=next_id))
@@ -75,14 +79,15 @@ def cuts(tracklet: Tracklet, config: SplitConfig) -> list[int]:
 
 
 def _turn(tracklet: Tracklet, config: SplitConfig) -> Array:
-    """Angle between the motion before and after each step, over the largest allowed one; 0 where it is slow."""
+    """Above 1 where a step reverses the direction, most where the motion on both sides is fastest."""
     before, after, known = _motion(tracklet, config)
     slow = config.min_turn_speed * diagonal(tracklet.xyxy)
     speed_before, speed_after = np.hypot(*before.T), np.hypot(*after.T)
     known &= (speed_before > slow[:-1]) & (speed_after > slow[1:])
     cosine = (before * after).sum(axis=1) / np.where(known, speed_before * speed_after, 1)
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    return np.where(known, angle / config.max_turn_deg, 0)
+    reverses = known & (angle > config.max_turn_deg)
+    return np.where(reverses, np.minimum(speed_before / slow[:-1], speed_after / slow[1:]), 0)
 
 
 def _jump(tracklet: Tracklet, config: SplitConfig) -> Array:

@@ -1,0 +1,193 @@
+"""Each step on cases made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtmc.clean import CleanConfig, clean, drop, interpolate, join, split
+from mtmc.clean.drop import DropConfig, travel
+from mtmc.clean.interpolate import InterpolateConfig
+from mtmc.clean.join import JoinConfig
+from mtmc.clean.split import SplitConfig, cuts
+from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera
+from mtmc.types import Array, Tracklet
+
+CLOCK = Clock(fps=10)
+
+
+def drive(
+    x: Array | list[float],
+    *,
+    y: float = 100,
+    first: int = 0,
+    frame: Array | None = None,
+    track_id: int = 1,
+    score: Array | float = 0.9,
+    looks: Array | None = None,
+    size: float = 40,
+    class_id: int = 1,
+) -> Tracklet:
+    """A tracklet of square boxes whose left edges are at x, frame after frame."""
+    left = np.asarray(x, np.float32)
+    n = len(left)
+    frames = np.arange(first, first + n) if frame is None else np.asarray(frame, np.int64)
+    xyxy = np.stack([left, np.full(n, y), left + size, np.full(n, y + size)], axis=1).astype(np.float32)
+    scores = np.broadcast_to(np.asarray(score, np.float32), (n,)).copy()
+    appearance = np.zeros((n, 0), np.float32) if looks is None else np.asarray(looks, np.float32)
+    return Tracklet("c1", track_id, frames, CLOCK.time_s(frames), xyxy, scores, class_id, appearance)
+
+
+class TestSplit:
+    def test_leaves_a_drive_alone(self) -> None:
+        rng = np.random.default_rng(0)
+        straight = drive(5.0 * np.arange(60) + rng.normal(0, 1, 60))
+        stopping = drive(np.concatenate([np.arange(0, 200, 8), np.full(80, 200), np.arange(200, 400, 8)]))
+        assert split([straight, stopping], SplitConfig()) == [straight, stopping]
+
+    def test_cuts_at_a_jump(self) -> None:
+        x = np.concatenate([5.0 * np.arange(30), 300 + 5.0 * np.arange(30)])
+        pieces = split([drive(x, track_id=4), drive([1, 2], track_id=9)], SplitConfig())
+        assert [(t.track_id, len(t)) for t in pieces] == [(4, 30), (10, 30), (9, 2)]
+        assert pieces[1].frame[0] == 30
+
+    def test_a_fast_vehicle_does_not_jump(self) -> None:
+        assert cuts(drive(60.0 * np.arange(40)), SplitConfig()) == []
+
+    def test_cuts_where_direction_reverses(self) -> None:
+        x = np.concatenate([8.0 * np.arange(30), 8.0 * np.arange(28, -1, -1)])
+        (cut,) = cuts(drive(x), SplitConfig())
+        assert abs(cut - 30) <= 1
+        assert cuts(drive(x), SplitConfig(max_turn_deg=180)) == []
+
+    def test_jitter_of_a_parked_vehicle_is_no_reversal(self) -> None:
+        x = 100 + np.random.default_rng(1).normal(0, 2, 100)
+        assert cuts(drive(x), SplitConfig()) == []
+
+    def test_cuts_where_looks_change(self) -> None:
+        looks = np.repeat(np.eye(2), 20, axis=0)
+        assert cuts(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == [20]
+        assert cuts(drive(5.0 * np.arange(40), looks=looks), SplitConfig(max_appearance_change=2)) == []
+
+    def test_undescribed_boxes_say_nothing(self) -> None:
+        looks = np.repeat([[1.0, 0], [0, 0]], 20, axis=0)
+        assert cuts(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == []
+
+
+class TestJoin:
+    def test_continues_the_path(self) -> None:
+        a, b = (
+            drive(8.0 * np.arange(20), track_id=3),
+            drive(8.0 * np.arange(30, 50), first=30, track_id=7, class_id=4),
+        )
+        (joined,) = join([a, b], JoinConfig())
+        assert joined.track_id == 3
+        assert joined.frame.tolist() == [*range(20), *range(30, 50)]
+
+    @pytest.mark.parametrize(
+        "later",
+        [
+            drive(8.0 * np.arange(30, 50), first=70, track_id=2),  # too late
+            drive(8.0 * np.arange(30, 50), first=10, track_id=2),  # at the same time
+            drive(8.0 * np.arange(30, 50), first=30, y=300, track_id=2),  # elsewhere
+            drive(8.0 * np.arange(30, 50), first=30, size=100, track_id=2),  # another size
+            drive(240 - 8.0 * np.arange(20), first=30, track_id=2),  # the other way
+        ],
+    )
+    def test_does_not_join_what_does_not_fit(self, later: Tracklet) -> None:
+        assert len(join([drive(8.0 * np.arange(20)), later], JoinConfig())) == 2
+
+    def test_looks_decide(self) -> None:
+        a = drive(8.0 * np.arange(20), looks=np.tile([1.0, 0], (20, 1)))
+        same = drive(8.0 * np.arange(30, 50) + 6, first=30, track_id=2, looks=np.tile([1.0, 0], (20, 1)))
+        other = drive(8.0 * np.arange(30, 50), first=30, track_id=3, looks=np.tile([0.0, 1], (20, 1)))
+        assert [(t.track_id, len(t)) for t in join([a, same, other], JoinConfig())] == [(1, 40), (3, 20)]
+
+    def test_one_to_one_at_the_least_total_cost(self) -> None:
+        upper, lower = drive(8.0 * np.arange(20), track_id=1), drive(8.0 * np.arange(20), y=120, track_id=2)
+        later = [drive(8.0 * np.arange(30, 50), y=y, first=30, track_id=i) for i, y in ((3, 122), (4, 102))]
+        joined = {t.track_id: float(t.xyxy[-1, 1]) for t in join([upper, lower, *later], JoinConfig())}
+        assert joined == {1: 102, 2: 122}
+
+    def test_chains(self) -> None:
+        pieces = [drive(8.0 * np.arange(a, a + 15), first=a, track_id=a + 1) for a in (0, 20, 40)]
+        (joined,) = join(pieces[::-1], JoinConfig())
+        assert (joined.track_id, len(joined)) == (1, 45)
+
+
+class TestInterpolate:
+    def test_fills_short_gaps_on_a_line(self) -> None:
+        gappy = drive([0, 10, 40, 90], frame=np.array([0, 1, 4, 50]), looks=np.ones((4, 2)))
+        (filled,) = interpolate([gappy], CLOCK, InterpolateConfig(max_gap_s=1))
+        assert filled.frame.tolist() == [0, 1, 2, 3, 4, 50]
+        np.testing.assert_allclose(filled.xyxy[:, 0], [0, 10, 20, 30, 40, 90])
+        np.testing.assert_allclose(filled.score, np.float32([0.9, 0.9, 0, 0, 0.9, 0.9]))
+        np.testing.assert_allclose(filled.appearance[:, 0], [1, 1, 0, 0, 1, 1])
+
+    def test_replaces_predictions(self) -> None:
+        coasted = drive([0, 999, 20], score=np.array([0.9, 0, 0.9]))
+        (filled,) = interpolate([coasted], CLOCK, InterpolateConfig())
+        np.testing.assert_allclose(filled.xyxy[:, 0], [0, 10, 20])
+
+    def test_times_are_the_clock_s(self) -> None:
+        clock = Clock(fps=10, time_map=((0, 0.0), (2, 0.2), (3, 5.0)))
+        frames = np.array([0, 2, 4])
+        gappy = drive([0, 2, 4], frame=frames)
+        gappy = Tracklet("c", 1, frames, clock.time_s(frames), gappy.xyxy, gappy.score, 0, gappy.appearance)
+        (filled,) = interpolate([gappy], clock, InterpolateConfig(max_gap_s=1))
+        np.testing.assert_allclose(filled.time_s, [0, 0.1, 0.2, 5.1])
+
+
+class TestDrop:
+    def test_parked_goes_and_waiting_stays(self) -> None:
+        rng = np.random.default_rng(2)
+        parked = drive(100 + rng.normal(0, 2, 300), track_id=1)
+        glitch = 100 + rng.normal(0, 2, 300)
+        glitch[150] = 400
+        parked_with_one_bad_box = drive(glitch, track_id=2)
+        waiting = drive(np.concatenate([np.arange(0, 100, 8), np.full(600, 100), np.arange(100, 200, 8)]), track_id=3)
+        kept = drop([parked, parked_with_one_bad_box, waiting], DropConfig())
+        assert [t.track_id for t in kept] == [3]
+
+    def test_travel_by_hand(self) -> None:
+        assert travel(drive([0, 40, 80], size=40)) == pytest.approx(80 / np.hypot(40, 40))
+
+    @pytest.mark.parametrize(
+        ("config", "kept"),
+        [
+            (DropConfig(min_duration_s=1.9), True),
+            (DropConfig(min_duration_s=2.0), False),
+            (DropConfig(min_boxes=20), True),
+            (DropConfig(min_boxes=21), False),
+            (DropConfig(min_area_px=1601), False),
+            (DropConfig(min_mean_score=0.91), False),
+        ],
+    )
+    def test_minima(self, config: DropConfig, kept: bool) -> None:
+        assert bool(drop([drive(8.0 * np.arange(20))], config)) is kept
+
+    def test_interpolated_boxes_are_no_evidence(self) -> None:
+        score = np.array([0.5] + [0] * 18 + [0.5])
+        assert drop([drive(8.0 * np.arange(20), score=score)], DropConfig(min_boxes=3)) == []
+        assert drop([drive(8.0 * np.arange(20), score=score)], DropConfig(min_boxes=2, min_mean_score=0.4))
+
+    def test_region_of_interest(self) -> None:
+        roi = np.zeros((200, 400), bool)
+        roi[:, :100] = True
+        config = DropConfig(min_roi_share=0.5)
+        assert drop([drive(np.linspace(0, 110, 20))], config, roi)
+        assert drop([drive(np.linspace(60, 300, 20))], config, roi) == []
+        assert drop([drive(np.linspace(60, 300, 20))], config)
+
+
+def test_steps_in_order_and_each_by_itself() -> None:
+    camera = Camera("c1", 1, CLOCK)
+    torn = [drive(8.0 * np.arange(20), track_id=1), drive(8.0 * np.arange(30, 50), first=30, track_id=2)]
+    parked = drive(np.full(50, 300.0), track_id=3)
+    (whole,) = clean([*torn, parked], camera, CleanConfig())
+    assert whole.frame.tolist() == list(range(50))
+    off = {"enabled": False}
+    everything_off = CleanConfig.model_validate({"split": off, "join": off, "interpolate": off, "drop": off})
+    assert clean([*torn, parked], camera, everything_off) == [*torn, parked]
+    assert clean([], camera, CleanConfig()) == []
