@@ -4,6 +4,7 @@
 
     checkpoint/
       checkpoint.json        configuration, epoch, number of classes, state of the optimiser but for its tensors
+      card.json              what the deployed network takes and gives
       embedder.safetensors   what is deployed
       training.safetensors   all parameters and buffers of the method, and the optimiser's tensors
 """
@@ -18,11 +19,12 @@ from typing import Any
 
 from torch import Tensor
 
+from reid.card import Card, write_card
 from reid.errors import WeightsError
 
 __all__ = ["FILES", "find", "read_embedder", "read_json", "read_training", "write"]
 
-FILES = ("checkpoint.json", "embedder.safetensors", "training.safetensors")
+FILES = ("checkpoint.json", "embedder.safetensors", "training.safetensors", "card.json")
 _NOTHING = "give the folder that a training wrote, or the one above it"
 
 
@@ -35,13 +37,19 @@ def find(path: Path) -> Path | None:
 
 
 def write(
-    folder: Path, about: dict[str, Any], embedder: dict[str, Tensor], method: dict[str, Tensor], optimiser: Any
+    folder: Path,
+    about: dict[str, Any],
+    card: Card,
+    embedder: dict[str, Tensor],
+    method: dict[str, Tensor],
+    optimiser: Any,
 ) -> Path:
     """Write a checkpoint; a reader, or a kill at any moment, finds the old one or the new one.
 
     Args:
         folder: Where to.
         about: JSON values.
+        card: Of what is deployed.
         embedder: State of what is deployed.
         method: State of all that is trained.
         optimiser: Its ``state_dict()``.
@@ -56,6 +64,7 @@ def write(
     save_file(_plain(embedder), part / FILES[1])
     save_file(_plain(tensors), part / FILES[2])
     (part / FILES[0]).write_text(json.dumps({**about, "optimiser": rest}, indent=1) + "\n", encoding="utf-8")
+    write_card(card, part / FILES[3])
     for name in FILES:
         _flush(part / name)
     old = _old(folder)

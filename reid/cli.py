@@ -36,12 +36,67 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reid", description="Vehicle re-identification: what pictures look alike.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_train(commands)
+    _add_export(commands)
+    _add_attention(commands)
     _add_embed(commands)
     _add_card(commands)
     _add_evaluate(commands)
     _add_efficiency(commands)
     _add_explain(commands)
     return parser
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("train", help="train an embedder, or go on where it was interrupted")
+    command.add_argument("config", type=Path, help="a YAML file such as configs/reid/ssbver_veri776.yaml")
+    command.add_argument("-o", "--override", action="append", default=[], help="key=value, such as data.root=/veri")
+    command.add_argument("--export", type=Path, help="write the result as .onnx or .torchscript too")
+    command.set_defaults(run=_train)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from reid.config import load_config
+
+    config = load_config(arguments.config, arguments.override)
+    from reid.engine import train
+    from reid.trained import export_checkpoint
+
+    folder = train(config)
+    if arguments.export:
+        export_checkpoint(folder, arguments.export)
+    print(folder)
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("export", help="a training's network as one file that others can run")
+    command.add_argument("checkpoint", type=Path, help="folder of a training")
+    command.add_argument("output", type=Path, help=".onnx or .torchscript; its card is written beside it")
+    command.set_defaults(run=_export)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from reid.trained import export_checkpoint
+
+    card = export_checkpoint(arguments.checkpoint, arguments.output)
+    print(f"{arguments.output}: {card.name}, {card.size_hw[0]}x{card.size_hw[1]} px to {card.dim} numbers")
+
+
+def _add_attention(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("attention", help="where a network trained by sgfd looks")
+    command.add_argument("pictures", type=Path, nargs="+")
+    command.add_argument("-c", "--checkpoint", type=Path, required=True, help="folder of a training")
+    command.add_argument("-o", "--output", type=Path, required=True, help="the picture to write, .png or .jpg")
+    command.set_defaults(run=_attention)
+
+
+def _attention(arguments: argparse.Namespace) -> None:
+    from reid.data.images import read_image
+    from reid.pictures import save_picture
+    from reid.trained import attention_picture, open_checkpoint
+
+    pictures = [read_image(path) for path in arguments.pictures]
+    save_picture(arguments.output, attention_picture(open_checkpoint(arguments.checkpoint), pictures))
 
 
 def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from reid.data import DATASETS, DatasetSplit
+from reid.data import DatasetSplit, load_dataset
 from reid.errors import ConfigError
 from reid.methods import METHODS
 from reid.methods.base import BaseConfig
@@ -83,11 +83,4 @@ def load_split(data: DataConfig) -> DatasetSplit:
         ConfigError: There is no such data set, or its loader has no such option.
         DataError: The data set is missing or incomplete.
     """
-    if data.name not in DATASETS:
-        raise ConfigError(f"data.name: expected one of {', '.join(DATASETS)}, got {data.name!r}")
-    load = DATASETS[data.name]
-    unknown = set(data.options) - set(load.__kwdefaults__ or {})
-    if unknown:
-        known = ", ".join(load.__kwdefaults__ or {})
-        raise ConfigError(f"unknown key data.options.{min(unknown)}", remedy=f"{data.name} takes {known}")
-    return load(data.root, **data.options)
+    return load_dataset(data.name, data.root, **data.options)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from reid import checkpoint, distributed
+from reid.card import Card
 from reid.config import TrainConfig, load_split, make_config
 from reid.data import DatasetSplit
 from reid.data.loader import Crops, make_loader
@@ -33,7 +34,7 @@ from reid.networks.base import Backbone
 from reid.runlog import Meter, RunLog
 from reid.schedule import Schedule, rate
 
-__all__ = ["build_method", "pick_device", "train"]
+__all__ = ["build_method", "make_card", "pick_device", "train"]
 
 _MATTERS_NOT = {"output", "device", "workers", "save_every", "check_every", "tensorboard"}
 
@@ -252,7 +253,6 @@ def _save(
 ) -> None:
     if not distributed.is_main():
         return
-    backbone = method.backbone
     about = {
         "config": config.model_dump(mode="json"),
         "epochs_done": epochs_done,
@@ -260,11 +260,21 @@ def _save(
         "images": len(setup.material.records),
         "processes": distributed.world_size(),
         "torch": torch.__version__,
-        "mean": backbone.mean,
-        "std": backbone.std,
-        "interpolation": method.test_view.interpolation,
     }
-    checkpoint.write(folder, about, method.embedder.state_dict(), method.state_dict(), optimiser.state_dict())
+    card = make_card(config, method)
+    checkpoint.write(folder, about, card, method.embedder.state_dict(), method.state_dict(), optimiser.state_dict())
+
+
+def make_card(config: TrainConfig, method: BaseMethod) -> Card:
+    """What the deployed network takes and gives."""
+    return Card(
+        size_hw=config.options.size_hw,
+        dim=int(method.embedder.dim),
+        name=f"{config.method} {config.backbone}",
+        mean=method.backbone.mean,
+        std=method.backbone.std,
+        trained_on=config.data.name,
+    )
 
 
 def _resume(config: TrainConfig, folder: Path, method: BaseMethod, optimiser: torch.optim.Optimizer) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from reid import checkpoint
 from reid.card import Card
 from reid.errors import ConfigError, WeightsError
 from reid.networks import build
@@ -18,7 +19,7 @@ __all__ = ["open_file", "open_named", "runner"]
 
 
 def open_file(path: Path, card: Card) -> Any:
-    """The module of a ``.torchscript`` file, a ``.safetensors`` file or a folder that holds one of these.
+    """The module of a ``.torchscript`` or ``.safetensors`` file, of a folder that holds one, or of a training.
 
     Raises:
         WeightsError: The file is not what its name says, or not of the card's backbone.
@@ -26,6 +27,8 @@ def open_file(path: Path, card: Card) -> Any:
     """
     if path.suffix == ".torchscript":
         return _open_torchscript(path)
+    if path.is_dir() and checkpoint.find(path) is not None:
+        return _open_training(path)
     if path.is_dir() or path.suffix == ".safetensors":
         return _open_checkpoint(path, card)
     raise WeightsError(
@@ -77,6 +80,13 @@ def _open_torchscript(path: Path) -> Any:
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(f"expected a TorchScript module, got {reason}", path=path) from None
+
+
+def _open_training(path: Path) -> Any:
+    """The deployed network of a training's checkpoint; its configuration says how it is built."""
+    from reid.trained import open_checkpoint
+
+    return open_checkpoint(path).embedder
 
 
 def _open_checkpoint(path: Path, card: Card) -> Any:

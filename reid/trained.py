@@ -5,20 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from reid import checkpoint
 from reid.card import METADATA_KEY, Card, card_path, write_card
 from reid.config import TrainConfig, make_config
+from reid.data.augment import normalise, resize
 from reid.data.views import Recipe
 from reid.errors import ConfigError, MissingDependency
 from reid.methods.base import BaseMethod
+from reid.methods.sgfd import GeometricNetwork
+from reid.pictures import overlay
 
-__all__ = ["Trained", "export_checkpoint", "open_checkpoint"]
+__all__ = ["Trained", "attention_picture", "export_checkpoint", "open_checkpoint"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +59,7 @@ def open_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Trained
     Raises:
         WeightsError: There is no checkpoint, or it is damaged.
     """
-    from reid.engine import build_method
+    from reid.engine import build_method, make_card
 
     about = checkpoint.read_json(folder)
     config = make_config(about["config"])
@@ -60,15 +67,7 @@ def open_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Trained
     embedder = method.embedder
     embedder.load_state_dict(checkpoint.read_embedder(folder))
     embedder.eval()
-    card = Card(
-        size_hw=config.options.size_hw,
-        dim=int(embedder.dim),
-        name=f"{config.method} {config.backbone}",
-        mean=tuple(about["mean"]),
-        std=tuple(about["std"]),
-        trained_on=config.data.name,
-    )
-    return Trained(embedder, method, config, about["epochs_done"], method.test_view, card)
+    return Trained(embedder, method, config, about["epochs_done"], method.test_view, make_card(config, method))
 
 
 def export_checkpoint(folder: Path, path: Path) -> Card:
@@ -96,6 +95,31 @@ def export_checkpoint(folder: Path, path: Path) -> Card:
             _write_onnx(trained, example, path)
     write_card(trained.card, card_path(path))
     return trained.card
+
+
+def attention_picture(trained: Trained, pictures: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Pictures side by side, and below each where the network looks.
+
+    Args:
+        trained: A network trained by ``sgfd`` with attention.
+        pictures: uint8 (H, W, 3) RGB of any size.
+
+    Returns:
+        uint8 (2 h, N w, 3) RGB.
+
+    Raises:
+        ConfigError: The network has no attention.
+    """
+    if not isinstance(trained.embedder, GeometricNetwork):
+        raise ConfigError(f"{trained.config.method} has no attention", remedy="train sgfd")
+    card = trained.card
+    crops = [resize(picture, card.size_hw) for picture in pictures]
+    images = torch.from_numpy(np.stack([normalise(crop, card.mean, card.std) for crop in crops]))
+    with torch.no_grad():
+        maps = trained.embedder.attention(images)[:, 0].numpy()
+    below = [overlay(crop, heat) for crop, heat in zip(crops, maps, strict=True)]
+    both: NDArray[Any] = np.concatenate([np.concatenate(crops, axis=1), np.concatenate(below, axis=1)])
+    return both
 
 
 def _write_onnx(trained: Trained, example: torch.Tensor, path: Path) -> None:

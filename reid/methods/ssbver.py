@@ -58,6 +58,7 @@ class Config(BaseConfig):
     weight: float = Field(0.005, ge=0, description="λ_s of the self-supervised loss")
     objective: Literal["cross_entropy", "rmse"] = Field("cross_entropy", description="rmse is the paper's ablation")
     outputs: int = Field(1024, ge=2, description="E of the self-supervised head; 16384 beyond VeRi-776")
+    hidden: int = Field(2048, ge=2, description="channels of that head's hidden layers")
     smoothing: float = Field(0.2, ge=0, lt=1, description="label smoothing ε")
     student_temperature: float = Field(0.1, gt=0, description="τ_s")
     teacher_temperatures: tuple[float, float] = Field((0.0005, 0.001), description="τ_t at first and finally")
@@ -83,7 +84,7 @@ class Method(BaseMethod):
         self.test_view = replace(at_size(RECIPES["test"], config.size_hw), interpolation="cubic")
         sizes = [config.size_hw] + ([config.local_size_hw] if config.local_views else [])
         build = {"sizes": sizes, "last_stride": config.last_stride, "stem_relu": config.stem_relu}
-        self.student = _Network(setup.network(drop_path=config.drop_path, **build), setup.classes, config.outputs)
+        self.student = _Network(setup.network(drop_path=config.drop_path, **build), setup.classes, config)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for layer in self.teacher.modules():
             if hasattr(layer, "drop_prob"):
@@ -150,11 +151,11 @@ class Method(BaseMethod):
 class _Network(nn.Module):  # type: ignore[misc]
     """Backbone with both heads: what student and teacher have in common."""
 
-    def __init__(self, backbone: Backbone, classes: int, outputs: int) -> None:
+    def __init__(self, backbone: Backbone, classes: int, config: Config) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = BNNeck(backbone.dim, classes)
-        self.ssl = DinoHead(backbone.dim, outputs)
+        self.ssl = DinoHead(backbone.dim, config.outputs, config.hidden)
 
 
 def teacher_temperature(config: Config, epoch: int) -> float:
