@@ -42,7 +42,7 @@ class GroundMap:
         """Signed distance to the kerb: (N, 2) metres → (N,)."""
         cell = ((np.asarray(points) - self.origin) / _CELL_M - 0.5).astype(np.float32)
         x, y = np.ascontiguousarray(cell[:, 0]), np.ascontiguousarray(cell[:, 1])
-        return np.asarray(cv2.remap(self.kerb, x, y, cv2.INTER_LINEAR, borderValue=_FAR_M)[:, 0])
+        return np.asarray(cv2.remap(self.kerb, x, y, cv2.INTER_LINEAR, borderValue=_FAR_M).ravel())
 
 
 def draw_ground(place: Place) -> GroundMap:

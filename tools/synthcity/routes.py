@@ -25,7 +25,8 @@ class Passing:
 
     Attributes:
         vehicle: Its identity.
-        entry, exit: Street on which it was first and last labelled, with the direction, such as ``west> in``.
+        entry, exit: Street on which it was first and last labelled, such as ``west> in``; "" where the recording
+            began or ended with the vehicle in the picture.
         start_s, end_s: When.
         start_px, end_px: The middle of its box's lower edge then, (2,).
     """
@@ -52,10 +53,10 @@ def find_passages(stage: Stage, plan: CameraPlan, records: list[Record]) -> list
             first, last = rows[part[0]], rows[part[-1]]
             if last.time_s - first.time_s < 0.5:
                 continue
-            entry = _street(stage, vehicle, first.time_s)
-            leave = _street(stage, vehicle, last.time_s)
+            entry = f"{_street(stage, vehicle, first.time_s)} in" if first.frame > 0 else ""
+            leave = f"{_street(stage, vehicle, last.time_s)} out" if last.frame < plan.frames - 1 else ""
             at = [np.array([(r.x1 + r.x2) / 2, r.y2]) for r in (first, last)]
-            out.append(Passing(vehicle, f"{entry} in", f"{leave} out", first.time_s, last.time_s, *at))
+            out.append(Passing(vehicle, entry, leave, first.time_s, last.time_s, *at))
     return out
 
 
@@ -73,7 +74,7 @@ def find_zones(passages: list[Passing], size_wh: tuple[int, int]) -> list[tuple[
     for passing in passages:
         spots.setdefault(passing.entry, []).append(passing.start_px)
         spots.setdefault(passing.exit, []).append(passing.end_px)
-    return [(name, _around(np.array(spots[name]), size_wh)) for name in sorted(spots)]
+    return [(name, _around(np.array(spots[name]), size_wh)) for name in sorted(spots) if name]
 
 
 def _around(points: Array, size_wh: tuple[int, int]) -> Array:
@@ -99,7 +100,7 @@ def find_links(passages: dict[str, list[Passing]]) -> list[dict[str, Any]]:
     for parts in by_vehicle.values():
         ordered = sorted(parts, key=lambda item: (item[1].start_s, item[0]))
         for (a, first), (b, second) in zip(ordered[:-1], ordered[1:], strict=True):
-            if a != b:
+            if a != b and first.exit and second.entry:
                 times.setdefault((a, first.exit, b, second.entry), []).append(second.start_s - first.end_s)
     return [
         {

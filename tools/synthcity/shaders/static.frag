@@ -21,7 +21,7 @@ float shadow(vec3 q) {
 }
 vec3 asphalt(vec2 q, vec4 g) {
     float patchy = clouds(q * .33), fine = noise(q * 37.) * .5 + noise(q * 93.) * .5;
-    float b = .082 + .035 * (patchy - .5) + .040 * (fine - .5);
+    float b = .074 + .020 * (patchy - .5) + .040 * (fine - .5);
     b *= 1. - .22 * g.g - .34 * g.b * smoothstep(.3, .7, clouds(q * .7 + 3.));
     vec2 cell = floor(q * vec2(.11, .19) + .37 * floor(q.y * .1));
     if (hash(cell + 5.) > .88) b *= mix(.72, 1.14, hash(cell + 9.));
