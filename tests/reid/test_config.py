@@ -1,0 +1,62 @@
+"""Configurations that come with the repository, and the schedules they mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reid.config import load_config
+from reid.data import DATASETS
+from reid.methods import METHODS
+from reid.methods.ssbver import Config as Ssbver
+from reid.methods.ssbver import teacher_temperature
+from reid.schedule import Schedule, rate
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs/reid").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_is_valid_and_well_named(path: Path) -> None:
+    config = load_config(path)
+    assert path.stem == f"{config.method}_{config.data.name}"
+    assert config.data.name in DATASETS
+    assert config.schedule.batch % max(1, config.schedule.images_per_identity) == 0
+
+
+def test_every_method_has_a_configuration() -> None:
+    assert {path.stem.split("_")[0] for path in CONFIGS} == set(METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_backbone_chooses_the_schedule(method: str) -> None:
+    path = ROOT / f"configs/reid/{method}_synthcity.yaml"
+    assert load_config(path, ["backbone=vit_base_patch16_224"]).schedule.optimiser == "adamw"
+    assert load_config(path, ["backbone=resnet50"]).schedule.optimiser in ("adam", "sgd")
+
+
+def test_rates_and_temperatures_of_self_distillation() -> None:
+    expected = json.loads((ROOT / "tests/golden/g06_ssbver_ssl.json").read_text())["expected"]
+    schedule = Ssbver.schedules["cnn"]
+    for epoch, value in expected["lr_epoch"].items():
+        assert schedule.learning_rate * rate(schedule, int(epoch)) == pytest.approx(value)
+    config = Ssbver()
+    found = [teacher_temperature(config, epoch) for epoch in range(12)]
+    assert found == pytest.approx(expected["teacher_temp_first_12_epochs"])
+
+
+def test_inverse_rate_follows_the_iteration() -> None:
+    expected = json.loads((ROOT / "tests/golden/g09_slsr.json").read_text())["expected"]["lr"]
+    schedule = Schedule(epochs=130, batch=32, learning_rate=0.01, decay="inverse")
+    for iteration, value in expected.items():
+        assert 0.01 * rate(schedule, 5, int(iteration)) == pytest.approx(value)
+
+
+def test_cosine_in_two_parts() -> None:
+    schedule = load_config(ROOT / "configs/reid/sgfd_vehicleid.yaml").schedule
+    assert [rate(schedule, e) for e in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert rate(schedule, 100) == pytest.approx(1e-3)
+    assert rate(schedule, 119) == pytest.approx(0, abs=1e-9)
+    assert all(rate(schedule, e) >= rate(schedule, e + 1) for e in range(10, 119))
