@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from mtmc.errors import MtmcError
 
-__all__ = ["atomic_path", "explain"]
+__all__ = ["atomic_path", "explain", "sweep"]
+
+_TEMPORARY = re.compile(r"\..+-[0-9a-f]{12}(\.\w+)?")
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another folder",
@@ -60,3 +63,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder and below."""
+    for path in folder.rglob(".*-*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)

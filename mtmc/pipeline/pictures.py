@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,15 @@ def render(
     if config.mosaic and len(videos) > 1:
         made.append(_mosaic(scene, videos, config, store, out))
     if config.report:
-        made.append(_report(scene, tracks, results, scores, notes, config, made, out))
+        made.append(_report(_with_frame_counts(scene, results), tracks, results, scores, notes, config, made, out))
     return made
+
+
+def _with_frame_counts(scene: Scene, results: Sequence[CameraResult]) -> Scene:
+    """The scene, its cameras knowing how many frames were read."""
+    frames = {result.camera_id: result.counts.get("frames") for result in results}
+    cameras = tuple(replace(camera, frame_count=frames[camera.id] or camera.frame_count) for camera in scene.cameras)
+    return replace(scene, cameras=cameras)
 
 
 #: What the page calls videos that are no camera's.

@@ -16,6 +16,7 @@ from mtmc.associate import associate
 from mtmc.config import RunConfig
 from mtmc.errors import MtmcError
 from mtmc.evaluate import Evaluation
+from mtmc.files import sweep
 from mtmc.formats.convert import table_of_tracks
 from mtmc.pipeline.outputs import write_manifest, write_tables
 from mtmc.pipeline.pictures import render
@@ -81,6 +82,7 @@ def run(
     Raises:
         MtmcError: No camera could be processed, or one failed and ``strict`` is set, or ``out`` cannot be written to.
     """
+    sweep(out)
     store, clock = Store(out / "cache"), _Stopwatch()
     with clock("detect_together"):
         detect_together(scene.cameras, config, store, threads)

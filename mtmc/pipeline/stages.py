@@ -224,7 +224,7 @@ class _Work:
             clean=clean_key,
             video=self._hash(camera.video),
             embed=config.embed.model_dump(),
-            weights=_weights_hash(config.embed.weights),
+            weights=_weights_hash(config.embed.weights, config.embed.card),
             ground=None if ground is None else ground.tolist(),
             zones=[(zone.name, zone.polygon.tolist()) for zone in camera.zones],
         )
@@ -318,7 +318,7 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
         detect=config.detect.model_dump(exclude={"filter"}),
         weights=_weights_hash(config.detect.weights),
         embed=before,
-        embed_weights=_weights_hash(config.embed.weights) if before else "",
+        embed_weights=_weights_hash(config.embed.weights, config.embed.card) if before else "",
     )
 
 
@@ -368,9 +368,10 @@ def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
     return cast("Embedder | None", _MODELS[name])
 
 
-def _weights_hash(weights: str) -> str:
-    """What a model's name stands for: the bytes of a file, else the name itself."""
-    return fingerprint(Path(weights)) or weights
+def _weights_hash(weights: str, card: Path | None = None) -> str:
+    """What a model's name stands for: the bytes of a file and of its card, else the name itself."""
+    path = Path(weights)
+    return (fingerprint(path) or weights) + fingerprint(card or path.with_suffix(".json"))
 
 
 def _extent(found: Found) -> tuple[int, int]:
