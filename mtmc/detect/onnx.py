@@ -80,7 +80,7 @@ class OnnxDetector:
         Raises:
             WeightsError: The model fails, or gives boxes or scores that cannot be.
         """
-        boxes = [self._place(frame.image) for frame in frames]
+        boxes = [self.place(frame.image) for frame in frames]
         results: list[Detections] = []
         for start, stop in _runs(boxes, self._batch):
             blob = self._fill([frame.image for frame in frames[start:stop]], boxes[start])
@@ -88,7 +88,8 @@ class OnnxDetector:
             results += [self._read([o[row] for o in outputs], boxes[start]) for row in range(stop - start)]
         return results
 
-    def _place(self, image: Array) -> Letterbox:
+    def place(self, image: Array) -> Letterbox:
+        """Where an image lies in the model's input."""
         size_wh = (image.shape[1], image.shape[0])
         return fit_fixed(size_wh, self._fixed_wh) if self._fixed_wh else fit_side(size_wh, self._side)
 

@@ -58,6 +58,10 @@ class TorchvisionDetector:
         model: Takes a list of float32 (3, H, W) in [0, 1] and gives boxes, labels and scores of each.
         names: Its labels in order, background first.
         config: What to look for.
+
+    Raises:
+        WeightsError: Weights are not finite, or the model knows none of the wanted classes.
+        ConfigError: It cannot describe boxes as asked for.
     """
 
     stateful = False
@@ -73,6 +77,9 @@ class TorchvisionDetector:
             heads.mask_predictor = heads.keypoint_predictor = None
         thresholds = model if heads is None else heads
         thresholds.score_thresh, thresholds.nms_thresh = config.confidence, config.nms_iou
+        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+            # Said here because torchvision drops boxes that are not finite, and would find nothing ever after.
+            raise WeightsError("expected finite numbers as weights, got some that are not", path=config.weights)
         self._model = model.eval().to(config.device)
         self._config = config
         self._class_of = class_of_labels(names, config.classes, config.weights)
@@ -81,7 +88,7 @@ class TorchvisionDetector:
         """Detections of each frame, best first; with appearance float32 (N, 256) of unit length if configured.
 
         Raises:
-            WeightsError: The model gives boxes or scores that are not finite.
+            WeightsError: The model gives boxes or features that are not finite.
         """
         import torch
 

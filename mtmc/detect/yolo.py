@@ -74,6 +74,9 @@ class UltralyticsDetector:
     stateful = False
 
     def __init__(self, model: Any, path: Path, config: DetectConfig) -> None:
+        parameters = getattr(model.model, "parameters", list)  # an exported model is but a path here
+        if not all(bool(parameter.isfinite().all()) for parameter in parameters()):
+            raise WeightsError("expected finite numbers as weights, got some that are not", path=path)
         table = model.names  # asked once: of an exported model, each time opens it anew
         names = [table[label] for label in sorted(table)]
         self._model, self._path = model, path

@@ -10,6 +10,7 @@ import argparse
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -37,7 +38,7 @@ def main() -> None:
         detector = load(DetectConfig(weights=str(args.weights), runtime=engine))
         session = open_session(args.weights, runtime=engine)
         blob = seen_by(detector, frame)
-        whole, bare = in_turns([lambda d=detector, f=frame: d([f]), lambda s=session, b=blob: s(b)], args.rounds)
+        whole, bare = in_turns([partial(detector, [frame]), partial(session, blob)], args.rounds)
         print(
             f"{size_wh[0]}×{size_wh[1]} {engine:12s} input {blob.shape[3]}×{blob.shape[2]} "
             f"forward {bare:6.1f} ms, detector {whole:6.1f} ms, ratio {whole / bare:.3f}, "
