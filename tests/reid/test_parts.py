@@ -1,0 +1,152 @@
+"""Heads, clusters, generative networks, viewpoints, moving averages: the parts that methods are made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from reid import gan, viewpoints
+from reid.data import Record
+from reid.data.views import RECIPES
+from reid.errors import DataError
+from reid.heads import BNNeck, DinoHead, SubclassHead
+from reid.kmeans import kmeans
+from reid.methods.base import at_size, spread
+from reid.methods.ssbver import move_average
+
+
+def millions(net: nn.Module) -> float:
+    return round(sum(p.numel() for p in net.parameters()) / 1e6, 1)
+
+
+@pytest.mark.parametrize(("outputs", "size"), [(1024, 9.2), (16384, 13.1), (65536, 25.7)])
+def test_self_supervised_head_has_the_published_size(outputs: int, size: float) -> None:
+    with torch.device("meta"):
+        assert millions(DinoHead(2048, outputs)) == size
+
+
+def test_heads_give_cosines() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4, 8)
+    assert DinoHead(8, 16, 32, 8)(x).abs().max() <= 1 + 1e-6
+    head = SubclassHead(8, 3, 2)
+    assert head(x).shape == (4, 3, 2)
+    assert head(head.centres.detach()[1, :1])[0, 1, 0].item() == pytest.approx(1, abs=1e-6)
+
+
+def test_neck_learns_no_offset() -> None:
+    head = BNNeck(8, 3)
+    assert not head.norm.bias.requires_grad
+    assert head.classifier.bias is None
+
+
+def test_moving_average_of_everything() -> None:
+    given = json.loads((Path(__file__).parents[1] / "golden/g06_ssbver_ssl.json").read_text())
+    teacher, student = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    for net, key in ((teacher, "ema_teacher"), (student, "ema_student")):
+        net.weight.data = torch.tensor(given["input"][key])
+        net.running_mean = torch.tensor(given["input"][key])
+    student.num_batches_tracked += 7
+    move_average(teacher, student, given["input"]["ema"])
+    assert teacher.weight.tolist() == pytest.approx(given["expected"]["ema_after"])
+    assert teacher.running_mean.tolist() == pytest.approx(given["expected"]["ema_after"])
+    assert teacher.num_batches_tracked == 7
+
+
+def test_spread_is_one_minus_the_mean_cosine() -> None:
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    unit = nn.functional.normalize(x)
+    pairs = [float(unit[i] @ unit[j]) for i in range(5) for j in range(5) if i != j]
+    assert spread(x).item() == pytest.approx(1 - sum(pairs) / len(pairs), abs=1e-6)
+    assert spread(torch.ones(4, 3)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_recipe_keeps_its_proportions() -> None:
+    small = at_size(RECIPES["baseline"], (64, 64))
+    assert small.size_hw == (64, 64)
+    assert small.pad_px == round(RECIPES["baseline"].pad_px / 4)
+
+
+def test_clusters_are_found_and_numbered_by_size() -> None:
+    rng = np.random.default_rng(0)
+    sizes = (5, 20, 10)
+    points = np.concatenate([rng.normal(c * 10, 0.5, (n, 4)) for c, n in enumerate(sizes)])
+    labels = kmeans(points, 3, seed=1)
+    assert np.bincount(labels).tolist() == [20, 10, 5]
+    assert len({tuple(labels[s]) for s in (slice(5, 25),)}) == 1
+    assert (labels == kmeans(points, 3, seed=1)).all()
+    assert kmeans(np.zeros((4, 2)), 2, seed=0).tolist() == [0, 0, 0, 0]
+
+
+def test_generative_networks_have_the_published_size_and_repeat_themselves() -> None:
+    with torch.device("meta"):
+        assert millions(gan.Generator()) == 7.6
+        assert millions(gan.Discriminator()) == 4.3
+    cpu, pictures = torch.device("cpu"), torch.randint(256, (6, gan.SIDE, gan.SIDE, 3), dtype=torch.uint8)
+    made = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        pair = gan.Generator(2), gan.Discriminator(2)
+        before = gan.generate(pair[0], 3, seed=0, device=cpu)
+        told: list[str] = []
+        gan.train_gan(*pair, pictures, epochs=2, batch=5, seed=0, device=cpu, progress=told.append)
+        made.append(gan.generate(pair[0], 3, seed=0, device=cpu, batch=2))
+        assert len(told) == 2
+    assert made[0].shape == (3, gan.SIDE, gan.SIDE, 3)
+    assert not torch.equal(made[0], before)
+    assert torch.equal(made[0], made[1])
+
+
+# --- viewpoints --------------------------------------------------------------------------------------------------
+def records(*places: tuple[int, int]) -> list[Record]:
+    return [Record(Path(f"{v:04d}_c{c:03d}_{n:04d}.jpg"), v, c) for n, (v, c) in enumerate(places)]
+
+
+def test_mirroring_twice_changes_nothing_and_swaps_sides() -> None:
+    for count, table in viewpoints.MIRRORED.items():
+        assert [table[table[v]] for v in range(count)] == list(range(count))
+    left, right = viewpoints.SUBCLASS[4][3], viewpoints.SUBCLASS[4][6]
+    assert viewpoints.MIRRORED[4][left] == right
+    for v in range(8):  # the coarse class of a mirrored view is the mirrored coarse class
+        for count in (2, 4):
+            coarse, mirrored = viewpoints.SUBCLASS[count][v], viewpoints.SUBCLASS[count][viewpoints.MIRRORED[8][v]]
+            assert mirrored == (coarse if coarse < 0 else viewpoints.MIRRORED[count][coarse])
+
+
+def test_unknown_viewpoints_follow_their_passage() -> None:
+    known = np.array([0, -1, -1, 2, -1, 3])
+    found = viewpoints.fill_from_neighbours(known, records((1, 1), (1, 1), (1, 1), (1, 1), (2, 1), (1, 2)))
+    assert found.tolist() == [0, 0, 2, 2, 1, 3]
+
+
+def test_labels_from_a_list(tmp_path: Path) -> None:
+    crops = records((1, 1), (1, 1))
+    path = tmp_path / "views.csv"
+    path.write_text(f"path,view\nsomewhere/{crops[1].path.name},4\n")
+    assert viewpoints.read_labels(path, crops).tolist() == [-1, 4]
+    for text in ("path,view\nother.jpg,1\n", "path\nx\n", f"path,view\n{crops[0].path},9\n"):
+        path.write_text(text)
+        with pytest.raises(DataError):
+            viewpoints.read_labels(path, crops)
+    with pytest.raises(DataError, match="cannot be read"):
+        viewpoints.read_labels(tmp_path / "none.csv", crops)
+
+
+def test_predicted_viewpoints_are_kept_until_their_images_change(tmp_path: Path) -> None:
+    calls = []
+
+    def make() -> np.ndarray:
+        calls.append(1)
+        return np.array([0, 1])
+
+    crops, classes = records((1, 1), (1, 1)), np.array([0, -1])
+    for _ in range(2):
+        assert viewpoints.cached(tmp_path / "kept.json", crops, classes, make).tolist() == [0, 1]
+    assert len(calls) == 1
+    viewpoints.cached(tmp_path / "kept.json", crops, np.array([1, -1]), make)
+    assert len(calls) == 2

@@ -1,0 +1,103 @@
+"""Two processes on the CPU train as one: same weights, same centre, same dictionary."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from reid import distributed
+from reid.checkpoint import read_json, read_training
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from reid import distributed, engine
+from reid.config import make_config
+from reid.data import DatasetSplit, Record
+from safetensors.torch import save_file
+
+method, folder = sys.argv[1], Path(sys.argv[2])
+records = tuple(Record(p, int(p.name[:2]), int(p.name[3])) for p in sorted((folder / "crops").glob("*.png")))
+config = make_config({
+    "method": method, "backbone": "osnet_x0_25", "pretrained": False, "device": "cpu", "workers": 0,
+    "data": {"name": "folder", "root": "unused"}, "output": str(folder / method),
+    "options": {"size_hw": [32, 32], **{
+        "ssbver": {"local_views": 1, "local_size_hw": [16, 16], "outputs": 16, "hidden": 16},
+        "ssml": {"mine_from_epoch": 1, "share": 0.2}, "baseline": {}}[method]},
+    "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 0 if method == "ssml" else 2, "warm_up_epochs": 0},
+})
+kept = {}
+save = engine._save
+def spy(folder_, config_, setup, done, trained, optimiser):
+    kept.update({k: v.clone() for k, v in trained.state_dict().items()})
+    save(folder_, config_, setup, done, trained, optimiser)
+    save_file(kept, folder / f"{method}_{distributed.rank()}.safetensors")
+engine._save = spy
+engine.train(config, DatasetSplit("city", "folder", records))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["baseline", "ssbver", "ssml"])
+def test_two_processes_end_up_with_the_same_network(method: str, tmp_path: Path) -> None:
+    import cv2
+    import numpy as np
+    from safetensors.torch import load_file
+
+    (tmp_path / "crops").mkdir()
+    rng = np.random.default_rng(0)
+    for vehicle in range(6):
+        for shot in range(4):
+            image = np.full((32, 32, 3), 30 * vehicle, np.uint8) + rng.integers(0, 30, (32, 32, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / f"crops/{vehicle:02d}_{shot}.png"), image)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "program.py").write_text(_PROGRAM)
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(tmp_path / "program.py"), method, str(tmp_path)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "RANK": str(rank),
+                "WORLD_SIZE": "2",
+                "LOCAL_RANK": str(rank),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    for process in running:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-2000:]
+    first, second = (load_file(tmp_path / f"{method}_{rank}.safetensors") for rank in (0, 1))
+    for name, value in first.items():
+        assert torch.allclose(value.float(), second[name].float(), atol=1e-6), name
+    state, _ = read_training(tmp_path / method)
+    assert read_json(tmp_path / method)["processes"] == 2
+    if method == "ssml":
+        assert state["dictionary"].norm(dim=1).allclose(torch.ones(24), atol=1e-5)
+
+
+def test_alone_everything_is_the_identity() -> None:
+    x = torch.arange(3.0)
+    assert distributed.world_size() == 1
+    assert distributed.rank() == 0
+    assert distributed.is_main()
+    assert distributed.average(x) is x
+    assert torch.equal(distributed.gather(x), x)
+    with distributed.main_first(), distributed.session(torch.device("cpu")):
+        distributed.average_buffers(torch.nn.BatchNorm1d(2))
+    assert distributed.broadcast(x) is x
