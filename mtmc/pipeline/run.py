@@ -14,7 +14,7 @@ import numpy as np
 
 from mtmc.associate import associate
 from mtmc.config import RunConfig
-from mtmc.errors import MtmcError
+from mtmc.errors import FormatError, MtmcError, SceneError, VideoError
 from mtmc.evaluate import Evaluation
 from mtmc.files import sweep
 from mtmc.formats.convert import table_of_tracks
@@ -82,6 +82,8 @@ def run(
     Raises:
         MtmcError: No camera could be processed, or one failed and ``strict`` is set, or ``out`` cannot be written to.
     """
+    if out.exists() and not out.is_dir():
+        raise MtmcError("expected a folder for the results, but it is a file", path=out, remedy="choose another --out")
     sweep(out)
     store, clock = Store(out / "cache"), _Stopwatch()
     with clock("detect_together"):
@@ -102,7 +104,11 @@ def run(
     table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})
     outputs = write_tables(table, scene, out)
     with clock("score"):
-        scores = score_scene(scene, table)
+        scores = None
+        try:
+            scores = score_scene(scene, table)
+        except FormatError as error:
+            problems.append(str(error))
         outputs += _write_scores(scores, out)
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     with clock("render"):
@@ -124,10 +130,16 @@ def _write_scores(scores: Evaluation | None, out: Path) -> list[Path]:
 def _camera_or_problem(
     camera: Camera, *, config: RunConfig, store: Store, threads: int, strict: bool
 ) -> CameraResult:
-    """One camera's result; its failure is a result too, unless ``strict``."""
+    """One camera's result; a failure that lies in its own files is a result too, unless ``strict``.
+
+    What is wrong with the configuration, the models or the disk is wrong for all cameras and stops the run.
+    """
     try:
-        return process_camera(camera, config=config, store=store, threads=threads)
-    except MtmcError as error:
+        result = process_camera(camera, config=config, store=store, threads=threads)
+        if strict and result.problem:
+            raise VideoError(result.problem)
+        return result
+    except (SceneError, FormatError, VideoError) as error:
         if strict:
             raise
         return CameraResult(camera_id=camera.id, problem=str(error))

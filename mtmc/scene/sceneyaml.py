@@ -174,7 +174,8 @@ def _homography(entry: CameraEntry, here: _Place) -> Array:
     square = [len(row) for row in rows] == [3, 3, 3]
     matrix = np.array(rows, np.float64) if square else np.zeros((3, 3))
     if not square or not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 3:
-        came = f"rows of {[len(row) for row in rows]} numbers" if not square else "a singular matrix"
+        lengths = " and ".join(str(n) for n in sorted({len(row) for row in rows}))
+        came = f"{len(rows)} rows of {lengths}" if not square else "a singular matrix"
         raise here.error("ground_from_image", f"expected an invertible 3×3 matrix, got {came}")
     return matrix
 

@@ -1,0 +1,454 @@
+"""Every kind of bad input, and the exact sentence it gives: what was expected, what came, where, and the remedy.
+
+Each case spoils a small scene of two cameras, runs the command line, and compares all of what it says on stderr and in
+the list of problems. The exit code is 2; with one broken camera of two, the other one's results are written all the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtmc.cli import main
+from mtmc.errors import SceneError
+from tests.builders import traffic_frames, write_video
+
+COLOURS = ((220, 40, 40), (40, 60, 220))
+DETECTION = "1,-1,10,20,30,40,0.9,-1,-1,-1\n"
+
+Spoil = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """How to spoil the scene, what to run, and what must be said (``{}`` stands for the scene's folder)."""
+
+    says: str
+    spoil: Spoil = lambda folder: None
+    run: tuple[str, ...] = ()
+    evaluate: tuple[str, ...] = ()
+    survives: bool = False
+
+
+def write(name: str, text: str | bytes) -> Spoil:
+    def spoil(folder: Path) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    return spoil
+
+
+def both(*spoils: Spoil) -> Spoil:
+    def spoil(folder: Path) -> None:
+        for one in spoils:
+            one(folder)
+
+    return spoil
+
+
+def only(*keep: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        for path in folder.iterdir():
+            if path.name not in keep:
+                path.unlink()
+
+    return spoil
+
+
+def cut(name: str, share: float) -> Spoil:
+    def spoil(folder: Path) -> None:
+        path = folder / name
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * share)])
+
+    return spoil
+
+
+def images(*sizes: tuple[int, int]) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / "c003").mkdir()
+        for index, (height, width) in enumerate(sizes, start=1):
+            cv2.imwrite(str(folder / "c003" / f"{index:04d}.png"), np.zeros((height, width, 3), np.uint8))
+
+    return spoil
+
+
+def roi(height: int, width: int) -> Spoil:
+    def spoil(folder: Path) -> None:
+        cv2.imwrite(str(folder / "c001_roi.png"), np.full((height, width), 255, np.uint8))
+
+    return spoil
+
+
+def longer_avi(folder: Path) -> None:
+    """A video of 40 frames as AVI, whose header goes on saying 40 when the file is cut."""
+    write_video(folder / "c001.avi", traffic_frames(40, colours=COLOURS))
+    (folder / "c001.mp4").unlink()
+
+
+def embedder(value: float) -> Spoil:
+    """An ONNX embedder of 16×16 pictures that gives the same number three times."""
+
+    def spoil(folder: Path) -> None:
+        import onnx
+        from onnx import TensorProto, helper
+
+        shape = ["batch", 3, 16, 16]
+        nodes = [
+            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "zero"], ["flat"]),
+            helper.make_node("Add", ["flat", "value"], ["output"]),
+        ]
+        constants = [
+            helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0]),
+            helper.make_tensor("value", TensorProto.FLOAT, [3], [value] * 3),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+            constants,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        onnx.save(model, str(folder / "embed.onnx"))
+        (folder / "embed.json").write_text('{"name": "tiny", "size_hw": [16, 16], "dim": 3}')
+
+    return spoil
+
+
+CITYFLOW = "S02/c006/det/det_yolo3.txt"
+EMBED = ("-o", "embed.weights={}/embed.onnx")
+
+CASES: dict[str, Case] = {
+    "no such folder": Case(
+        run=("--videos", "{}/nowhere"),
+        says="{}/nowhere: expected a folder of camera videos, but it does not exist; give the folder that holds one video per camera",
+    ),
+    "a file instead of a folder": Case(
+        run=("--videos", "{}/c001.mp4"),
+        says="{}/c001.mp4: expected a folder of camera videos, but it is a file; give the folder that holds one video per camera",
+    ),
+    "an empty folder": Case(
+        says="{}: found no camera: no scene.yaml, no CityFlow folders (S02/c006/vdo.avi), no videos (mp4, avi, mkv, mov, ts) and no folders of numbered images; put one video per camera into it",
+        spoil=only(),
+    ),
+    "a video of 0 bytes": Case(
+        says="c001: {}/c001.mp4: expected a video, got an empty file (0 bytes); copy or record the video again",
+        spoil=write("c001.mp4", b""),
+        survives=True,
+    ),
+    "text named mp4": Case(
+        says="c001: {}/c001.mp4: expected a video, got a file that cannot be opened as one (Invalid data found when processing input); copy or record it again: an interrupted copy or recording looks like this",
+        spoil=write("c001.mp4", "hello " * 100),
+        survives=True,
+    ),
+    "a truncated mp4": Case(
+        says="c001: {}/c001.mp4: expected a video that can be decoded to its end, got 6 good frames, then none (Invalid data found when processing input); copy or record it again, or repair it with ffmpeg",
+        spoil=cut("c001.mp4", 0.6),
+        survives=True,
+    ),
+    "a video that ends early": Case(
+        says="c001: {}/c001.avi: expected 4.0 s of video as its header says, got 1 frames, 0.2 s; copy the video again, or give the camera's frame count as 1 if that is all there is",
+        spoil=both(longer_avi, cut("c001.avi", 0.5)),
+        survives=True,
+    ),
+    "fewer frames than the scene says": Case(
+        says="c001: {}/c001.mp4: expected 500 frames, got 40; copy the video again, or give the camera's frame count as 40 if that is all there is",
+        spoil=write("scene.yaml", "cameras: [{id: c001, frame_count: 500}]"),
+        survives=True,
+    ),
+    "another frame size than the scene says": Case(
+        says="c001: {}/c001.mp4: expected frames of 1920×1080 pixels, got 160×120 at frame 0; correct the size in the scene, or convert the video to one size",
+        spoil=write("scene.yaml", "cameras: [{id: c001, size_wh: [1920, 1080]}]"),
+        survives=True,
+    ),
+    "a missing video": Case(
+        says="{}/scene.yaml:3: video: there is no file c009.mp4 beside it; paths are relative to scene.yaml's folder",
+        spoil=write("scene.yaml", "cameras:\n  - id: c009\n    video: c009.mp4\n"),
+    ),
+    "images of different sizes": Case(
+        says="c003: {}/c003: expected frames of 60×40 pixels, got 61×40 at frame 1; correct the size in the scene, or convert the video to one size",
+        spoil=images((40, 60), (40, 61)),
+        survives=True,
+    ),
+    "an unreadable image": Case(
+        says="c003: {}/c003/0002.png: expected a picture, got bytes that are none; copy it again or take it away",
+        spoil=both(images((40, 60), (40, 60)), write("c003/0002.png", b"no png")),
+        survives=True,
+    ),
+    "a region of interest of another size": Case(
+        says="c001: {}/c001_roi.png: expected a region of interest of 160×120 px like its video, got 10×10; export it at the video's size",
+        spoil=roi(10, 10),
+        survives=True,
+    ),
+    "a region of interest that is no image": Case(
+        says="c001: {}/c001_roi.png: expected a region-of-interest image (jpg or png), got something else; replace it, or remove it to use the whole picture",
+        spoil=write("c001_roi.png", b"no png"),
+        survives=True,
+    ),
+    "no vehicle at all": Case(
+        says="no vehicle in 2 cameras: 80 frames, 156 detections at confidence 0.25 or more, none of which made a track; lower detect.confidence or track.n_init, or check detect.classes and the regions of interest",
+        run=("-o", "track.n_init=1000"),
+        survives=True,
+    ),
+    "a detection row with missing columns": Case(
+        says="{}/S02/c006/det/det_yolo3.txt:2: expected 10 numbers, got 4 fields in '2,-1,10,20'; a line reads frame,id,left,top,width,height,score,-1,-1,-1",
+        spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,10,20\n")),
+    ),
+    "a detection row with a word": Case(
+        says="{}/S02/c006/det/det_yolo3.txt:2: expected a finite number, got 'ten'; a line reads frame,id,left,top,width,height,score,-1,-1,-1",
+        spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,ten,20,30,40,0.9,-1,-1,-1\n")),
+    ),
+    "a detection with a negative width": Case(
+        says="{}/S02/c006/det/det_yolo3.txt:2: expected a box with positive width and height, got -30 by 40; delete the line, or give left,top,width,height rather than two corners",
+        spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,10,20,-30,40,0.9,-1,-1,-1\n")),
+    ),
+    "a detection that is not a number": Case(
+        says="{}/S02/c006/det/det_yolo3.txt:2: expected a finite number, got 'nan'; a line reads frame,id,left,top,width,height,score,-1,-1,-1",
+        spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,nan,20,30,40,0.9,-1,-1,-1\n")),
+    ),
+    "a frame 0 in a file that counts from 1": Case(
+        says="{}/S02/c006/det/det_yolo3.txt:1: expected a whole frame number from 1, got 0; frames count from 1 in this format",
+        spoil=both(only(), write(CITYFLOW, "0,-1,10,20,30,40,0.9,-1,-1,-1\n")),
+    ),
+    "a binary detection file": Case(
+        says="{}/S02/c006/det/det_yolo3.txt: expected lines of text, got a binary file; give a text file in UTF-8, not a video, an image, Parquet or UTF-16",
+        spoil=both(only(), write(CITYFLOW, b"\x00\xff\x00" * 50)),
+    ),
+    "half an identity": Case(
+        says="{}/S02/c006/mtsc/mtsc_tc.txt:1: expected a whole id, got 1.5; identities are whole numbers, −1 for detections",
+        spoil=both(only(), write("S02/c006/mtsc/mtsc_tc.txt", "1,1.5,10,20,30,40,1,-1,-1,-1\n")),
+    ),
+    "malformed ground truth": Case(
+        says="{}/c001_gt.txt:2: expected a finite number, got 'x'; a line reads frame,id,left,top,width,height,score,-1,-1,-1",
+        spoil=write("c001_gt.txt", "1,1,10,20,30,40,1\n1,2,x,20,30,40,1\n"),
+        survives=True,
+    ),
+    "a calibration that is not 3×3": Case(
+        says="{}/S02/c006/calibration.txt:1: expected an invertible 3×3 homography, rows separated by ';', got 2 rows of 2; mend the first line, or remove the file to go without ground positions",
+        spoil=both(only(), write(CITYFLOW, DETECTION), write("S02/c006/calibration.txt", "1 0;0 1\n")),
+    ),
+    "a singular calibration": Case(
+        says="{}/S02/c006/calibration.txt:1: expected an invertible 3×3 homography, rows separated by ';', got a singular matrix; mend the first line, or remove the file to go without ground positions",
+        spoil=both(only(), write(CITYFLOW, DETECTION), write("S02/c006/calibration.txt", "1 2 3;2 4 6;0 0 1\n")),
+    ),
+    "a malformed clock": Case(
+        says="{}/cam_timestamp/S02.txt:1: expected 'camera number' such as 'c006 0.061', got 'c006 soon'; mend or remove that line",
+        spoil=both(only(), write(CITYFLOW, DETECTION), write("cam_timestamp/S02.txt", "c006 soon\n")),
+    ),
+    "a homography of two rows": Case(
+        says="{}/scene.yaml:3: ground_from_image: expected an invertible 3×3 matrix, got 2 rows of 3",
+        spoil=write("scene.yaml", "cameras:\n  - id: c001\n    ground_from_image: [[1, 0, 0], [0, 1, 0]]\n"),
+    ),
+    "an unknown key in scene.yaml": Case(
+        says="{}/scene.yaml:3: unknown key cameras.0.fsp; did you mean fps?",
+        spoil=write("scene.yaml", "cameras:\n  - id: c001\n    fsp: 10\n"),
+    ),
+    "a link to a camera that is not there": Case(
+        says="{}/scene.yaml:2: a link names camera c007, which is not there; the cameras are c001, c002",
+        spoil=write("scene.yaml", "links:\n  - {from: [c001, ''], to: [c007, ''], min_s: 1, max_s: 2}\n"),
+    ),
+    "two cameras of one number": Case(
+        says="scene town: expected every camera number once, got 2 twice",
+        spoil=write("scene.yaml", "cameras: [{id: c001, number: 2}, {id: c002, number: 2}]"),
+    ),
+    "an unknown key in a configuration": Case(
+        says="{}/run.yaml:2: unknown key detect.confidense; did you mean confidence?",
+        spoil=write("run.yaml", "detect:\n  confidense: 0.3\n"),
+        run=("--config", "{}/run.yaml"),
+    ),
+    "an impossible value in a configuration": Case(
+        says="{}/run.yaml:2: track.n_init: input should be a valid integer, unable to parse string as an integer, got 'many'; change that value",
+        spoil=write("run.yaml", "track:\n  n_init: many\n"),
+        run=("--config", "{}/run.yaml"),
+    ),
+    "a configuration that is not there": Case(
+        says="{}/run.yaml: cannot be read: No such file or directory; give a YAML file",
+        run=("--config", "{}/run.yaml"),
+    ),
+    "a configuration that is not YAML": Case(
+        says="{}/run.yaml:2: expected YAML: expected the node content, but found '<stream end>'; mend that line",
+        spoil=write("run.yaml", "detect: {\n"),
+        run=("--config", "{}/run.yaml"),
+    ),
+    "an unknown key on the command line": Case(
+        says="-o detect.wieghts=x.onnx: unknown key detect.wieghts; did you mean weights?",
+        run=("-o", "detect.wieghts=x.onnx"),
+    ),
+    "a setting without a value": Case(
+        says="-o detect.weights: expected dotted.key=value; for example -o detect.confidence=0.3",
+        run=("-o", "detect.weights"),
+    ),
+    "an unknown class": Case(
+        says="-o detect.classes=[car, boat]: detect.classes: unknown class 'boat'; the classes are vehicle, car, van, pickup, truck, bus, motorcycle, bicycle, person, got ['car', 'boat']; change that value",
+        run=("-o", "detect.classes=[car, boat]"),
+    ),
+    "no workers": Case(
+        says="--workers: expected at least 1, got 0; leave it out for one per core", run=("--workers", "0")
+    ),
+    "missing ONNX weights": Case(
+        says="{}/yolo.onnx: there is no such model file; give the path of an .onnx or .xml file",
+        run=("-o", "detect.weights={}/yolo.onnx"),
+    ),
+    "missing named weights and no network": Case(
+        says="yolo_of_mine.pt: there is no such model file, and nothing is downloaded unasked; give the path of a file, or let ultralytics fetch one that it publishes: yolo predict model=yolo_of_mine.pt",
+        run=("-o", "detect.weights=yolo_of_mine.pt"),
+    ),
+    "weights that are no model": Case(
+        says="{}/yolo.onnx: expected a model that can be opened, got [ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from {}/yolo.onnx failed:Protobuf parsing failed; download or export the file again",
+        spoil=write("yolo.onnx", b"not a model"),
+        run=("-o", "detect.weights={}/yolo.onnx"),
+    ),
+    "a detector nobody knows": Case(
+        says="weights: expected motion, precomputed, an .onnx, .xml or .pt file or a torchvision model, got 'magic'; correct the name, or set backend to say whose code runs it",
+        run=("-o", "detect.weights=magic"),
+    ),
+    "an embedder without a card": Case(
+        says="{}/embed.onnx: these weights have no card that says what the network takes; write one beside it: reid card {}/embed.onnx --size 256x256",
+        spoil=both(embedder(1.0), lambda f: (f / "embed.json").unlink()),
+        run=EMBED,
+    ),
+    "a card with a misspelt key": Case(
+        says="{}/embed.json: unknown key sise_hw; did you mean size_hw?",
+        spoil=both(embedder(1.0), write("embed.json", '{"name": "t", "sise_hw": [16, 16]}')),
+        run=EMBED,
+    ),
+    "embeddings that are NaN": Case(
+        says="tiny: the network gives NaN or infinity; check its mean, std and weights",
+        spoil=embedder(float("nan")),
+        run=EMBED,
+    ),
+    "embeddings that are zero": Case(
+        says="expected embeddings with a direction from tiny, got zero vectors; check the weights and the mean and std of their card",
+        spoil=embedder(0.0),
+        run=EMBED,
+    ),
+    "results where a file lies": Case(
+        says="{}/out: expected a folder for the results, but it is a file; choose another --out",
+        spoil=write("out", "a file"),
+        run=("--out", "{}/out"),
+    ),
+    "ground truth that is not there": Case(
+        says="{}/gt.txt: there is no such file; check the path",
+        evaluate=("--gt", "{}/gt.txt", "--pred", "{}/c001_gt.txt"),
+    ),
+    "predictions with a malformed row": Case(
+        says="{}/b.txt:2: expected 9 numbers, got 6 fields in '1 1 2 0 0 9'; a line reads camera id frame left top width height xworld yworld (many cameras) or frame,id,left,top,width,height,score,-1,-1,-1 (one camera)",
+        spoil=both(write("a.txt", "1 1 1 0 0 9 9 -1 -1\n"), write("b.txt", "1 1 1 0 0 9 9 -1 -1\n1 1 2 0 0 9\n")),
+        evaluate=("--gt", "{}/a.txt", "--pred", "{}/b.txt"),
+    ),
+    "cameras without ground truth": Case(
+        says="expected cameras with ground truth, got none; there is some of c001",
+        spoil=write("a.txt", "1 1 1 0 0 9 9 -1 -1\n"),
+        evaluate=("--gt", "{}/a.txt", "--pred", "{}/a.txt", "--cameras", "7-9"),
+    ),
+    "a missing region for the official protocol": Case(
+        says="{}/rois: expected a region of interest for every camera, got none for c001, c002; add an image such as c001.png or c001/roi.jpg, or score without regions",
+        spoil=both(write("a.txt", "1 1 1 0 0 9 9 -1 -1\n2 1 1 0 0 9 9 -1 -1\n"), lambda f: (f / "rois").mkdir()),
+        evaluate=("--gt", "{}/a.txt", "--pred", "{}/a.txt", "--roi", "{}/rois"),
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def good_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("good")
+    for index in (1, 2):
+        write_video(folder / f"c00{index}.mp4", traffic_frames(40, colours=COLOURS))
+    return folder
+
+
+def said(case: Case, folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code, and every sentence that starts with ``mtmc:``, with the folder's name taken out."""
+    words = [word.replace("{}", str(folder)) for word in case.run or case.evaluate]
+    if case.evaluate:
+        code = main(["evaluate", *words])
+    else:
+        where = [] if "--videos" in words else ["--videos", str(folder)]
+        place = [] if "--out" in words else ["--out", str(out)]
+        settings = ["--no-pictures", "--workers", "1", "-o", "clean.drop.enabled=false"]
+        code = main(["run", *where, *place, *settings, *words])
+    captured = capsys.readouterr()
+    text = captured.err + captured.out
+    start = text.find("mtmc: ")
+    sentence = text[start + len("mtmc: ") :].split("\n\nresults:")[0].strip() if start >= 0 else text
+    return code, sentence.replace(str(folder), "{}").replace(str(out), "{out}")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input(name: str, good_scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES[name]
+    folder, out = tmp_path / "town", tmp_path / "out"
+    shutil.copytree(good_scene, folder)
+    case.spoil(folder)
+    code, sentence = said(case, folder, out, capsys)
+    assert sentence == case.says
+    assert code == 2
+    assert (out / "track1.txt").exists() == case.survives
+
+
+def test_a_full_disk_loses_nothing(
+    good_scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["run", "--videos", str(good_scene), "--out", str(tmp_path), "--workers", "1", "--no-pictures"]
+    real, calls = np.savez, []
+
+    def full(*arguments: object, **arrays: object) -> None:
+        calls.append(arguments)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        r"mtmc: \S+embed/c001-\w+\.npz: cannot write this file \(No space left on device\); "
+        r"free some space or choose another folder\n",
+        said,
+    )
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npz")}
+    assert len(before) == 3
+    monkeypatch.setattr(np, "savez", real)
+    assert main(command) == 0
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+
+
+def test_strict_stops_at_the_first_broken_camera(
+    good_scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(good_scene, tmp_path / "town")
+    (tmp_path / "town" / "c001.mp4").write_bytes(b"")
+    command = [
+        "run",
+        "--videos",
+        str(tmp_path / "town"),
+        "--out",
+        str(tmp_path / "out"),
+        "--workers",
+        "1",
+        "--strict",
+    ]
+    assert main(command) == 2
+    assert "c001.mp4: expected a video, got an empty file" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "track1.txt").exists()
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    with pytest.raises(SceneError):
+        main(["run", "--videos", str(tmp_path / "nowhere"), "--debug"])
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(CASES) >= 25
+    assert all(case.says for case in CASES.values())
