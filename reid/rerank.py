@@ -63,6 +63,8 @@ def _search(features: Array, queries: int, k: int) -> tuple[Array, Array, Array]
     """Scaled distances of queries to gallery (Q, G), nearest neighbours (N, K), largest distance of each (N,)."""
     count = len(features)
     square = np.einsum("nd,nd->n", features, features)
+    # One matrix product gives whole distances: [−2 a, 1, |a|²] · [b, |b|², 1].
+    lifted = np.column_stack([features, square, np.ones_like(square)])
     nearest = np.empty((count, k), np.int32)
     largest = np.empty(count, np.float32)
     original = np.empty((queries, count - queries), np.float32)
@@ -70,34 +72,28 @@ def _search(features: Array, queries: int, k: int) -> tuple[Array, Array, Array]
     buffer = np.empty((min(size, count), count), np.float32)
     for start in range(0, count, size):
         rows = slice(start, min(start + size, count))
-        distance = _squared_distances(features, square, rows, buffer[: rows.stop - start])
+        left = np.column_stack([-2 * features[rows], np.ones_like(square[rows]), square[rows]])
+        distance = np.matmul(left, lifted.T, out=buffer[: len(left)])
         largest[rows] = np.maximum(distance.max(axis=1), np.finfo(np.float32).tiny)
         asked = slice(start, min(rows.stop, queries))
         if asked.stop > start:
             np.divide(distance[: asked.stop - start, queries:], largest[asked, None], out=original[asked])
-        distance[np.arange(len(distance)), np.arange(start, rows.stop)] = -1  # each image comes first
+        distance[np.arange(len(left)), np.arange(start, rows.stop)] = -1  # each image comes first
         nearest[rows] = _smallest(distance, k)
-    return original, nearest, largest
+    return np.maximum(original, 0, out=original), nearest, largest
 
 
-def _squared_distances(features: Array, square: Array, rows: slice, out: Array) -> Array:
-    np.matmul(features[rows], features.T, out=out)
-    out *= -2
-    out += square
-    out += square[rows, None]
-    return np.maximum(out, 0, out=out)
-
-
-def _smallest(distance: Array, k: int, lanes: int = 64) -> Array:
+def _smallest(distance: Array, k: int) -> Array:
     """Indices of the k smallest of each row (n, N), ascending, ties by index.
 
     The k-th smallest of the minima of disjoint groups bounds the k-th smallest of all, so a comparison leaves few
     candidates to sort.
     """
     count = distance.shape[1]
-    groups = count // lanes
-    if groups <= 2 * k:
+    lanes = min(64, count // (4 * k))
+    if lanes < 2:
         return np.argsort(distance, axis=1, kind="stable")[:, :k]
+    groups = count // lanes
     minima = distance[:, : groups * lanes].reshape(len(distance), lanes, groups).min(axis=1)
     bound = np.partition(minima, k - 1, axis=1)[:, k - 1 : k]
     row, column = np.divmod(np.flatnonzero(distance <= bound), count)
@@ -115,7 +111,8 @@ def _describe(features: Array, nearest: Array, largest: Array, k1: int) -> Any:
     keys = [_keys(np.arange(count), nearest, wide)]
     for rows in _chunks(count, nearest.shape[1] ** 2 * half):
         keys.append(_expansion(nearest, half, wide, narrow, rows))
-    image, neighbour = np.divmod(np.unique(np.concatenate(keys)), count)
+    pairs = np.sort(np.concatenate(keys))
+    image, neighbour = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], count)
     weight = np.exp(-_pair_distances(features, image, neighbour) / largest[image])
     pointer = np.searchsorted(image, np.arange(count + 1))
     weight /= np.repeat(np.add.reduceat(weight, pointer[:-1]), np.diff(pointer))
