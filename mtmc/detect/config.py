@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from mtmc.detect.filters import FilterConfig
 from mtmc.settings import Settings
 from mtmc.types import CLASSES
 
@@ -51,11 +50,6 @@ class DetectConfig(Settings):
         description="Describe each box by the features of the model's own mask or box head (torchvision's R-CNNs): "
         "appearance for the tracker without a second model.",
     )
-    frame_offset: int = Field(
-        default=0,
-        description="Added to the frame numbers of precomputed detections, where a file and its video disagree.",
-    )
-    filter: FilterConfig = Field(default=FilterConfig(), description="Which detections go on to the tracker.")
 
     @field_validator("classes")
     @classmethod
