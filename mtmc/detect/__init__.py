@@ -79,7 +79,13 @@ def load_detector(config: DetectConfig, threads: int = 1) -> Detector:
         FormatError: The card beside them is malformed.
         MissingDependency: The package that runs them is not installed.
     """
-    return DETECTORS[_backend_of(config)](config, threads)
+    backend = _backend_of(config)
+    if config.appearance != "none" and backend != "torchvision":
+        raise ConfigError(
+            f"appearance: {config.weights} has no {config.appearance} head to describe boxes by",
+            remedy="set appearance to none, or weights to maskrcnn_resnet50_fpn_v2",
+        )
+    return DETECTORS[backend](config, threads)
 
 
 _TORCHVISION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd300_", "ssdlite320_")

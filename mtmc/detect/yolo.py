@@ -38,11 +38,6 @@ def load(config: DetectConfig, threads: int = 1) -> UltralyticsDetector:
             f"precision: weights run by ultralytics are computed in fp32, got {config.precision}",
             remedy="export the model to .onnx and set runtime to openvino",
         )
-    if config.appearance != "none":
-        raise ConfigError(
-            f"appearance: ultralytics' models have no {config.appearance} head to describe boxes by",
-            remedy="set appearance to none, or choose maskrcnn_resnet50_fpn_v2",
-        )
     ultralytics = _import()
     path = _find(Path(config.weights), ultralytics)
     with _quiet():

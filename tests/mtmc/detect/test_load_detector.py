@@ -85,6 +85,11 @@ def test_ultralytics_never_downloads_and_names_damaged_files(tmp_path: Path, mon
     damaged.write_bytes(np.random.default_rng(0).bytes(1000))
     with pytest.raises(WeightsError, match=r"damaged\.pt: expected a detection model that ultralytics can open"):
         load_detector(DetectConfig(weights=str(damaged)))
-    for choice in ({"precision": "bf16"}, {"appearance": "mask"}):
-        with pytest.raises(ConfigError):
-            load_detector(DetectConfig(weights="yolo99z.pt", **choice))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="computed in fp32, got bf16"):
+        load_detector(DetectConfig(weights="yolo99z.pt", precision="bf16"))
+
+
+@pytest.mark.parametrize("weights", ["motion", "cars.onnx", "yolo11n.pt"])
+def test_only_torchvision_describes_boxes(weights: str) -> None:
+    with pytest.raises(ConfigError, match="has no mask head to describe boxes by"):
+        load_detector(DetectConfig(weights=weights, appearance="mask"))
