@@ -24,7 +24,7 @@ class JoinConfig(Settings):
     )
     window_s: float = Field(default=1.0, gt=0, description="Seconds at an end from which its velocity is taken.")
     max_miss: float = Field(
-        default=1.0,
+        default=0.5,
         gt=0,
         description="Box diagonals by which the path of one may miss the other, on average of both ways.",
     )

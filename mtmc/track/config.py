@@ -18,7 +18,6 @@ JDE: dict[str, Any] = {
     "new_track_score": 0.5,
     "n_init": 2,
     "max_age_s": 1.0,
-    "stopped_memory_s": 1.0,
     "velocity_noise": 1 / 160,
     "duplicate_iou": 0.85,
     "output": "posterior",
@@ -33,7 +32,6 @@ ELECTRICITY: dict[str, Any] = {
     "iou_max_distance": 0.9,
     "n_init": 3,
     "max_age_s": 2.0,
-    "stopped_memory_s": 2.0,
     "velocity_noise": 1 / 160,
     "same_class": True,
     "output": "posterior",
@@ -92,9 +90,9 @@ class TrackConfig(Settings):
     )
     new_track_score: float = Field(default=0.0, ge=0, le=1, description="Boxes scoring less start no track.")
     n_init: int = Field(default=3, ge=1, description="Boxes in consecutive frames that confirm a track.")
-    max_age_s: float = Field(default=2.0, ge=0, description="A confirmed track unseen for longer ends.")
+    max_age_s: float = Field(default=3.0, ge=0, description="A confirmed track unseen for longer ends.")
     stopped_memory_s: float = Field(
-        default=2.0,
+        default=0.0,
         ge=0,
         description="The same for a track that stood still when last seen; at least max_age_s counts.",
     )
