@@ -86,13 +86,13 @@ def colour_jitter(image: Image, amounts: tuple[float, float, float, float], rng:
             share of the colour circle.
         rng: Source of randomness.
     """
-    *relative, hue = amounts
     steps: list[Callable[[Image], Image]] = []
-    for amount, towards in zip(relative, (_black, _mean_grey, _grey), strict=True):
+    for amount, step in zip(amounts[:3], (_brighten, _contrast, _saturate), strict=True):
         if amount:
-            steps.append(partial(_blend, towards=towards, factor=rng.uniform(max(0.0, 1 - amount), 1 + amount)))
-    if hue:
-        steps.append(partial(_turn_hue, turns=rng.uniform(-hue, hue)))
+            steps.append(partial(step, factor=rng.uniform(max(0.0, 1 - amount), 1 + amount)))
+    if amounts[3]:
+        steps.append(partial(_turn_hue, turns=rng.uniform(-amounts[3], amounts[3])))
+    image = np.ascontiguousarray(image)
     for i in rng.permutation(len(steps)):
         image = steps[i](image)
     return image
@@ -128,26 +128,31 @@ def normalise(image: Image, mean: Sequence[float], std: Sequence[float]) -> NDAr
     return out
 
 
-def _blend(image: Image, towards: Callable[[Image], Image], factor: float) -> Image:
-    mixed = image.astype(np.float32) * factor + towards(image).astype(np.float32) * (1 - factor)
-    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+_GREY = np.array([0.299, 0.587, 0.114])
 
 
-def _black(image: Image) -> Image:
-    return np.zeros_like(image)
+def _brighten(image: Image, factor: float) -> Image:
+    return _affine(image, factor, 0.0)
 
 
-def _grey(image: Image) -> Image:
-    grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return np.repeat(grey[..., None], 3, axis=2)
+def _contrast(image: Image, factor: float) -> Image:
+    return _affine(image, factor, (1 - factor) * float(np.array(cv2.mean(image)[:3]) @ _GREY))
 
 
-def _mean_grey(image: Image) -> Image:
-    return np.full_like(image, _grey(image).mean(), dtype=np.float32)
+def _saturate(image: Image, factor: float) -> Image:
+    mix = factor * np.eye(3) + (1 - factor) * np.tile(_GREY, (3, 1))
+    mixed: Image = cv2.transform(image, mix)
+    return mixed
+
+
+def _affine(image: Image, gain: float, offset: float) -> Image:
+    table = np.clip(np.arange(256) * gain + offset + 0.5, 0, 255).astype(np.uint8)
+    changed: Image = cv2.LUT(image, table)
+    return changed
 
 
 def _turn_hue(image: Image, turns: float) -> Image:
-    hsv: Image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV_FULL)
+    hsv: Image = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
     hsv[..., 0] += np.uint8(round(turns * 256) % 256)
     rgb: Image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
     return rgb

@@ -85,12 +85,21 @@ def test_erase_fills_after_normalisation(image: np.ndarray) -> None:
     assert (view == 9).any()
 
 
-def test_colour_jitter_follows_its_definition(image: np.ndarray) -> None:
-    brighter = augment.colour_jitter(image, (0.5, 0, 0, 0), np.random.default_rng(3))
-    factor = np.random.default_rng(3).uniform(0.5, 1.5)
-    np.testing.assert_allclose(brighter, np.clip(image * factor, 0, 255), atol=0.51)
-    grey = augment.colour_jitter(np.full((4, 4, 3), 90, np.uint8), (0, 0.9, 0.9, 0), np.random.default_rng(0))
-    np.testing.assert_array_equal(grey, 90)
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_colour_jitter_follows_its_definition(image: np.ndarray, which: int) -> None:
+    """Blend with black, with the mean grey of the picture, with the grey of each pixel."""
+    grey = image @ [0.299, 0.587, 0.114]
+    other = [0.0, grey.mean(), grey[..., None]][which]
+    for seed in range(5):
+        amounts = tuple(0.5 * (k == which) for k in range(4))
+        changed = augment.colour_jitter(image, amounts, np.random.default_rng(seed))
+        factor = np.random.default_rng(seed).uniform(0.5, 1.5)
+        np.testing.assert_allclose(changed, np.clip(image * factor + other * (1 - factor), 0, 255), atol=1.01)
+
+
+def test_grey_stays_grey() -> None:
+    grey = np.full((4, 4, 3), 90, np.uint8)
+    np.testing.assert_array_equal(augment.colour_jitter(grey, (0, 0.9, 0.9, 0.1), np.random.default_rng(0)), grey)
 
 
 def test_hue_turns_around_the_circle() -> None:
