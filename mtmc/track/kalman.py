@@ -20,6 +20,7 @@ from mtmc.types import Array
 
 __all__ = ["Noise", "boxes", "initiate", "mahalanobis", "measure", "predict", "update"]
 
+_SMALLEST_PX = 1e-3
 _HEIGHT_SHARES = np.array([1.0, 1.0, 0.0, 1.0])
 
 
@@ -37,9 +38,9 @@ class Noise:
 
 
 def measure(xyxy: Array) -> Array:
-    """What the filter sees of boxes: (M, 4) → float64 (M, 4) xyah."""
+    """What the filter sees of boxes: (M, 4) → float64 (M, 4) xyah; a box without extent is taken as tiny."""
     xyah = np.array(xyxy, np.float64)
-    size = xyah[:, 2:] - xyah[:, :2]
+    size = np.maximum(xyah[:, 2:] - xyah[:, :2], _SMALLEST_PX)
     xyah[:, :2] += size / 2
     xyah[:, 2] = size[:, 0] / size[:, 1]
     xyah[:, 3] = size[:, 1]

@@ -76,11 +76,11 @@ class Tracker:
         if config.output == "posterior":
             xyxy = xyxy.copy()
             xyxy[boxes] = kalman.boxes(tracks.motion[rows])
-        self._history.add(frame, ids, xyxy, detections.score, detections.class_id, looks)
-        self._miss(frame, looks.shape[1])
+        self._miss(frame)
         starting = (ids == 0) & matching.high & (detections.score >= config.new_track_score)
         if starting.any():
             ids[starting] = self._bear(frame, xyah[starting], detections.class_id[starting], looks[starting])
+        self._history.add(frame, ids, xyxy, detections.score, detections.class_id, looks)
 
     def finish(self) -> list[Tracklet]:
         """Tracklets of all tracks that were ever confirmed, with their tentative beginnings, in order of birth."""
@@ -109,7 +109,7 @@ class Tracker:
             keep = config.ema_keep if config.appearance_memory == "ema" else None
             tracks.feature[rows] = remember(tracks.feature[rows], tracks.hits[rows], looks, keep)
 
-    def _miss(self, frame: int, dim: int) -> None:
+    def _miss(self, frame: int) -> None:
         """End tentative tracks that are not seen, and duplicates; write predicted boxes of the lately lost."""
         tracks = self._tracks
         unseen = frame - tracks.seen
@@ -121,7 +121,7 @@ class Tracker:
         rows = ((unseen > 0) & (unseen <= self._coast) & ~ended).nonzero()[0]
         if len(rows):
             xyxy = kalman.boxes(tracks.motion[rows]).astype(np.float32)
-            score, looks = np.zeros(len(rows), np.float32), np.zeros((len(rows), dim), np.float32)
+            score, looks = np.zeros(len(rows), np.float32), np.zeros((len(rows), tracks.feature.shape[2]), np.float32)
             self._history.add(frame, tracks.id[rows], xyxy, score, tracks.class_id[rows], looks)
         if ended.any():
             self._tracks = tracks[~ended]

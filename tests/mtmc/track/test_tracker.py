@@ -137,6 +137,20 @@ def test_looks_tell_crossing_vehicles_apart() -> None:
         assert (tracklet.appearance[seen] == tracklet.appearance[0]).all()
 
 
+def test_an_empty_frame_need_not_know_the_size_of_looks() -> None:
+    looks = np.ones((1, 4), np.float32)
+    frames = [(i, boxes_at(100, looks=looks) if i != 5 else Detections.empty()) for i in range(9)]
+    (tracklet,) = track(frames, "c", CLOCK, TrackConfig(coast_s=0.1))
+    assert tracklet.appearance.shape == (9, 4)
+    assert not tracklet.appearance[5].any()
+
+
+def test_a_box_without_extent_does_no_harm() -> None:
+    flat = Detections.of([(10, 10, 10, 10)], [0.9])
+    frames = [(i, Detections.concatenate([boxes_at(100 + i), flat])) for i in range(5)]
+    assert len(track(frames, "c", CLOCK, TrackConfig())[0]) == 5
+
+
 def test_order_of_boxes_does_not_matter() -> None:
     rng = np.random.default_rng(3)
     frames = []
