@@ -27,7 +27,7 @@ _alone = False  # while main_first() lets one process work
 
 
 def _together() -> bool:
-    return distributed.is_initialized() and not _alone
+    return distributed.is_available() and distributed.is_initialized() and not _alone
 
 
 def rank() -> int:
@@ -48,7 +48,7 @@ def is_main() -> bool:
 @contextmanager
 def session(device: torch.device) -> Iterator[None]:
     """Join the other processes if ``torchrun`` started some, and leave them at the end."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _together():
         yield
         return
     # A stage before training may keep the others waiting for hours.

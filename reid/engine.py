@@ -68,7 +68,7 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
     method.to(device)
     optimiser = _optimiser(method, config.schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    first = _resume(config, folder, method, optimiser)
+    first = _resume(config, folder, method, optimiser, scaler)
     crops = Crops(
         material.records, method.views, labels=material.labels, mean=method.backbone.mean, std=method.backbone.std
     )
@@ -85,7 +85,7 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
         distributed.average_buffers(method)
         log.write(epoch, {"rate": rate(config.schedule, epoch), **meter.summary()})
         if (epoch + 1) % config.save_every == 0 or epoch + 1 == config.schedule.epochs:
-            _save(folder, config, setup, epoch + 1, method, optimiser)
+            _save(folder, config, setup, epoch + 1, method, optimiser, scaler)
     log.close()
     return folder
 
@@ -250,6 +250,7 @@ def _save(
     epochs_done: int,
     method: BaseMethod,
     optimiser: torch.optim.Optimizer,
+    scaler: Any,
 ) -> None:
     if not distributed.is_main():
         return
@@ -260,6 +261,7 @@ def _save(
         "images": len(setup.material.records),
         "processes": distributed.world_size(),
         "torch": torch.__version__,
+        "scaler": scaler.state_dict(),
     }
     card = make_card(config, method)
     checkpoint.write(folder, about, card, method.embedder.state_dict(), method.state_dict(), optimiser.state_dict())
@@ -277,7 +279,9 @@ def make_card(config: TrainConfig, method: BaseMethod) -> Card:
     )
 
 
-def _resume(config: TrainConfig, folder: Path, method: BaseMethod, optimiser: torch.optim.Optimizer) -> int:
+def _resume(
+    config: TrainConfig, folder: Path, method: BaseMethod, optimiser: torch.optim.Optimizer, scaler: Any
+) -> int:
     """Load the checkpoint, if there is one, and tell with which epoch to go on."""
     found = checkpoint.find(folder)
     if found is None:
@@ -294,6 +298,8 @@ def _resume(config: TrainConfig, folder: Path, method: BaseMethod, optimiser: to
     state, of_optimiser = checkpoint.read_training(found)
     method.load_state_dict(state)
     optimiser.load_state_dict(of_optimiser)
+    if scaler.is_enabled():
+        scaler.load_state_dict(about["scaler"])
     done: int = about["epochs_done"]
     return done
 

@@ -36,9 +36,9 @@ config = make_config({
 })
 kept = {}
 save = engine._save
-def spy(folder_, config_, setup, done, trained, optimiser):
+def spy(folder_, config_, setup, done, trained, *rest):
     kept.update({k: v.clone() for k, v in trained.state_dict().items()})
-    save(folder_, config_, setup, done, trained, optimiser)
+    save(folder_, config_, setup, done, trained, *rest)
     save_file(kept, folder / f"{method}_{distributed.rank()}.safetensors")
 engine._save = spy
 engine.train(config, DatasetSplit("city", "folder", records))

@@ -191,6 +191,21 @@ def test_commands_train_and_export(
     assert main(["export", str(tmp_path), str(tmp_path / "network.onnx")]) == 2
 
 
+def test_a_log_for_tensorboard(city: DatasetSplit, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    train(config("baseline", tmp_path).model_copy(update={"tensorboard": True}), city)
+    assert list(tmp_path.glob("events*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_on_the_cpu(precision: str, city: DatasetSplit, tmp_path: Path) -> None:
+    for method in ("ssbver", "ssml", "sgfd"):
+        choice = config(method, tmp_path / method)
+        one = choice.schedule.model_copy(update={"epochs": 1})
+        train(choice.model_copy(update={"precision": precision, "schedule": one}), city)
+
+
 def test_impossible_pairs_are_named(city: DatasetSplit, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no feature map"):
         train(config("sgfd", tmp_path, "timm:vit_tiny_patch16_224"), city)
