@@ -6,9 +6,9 @@ a configuration names, and importing this package loads no vendor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mtmc.detect.config import DetectConfig
 from mtmc.detect.filters import FilterConfig, select
@@ -16,7 +16,16 @@ from mtmc.detect.precomputed import read_detections
 from mtmc.errors import ConfigError
 from mtmc.types import Detections, Frame
 
-__all__ = ["DETECTORS", "DetectConfig", "Detector", "FilterConfig", "load_detector", "read_detections", "select"]
+__all__ = [
+    "DETECTORS",
+    "DetectConfig",
+    "Detector",
+    "FilterConfig",
+    "Prepares",
+    "load_detector",
+    "read_detections",
+    "select",
+]
 
 
 class Detector(Protocol):
@@ -31,6 +40,15 @@ class Detector(Protocol):
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """The detections of each frame, in the order of the frames."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A detector that learns a camera's empty street before its first frame comes."""
+
+    def prepare(self, camera_id: str, frames: Iterable[Frame]) -> None:
+        """Look at some frames, in order, from over some minutes."""
         ...
 
 

@@ -7,7 +7,7 @@ held than vehicles are in view, plus one batch.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from mtmc.types import Array, Frame
 __all__ = ["Album", "Frames", "Shot", "embed_pictures", "thumbnail"]
 
 #: The frames of a camera whose index is among the wanted, in order.
-Frames = Callable[[Container[int]], Iterable[Frame]]
+Frames = Callable[[Collection[int]], Iterable[Frame]]
 
 _THUMBNAIL_HEIGHT_PX = 120
 

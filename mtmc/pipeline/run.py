@@ -83,7 +83,9 @@ def run(
         MtmcError: No camera could be processed, or one failed and ``strict`` is set, or ``out`` cannot be written to.
     """
     if out.exists() and not out.is_dir():
-        raise MtmcError("expected a folder for the results, but it is a file", path=out, remedy="choose another --out")
+        raise MtmcError(
+            "expected a folder for the results, but it is a file", path=out, remedy="choose another --out"
+        )
     sweep(out)
     store, clock = Store(out / "cache"), _Stopwatch()
     with clock("detect_together"):

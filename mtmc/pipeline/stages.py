@@ -7,10 +7,11 @@ stage goes into the key of the next, so a changed setting repeats its own stage 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,7 +20,7 @@ import numpy as np
 import mtmc
 from mtmc.clean import clean
 from mtmc.config import InputConfig, RunConfig
-from mtmc.detect import DetectConfig, Detector, load_detector
+from mtmc.detect import DetectConfig, Detector, Prepares, load_detector
 from mtmc.detect.filters import select
 from mtmc.detect.precomputed import read_detections
 from mtmc.embed import Described, EmbedConfig, Embedder, describe, load_embedder, with_appearance
@@ -33,7 +34,7 @@ from mtmc.progress import progress_bar
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
 from mtmc.types import Array, Frame, Passage, Tracklet
-from mtmc.video.read import read_frames
+from mtmc.video.read import probe, read_frames
 
 __all__ = ["CameraResult", "detect_together", "process_camera"]
 
@@ -149,7 +150,7 @@ class _Work:
         with self._timed("detect"):
             found = load_found(self.store, self.camera, key)
             if found is None:
-                detector = make_detector(self.config, self.threads)
+                detector = make_detector(self.config, self.threads, self.camera)
                 with progress_bar(f"{self.camera.id} detect") as progress:
                     batch = self.config.detect.batch
                     [found] = detect_videos([self.camera], [key], detector, batch, self.store, progress)
@@ -238,14 +239,12 @@ class _Work:
 
         return self._stage("embed", key, compute, _pack_described, partial(_unpack_described, camera.id)), key
 
-    def _wanted_frames(self, wanted: Container[int]) -> Iterator[Frame]:
+    def _wanted_frames(self, wanted: Collection[int]) -> Iterator[Frame]:
         """Some of the video's frames; where it breaks off has been reported by the detection stage."""
         camera = self.camera
         if camera.video is not None:
-            try:
-                yield from read_frames(camera.video, camera.id, camera.clock, wanted=wanted)
-            except VideoError:
-                return
+            with suppress(VideoError):
+                yield from islice(read_frames(camera.video, camera.id, camera.clock, wanted=wanted), len(wanted))
 
     def _stage(
         self,
@@ -315,19 +314,38 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
         version=mtmc.__version__,
         video=video_hash,
         frame_count=camera.frame_count,
-        detect=config.detect.model_dump(exclude={"filter"}),
+        detect=config.detect.model_dump(),
         weights=_weights_hash(config.detect.weights),
         embed=before,
         embed_weights=_weights_hash(config.embed.weights, config.embed.card) if before else "",
     )
 
 
-def make_detector(config: RunConfig, threads: int) -> Detector:
-    """The run's detector, describing every box at once where the configuration says so."""
+def make_detector(config: RunConfig, threads: int, camera: Camera | None = None) -> Detector:
+    """The run's detector, describing every box at once where the configuration says so.
+
+    A detector that learns the empty street first looks at ``camera``'s first minutes.
+    """
     detector = _detector(config.detect, threads)
+    if isinstance(detector, Prepares) and camera is not None:
+        with suppress(VideoError):  # which will be met again, and reported, when its frames are read
+            detector.prepare(camera.id, _sampled_frames(camera))
     if config.embed.every_box:
         return with_appearance(detector, make_embedder(config.embed, threads), config.embed)
     return detector
+
+
+#: How much of a video, and how many of its frames, a detector learns the empty street from.
+_STREET_S, _STREET_FRAMES = 300.0, 64
+
+
+def _sampled_frames(camera: Camera) -> Iterator[Frame]:
+    if camera.video is None:
+        return
+    stop = int(_STREET_S * camera.clock.fps)
+    stop = min(stop, camera.frame_count or probe(camera.video).frames or stop)
+    wanted = range(0, stop, max(1, stop // _STREET_FRAMES))
+    yield from islice(read_frames(camera.video, camera.id, camera.clock, wanted=wanted), len(wanted))
 
 
 def _pack_described(result: tuple[Described, float | None]) -> dict[str, Array]:
