@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from mtmc.errors import MtmcError
+from tools.synthcity.crop_plan import CropPlan
 
 __all__ = ["main"]
 
@@ -32,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("recipes", nargs="+", type=Path, help="YAML recipes, one scene each")
     render.add_argument("--out", type=Path, required=True, help="root folder of the scenes")
     render.add_argument("--processes", type=int, default=1, help="cameras rendered side by side")
-    render.add_argument("-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    render.add_argument(
+        "-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the recipe"
+    )
     render.set_defaults(run=_render)
     sheet = commands.add_parser("sheet", help="a contact sheet of places and weathers")
     sheet.add_argument("--out", type=Path, required=True, help="picture to write, PNG or JPEG")
@@ -40,13 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--boxes", action="store_true", help="draw the labelled boxes")
     sheet.set_defaults(run=_sheet)
     crops = commands.add_parser("crops", help="pictures of single vehicles for re-identification training")
-    crops.add_argument("--out", type=Path, required=True, help="folder for IDENTITY_CAMERA_VIEW.jpg")
-    crops.add_argument("--identities", type=int, default=100, help="how many vehicles")
-    crops.add_argument("--cameras", type=int, default=6, help="how many camera stations")
-    crops.add_argument("--views", type=int, default=4, help="pictures per vehicle and camera")
-    crops.add_argument("--size-px", type=int, default=192, help="longest side of a crop")
-    crops.add_argument("--lookalikes", type=float, default=0.35, help="share of vehicles that copy another's looks")
-    crops.add_argument("--seed", type=int, default=1, help="seed of vehicles and stations")
+    crops.add_argument("--out", type=Path, required=True, help="folder that gets crops/")
+    for name, field in CropPlan.model_fields.items():
+        kind = int if isinstance(field.default, int) else float
+        option = "--" + name.replace("_", "-")
+        crops.add_argument(option, type=kind, default=field.default, help=f"{field.description} [{field.default}]")
     crops.set_defaults(run=_crops)
     realism = commands.add_parser("realism", help="how well a detector trained on real pictures finds the vehicles")
     realism.add_argument("scenes", nargs="+", type=Path, help="rendered scene folders")
@@ -75,16 +76,9 @@ def _sheet(options: argparse.Namespace) -> None:
 
 
 def _crops(options: argparse.Namespace) -> None:
-    from tools.synthcity.crops import CropPlan, render_crops
+    from tools.synthcity.crops import render_crops
 
-    plan = CropPlan(
-        identities=options.identities,
-        cameras=options.cameras,
-        views=options.views,
-        size_px=options.size_px,
-        lookalike_share=options.lookalikes,
-        seed=options.seed,
-    )
+    plan = CropPlan(**{name: getattr(options, name) for name in CropPlan.model_fields})
     print(f"{render_crops(plan, options.out)} crops")
 
 

@@ -202,7 +202,9 @@ class World:
             cv2.remap(np.ascontiguousarray(part), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for part in flat
         )
-        near = cv2.remap(np.ascontiguousarray(depth), across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        near = cv2.remap(
+            np.ascontiguousarray(depth), across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )
         ahead = view.distance_of_depth(near)[..., None]
         points = view.eye + (np.concatenate([rays, np.ones_like(ahead)], axis=-1) * ahead) @ view.axes
         tall = (points[..., 2] > 0.25) & (near < 0.99999)
@@ -210,7 +212,9 @@ class World:
 
 
 def _sky_texture(gl: Any, context: Any, picture: Array) -> Any:
-    texture = context.texture((picture.shape[1], picture.shape[0]), 3, picture.astype(np.float16).tobytes(), dtype="f2")
+    texture = context.texture(
+        (picture.shape[1], picture.shape[0]), 3, picture.astype(np.float16).tobytes(), dtype="f2"
+    )
     texture.build_mipmaps()
     texture.filter = (gl.LINEAR_MIPMAP_LINEAR, gl.LINEAR)
     texture.repeat_y = False

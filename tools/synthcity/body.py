@@ -24,10 +24,21 @@ VIEWS = {
     "back": (0.5, 0.70, 0.5, 0.30),
 }
 _PAD = 0.006
+_DARK = (0.5, 0.9985)  # a point of the texture that is always dark: undersides
 
 # Half a cross-section from the sill up to the shoulder: share of the half width, share of the height.
 _FLANK = np.array(
-    [(0.80, 0.0), (0.93, 0.02), (0.965, 0.12), (0.985, 0.32), (1.0, 0.55), (0.998, 0.72), (0.985, 0.86), (0.965, 0.96), (0.94, 1.0)]
+    [
+        (0.80, 0.0),
+        (0.93, 0.02),
+        (0.965, 0.12),
+        (0.985, 0.32),
+        (1.0, 0.55),
+        (0.998, 0.72),
+        (0.985, 0.86),
+        (0.965, 0.96),
+        (0.94, 1.0),
+    ]
 )
 # From the shoulder over the roof to the middle: share of the way in under glass, share of the way up; and the share
 # of the half width where there is only a bonnet or boot lid.
@@ -87,7 +98,12 @@ def deck_and_roof(shape: Shape, d: Array) -> tuple[Array, Array]:
     if s.cowl_at > 0.5:
         deck += [(0.45 * s.cowl_at, s.hood[0] + 0.62 * (s.hood[1] - s.hood[0])), (s.cowl_at, s.hood[1])]
     deck += [(max(s.cowl_at, 0.1) + 0.30, s.belt[0]), (s.tail_at - 0.35, s.belt[1])]
-    deck += [(min(s.tail_at, end - 0.1), s.boot[0]), (end - 0.05, s.boot[1]), (end, s.boot[1] - 0.08), (end + 1, s.boot[1] - 0.1)]
+    deck += [
+        (min(s.tail_at, end - 0.1), s.boot[0]),
+        (end - 0.05, s.boot[1]),
+        (end, s.boot[1] - 0.08),
+        (end + 1, s.boot[1] - 0.1),
+    ]
     middle = 0.55 * s.screen_top_at + 0.45 * s.roof_end_at
     drop = 0.045 if s.vehicle_class != "bus" else 0.02
     roof = [
@@ -186,50 +202,62 @@ def _project(mesh: Mesh, atlas: Atlas) -> Mesh:
     flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
     facing = np.stack([flat[:, 1], -flat[:, 1], np.abs(flat[:, 2]) * 0.97, flat[:, 0], -flat[:, 0]], 1)
-    chosen = facing.argmax(axis=1)
+    chosen = np.where(flat[:, 2] < -0.2, -1, facing.argmax(axis=1))
     parts = []
-    for k, view in enumerate(VIEWS):
+    for k, view in [(-1, ""), *enumerate(VIEWS)]:
         faces = mesh.faces[chosen == k]
         if len(faces):
             used, local = np.unique(faces, return_inverse=True)
             points = mesh.points[used]
-            parts.append(Mesh(points, mesh.normals[used], atlas.uv(view, points), local.reshape(-1, 3)))
+            uv = atlas.uv(view, points) if view else np.tile(_DARK, (len(points), 1))
+            parts.append(Mesh(points, mesh.normals[used], uv, local.reshape(-1, 3)))
     return join(parts)
 
 
 def _loft(shape: Shape, atlas: Atlas, step: float, rows: slice) -> Mesh:
     sheet = _sections(shape, step)[:, rows]
     shell = grid(sheet)
-    return join([_project(shell, atlas), _project(_cap(sheet[0], True), atlas), _project(_cap(sheet[-1], False), atlas)])
+    return join(
+        [_project(shell, atlas), _project(_cap(sheet[0], True), atlas), _project(_cap(sheet[-1], False), atlas)]
+    )
 
 
 def _extras(shape: Shape, atlas: Atlas) -> list[Mesh]:
     """Mirrors, cargo box and the dark underside."""
     s, parts = shape, []
-    dark = (0.5, 0.9985)
     middle = s.length / 2
     if s.vehicle_class not in ("truck", "bus"):
         deck = float(deck_and_roof(s, np.array([s.cowl_at + 0.35]))[0][0])
         for side in (1, -1):
-            mirror = ellipsoid((middle - s.cowl_at - 0.38, side * (s.width / 2 + 0.07), deck + 0.09), (0.07, 0.11, 0.075), 4)
+            mirror = ellipsoid(
+                (middle - s.cowl_at - 0.38, side * (s.width / 2 + 0.07), deck + 0.09), (0.07, 0.11, 0.075), 4
+            )
             parts.append(_project(mirror, atlas))
     else:
         for side in (1, -1):
             x, y, z = middle - 0.05, side * (s.width / 2 + 0.13), s.belt[0] + 0.35
-            parts.append(box((x - 0.06, y - 0.09, z - 0.25), (x + 0.06, y + 0.09, z + 0.25)).with_uv(*dark))
+            parts.append(box((x - 0.06, y - 0.09, z - 0.25), (x + 0.06, y + 0.09, z + 0.25)).with_uv(*_DARK))
     if s.box:
         start, stop, half, floor, top = s.box
         parts.append(_project(box((middle - stop, -half, floor), (middle - start, half, top)), atlas))
     low, inner = (0.24, 0.36) if s.vehicle_class not in ("truck", "bus") else (0.38, 0.40)
     top = 0.62 if not s.box else s.box[3]
     under = box((-0.47 * s.length, -inner * s.width, low), (0.46 * s.length, inner * s.width, top))
-    parts.append(under.with_uv(*dark))
+    parts.append(under.with_uv(*_DARK))
     return parts
 
 
 def _wheel(radius: float, width: float) -> Mesh:
     w = width / 2
-    profile = [(0.0, w - 0.045), (0.62, w - 0.035), (0.70, w - 0.008), (0.90, w), (1.0, w - 0.05), (1.0, -w + 0.05), (0.6, -w)]
+    profile = [
+        (0.0, w - 0.045),
+        (0.62, w - 0.035),
+        (0.70, w - 0.008),
+        (0.90, w),
+        (1.0, w - 0.05),
+        (1.0, -w + 0.05),
+        (0.6, -w),
+    ]
     mesh = revolve([(r * radius, y) for r, y in profile], 18)
     uv = 0.5 + mesh.points[:, [0, 2]] * [0.49, -0.49] / radius
     return Mesh(mesh.points, mesh.normals, uv, mesh.faces)

@@ -86,7 +86,12 @@ class Canvas:
                 cv2.fillPoly(plane, corners, int(value), cv2.LINE_8, 4)
 
     def line(
-        self, view: str, points: Points, width_m: float, colour: tuple[int, int, int] | None = None, shade: int | None = None
+        self,
+        view: str,
+        points: Points,
+        width_m: float,
+        colour: tuple[int, int, int] | None = None,
+        shade: int | None = None,
     ) -> None:
         """Draw a line in a fixed colour, or as a darker or lighter trace of the paint."""
         corners = np.round(self.pixels(view, points) * 16).astype(np.int32).reshape(1, -1, 2)

@@ -93,7 +93,10 @@ def _blend(kerb: Array, x: Array, y: Array, line: Array, half_m: float, fillet_m
 
 def _simplify(line: Array) -> Array:
     straight = np.linalg.norm(line[-1] - line[0])
-    if np.abs(np.cross(np.append(line[-1] - line[0], 0), np.c_[line - line[0], np.zeros(len(line))])[:, 2]).max() < 0.01 * straight:
+    if (
+        np.abs(np.cross(np.append(line[-1] - line[0], 0), np.c_[line - line[0], np.zeros(len(line))])[:, 2]).max()
+        < 0.01 * straight
+    ):
         return line[[0, -1]]
     return resample(line, 8.0 if len(line) > 60 else 3.0)
 

@@ -78,9 +78,7 @@ def write_layout(stage: Stage, folder: Path) -> None:
         root / "cam_timestamp" / f"{recipe.name}.txt",
         "".join(f"{plan.id} {plan.clock.time_s(np.array([0]))[0]:.3f}\n" for plan in stage.cameras),
     )
-    _write_text(
-        root / "cam_framenum" / f"{recipe.name}.txt", "".join(f"{p.id} {p.frames}\n" for p in stage.cameras)
-    )
+    _write_text(root / "cam_framenum" / f"{recipe.name}.txt", "".join(f"{p.id} {p.frames}\n" for p in stage.cameras))
     _write_text(folder / "scene.yaml", _dump(_scene_yaml(stage, records)))
     _write_text(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(), sort_keys=False))
 

@@ -76,41 +76,41 @@ def make_light(weather: str, seed: int) -> Light:
         sky, mirror = _domes(_CLEAR, _sun(azimuth, rng.uniform(34, 62)), rng, 1.0)
         return Light(
             _sun(azimuth, rng.uniform(34, 62)), (2.6, 2.42, 2.10), (0.46, 0.55, 0.72), (0.22, 0.205, 0.185),
-            (0.56, 0.63, 0.72), 1300.0, sky, mirror, 0.23, 0.004, 0.022, 0.15,
+            (0.56, 0.63, 0.72), 1300.0, sky, mirror, 0.20, 0.004, 0.022, 0.15,
         )  # fmt: skip
     if weather == "low_sun":
         sun = _sun(azimuth, rng.uniform(12, 22))
         sky, mirror = _domes(_LOW, sun, rng, 1.0)
         return Light(
             sun, (2.6, 2.0, 1.35), (0.40, 0.45, 0.58), (0.20, 0.175, 0.145),
-            (0.62, 0.56, 0.48), 900.0, sky, mirror, 0.22, 0.006, 0.026, 0.3,
+            (0.62, 0.56, 0.48), 900.0, sky, mirror, 0.20, 0.006, 0.026, 0.3,
         )  # fmt: skip
     if weather == "overcast":
         sun = _sun(azimuth, 50)
         sky, mirror = _domes(_GREY, sun, rng, 0.0)
         return Light(
             sun, (0.0, 0.0, 0.0), (1.06, 1.10, 1.16), (0.30, 0.29, 0.28),
-            (0.66, 0.69, 0.72), 800.0, sky, mirror, 0.23, 0.006, 0.028, 0.3,
+            (0.66, 0.69, 0.72), 800.0, sky, mirror, 0.20, 0.006, 0.028, 0.3,
         )  # fmt: skip
     if weather == "rain":
         sun = _sun(azimuth, 50)
         sky, mirror = _domes(_GREY, sun, rng, 0.0)
         return Light(
             sun, (0.0, 0.0, 0.0), (0.62, 0.66, 0.70), (0.17, 0.17, 0.17), (0.44, 0.47, 0.50), 260.0,
-            sky * 0.66, mirror * 0.62, 0.20, 0.010, 0.040, 0.9, 0.12, (0, 0, 0), 1.0, float(rng.uniform(0.5, 1.0)),
+            sky * 0.60, mirror * 0.55, 0.17, 0.010, 0.040, 0.9, 0.12, (0, 0, 0), 1.0, float(rng.uniform(0.5, 1.0)),
         )  # fmt: skip
     if weather == "dusk":
         sun = _sun(azimuth, 4)
         sky, mirror = _domes(_DUSK, sun, rng, 0.0)
         return Light(
             sun, (0.0, 0.0, 0.0), (0.150, 0.160, 0.215), (0.055, 0.050, 0.050),
-            (0.13, 0.12, 0.13), 520.0, sky, mirror, 0.22, 0.014, 0.050, 0.85, 0.35, (3.6, 2.9, 1.9),
+            (0.13, 0.12, 0.13), 520.0, sky, mirror, 0.13, 0.014, 0.045, 0.85, 0.35, (2.4, 1.9, 1.2),
         )  # fmt: skip
     sun = _sun(azimuth, 40)
     sky, mirror = _domes(_NIGHT, sun, rng, 0.0)
     return Light(
         sun, (0.0, 0.0, 0.0), (0.020, 0.021, 0.026), (0.010, 0.009, 0.008),
-        (0.020, 0.019, 0.018), 420.0, sky, mirror, 0.150, 0.020, 0.070, 1.0, 0.40, (5.2, 4.2, 2.7),
+        (0.020, 0.019, 0.018), 420.0, sky, mirror, 0.060, 0.020, 0.060, 1.0, 0.40, (4.6, 3.6, 2.2),
     )  # fmt: skip
 
 

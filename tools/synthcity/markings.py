@@ -80,7 +80,7 @@ def _motorway_lines(road: Road) -> list[Mesh]:
         out += _line(line, inner - sign * 0.15, 0.08)
         for i in (1, 2):
             out += _line(line, inner + sign * i * LANE_WIDTH_M, 0.075, (6, 12))
-        out += _line(line, inner + sign * (3 * LANE_WIDTH_M + 0.1), 0.10, (9, 6))
+        out += _line(line, inner + sign * (3 * LANE_WIDTH_M + 0.1), 0.10)
     return out
 
 

@@ -80,7 +80,7 @@ def box(low: tuple[float, float, float], high: tuple[float, float, float]) -> Me
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3
         for sign in (-1, 1):
-            corner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])[:: sign]
+            corner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])[::sign]
             side = np.zeros((4, 3))
             side[:, u], side[:, v], side[:, axis] = corner[:, 0], corner[:, 1], (sign + 1) / 2
             points.append(np.asarray(low) + side * span)
@@ -96,7 +96,11 @@ def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, flo
     turn = np.linspace(0, 2 * np.pi, 2 * rings + 1)
     tilt = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     unit = np.stack(
-        [np.outer(np.cos(tilt), np.cos(turn)), np.outer(np.cos(tilt), np.sin(turn)), np.outer(np.sin(tilt), turn * 0 + 1)],
+        [
+            np.outer(np.cos(tilt), np.cos(turn)),
+            np.outer(np.cos(tilt), np.sin(turn)),
+            np.outer(np.sin(tilt), turn * 0 + 1),
+        ],
         axis=-1,
     )
     mesh = grid(unit[:, ::-1])
@@ -113,7 +117,9 @@ def revolve(profile: list[tuple[float, float]], sides: int) -> Mesh:
     return Mesh(mesh.points, mesh.normals, 0.5 + 0.5 * mesh.points[:, [0, 2]] * [1, -1], mesh.faces)
 
 
-def tube(start: tuple[float, float, float], end: tuple[float, float, float], r0: float, r1: float, sides: int = 8) -> Mesh:
+def tube(
+    start: tuple[float, float, float], end: tuple[float, float, float], r0: float, r1: float, sides: int = 8
+) -> Mesh:
     """A cone stump between two points, open at its ends."""
     axis = np.subtract(end, start).astype(float)
     axis /= np.linalg.norm(axis)

@@ -116,7 +116,9 @@ class Painter:
         screen = context.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
         square = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         self._screens = {p: context.vertex_array(p, [(screen, "2f", "v")]) for p in (self._compose, self._develop)}
-        self._squares = {p: context.vertex_array(p, [(square, "2f", "v")]) for p in (self._contact, self._beam, self._glow)}
+        self._squares = {
+            p: context.vertex_array(p, [(square, "2f", "v")]) for p in (self._contact, self._beam, self._glow)
+        }
         self._models: dict[tuple[str, int], _Model] = {}
         self._skins: dict[Identity | Figure, tuple[Any, Any]] = {}
         self._rims: dict[int, Any] = {}
@@ -139,7 +141,9 @@ class Painter:
 
         def plane(content: Array, dtype: str) -> Any:
             flat = np.ascontiguousarray(content[::-1])
-            texture = context.texture((width, height), 1 if flat.ndim == 2 else flat.shape[2], flat.tobytes(), dtype=dtype)
+            texture = context.texture(
+                (width, height), 1 if flat.ndim == 2 else flat.shape[2], flat.tobytes(), dtype=dtype
+            )
             texture.filter = (gl.NEAREST, gl.NEAREST)
             return texture
 
@@ -334,7 +338,9 @@ class Painter:
             poses = []
             for k, place in enumerate(at):
                 turn = actor.steer_rad if k < 2 else 0.0
-                poses.append(_wheel_pose(place, turn + (0.0 if place[1] > 0 else np.pi), spin if place[1] > 0 else -spin))
+                poses.append(
+                    _wheel_pose(place, turn + (0.0 if place[1] > 0 else np.pi), spin if place[1] > 0 else -spin)
+                )
             program["wheelPose"].write(b"".join(matrix_bytes(pose) for pose in poses))
 
     def _set_light(self, program: Any, actor: Actor, beam: tuple[Array, float]) -> None:
@@ -353,7 +359,11 @@ class Painter:
                 "cabin": (front, rear, body.belt[0], body.width / 2),
                 "crew": (body.height, looks.tint, float(looks.driver)),
             }
-        values |= {"street": self._street_light(actor), "beamDir": tuple(map(float, beam[0])), "beamCol": (beam[1],) * 3}
+        values |= {
+            "street": self._street_light(actor),
+            "beamDir": tuple(map(float, beam[0])),
+            "beamCol": (beam[1],) * 3,
+        }
         del light
         set_uniforms(program, values)
 
@@ -363,8 +373,8 @@ class Painter:
             return (0.0, 0.0, 0.0)
         gap = np.array(self._world.scenery.lamps) - actor.pose[:3, 3]
         square = (gap * gap).sum(axis=1)
-        steep = np.clip((gap[:, 2] / np.sqrt(square) - 0.15) / 0.4, 0, 1)
-        return tuple(float(v) for v in 10 * lamp * (steep / (square + 4)).sum())
+        steep = np.clip((gap[:, 2] / np.sqrt(square) - 0.12) / 0.6, 0, 1)
+        return tuple(float(v) for v in 10 * lamp * (steep / (square + 40)).sum())
 
     def _beams(self, actors: list[Actor]) -> dict[int, tuple[Array, float]]:
         """For every actor the direction and strength of the head lamps that light it most."""
@@ -517,7 +527,10 @@ class Painter:
         return counts
 
     def _count_batch(
-        self, actors: list[Actor], batch: list[tuple[int, tuple[int, int], tuple[int, int, int, int]]], counts: list[int]
+        self,
+        actors: list[Actor],
+        batch: list[tuple[int, tuple[int, int], tuple[int, int, int, int]]],
+        counts: list[int],
     ) -> None:
         if not batch:
             return

@@ -42,7 +42,9 @@ def draw_figure(seed: int, kind: str) -> Figure:
     hair = ((32, 26, 22), (86, 62, 40), (150, 130, 100), (40, 40, 44))[int(rng.integers(4))]
     top = tuple(int(v) for v in rng.integers(20, 220, 3) * rng.uniform(0.4, 1.0))
     legs = ((30, 34, 48), (24, 24, 26), (88, 80, 66), (58, 66, 84))[int(rng.integers(4))]
-    return Figure(kind, int(rng.integers(4)), (skin, hair, top, legs, (28, 26, 26), (60, 62, 66)), float(rng.uniform(0.9, 1.06)))
+    return Figure(
+        kind, int(rng.integers(4)), (skin, hair, top, legs, (28, 26, 26), (60, 62, 66)), float(rng.uniform(0.9, 1.06))
+    )
 
 
 def figure_skin(figure: Figure) -> tuple[Array, Array]:
@@ -82,9 +84,17 @@ def _walker(stride: int) -> list[Mesh]:
     ]
     for side in (1, -1):
         step = swing * side
-        parts.append(_limb([(0, 0.09 * side, 0.92), (0.6 * step, 0.09 * side, 0.48), (step, 0.09 * side, 0.08)], 0.075, _LEGS))
+        parts.append(
+            _limb([(0, 0.09 * side, 0.92), (0.6 * step, 0.09 * side, 0.48), (step, 0.09 * side, 0.08)], 0.075, _LEGS)
+        )
         parts.append(_toned(ellipsoid((step + 0.05, 0.09 * side, 0.05), (0.13, 0.05, 0.05), 4), _SHOES))
-        parts.append(_limb([(0, 0.22 * side, 1.42), (-0.4 * step, 0.25 * side, 1.12), (-0.5 * step + 0.08, 0.24 * side, 0.86)], 0.05, _TOP))
+        parts.append(
+            _limb(
+                [(0, 0.22 * side, 1.42), (-0.4 * step, 0.25 * side, 1.12), (-0.5 * step + 0.08, 0.24 * side, 0.86)],
+                0.05,
+                _TOP,
+            )
+        )
     return parts
 
 
@@ -102,6 +112,14 @@ def _rider(stride: int) -> list[Mesh]:
     parts.append(_limb([(-0.18, 0, 0.95), (0.12, 0, 1.44)], 0.17, _TOP))
     for side in (1, -1):
         down = 0.16 * side * (1 if stride % 2 else -1)
-        parts.append(_limb([(-0.16, 0.09 * side, 0.95), (0.18, 0.10 * side, 0.72 + down * 0.4), (0.0, 0.10 * side, 0.32 + down)], 0.07, _LEGS))
-        parts.append(_limb([(0.10, 0.19 * side, 1.40), (0.28, 0.24 * side, 1.15), (0.43, 0.24 * side, 1.04)], 0.045, _TOP))
+        parts.append(
+            _limb(
+                [(-0.16, 0.09 * side, 0.95), (0.18, 0.10 * side, 0.72 + down * 0.4), (0.0, 0.10 * side, 0.32 + down)],
+                0.07,
+                _LEGS,
+            )
+        )
+        parts.append(
+            _limb([(0.10, 0.19 * side, 1.40), (0.28, 0.24 * side, 1.15), (0.43, 0.24 * side, 1.04)], 0.045, _TOP)
+        )
     return parts

@@ -73,7 +73,11 @@ def count_found(truth: Array, visibility: Array, found: Array) -> tuple[Realism,
     large = counted & (area(truth) >= _LARGE_PX)
     touches = overlap.max(axis=0, initial=0.0) >= 0.3
     result = Realism(
-        int((hit & counted).sum()), int(counted.sum()), int((hit & large).sum()), int(large.sum()), int((~touches).sum())
+        int((hit & counted).sum()),
+        int(counted.sum()),
+        int((hit & large).sum()),
+        int(large.sum()),
+        int((~touches).sum()),
     )
     return result, hit
 

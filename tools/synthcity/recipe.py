@@ -53,7 +53,7 @@ class Recipe(Settings):
     drop_s: float = Field(0.6, gt=0, description="mean length of a loss")
     calibration_error_px: float = Field(2.0, ge=0, description="noise of the points that calibrations are fitted to")
 
-    demand_per_min: float = Field(60.0, gt=0, description="vehicles that set out per minute, all entries together")
+    demand_per_min: float = Field(45.0, gt=0, description="vehicles that set out per minute, all entries together")
     lookalike_share: float = Field(0.25, ge=0, le=1, description="share of vehicles that copy an earlier one's looks")
     parked_share: float = Field(0.4, ge=0, le=1, description="share of parking bays in use")
     pedestrians: int = Field(14, ge=0, description="people on the pavements, as distractors")

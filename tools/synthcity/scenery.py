@@ -62,10 +62,18 @@ def build_scenery(place: Place, ground: GroundMap, seed: int) -> Scenery:
     world = Scenery(place.sites)
     (x0, y0), (width, height) = ground.origin, ground.size_m
     floor = np.array([[x0, y0, 0], [x0 + width, y0, 0], [x0 + width, y0 + height, 0], [x0, y0 + height, 0]], float)
-    world.add(Mesh(floor, np.tile([0, 0, 1.0], (4, 1)), np.zeros((4, 2)), np.array([[0, 1, 2], [0, 2, 3]])), GROUND, (1, 1, 1))
+    world.add(
+        Mesh(floor, np.tile([0, 0, 1.0], (4, 1)), np.zeros((4, 2)), np.array([[0, 1, 2], [0, 2, 3]])),
+        GROUND,
+        (1, 1, 1),
+    )
     far = 700.0
     apron = np.array([[-far, -far, -0.15], [far, -far, -0.15], [far, far, -0.15], [-far, far, -0.15]])
-    world.add(Mesh(apron, np.tile([0, 0, 1.0], (4, 1)), np.zeros((4, 2)), np.array([[0, 1, 2], [0, 2, 3]])), PLAIN, (0.10, 0.11, 0.07))
+    world.add(
+        Mesh(apron, np.tile([0, 0, 1.0], (4, 1)), np.zeros((4, 2)), np.array([[0, 1, 2], [0, 2, 3]])),
+        PLAIN,
+        (0.10, 0.11, 0.07),
+    )
     for strip in paint_lines(place, ground):
         world.add(strip, PAINT, (0.60, 0.59, 0.55))
     if place.built_up:
@@ -120,7 +128,9 @@ def _buildings(world: Scenery, place: Place, ground: GroundMap, rng: np.random.G
                 tall = float(rng.choice([6.5, 7, 10, 13, 13, 16.5, 22])) + float(rng.uniform(-0.6, 0.6))
                 setting = float(rng.choice([0, 0, 0.8, 2]))
                 middle = at + outward * (deep / 2 + setting)
-                corners = [middle + along * a * wide / 2 + outward * b * deep / 2 for a in (-1, 0, 1) for b in (-1, 0, 1)]
+                corners = [
+                    middle + along * a * wide / 2 + outward * b * deep / 2 for a in (-1, 0, 1) for b in (-1, 0, 1)
+                ]
                 reach = float(np.hypot(wide, deep)) / 2
                 clear = ground.kerb_distance(np.array(corners)).min() > place.pavement_m + 0.3
                 if not clear or any(np.hypot(middle[0] - x, middle[1] - y) < 0.8 * (reach + r) for x, y, r in taken):
@@ -130,7 +140,9 @@ def _buildings(world: Scenery, place: Place, ground: GroundMap, rng: np.random.G
                 _house(world, rng, middle, along, wide, deep, tall)
 
 
-def _house(world: Scenery, rng: np.random.Generator, at: Array, along: Array, wide: float, deep: float, tall: float) -> None:
+def _house(
+    world: Scenery, rng: np.random.Generator, at: Array, along: Array, wide: float, deep: float, tall: float
+) -> None:
     colour = tuple(np.array(_WALLS[rng.integers(len(_WALLS))]) * rng.uniform(0.8, 1.12))
     seed = float(rng.random() * 90)
     world.add(_oriented(box((-wide / 2, -deep / 2, 0), (wide / 2, deep / 2, tall)), at, along), FACADE, colour, seed)
@@ -159,7 +171,11 @@ def _tree(world: Scenery, rng: np.random.Generator, at: Array) -> None:
     d = rng.normal(size=(n, 3))
     d /= np.linalg.norm(d, axis=1, keepdims=True)
     lumps = rng.normal(0, 0.55, (7, 3)) * [1, 1, 0.7]
-    centres = lumps[rng.integers(7, size=n)] * crown * 0.8 + d * crown * rng.uniform(0.35, 0.72, (n, 1)) * [1, 1, 0.85]
+    centres = lumps[rng.integers(7, size=n)] * crown * 0.8 + d * crown * rng.uniform(0.35, 0.72, (n, 1)) * [
+        1,
+        1,
+        0.85,
+    ]
     centres += np.array(top) + [0, 0, crown * 0.75]
     _leaf_cards(world, rng, centres, d, 0.55, green)
 
@@ -188,8 +204,14 @@ def _lamp(world: Scenery, at: Array, outward: Array, tall: float = 8.0) -> None:
     head = (x - outward[0] * 1.8, y - outward[1] * 1.8, tall)
     world.add(tube((x, y, 0), (x, y, tall - 0.3), 0.10, 0.06, 8), PLAIN, _STEEL)
     world.add(tube((x, y, tall - 0.3), head, 0.05, 0.04, 6), PLAIN, _STEEL)
-    world.add(box((head[0] - 0.3, head[1] - 0.16, tall - 0.10), (head[0] + 0.3, head[1] + 0.16, tall + 0.04)), PLAIN, _STEEL)
-    world.add(box((head[0] - 0.24, head[1] - 0.12, tall - 0.13), (head[0] + 0.24, head[1] + 0.12, tall - 0.10)), LIGHT, (1.0, 0.86, 0.6))
+    world.add(
+        box((head[0] - 0.3, head[1] - 0.16, tall - 0.10), (head[0] + 0.3, head[1] + 0.16, tall + 0.04)), PLAIN, _STEEL
+    )
+    world.add(
+        box((head[0] - 0.24, head[1] - 0.12, tall - 0.13), (head[0] + 0.24, head[1] + 0.12, tall - 0.10)),
+        LIGHT,
+        (1.0, 0.86, 0.6),
+    )
     world.lamps.append(head)
 
 
@@ -230,8 +252,14 @@ def _small_thing(world: Scenery, rng: np.random.Generator, at: Array, along: Arr
         sign = _oriented(box((-0.02, -0.3, 2.0), (0.02, 0.3, 2.6)), at, along)
         world.add(sign, PLAIN, tone)
     else:
-        world.add(_oriented(box((-1.6, -0.05, 0.05), (1.6, 0.05, 1.0)), at, along), LEAVES, (0.05, 0.09, 0.03), 3.0)
-        world.add(_oriented(box((-1.5, -0.3, 0), (1.5, 0.3, 0.75)), at, along), PLAIN, (0.045, 0.075, 0.03))
+        _bush(world, rng, at)
+
+
+def _bush(world: Scenery, rng: np.random.Generator, at: Array) -> None:
+    outward = rng.normal(size=(70, 3)) * [1, 1, 0.8]
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    centres = outward * rng.uniform(0.25, 0.62, (70, 1)) * [1.3, 1.0, 0.8] + [at[0], at[1], 0.5]
+    _leaf_cards(world, rng, centres, outward, 0.28, np.array([0.07, 0.115, 0.03]))
 
 
 def _signal(world: Scenery, mast: Mast) -> None:
@@ -267,7 +295,9 @@ def _roadside(world: Scenery, place: Place, ground: GroundMap, rng: np.random.Ge
             edge = a + side * (main.half_width_m + 1.0) * np.array([along[1], -along[0]])
             ends = np.array([edge, edge + along * length])
             if ground.kerb_distance(ends).min() > 0.4:
-                world.add(_oriented(box((0, -0.02, 0.40), (length, 0.02, 0.72)), edge, along), PLAIN, (0.40, 0.41, 0.42))
+                world.add(
+                    _oriented(box((0, -0.02, 0.40), (length, 0.02, 0.72)), edge, along), PLAIN, (0.40, 0.41, 0.42)
+                )
                 world.add(_oriented(box((0, -0.05, 0), (0.1, 0.05, 0.65)), edge, along), PLAIN, _STEEL)
     for k, (at, _, outward) in enumerate(_along(main, 32.0, 2.2)):
         if k % 2 == 0 and ground.kerb_distance(at[None])[0] > 0.6:
@@ -296,4 +326,9 @@ def _skyline(world: Scenery, ground: GroundMap, rng: np.random.Generator) -> Non
         wide, deep, tall = rng.uniform(18, 45), rng.uniform(15, 30), float(rng.choice([8, 12, 16, 22, 30]))
         along = np.array([-out[1], out[0]])
         colour = tuple(np.array(_WALLS[rng.integers(len(_WALLS))]) * rng.uniform(0.6, 0.95))
-        world.add(_oriented(box((-wide / 2, -deep / 2, -1), (wide / 2, deep / 2, tall)), at, along), FACADE, colour, float(rng.random() * 90))
+        world.add(
+            _oriented(box((-wide / 2, -deep / 2, -1), (wide / 2, deep / 2, tall)), at, along),
+            FACADE,
+            colour,
+            float(rng.random() * 90),
+        )

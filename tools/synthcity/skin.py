@@ -86,7 +86,13 @@ def _decal(base: Canvas, colour: Array, who: Identity) -> None:
             _letters(base, colour, view, _NAMES[who.decal % len(_NAMES)], (1.65, 2.25, 0.6, 0.78), (245, 245, 240))
     if kind == 2:
         for y in (-0.22, 0.22):
-            _fill(base, colour, "top", [(0.2, y - 0.1), (s.cowl_at - 0.1, y - 0.12), (s.cowl_at - 0.1, y + 0.12), (0.2, y + 0.1)], ink)
+            _fill(
+                base,
+                colour,
+                "top",
+                [(0.2, y - 0.1), (s.cowl_at - 0.1, y - 0.12), (s.cowl_at - 0.1, y + 0.12), (0.2, y + 0.1)],
+                ink,
+            )
     _fill(base, colour, "back", [(0.42, 0.74), (0.60, 0.74), (0.60, 0.82), (0.42, 0.82)], ink)
 
 
@@ -144,7 +150,10 @@ def _wear(base: Canvas, colour: Array, material: Array, who: Identity) -> None:
         end = (round(x + rng.normal(0, 30)), round(y + rng.normal(0, 5)))
         cv2.line(colour, (round(x), round(y)), end, (150, 150, 148), 1, cv2.LINE_AA)
     clouds = sum(
-        share * cv2.resize(rng.random((height // cell, width // cell), np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        share
+        * cv2.resize(
+            rng.random((height // cell, width // cell), np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+        )
         for cell, share in ((8, 0.3), (40, 0.7))
     )
     low = np.clip(1.1 - 2.1 * _height_of_rows(), 0.06, 1)
@@ -162,7 +171,16 @@ def rim_texture(design: int) -> Array:
     picture = np.zeros((size, size, 4), np.uint8)
     picture[..., :3] = (21, 21, 22)
     picture[..., 3] = 20
-    metal = ((172, 174, 177), (150, 152, 155), (60, 61, 64), (190, 192, 195), (118, 120, 124), (32, 32, 34), (98, 98, 100), (160, 162, 160))
+    metal = (
+        (172, 174, 177),
+        (150, 152, 155),
+        (60, 61, 64),
+        (190, 192, 195),
+        (118, 120, 124),
+        (32, 32, 34),
+        (98, 98, 100),
+        (160, 162, 160),
+    )
     tone = (*metal[design], 210)
     spokes, thick = (5, 10, 6, 7, 9, 5, 14, 8)[design], (9, 5, 9, 7, 6, 12, 4, 6)[design]
     cv2.circle(picture, middle, 44, (14, 14, 15, 40), -1, cv2.LINE_AA)

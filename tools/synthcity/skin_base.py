@@ -116,7 +116,13 @@ def _side_windows(c: Canvas, s: Shape, view: str, style: int) -> None:
     c.area(view, pane, _GLASS, gloss=250, glass=255)
     half = {"bus": 0.05, "truck": 0.03}.get(s.vehicle_class, 0.045)
     for pillar in s.pillars:
-        c.area(view, _rect(pillar - half, pillar + half, float(low.min()) - edge, float(up.max()) + edge), _BLACK, gloss=150, glass=0)
+        c.area(
+            view,
+            _rect(pillar - half, pillar + half, float(low.min()) - edge, float(up.max()) + edge),
+            _BLACK,
+            gloss=150,
+            glass=0,
+        )
     if style % 3 == 0 and s.vehicle_class not in ("truck", "bus"):
         c.line(view, list(zip(d, low - edge, strict=True)), 0.018, _CHROME)
     if s.vehicle_class == "van" and s.pillars and s.glass_to < 2.5:
@@ -144,13 +150,35 @@ def _doors(c: Canvas, s: Shape, view: str, style: int) -> None:
 def _side_lamps(c: Canvas, s: Shape, view: str, style: int) -> None:
     front, rear = _lamp_heights(s)
     reach = (0.30, 0.38, 0.24, 0.34)[style % 4]
-    c.area(view, [(-0.05, front - 0.08), (reach * 0.8, front - 0.01), (reach, front + 0.05), (-0.05, front + 0.04)], _LAMP_GLASS, 250, lamp=HEAD)
+    c.area(
+        view,
+        [(-0.05, front - 0.08), (reach * 0.8, front - 0.01), (reach, front + 0.05), (-0.05, front + 0.04)],
+        _LAMP_GLASS,
+        250,
+        lamp=HEAD,
+    )
     end = s.length
     if s.vehicle_class in ("van", "pickup") and s.cowl_at < 2:
         c.area(view, _rect(end - 0.09, end + 0.05, rear - 0.22, rear + 0.16), _RED, 250, lamp=BRAKE)
     else:
-        c.area(view, [(end + 0.05, rear - 0.07), (end - reach, rear - 0.01), (end - reach, rear + 0.05), (end + 0.05, rear + 0.08)], _RED, 250, lamp=BRAKE)
-    c.line(view, [(s.front_axle_at - 0.47, 0.30), (s.front_axle_at - 0.44, 0.60), (s.front_axle_at - 0.52, front)], 0.011, shade=45)
+        c.area(
+            view,
+            [
+                (end + 0.05, rear - 0.07),
+                (end - reach, rear - 0.01),
+                (end - reach, rear + 0.05),
+                (end + 0.05, rear + 0.08),
+            ],
+            _RED,
+            250,
+            lamp=BRAKE,
+        )
+    c.line(
+        view,
+        [(s.front_axle_at - 0.47, 0.30), (s.front_axle_at - 0.44, 0.60), (s.front_axle_at - 0.52, front)],
+        0.011,
+        shade=45,
+    )
     c.line(view, [(s.rear_axle_at + 0.48, 0.32), (s.rear_axle_at + 0.50, 0.66)], 0.011, shade=45)
 
 
@@ -173,13 +201,29 @@ def _bus_side(c: Canvas, s: Shape, view: str, style: int) -> None:
 
 def _top(c: Canvas, s: Shape, style: int) -> None:
     half, roof = s.width / 2, s.width / 2 * s.tumblehome
-    screen = [(s.screen_top_at - 0.02, roof * 0.97), (s.cowl_at, half * 0.90), (s.cowl_at, -half * 0.90), (s.screen_top_at - 0.02, -roof * 0.97)]
-    inner = [(s.screen_top_at - 0.07, roof * 0.90), (s.cowl_at + 0.06, half * 0.82), (s.cowl_at + 0.06, -half * 0.82), (s.screen_top_at - 0.07, -roof * 0.90)]
+    screen = [
+        (s.screen_top_at - 0.02, roof * 0.97),
+        (s.cowl_at, half * 0.90),
+        (s.cowl_at, -half * 0.90),
+        (s.screen_top_at - 0.02, -roof * 0.97),
+    ]
+    inner = [
+        (s.screen_top_at - 0.07, roof * 0.90),
+        (s.cowl_at + 0.06, half * 0.82),
+        (s.cowl_at + 0.06, -half * 0.82),
+        (s.screen_top_at - 0.07, -roof * 0.90),
+    ]
     c.area("top", screen, _BLACK, gloss=160)
     c.area("top", inner, _GLASS, gloss=250, glass=255)
     if not s.box and not s.bed:
         a, b = s.roof_end_at + 0.05, s.tail_at - 0.04
-        c.area("top", [(a, roof * 0.90), (b, half * 0.80), (b, -half * 0.80), (a, -roof * 0.90)], _GLASS, gloss=250, glass=255)
+        c.area(
+            "top",
+            [(a, roof * 0.90), (b, half * 0.80), (b, -half * 0.80), (a, -roof * 0.90)],
+            _GLASS,
+            gloss=250,
+            glass=255,
+        )
     if s.cowl_at > 0.6:
         for sign in (1, -1):
             c.line("top", [(s.cowl_at - 0.02, sign * half * 0.86), (0.22, sign * half * 0.70)], 0.013, shade=45)
@@ -189,7 +233,12 @@ def _top(c: Canvas, s: Shape, style: int) -> None:
         c.line("top", [(0.10, -half * 0.62), (0.06, 0.0), (0.10, half * 0.62)], 0.013, shade=45)
     for sign in (1, -1):
         if not s.box:
-            c.line("top", [(s.screen_top_at + 0.05, sign * roof * 0.90), (s.roof_end_at, sign * roof * 0.90)], 0.02, shade=70)
+            c.line(
+                "top",
+                [(s.screen_top_at + 0.05, sign * roof * 0.90), (s.roof_end_at, sign * roof * 0.90)],
+                0.02,
+                shade=70,
+            )
         c.line("top", [(s.cowl_at + 0.02, 0.35 * sign - 0.1), (s.cowl_at + 0.30, 0.35 * sign - 0.5)], 0.02, _BLACK)
     if style in (2, 5) and s.vehicle_class in ("sedan", "suv", "hatchback", "estate"):
         c.area("top", _rect(s.screen_top_at + 0.12, s.screen_top_at + 0.80, -0.40, 0.40), _BLACK, gloss=250)
@@ -216,8 +265,24 @@ def _front(c: Canvas, s: Shape, style: int, trim: bool) -> None:
     lamp, _ = _lamp_heights(s)
     deck = float(_heights(s, np.array([s.cowl_at]))[0][0])
     top = s.height - 0.09
-    c.area("front", [(-half * 0.90, deck), (half * 0.90, deck), (roof * 0.97, top), (-roof * 0.97, top)], _BLACK, gloss=160)
-    c.area("front", [(-half * 0.82, deck + 0.05), (half * 0.82, deck + 0.05), (roof * 0.9, top - 0.04), (-roof * 0.9, top - 0.04)], _GLASS, 250, glass=255)
+    c.area(
+        "front",
+        [(-half * 0.90, deck), (half * 0.90, deck), (roof * 0.97, top), (-roof * 0.97, top)],
+        _BLACK,
+        gloss=160,
+    )
+    c.area(
+        "front",
+        [
+            (-half * 0.82, deck + 0.05),
+            (half * 0.82, deck + 0.05),
+            (roof * 0.9, top - 0.04),
+            (-roof * 0.9, top - 0.04),
+        ],
+        _GLASS,
+        250,
+        glass=255,
+    )
     low = s.bumper - 0.22
     c.area("front", _rect(-half, half, 0, low), _PLASTIC, gloss=60)
     if trim or s.box:
@@ -233,7 +298,17 @@ def _front(c: Canvas, s: Shape, style: int, trim: bool) -> None:
     if style % 2 == 0:
         c.line("front", [*grille, grille[0]], 0.018, _CHROME)
     c.area("front", _ring(0, (upper + lower) / 2, 0.055), _CHROME, gloss=240)
-    c.area("front", [(-half * 0.62, low + 0.01), (half * 0.62, low + 0.01), (half * 0.70, low + 0.13), (-half * 0.70, low + 0.13)], (13, 13, 14), gloss=80)
+    c.area(
+        "front",
+        [
+            (-half * 0.62, low + 0.01),
+            (half * 0.62, low + 0.01),
+            (half * 0.70, low + 0.13),
+            (-half * 0.70, low + 0.13),
+        ],
+        (13, 13, 14),
+        gloss=80,
+    )
     _head_lamps(c, s, style, lamp, wide)
     c.line("front", [(-half * 0.80, s.bumper + 0.08), (half * 0.80, s.bumper + 0.08)], 0.012, shade=80)
 
@@ -243,7 +318,12 @@ def _head_lamps(c: Canvas, s: Shape, style: int, lamp: float, wide: float) -> No
     tall, slant = ((0.11, 0.04), (0.08, 0.06), (0.13, 0.02), (0.09, 0.03))[style % 4]
     for sign in (1, -1):
         inner, outer = wide + 0.04, half * 1.02
-        shape = [(inner, lamp - tall / 2), (outer, lamp - tall / 2 + slant), (outer, lamp + tall / 2 + slant), (inner, lamp + tall / 2)]
+        shape = [
+            (inner, lamp - tall / 2),
+            (outer, lamp - tall / 2 + slant),
+            (outer, lamp + tall / 2 + slant),
+            (inner, lamp + tall / 2),
+        ]
         c.area("front", [(sign * y, z) for y, z in shape], (58, 62, 67), gloss=250)
         for share in (0.35, 0.72):
             y = inner + share * (outer - inner) * 0.9
@@ -252,9 +332,17 @@ def _head_lamps(c: Canvas, s: Shape, style: int, lamp: float, wide: float) -> No
         edge = [(inner, lamp - tall / 2), (outer, lamp - tall / 2 + slant)]
         c.line("front", [(sign * y, z) for y, z in edge], 0.016, (225, 230, 235))
         fog = s.bumper - 0.12
-        c.area("front", _rect(sign * half * 0.72, sign * half * 0.90, fog - 0.05, fog + 0.06), (20, 20, 21), gloss=120)
+        c.area(
+            "front", _rect(sign * half * 0.72, sign * half * 0.90, fog - 0.05, fog + 0.06), (20, 20, 21), gloss=120
+        )
         c.area("front", _ring(sign * half * 0.80, fog, 0.04), (170, 172, 172), 250)
-        c.area("front", _rect(sign * half * 0.90, sign * half * 0.99, lamp - 0.03, lamp + 0.03), (196, 120, 40), 250, lamp=TURN)
+        c.area(
+            "front",
+            _rect(sign * half * 0.90, sign * half * 0.99, lamp - 0.03, lamp + 0.03),
+            (196, 120, 40),
+            250,
+            lamp=TURN,
+        )
 
 
 def _back(c: Canvas, s: Shape, style: int, trim: bool) -> None:
@@ -295,7 +383,12 @@ def _tail_lamps(c: Canvas, s: Shape, style: int, lamp: float) -> None:
             shape = _rect(half * 0.82, half * 1.02, lamp - 0.22, lamp + 0.22)
         else:
             inner = half * (0.48, 0.62, 0.40, 0.55)[style % 4]
-            shape = [(inner, lamp - 0.01), (half * 1.02, lamp - 0.08), (half * 1.02, lamp + 0.09), (inner, lamp + 0.08)]
+            shape = [
+                (inner, lamp - 0.01),
+                (half * 1.02, lamp - 0.08),
+                (half * 1.02, lamp + 0.09),
+                (inner, lamp + 0.08),
+            ]
         c.area("back", [(sign * y, z) for y, z in shape], _RED, 250, lamp=BRAKE)
         y = sign * float(np.mean([p[0] for p in shape]))
         z = float(np.mean([p[1] for p in shape]))
@@ -336,7 +429,9 @@ def _cargo(c: Canvas, s: Shape, style: int) -> None:
     for view in ("left", "right"):
         c.area(view, _rect(start, stop, floor, top), tone, gloss=110, glass=0, lamp=0)
         for d in np.arange(start + 0.35, stop, 0.42):
-            c.line(view, [(float(d), floor + 0.08), (float(d), top - 0.06)], 0.014, tuple(int(v * 0.92) for v in tone))
+            c.line(
+                view, [(float(d), floor + 0.08), (float(d), top - 0.06)], 0.014, tuple(int(v * 0.92) for v in tone)
+            )
         c.line(view, [(start, floor + 0.05), (stop, floor + 0.05)], 0.09, rail)
         c.line(view, [(start, top - 0.04), (stop, top - 0.04)], 0.06, rail)
         low = max(floor - 0.06, 0.5)
@@ -349,6 +444,13 @@ def _cargo(c: Canvas, s: Shape, style: int) -> None:
         c.line("back", [(y * half, floor), (y * half, top)], 0.03, rail)
     c.area("back", _rect(-half, half, 0.3, floor), (26, 26, 27), gloss=40)
     for sign in (1, -1):
-        c.area("back", _rect(sign * half * 0.68, sign * half * 0.95, floor - 0.26, floor - 0.10), _RED, 250, lamp=BRAKE)
+        c.area(
+            "back", _rect(sign * half * 0.68, sign * half * 0.95, floor - 0.26, floor - 0.10), _RED, 250, lamp=BRAKE
+        )
     c.area("front", _rect(-half, half, s.height + 0.02, top + 0.1), tone, gloss=100)
-    c.area("top", _rect(start - 0.02, stop, -half - 0.05, half + 0.05), (206, 207, 204) if top > 2 else (70, 62, 52), gloss=60)
+    c.area(
+        "top",
+        _rect(start - 0.02, stop, -half - 0.05, half + 0.05),
+        (206, 207, 204) if top > 2 else (70, 62, 52),
+        gloss=60,
+    )

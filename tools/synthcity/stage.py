@@ -157,7 +157,9 @@ def build_stage(recipe: Recipe) -> Stage:
     movers = [Mover(i + 1, journey) for i, journey in enumerate(shown)]
     movers += _parked(place, recipe, len(movers) + 1)
     first = len(movers) + 1
-    return Stage(recipe, place, ground, traffic, tuple(movers), _bystanders(place, recipe, first), _cameras(place, recipe))
+    return Stage(
+        recipe, place, ground, traffic, tuple(movers), _bystanders(place, recipe, first), _cameras(place, recipe)
+    )
 
 
 def _parked(place: Place, recipe: Recipe, first: int) -> list[Mover]:
@@ -210,7 +212,9 @@ def _cameras(place: Place, recipe: Recipe) -> tuple[CameraPlan, ...]:
         fov = float(np.clip(site.fov_deg + 4 * shake[6], 45, 88))
         moved = Site(tuple(np.round(eye, 3)), tuple(np.round(target, 3)), round(fov, 2))
         size = (recipe.width_px, recipe.height_px)
-        view = View(moved, size, k1=round(float(rng.uniform(-0.09, -0.01)), 4), k2=round(float(rng.uniform(0, 0.01)), 4))
+        view = View(
+            moved, size, k1=round(float(rng.uniform(-0.09, -0.01)), 4), k2=round(float(rng.uniform(0, 0.01)), 4)
+        )
         develop = Develop(
             exposure=float(np.exp(rng.normal(0, 0.14))),
             balance=tuple(float(v) for v in 1 + rng.normal(0, 0.025, 3)),

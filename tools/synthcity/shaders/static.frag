@@ -119,13 +119,13 @@ void main() {
     }
     if (depthOnly == 1) { outAmbient = vec4(0); outSun = vec4(0); return; }
     if (K.x > 4.5) { outAmbient = vec4(C * mix(.3, 6., glow), 1); outSun = vec4(0, 0, 0, 1); return; }
-    a *= mix(1., .55, wet * step(.01, n.z));
+    a *= mix(1., .50, wet * step(.01, n.z));
     float nl = dot(n, sunDir);
     if (through > 0.) { if (dot(n, v) < 0.) n = -n; nl = dot(n, sunDir); nl = (nl > 0. ? nl : -nl * .7) * .8 + .25; }
     vec3 light = ambient(n) * dim;
     for (int i = 0; i < lampCount; i++) {
         vec3 l = lamps[i] - P; float d2 = dot(l, l); l *= inversesqrt(d2);
-        light += lampCol * max(dot(n, l), through * .4) * smoothstep(.15, .55, l.z) / (d2 + 4.);
+        light += lampCol * max(dot(n, l), through * .4) * smoothstep(.12, .75, l.z) / (d2 + 40.);
     }
     vec3 A = a * light, S = vec3(0);
     if (sunCol.g > 0.) S = a * sunCol * max(nl, 0.) * shadow(P + n * .03) * dim; else S = a;
@@ -137,11 +137,11 @@ void main() {
     }
     if (shine > 0.) {
         vec3 r = reflect(-v, n);
-        A += surroundings(r, 5.5) * edge * 1.2 * shine * mix(1., 2., wet);
+        A += surroundings(r, 5.5) * edge * shine * mix(.40, .55, wet);
         if (wet > 0.) {
             float puddle = smoothstep(.45, .6, clouds(P.xy * .45 + 9.));
             r.xy += (vec2(noise(P.xy * 9.), noise(P.yx * 9.)) - .5) * .06;
-            A += surroundings(normalize(r), mix(3.5, 1.5, puddle)) * (.03 + .5 * edge) * (.35 + .65 * puddle) * wet;
+            A += surroundings(normalize(r), mix(3.5, 1.5, puddle)) * (.03 + .38 * edge) * (.25 + .75 * puddle) * wet;
         }
         if (sunCol.g > 0.) S += sunCol * .10 * pow(max(dot(n, normalize(v + sunDir)), 0.), 26.) * shadow(P) * (.04 + edge) * 3.;
     }

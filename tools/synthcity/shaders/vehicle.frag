@@ -61,7 +61,6 @@ void main() {
         glass = smoothstep(.3, .7, m.r); gloss = m.g; lamp = m.b;
     }
     vec3 n = normalize(N), v = normalize(eye - P);
-    if (dot(n, v) < -.2) n = -n;
     float nv = max(dot(n, v), .02), nl = max(dot(n, sunDir), 0.), s = 0.;
     if (nl > 0. && sunCol.g > 0.)
         s = min(shadow(sunMap, toSun, P + n * .05, .0010), shadow(carMap, toCarSun, P + n * .06, .0008));
