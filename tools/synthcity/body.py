@@ -176,10 +176,12 @@ def _round_ends(shape: Shape, points: Array, nose: Array, tail: Array, blunt: fl
     """Bend nose and tail back towards their corners and upwards."""
     out = points.copy()
     aside = np.abs(points[..., 1]) / (shape.width / 2)
-    rise = np.clip(points[..., 2] - shape.bumper, 0, None)
+    rise = np.clip(points[..., 2] - shape.bumper, 0, 0.6)
     sink = np.clip(shape.bumper - points[..., 2], 0, None)
     out[..., 0] -= blunt * nose[:, None] * (0.20 * aside**2.4 + 0.30 * rise + 0.25 * sink)
     out[..., 0] += blunt * tail[:, None] * (0.12 * aside**2.4 + 0.10 * np.clip(rise - 0.2, 0, None) + 0.3 * sink)
+    low, high = out[..., 0].min(), out[..., 0].max()
+    out[..., 0] = (out[..., 0] - (low + high) / 2) * (shape.length / (high - low))
     return out
 
 
