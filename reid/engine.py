@@ -6,9 +6,7 @@ between epochs needs no state of a random generator.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from reid import checkpoint, distributed
-from reid.card import Card
+from reid import distributed, saving
 from reid.config import TrainConfig, load_split, make_config
 from reid.data import DatasetSplit
 from reid.data.loader import Crops, make_loader
 from reid.data.records import Record, class_labels
 from reid.data.sampler import Draw, IdentityBatches, ShuffledBatches
 from reid.data.views import Recipe
+from reid.device import derived_seed, mixed_precision, pick_device
 from reid.errors import ConfigError, DataError
 from reid.methods import METHODS
 from reid.methods.base import BaseMethod, Material, Setup
@@ -34,9 +32,7 @@ from reid.networks.base import Backbone
 from reid.runlog import Meter, RunLog
 from reid.schedule import Schedule, rate
 
-__all__ = ["build_method", "make_card", "pick_device", "train"]
-
-_MATTERS_NOT = {"output", "device", "workers", "save_every", "check_every", "tensorboard"}
+__all__ = ["build_method", "train"]
 
 
 def train(config: TrainConfig, split: DatasetSplit | None = None) -> Path:
@@ -68,7 +64,7 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
     method.to(device)
     optimiser = _optimiser(method, config.schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    first = _resume(config, folder, method, optimiser, scaler)
+    first = saving.resume(config, folder, method, optimiser, scaler)
     crops = Crops(
         material.records, method.views, labels=material.labels, mean=method.backbone.mean, std=method.backbone.std
     )
@@ -77,7 +73,7 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
     module = _shared(method, device)
     log = RunLog(config.output, first, tensorboard=config.tensorboard)
     for epoch in range(first, config.schedule.epochs):
-        torch.manual_seed(_seed(config.seed, 1 + epoch, distributed.rank()))
+        torch.manualderived_seed(derived_seed(config.seed, 1 + epoch, distributed.rank()))
         method.train()
         method.epoch_start(epoch, setup)
         batches.epoch = epoch
@@ -85,7 +81,7 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
         distributed.average_buffers(method)
         log.write(epoch, {"rate": rate(config.schedule, epoch), **meter.summary()})
         if (epoch + 1) % config.save_every == 0 or epoch + 1 == config.schedule.epochs:
-            _save(folder, config, setup, epoch + 1, method, optimiser, scaler)
+            saving.save(folder, config, setup, epoch + 1, method, optimiser, scaler)
     log.close()
     return folder
 
@@ -112,7 +108,7 @@ def _epoch(
         for group in optimiser.param_groups:
             factor = rate(config.schedule, epoch, epoch * steps + step)
             group["lr"] = config.schedule.learning_rate * group["height"] * factor
-        with _mixed(config.precision, device):
+        with mixed_precision(config.precision, device):
             loss, logs = module(batch)
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
@@ -154,7 +150,7 @@ def build_method(
         extract=partial(_extract, config, device),
         train=partial(_train_stage, config, split, device),
     )
-    torch.manual_seed(_seed(config.seed, 0, 0))
+    torch.manualderived_seed(derived_seed(config.seed, 0, 0))
     return METHODS[config.method].method(setup).to(device), setup
 
 
@@ -200,7 +196,7 @@ def _extract(
     draws = [Draw(i, i) for i in range(len(records))]
     parts = [draws[i : i + 64] for i in range(0, len(draws), 64)]
     found = []
-    with torch.no_grad(), _mixed(config.precision, device):
+    with torch.no_grad(), mixed_precision(config.precision, device):
         for batch in make_loader(crops, parts, workers=config.workers, pin_memory=device.type == "cuda"):
             found.append(network(batch.views[0].to(device)).float().cpu())
     return torch.cat(found)
@@ -241,100 +237,3 @@ def _shared(method: BaseMethod, device: torch.device) -> nn.Module:
         return method
     ids = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
-
-
-def _save(
-    folder: Path,
-    config: TrainConfig,
-    setup: Setup,
-    epochs_done: int,
-    method: BaseMethod,
-    optimiser: torch.optim.Optimizer,
-    scaler: Any,
-) -> None:
-    if not distributed.is_main():
-        return
-    about = {
-        "config": config.model_dump(mode="json"),
-        "epochs_done": epochs_done,
-        "classes": setup.classes,
-        "images": len(setup.material.records),
-        "processes": distributed.world_size(),
-        "torch": torch.__version__,
-        "scaler": scaler.state_dict(),
-    }
-    card = make_card(config, method)
-    checkpoint.write(folder, about, card, method.embedder.state_dict(), method.state_dict(), optimiser.state_dict())
-
-
-def make_card(config: TrainConfig, method: BaseMethod) -> Card:
-    """What the deployed network takes and gives."""
-    return Card(
-        size_hw=config.options.size_hw,
-        dim=int(method.embedder.dim),
-        name=f"{config.method} {config.backbone}",
-        mean=method.backbone.mean,
-        std=method.backbone.std,
-        trained_on=config.data.name,
-    )
-
-
-def _resume(
-    config: TrainConfig, folder: Path, method: BaseMethod, optimiser: torch.optim.Optimizer, scaler: Any
-) -> int:
-    """Load the checkpoint, if there is one, and tell with which epoch to go on."""
-    found = checkpoint.find(folder)
-    if found is None:
-        return 0
-    about = checkpoint.read_json(found)
-    mine = config.model_dump(mode="json")
-    for key, value in mine.items():
-        if key not in _MATTERS_NOT and about["config"].get(key) != value:
-            raise ConfigError(
-                f"this folder holds a training with {key} {about['config'].get(key)}, asked for is {value}",
-                path=config.output,
-                remedy="choose another output, or remove this one",
-            )
-    state, of_optimiser = checkpoint.read_training(found)
-    method.load_state_dict(state)
-    optimiser.load_state_dict(of_optimiser)
-    if scaler.is_enabled():
-        scaler.load_state_dict(about["scaler"])
-    done: int = about["epochs_done"]
-    return done
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a configuration; under ``torchrun`` each process takes the GPU of its own number.
-
-    Raises:
-        ConfigError: There is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as cause:
-        raise ConfigError(f"device {name}: not to be had here", remedy="set device to cpu or auto") from cause
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    return device
-
-
-def _mixed(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Mixed precision as configured, where the device has it."""
-    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision == "auto":
-        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    mixed: AbstractContextManager[object] = nullcontext()
-    if precision in kinds:
-        mixed = torch.autocast(device.type, kinds[precision])
-    return mixed
-
-
-def _seed(root: int, epoch: int, rank: int) -> int:
-    """A seed that no other epoch or process has."""
-    return int(np.random.SeedSequence((root, epoch, rank)).generate_state(1, np.uint64)[0] >> 1)

@@ -24,6 +24,7 @@ from reid.errors import ConfigError, MissingDependency
 from reid.methods.base import BaseMethod
 from reid.methods.sgfd import GeometricNetwork
 from reid.pictures import overlay
+from reid.saving import make_card
 
 __all__ = ["Trained", "attention_picture", "export_checkpoint", "open_checkpoint"]
 
@@ -59,7 +60,7 @@ def open_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Trained
     Raises:
         WeightsError: There is no checkpoint, or it is damaged.
     """
-    from reid.engine import build_method, make_card
+    from reid.engine import build_method
 
     about = checkpoint.read_json(folder)
     config = make_config(about["config"])

@@ -133,7 +133,7 @@ class Method(BaseMethod):
         )
         self._latest = z.detach().float()
         count = sum(map(len, positives)) / len(positives)
-        return loss, {"spread": spread(z), "positives": torch.tensor(count)}
+        return loss, {"spread": spread(z), "positives": torch.tensor(count, device=z.device)}
 
     def after_step(self, batch: Batch) -> None:
         """Move the rows of all processes' images, the same way in each of them."""
