@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from mtmc.settings import Settings
 
-__all__ = ["ELECTRICITY", "JDE", "TrackConfig"]
+__all__ = ["JDE", "TrackConfig"]
 
 #: What ``association: jde`` sets, unless a value is given: the rules of "Towards Real-Time Multi-Object Tracking".
 JDE: dict[str, Any] = {
@@ -20,20 +20,6 @@ JDE: dict[str, Any] = {
     "max_age_s": 1.0,
     "velocity_noise": 1 / 160,
     "duplicate_iou": 0.85,
-    "output": "posterior",
-}
-
-#: Deep SORT as the released code of ELECTRICITY sets it: one tracker per class, a gallery of five features.
-ELECTRICITY: dict[str, Any] = {
-    "association": "deepsort",
-    "appearance_memory": "gallery",
-    "gallery_size": 5,
-    "appearance_max_distance": 0.5,
-    "iou_max_distance": 0.9,
-    "n_init": 3,
-    "max_age_s": 2.0,
-    "velocity_noise": 1 / 160,
-    "same_class": True,
     "output": "posterior",
 }
 

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from mtmc.geometry.clock import Clock
-from mtmc.settings import Settings
 from mtmc.track import TrackConfig, Tracker, track
-from mtmc.track.config import ELECTRICITY
 from mtmc.types import Array, Detections, Tracklet
 
 CLOCK = Clock(fps=10, start_s=100)
@@ -194,6 +192,3 @@ def test_association_brings_its_own_values() -> None:
     assert (jde.appearance_max_distance, jde.iou_max_distance, jde.max_age_s) == (0.7, 0.5, 1.0)
     assert TrackConfig(association="jde", max_age_s=3).max_age_s == 3
     assert TrackConfig(**jde.model_dump()) == jde
-    electricity = TrackConfig(**ELECTRICITY)
-    assert (electricity.gallery_size, electricity.iou_max_distance, electricity.n_init) == (5, 0.9, 3)
-    assert isinstance(electricity, Settings)
