@@ -73,7 +73,7 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
     module = _shared(method, device)
     log = RunLog(config.output, first, tensorboard=config.tensorboard)
     for epoch in range(first, config.schedule.epochs):
-        torch.manualderived_seed(derived_seed(config.seed, 1 + epoch, distributed.rank()))
+        torch.manual_seed(derived_seed(config.seed, 1 + epoch, distributed.rank()))
         method.train()
         method.epoch_start(epoch, setup)
         batches.epoch = epoch
@@ -150,7 +150,7 @@ def build_method(
         extract=partial(_extract, config, device),
         train=partial(_train_stage, config, split, device),
     )
-    torch.manualderived_seed(derived_seed(config.seed, 0, 0))
+    torch.manual_seed(derived_seed(config.seed, 0, 0))
     return METHODS[config.method].method(setup).to(device), setup
 
 

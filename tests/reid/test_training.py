@@ -77,7 +77,15 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return checkpoint.read_training(folder)[0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+SLOW = {"sgfd", "slsr"}
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_flush", lambda path: None)
+
+
+@pytest.mark.parametrize("method", [pytest.param(m, marks=[pytest.mark.slow] if m in SLOW else []) for m in METHODS])
 def test_trains_resumes_and_exports(
     method: str, city: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +135,7 @@ def test_baseline_learns_the_cars(city: DatasetSplit, tmp_path: Path) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "options"),
     [
@@ -148,6 +157,7 @@ def test_named_alternatives_train(method: str, options: dict[str, Any], city: Da
     open_checkpoint(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backbone", ["resnet18", "timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:convnext_atto"]
 )
@@ -159,6 +169,7 @@ def test_only_the_name_of_the_backbone_changes(backbone: str, city: DatasetSplit
     assert load_embedder(tmp_path / "network.onnx")(images).shape == (2, card.dim)
 
 
+@pytest.mark.slow
 def test_attention_as_a_picture(city: DatasetSplit, tmp_path: Path) -> None:
     import cv2
 
