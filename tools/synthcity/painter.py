@@ -17,10 +17,9 @@ from tools.synthcity.lens import View
 from tools.synthcity.people import Figure, figure_body, figure_skin
 from tools.synthcity.skin import RIMS, paint_skin, rim_texture
 
-__all__ = ["Actor", "Painter", "Develop"]
+__all__ = ["Actor", "Develop", "Painter"]
 
 _CAR_MAP = 2048
-_MAX_IDS = 4096
 _FAR_PX = 70
 _SIGNAL_TONES = {"red": (1.0, 0.06, 0.04), "yellow": (1.0, 0.60, 0.05), "green": (0.05, 0.95, 0.45)}
 
@@ -113,9 +112,11 @@ class Painter:
         self._beam = load(context, "pool.vert", "beam.frag")
         self._glow = load(context, "glow.vert", "glow.frag")
         self._develop = load(context, "screen.vert", "develop.frag")
+        self._develop_moving = load(context, "screen.vert", "develop_moving.frag")
         screen = context.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
         square = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
-        self._screens = {p: context.vertex_array(p, [(screen, "2f", "v")]) for p in (self._compose, self._develop)}
+        programs = (self._compose, self._develop, self._develop_moving)
+        self._screens = {p: context.vertex_array(p, [(screen, "2f", "v")]) for p in programs}
         self._squares = {
             p: context.vertex_array(p, [(square, "2f", "v")]) for p in (self._contact, self._beam, self._glow)
         }
@@ -126,10 +127,9 @@ class Painter:
         self._car_map.compare_func = "<="
         self._car_frame = context.framebuffer([], self._car_map)
         rng = np.random.default_rng(11)
-        noise = np.clip(rng.normal(0.5, 0.18, (512, 512, 3)), 0, 1)
-        self._grain = context.texture((512, 512), 3, (noise * 255).astype(np.uint8).tobytes(), alignment=1)
-        self._motion = context.texture((_MAX_IDS, 1), 2, dtype="f4")
-        self._motion.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        noise = np.clip(rng.normal(0.5, 0.18, (512, 512, 4)), 0, 1)
+        self._grain = context.texture((512, 512), 4, (noise * 255).astype(np.uint8).tobytes(), alignment=1)
+        self._grain.filter = (moderngl.NEAREST, moderngl.NEAREST)
 
     # ---- set-up
 
@@ -153,12 +153,10 @@ class Painter:
             plane(backdrop.depth.astype(np.float32), "f4"),
             plane(backdrop.points.astype(np.float32), "f4"),
         )
-        self._colour = context.texture((width, height), 4, dtype="f2")
-        self._ids = context.texture((width, height), 1, dtype="u2")
-        self._ids.filter = (gl.NEAREST, gl.NEAREST)
-        self._frame = context.framebuffer([self._colour, self._ids], context.depth_texture((width, height)))
+        self._frame, self._still = self._new_frame(), self._new_frame()
+        self._colour, self._ids = self._frame.color_attachments
         self._light_only = context.framebuffer([self._colour], self._frame.depth_attachment)
-        self._delivered = context.texture(size_wh, 3, alignment=1)
+        self._delivered = context.texture(size_wh, 4)
         self._out = context.framebuffer([self._delivered])
         self._tiles = context.texture((2048, 1024), 1, dtype="f1")
         self._tile_frame = context.framebuffer([self._tiles], context.depth_texture((2048, 1024)))
@@ -166,6 +164,19 @@ class Painter:
         lit = backdrop.ambient + (backdrop.sun if light.sun[1] > 0 else 0.0)
         below = lit[height // 4 :].mean(axis=2)
         self._auto = light.key / float(np.exp(np.log(np.maximum(below, 1e-4)).mean()))
+
+        self._car_frame.clear(depth=1.0)
+        self._still.use()
+        context.disable(gl.BLEND | gl.CULL_FACE)
+        context.enable(gl.DEPTH_TEST)
+        self._set_backdrop(np.eye(4))
+        self._draw_backdrop()
+
+    def _new_frame(self) -> Any:
+        size, gl, context = self.view.size_wh, self._gl, self._context
+        colour, ids = context.texture(size, 4, dtype="f2"), context.texture(size, 1, dtype="u2")
+        ids.filter = (gl.NEAREST, gl.NEAREST)
+        return context.framebuffer([colour, ids], context.depth_texture(size))
 
     def _model(self, actor: Actor) -> _Model:
         looks = actor.looks
@@ -230,8 +241,12 @@ class Painter:
         to_car_sun = self._cast_shadows(actors)
         context.disable(gl.BLEND | gl.CULL_FACE)
         context.enable(gl.DEPTH_TEST)
+        context.copy_framebuffer(self._frame, self._still)
         self._frame.use()
-        self._draw_backdrop(to_car_sun)
+        if self._world.light.sun[1] > 0:
+            self._set_backdrop(to_car_sun)
+            for actor in actors:
+                self._draw_shadow(actor)
         self._draw_contacts(actors)
         self._draw_vehicles(actors, to_car_sun)
         if self._world.light.lamps_on > 0.5:
@@ -261,7 +276,7 @@ class Painter:
             self._model(actor).shadow.render()
         return to_sun
 
-    def _draw_backdrop(self, to_car_sun: Array) -> None:
+    def _set_backdrop(self, to_car_sun: Array) -> None:
         for unit, texture in enumerate(self._planes):
             texture.use(unit)
         self._car_map.use(4)
@@ -270,9 +285,29 @@ class Painter:
         uniforms |= {"sunny": float(self._world.light.sun[1] > 0), "carTexel": 1.0 / _CAR_MAP}
         set_uniforms(self._compose, uniforms)
         self._compose["toCarSun"].write(matrix_bytes(to_car_sun))
+
+    def _draw_backdrop(self) -> None:
         self._context.depth_func = "1"
         self._screens[self._compose].render(self._gl.TRIANGLES)
         self._context.depth_func = "<"
+
+    def _draw_shadow(self, actor: Actor) -> None:
+        """Light the backdrop anew where a vehicle's shadow may fall: between it and its outline on the ground."""
+        hull, sun = actor.hull(), self._world.light.sun_dir
+        ground = hull - (hull[:, 2:] / sun[2]) * sun
+        pixels, ahead = self.view.project(np.concatenate([hull, ground]))
+        width, height = self.view.size_wh
+        if ahead.max() < 0.5:
+            return
+        low, high = pixels[ahead > 0.5].min(axis=0), pixels[ahead > 0.5].max(axis=0)
+        if ahead.min() < 0.5:  # it reaches behind the camera
+            low, high = np.zeros(2), np.array([width, height], float)
+        x1, y1 = (int(max(v - 3, 0)) for v in low)
+        x2, y2 = int(min(high[0] + 3, width)), int(min(high[1] + 3, height))
+        if x1 < x2 and y1 < y2:
+            self._frame.scissor = (x1, height - y2, x2 - x1, y2 - y1)
+            self._draw_backdrop()
+            self._frame.scissor = None
 
     def _lens_uniforms(self, program: Any) -> None:
         program["toClip"].write(matrix_bytes(self.view.clip_from_world()))
@@ -469,20 +504,15 @@ class Painter:
 
     def _deliver(self, actors: list[Actor], time_s: float, noise_at: tuple[float, float]) -> Array:
         light, develop = self._world.light, self.develop
-        motion = np.zeros((_MAX_IDS, 2), np.float32)
-        for actor in actors:
-            at = actor.pose[:3, 3] + [0, 0, 0.6]
-            ends = np.stack([at, at + np.append(actor.velocity, 0) * light.shutter_s])
-            pixels, ahead = self.view.project(ends)
-            if ahead.min() > 1.0:
-                motion[actor.id] = (pixels[1] - pixels[0]) * [1, -1]
-        self._motion.write(motion.tobytes())
         self._out.use()
-        for unit, texture in enumerate((self._colour, self._ids, self._motion, self._grain)):
+        for unit, texture in enumerate((self._colour, self._ids, self._grain)):
             texture.use(unit)
         width, height = self.view.size_wh
-        uniforms: dict[str, Any] = {"scene": 0, "ids": 1, "motion": 2, "grain": 3, "grainAt": noise_at}
-        uniforms |= {
+        uniforms: dict[str, Any] = {
+            "scene": 0,
+            "ids": 1,
+            "grain": 2,
+            "grainAt": noise_at,
             "grainAmount": light.grain * develop.grain * 3,
             "exposure": self._auto * develop.exposure,
             "balance": develop.balance,
@@ -497,8 +527,32 @@ class Painter:
         set_uniforms(self._develop, uniforms)
         self._context.disable(self._gl.DEPTH_TEST)
         self._screens[self._develop].render(self._gl.TRIANGLES)
+        set_uniforms(self._develop_moving, uniforms)
+        for actor in actors:
+            self._blur_motion(actor)
         out_width, out_height = self.size_wh
-        return np.frombuffer(self._delivered.read(alignment=1), np.uint8).reshape(out_height, out_width, 3)[::-1]
+        return np.frombuffer(self._delivered.read(), np.uint8).reshape(out_height, out_width, 4)[::-1, :, :3]
+
+    def _blur_motion(self, actor: Actor) -> None:
+        """Develop a moving vehicle's pixels anew, smeared along its way during the exposure."""
+        at = actor.pose[:3, 3] + [0, 0, 0.6]
+        ends = np.stack([at, at + np.append(actor.velocity, 0) * self._world.light.shutter_s])
+        places, ahead = self.view.project(ends)
+        way = places[1] - places[0]
+        if ahead.min() < 1.0 or float(way @ way) < 1.0:
+            return
+        width, height = self.view.size_wh
+        pixels, ahead = self.view.project(actor.hull())
+        share = np.array(self.size_wh) / [width, height]
+        low, high = pixels.min(axis=0) * share - 2, pixels.max(axis=0) * share + 2
+        if ahead.min() < 0.5:
+            low, high = np.zeros(2), np.array(self.size_wh, float)
+        (x1, y1), (x2, y2) = np.clip([low, high], 0, self.size_wh).astype(int).tolist()
+        if x1 < x2 and y1 < y2:
+            self._out.scissor = (x1, self.size_wh[1] - y2, x2 - x1, y2 - y1)
+            set_uniforms(self._develop_moving, {"mover": actor.id, "motion": (way[0] / width, -way[1] / height)})
+            self._screens[self._develop_moving].render(self._gl.TRIANGLES)
+            self._out.scissor = None
 
     # ---- exact visibility
 
@@ -557,7 +611,8 @@ class Painter:
         frame.scissor = None
         frame.viewport = (0, 0, 2048, 1024)
         context.disable(gl.CULL_FACE)
-        marks = np.frombuffer(self._tiles.read(alignment=1), np.uint8).reshape(1024, 2048)
+        rows = max(y + box[3] - box[1] for _, (_, y), box in batch)
+        marks = np.frombuffer(frame.read((0, 0, 2048, rows), components=1, alignment=1), np.uint8).reshape(rows, 2048)
         for k, (x, y), box in batch:
             counts[k] = int(np.count_nonzero(marks[y : y + box[3] - box[1], x : x + box[2] - box[0]]))
 

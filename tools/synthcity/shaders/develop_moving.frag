@@ -1,0 +1,3 @@
+#version 330
+#define MOVING
+#include develop.glsl
