@@ -300,8 +300,8 @@ CASES: dict[str, Case] = {
         says="{}/yolo.onnx: there is no such model file; give the path of an .onnx or .xml file",
         run=("-o", "detect.weights={}/yolo.onnx"),
     ),
-    "missing named weights and no network": Case(
-        says="yolo_of_mine.pt: there is no such model file, and nothing is downloaded unasked; give the path of a file, or let ultralytics fetch one that it publishes: yolo predict model=yolo_of_mine.pt",
+    "missing weights by an unknown name": Case(
+        says="yolo_of_mine.pt: there is no such model file, and ultralytics publishes none of that name; give the path of a file, or a published name such as yolo11n.pt",
         run=("-o", "detect.weights=yolo_of_mine.pt"),
     ),
     "weights that are no model": Case(

@@ -48,7 +48,7 @@ def test_links_lead_somewhere(page: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands("README.md", "sh"))
 def test_commands_run_as_printed(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``sh`` blocks run on the sample as they stand, in a folder that holds it; ``text`` blocks need files of the reader's."""
+    """``sh`` blocks run as they stand in a folder that holds the sample; ``text`` blocks need the reader's own files."""
     shutil.copytree(ROOT / "sample_videos", tmp_path / "sample_videos")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(tmp_path)

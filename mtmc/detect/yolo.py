@@ -1,4 +1,4 @@
-"""Models of the ultralytics package (AGPL-3.0), kept quiet and off the network.
+"""Models of the ultralytics package (AGPL-3.0), kept quiet; its published models are fetched once, by name.
 
 The only file that imports ultralytics. Its ``.pt`` files are pickles: open only those you trust.
 """
@@ -29,7 +29,7 @@ def load(config: DetectConfig, threads: int = 1) -> UltralyticsDetector:
     """Open ``config.weights`` (.pt, .engine, an OpenVINO folder, …) with ultralytics.
 
     Raises:
-        WeightsError: The file is missing (nothing is ever downloaded), damaged, or knows none of the wanted classes.
+        WeightsError: The file is missing and cannot be fetched, damaged, or knows none of the wanted classes.
         ConfigError: The precision is not to be had.
         MissingDependency: ultralytics is not installed.
     """
@@ -128,16 +128,40 @@ def _import() -> Any:
 
 
 def _find(path: Path, ultralytics: Any) -> Path:
-    """The file itself, or of that name in ultralytics' own folder of weights."""
-    for candidate in (path, Path(ultralytics.settings["weights_dir"]) / path.name):
+    """The file itself, or of that name in ultralytics' own folder of weights, fetched if it is one of theirs."""
+    kept = Path(ultralytics.settings["weights_dir"]) / path.name
+    for candidate in (path, kept):
         if candidate.exists():
             return candidate
+    if path == Path(path.name) and _fetch(kept):
+        return kept
     raise WeightsError(
-        "there is no such model file, and nothing is downloaded unasked",
+        "there is no such model file, and ultralytics publishes none of that name",
         path=path,
-        remedy="give the path of a file, or let ultralytics fetch one that it publishes: "
-        f"yolo predict model={path.name}",
+        remedy="give the path of a file, or a published name such as yolo11n.pt",
     )
+
+
+def _fetch(target: Path) -> bool:
+    """Download a published model; False if there is none of that name.
+
+    Raises:
+        WeightsError: It cannot be downloaded.
+    """
+    from ultralytics.utils import downloads
+
+    if target.name not in downloads.GITHUB_ASSETS_NAMES:
+        return False
+    try:
+        with _quiet():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            downloads.attempt_download_asset(target, retry=1)
+    except (OSError, RuntimeError) as error:  # no network is a ConnectionError
+        raise WeightsError(
+            f"expected {target.name} here or to download it from ultralytics, got neither ({type(error).__name__})",
+            remedy="connect to the network once, or give the path of a file; detect.weights=motion needs none",
+        ) from error
+    return target.exists()
 
 
 def _own_threads(threads: int) -> None:

@@ -6,13 +6,11 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from mtmc.errors import FormatError
-from mtmc.files import explain
+from mtmc.scene import read_roi
 from mtmc.types import Array
 
-__all__ = ["find_rois", "read_roi", "read_rois"]
+__all__ = ["find_rois", "read_rois"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -31,7 +29,8 @@ def read_rois(
         skip_missing: Leave out a camera without an image rather than raise.
 
     Raises:
-        FormatError: A camera has no image, or an image cannot be read.
+        FormatError: A camera has no image.
+        SceneError: A file is no image.
     """
     paths = dict(source) if isinstance(source, Mapping) else find_rois(source)
     wanted = sorted(set(cameras))
@@ -42,7 +41,7 @@ def read_rois(
         where = None if isinstance(source, Mapping) else source
         remedy = f"add an image such as c{missing[0]:03d}.png or c{missing[0]:03d}/roi.jpg, or score without regions"
         raise FormatError(message, path=where, remedy=remedy)
-    return {camera: read_roi(paths[camera]) for camera in wanted if camera in paths}
+    return {camera: read_roi(Path(paths[camera]), official=True) for camera in wanted if camera in paths}
 
 
 def find_rois(folder: str | os.PathLike[str]) -> dict[int, Path]:
@@ -55,25 +54,3 @@ def find_rois(folder: str | os.PathLike[str]) -> dict[int, Path]:
         if path.suffix.lower() in _SUFFIXES and name[:1] == "c" and name[1:].isdecimal():
             found.setdefault(int(name[1:]), path)
     return found
-
-
-def read_roi(path: str | os.PathLike[str]) -> Array:
-    """One region, bool (H, W): where the image, reduced to grey if it is coloured, is fully white (255).
-
-    Raises:
-        FormatError: The file is missing or no image.
-    """
-    import cv2
-
-    try:
-        data = np.fromfile(path, np.uint8)  # not cv2.imread, which cannot open some paths on Windows
-    except FileNotFoundError:
-        raise FormatError("there is no such image", path=path, remedy="check the path") from None
-    except OSError as error:
-        raise explain(error, path, "read") from error
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
-    if image is None:
-        remedy = "give a PNG or JPEG whose white part is inside"
-        raise FormatError("expected an image, got something else", path=path, remedy=remedy)
-    inside: Array = np.asarray(image) == 255
-    return inside

@@ -31,8 +31,8 @@ class Clock:
         SceneError: ``fps`` is not positive, or the knots do not increase.
 
     >>> clock = Clock(fps=10, time_map=((0, 0.0), (99, 9.9), (100, 15.0)))
-    >>> clock.time_s(np.array([50, 99, 100, 110]))
-    array([ 5. ,  9.9, 15. , 16. ])
+    >>> clock.time_s(np.array([50, 99, 100, 110])).tolist()
+    [5.0, 9.9, 15.0, 16.0]
     >>> clock.frame_at(16.0)
     110
     """

@@ -73,11 +73,11 @@ def test_all_names_exist() -> None:
 
 
 @pytest.mark.slow
-def test_ultralytics_never_downloads_and_names_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ultralytics_names_missing_and_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ultralytics")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        WeightsError, match=r"yolo99z\.pt: there is no such model file.*yolo predict model=yolo99z\.pt"
+        WeightsError, match=r"yolo99z\.pt: there is no such model file.*a published name such as yolo11n\.pt"
     ):
         load_detector(DetectConfig(weights="yolo99z.pt"))
     assert list(tmp_path.iterdir()) == []
@@ -93,3 +93,21 @@ def test_ultralytics_never_downloads_and_names_damaged_files(tmp_path: Path, mon
 def test_only_torchvision_describes_boxes(weights: str) -> None:
     with pytest.raises(ConfigError, match="has no mask head to describe boxes by"):
         load_detector(DetectConfig(weights=weights, appearance="mask"))
+
+
+def test_published_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ultralytics", reason="the extra 'yolo' is not installed")
+    from ultralytics.utils import downloads
+
+    from mtmc.detect import yolo
+
+    def offline(*_: object, **__: object) -> None:
+        raise ConnectionError("Environment may be offline")
+
+    monkeypatch.setattr(downloads, "safe_download", offline)
+    with pytest.raises(
+        WeightsError,
+        match=r"^expected yolo11n\.pt here or to download it from ultralytics, got neither \(ConnectionError\); "
+        r"connect to the network once, or give the path of a file; detect\.weights=motion needs none$",
+    ):
+        yolo._fetch(tmp_path / "yolo11n.pt")

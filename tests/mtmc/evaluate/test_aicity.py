@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtmc.errors import ConfigError, FormatError
+from mtmc.errors import ConfigError, FormatError, SceneError
 from mtmc.evaluate import evaluate_files
 from mtmc.evaluate.aicity import filter_predictions, inside_roi, score_aicity, seen_by_several_cameras
 from mtmc.evaluate.rois import read_rois
@@ -138,7 +138,7 @@ def test_missing_and_broken_regions(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="expected a folder of region images"):
         read_rois(tmp_path / "none", [4])
     (tmp_path / "c004.png").write_text("no image")
-    with pytest.raises(FormatError, match=r"c004\.png: expected an image"):
+    with pytest.raises(SceneError, match=r"c004\.png: expected a region-of-interest image"):
         read_rois(tmp_path, [4])
-    with pytest.raises(FormatError, match="no such image"):
+    with pytest.raises(SceneError, match="found no file"):
         read_rois({4: tmp_path / "none.png"}, [4])

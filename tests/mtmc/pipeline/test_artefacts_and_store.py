@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_the_old_result(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(MtmcError, match="No space left on device.*free some space"):
+    with pytest.raises(MtmcError, match=r"No space left on device.*free some space"):
         store.save("track", "c001", "k", {"x": np.arange(6)})
     arrays = store.load("track", "c001", "k")
     assert arrays is not None

@@ -56,7 +56,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos") / "town"
     for index, name in enumerate(("c001", "c002")):
         write_video(folder / f"{name}.mp4", traffic_frames(40 + 5 * index, colours=COLOURS))
-        (folder / f"{name}_gt.txt").write_text("".join(f"{f},1,{4 * f - 28},20,24,16,1,-1,-1,-1\n" for f in range(8, 40)))
+        (folder / f"{name}_gt.txt").write_text(
+            "".join(f"{f},1,{4 * f - 28},20,24,16,1,-1,-1,-1\n" for f in range(8, 40))
+        )
     return folder
 
 

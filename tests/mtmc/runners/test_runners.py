@@ -41,13 +41,15 @@ def test_results_come_in_the_order_of_the_cameras(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_the_work_arrives_as_it_was(workers: int) -> None:
-    with pytest.raises(VideoError, match=r"^c003\.mp4: expected a video, got an empty file; copy it again$") as caught:
+    with pytest.raises(
+        VideoError, match=r"^c003\.mp4: expected a video, got an empty file; copy it again$"
+    ) as caught:
         local.map_cameras(fail_on_third, CAMERAS, workers=workers)
     assert (caught.value.path, caught.value.remedy) == ("c003.mp4", "copy it again")
 
 
 def test_a_dead_worker_is_a_sentence() -> None:
-    with pytest.raises(MtmcError, match="a worker process died.*fewer --workers"):
+    with pytest.raises(MtmcError, match=r"a worker process died.*fewer --workers"):
         local.map_cameras(die_on_third, CAMERAS, workers=2)
 
 

@@ -138,7 +138,7 @@ def test_mistakes_name_file_line_and_remedy(folder: Path, text: str, message: st
 
 
 def test_nothing_to_load(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match="found no camera.*put one video per camera into it"):
+    with pytest.raises(SceneError, match=r"found no camera.*put one video per camera into it"):
         load_scenes(tmp_path)
     with pytest.raises(SceneError, match="does not exist"):
         load_scenes(tmp_path / "nowhere")
