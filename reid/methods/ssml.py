@@ -110,7 +110,7 @@ class Method(BaseMethod):
         """Renew the dictionary when it is time, and begin mining anew."""
         due = epoch % self.config.renew_every == 0
         if due and (epoch > 0 or self.config.dictionary_start == "features"):
-            self._renew(setup)
+            self._renew(setup, first=epoch == 0)
         self._mining = epoch >= self.config.mine_from_epoch
         mined = self.dictionary if self.config.mine_every == "step" else self.dictionary.clone()
         self._snapshot = mined
@@ -154,12 +154,20 @@ class Method(BaseMethod):
         assert self._snapshot is not None
         return released_positives(self._snapshot, index, self.config.threshold)
 
-    def _renew(self, setup: Setup) -> None:
-        """Make every row the present feature of its image."""
+    def _renew(self, setup: Setup, *, first: bool) -> None:
+        """Make every row the present feature of its image.
+
+        At first the normalisation has seen nothing yet and would centre nothing; it is given the statistics of all
+        images.
+        """
         as_test = self.config.renew_as == "test"
         records = setup.material.records + (setup.unlabelled if self.config.with_gallery else ())
         self.train(not as_test)
         view = self.test_view if as_test else self.views[0]
+        if first:
+            pooled = setup.extract(self.backbone, records, view, self.backbone)
+            self.norm.running_mean.copy_(pooled.mean(0))
+            self.norm.running_var.copy_(pooled.var(0))
         found = setup.extract(self._features, records, view, self.backbone)
         self.train()
         self.dictionary.copy_(found)
