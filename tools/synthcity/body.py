@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -91,7 +92,7 @@ class Atlas:
 
 
 def deck_and_roof(shape: Shape, d: Array) -> tuple[Array, Array]:
-    """Side-view profile at distances ``d`` from the nose: the line below the windows, and the top: (N,) → (N,), (N,)."""
+    """Profile seen from the side, at distances ``d`` from the nose: (N,) → line below the windows (N,), top (N,)."""
     s = shape
     end = s.length
     deck = [(-1.0, s.hood[0] - 0.10), (0.0, s.hood[0] - 0.06), (0.07, s.hood[0])]
@@ -131,7 +132,7 @@ def _stations(shape: Shape, step: float) -> Array:
     keys += [s.tail_at, s.tail_at - 0.08, s.tail_at + 0.06] + ends + [s.length - e for e in ends]
     keys += list(np.arange(0.45, s.length - 0.45, step))
     values = np.unique(np.round(np.clip(keys, 0, s.length), 3))
-    return values[np.concatenate([[True], np.diff(values) > 0.015])]
+    return np.asarray(values[np.concatenate([[True], np.diff(values) > 0.015])])
 
 
 def _sections(shape: Shape, step: float) -> Array:
@@ -182,7 +183,7 @@ def _round_ends(shape: Shape, points: Array, nose: Array, tail: Array, blunt: fl
     out[..., 0] += blunt * tail[:, None] * (0.12 * aside**2.4 + 0.10 * np.clip(rise - 0.2, 0, None) + 0.3 * sink)
     low, high = out[..., 0].min(), out[..., 0].max()
     out[..., 0] = (out[..., 0] - (low + high) / 2) * (shape.length / (high - low))
-    return out
+    return np.asarray(out)
 
 
 def _cap(ring: Array, forward: bool) -> Mesh:
@@ -190,7 +191,7 @@ def _cap(ring: Array, forward: bool) -> Mesh:
     k = len(ring)
     pairs = [(i, k - 1 - i) for i in range(k // 2)]
     faces = []
-    for (a, b), (c, e) in zip(pairs[:-1], pairs[1:], strict=True):
+    for (a, b), (c, e) in pairwise(pairs):
         faces += [(a, c, e), (a, e, b)] if forward else [(a, e, c), (a, b, e)]
     last = pairs[-1]
     faces.append((last[0], k // 2, last[1]) if forward else (last[0], last[1], k // 2))

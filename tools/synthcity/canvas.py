@@ -75,15 +75,15 @@ class Canvas:
         shade: int | None = None,
     ) -> None:
         """Fill a polygon; what is None stays as it was."""
-        corners = np.round(self.pixels(view, points) * 16).astype(np.int32).reshape(1, -1, 2)
+        corners = np.round(self.pixels(view, points) * 16).astype(np.int32).reshape(-1, 2)
         if colour is not None:
-            cv2.fillPoly(self.fixed, corners, colour, cv2.LINE_AA, 4)
-            cv2.fillPoly(self.bare, corners, 255, cv2.LINE_AA, 4)
+            cv2.fillPoly(self.fixed, [corners], colour, cv2.LINE_AA, 4)
+            cv2.fillPoly(self.bare, [corners], 255, cv2.LINE_AA, 4)
         if shade is not None:
-            cv2.fillPoly(self.shade, corners, shade, cv2.LINE_AA, 4)
+            cv2.fillPoly(self.shade, [corners], shade, cv2.LINE_AA, 4)
         for plane, value in zip(self._planes, (glass, gloss, lamp, 255 if hole else None), strict=True):
             if value is not None:
-                cv2.fillPoly(plane, corners, int(value), cv2.LINE_8, 4)
+                cv2.fillPoly(plane, [corners], int(value), cv2.LINE_8, 4)
 
     def line(
         self,
@@ -94,13 +94,13 @@ class Canvas:
         shade: int | None = None,
     ) -> None:
         """Draw a line in a fixed colour, or as a darker or lighter trace of the paint."""
-        corners = np.round(self.pixels(view, points) * 16).astype(np.int32).reshape(1, -1, 2)
+        corners = np.round(self.pixels(view, points) * 16).astype(np.int32).reshape(-1, 2)
         thick = max(1, round(width_m * self.metre_px(view)))
         if colour is not None:
-            cv2.polylines(self.fixed, corners, False, colour, thick, cv2.LINE_AA, 4)
-            cv2.polylines(self.bare, corners, False, 255, thick, cv2.LINE_AA, 4)
+            cv2.polylines(self.fixed, [corners], False, colour, thick, cv2.LINE_AA, 4)
+            cv2.polylines(self.bare, [corners], False, 255, thick, cv2.LINE_AA, 4)
         if shade is not None:
-            cv2.polylines(self.shade, corners, False, shade, thick, cv2.LINE_AA, 4)
+            cv2.polylines(self.shade, [corners], False, shade, thick, cv2.LINE_AA, 4)
 
     def finish(self) -> None:
         """Gather the material planes; call once, after the last stroke."""

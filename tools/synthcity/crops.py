@@ -145,7 +145,7 @@ def _open_station(plan: CropPlan, camera: int) -> _Station:
     rng = np.random.default_rng([plan.seed, 1013, camera])
     develop = Develop(
         exposure=float(np.exp(rng.normal(0, 0.18))),
-        balance=tuple(float(v) for v in 1 + rng.normal(0, 0.03, 3)),
+        balance=(1 + float(rng.normal(0, 0.03)), 1 + float(rng.normal(0, 0.03)), 1 + float(rng.normal(0, 0.03))),
         colourfulness=float(rng.uniform(0.75, 1.15)),
         soft=float(rng.uniform(0.5, 1.2)),
         lift=float(rng.uniform(0, 0.03)),
@@ -178,7 +178,7 @@ def _draw_site(place: Place, rng: np.random.Generator, front: bool) -> tuple[Sit
     bearing = heading + (0.0 if front else np.pi) + float(rng.uniform(-1.05, 1.05))
     far, tilt = float(rng.uniform(13, 30)), np.deg2rad(float(rng.uniform(9, 30)))
     flat = far * np.cos(tilt) * np.array([np.cos(bearing), np.sin(bearing)])
-    eye = (*(float(v) for v in spot + flat), 0.7 + far * float(np.sin(tilt)))
+    eye = (float(spot[0] + flat[0]), float(spot[1] + flat[1]), 0.7 + far * float(np.sin(tilt)))
     return (
         Site(eye, (float(spot[0]), float(spot[1]), 0.7), float(np.degrees(2 * np.arctan(4.4 / far)))),
         spot,

@@ -25,10 +25,11 @@ def open_context() -> Any:
         import moderngl
     except ImportError as error:
         raise MissingDependency.of("moderngl", "synthcity", "rendering") from error
-    attempts: list[dict[str, str]] = [{}, {"libegl": "libEGL.so.1", "libgl": "libGL.so.1"}]
+    attempts: list[dict[str, Any]] = [{}, {"libegl": "libEGL.so.1", "libgl": "libGL.so.1"}]
     for libraries in attempts:
         try:
-            return moderngl.create_context(standalone=True, backend="egl", require=330, **libraries)
+            settings: dict[str, Any] = {"standalone": True, "backend": "egl", "require": 330, **libraries}
+            return moderngl.create_context(**settings)
         except Exception as error:  # the loader raises bare exceptions
             reason = error
     raise MissingDependency(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def draw_ground(place: Place) -> GroundMap:
 def _distance(px: Array, py: Array, line: Array) -> Array:
     """Distance of grid points to a polyline: (R, C) each, (N, 2) → (R, C)."""
     best = np.full(np.broadcast(px, py).shape, np.inf, np.float32)
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(line):
         along = b - a
         t = np.clip(((px - a[0]) * along[0] + (py - a[1]) * along[1]) / (along @ along), 0, 1)
         dx, dy = px - a[0] - t * along[0], py - a[1] - t * along[1]
@@ -106,7 +107,7 @@ def _wear(tracks: Array, oil: Array, low: Array, line: Array, strength: float) -
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     side = np.stack([along[:, 1], -along[:, 0]], axis=1)
     for offset, target, width in ((-0.78, tracks, 0.34), (0.78, tracks, 0.34), (0.0, oil, 0.5)):
-        pixels = np.round((line + offset * side - low) / _CELL_M * 16).astype(np.int32).reshape(1, -1, 2)
+        pixels = np.round((line + offset * side - low) / _CELL_M * 16).astype(np.int32).reshape(-1, 2)
         stroke = np.zeros(tracks.shape, np.uint8)
-        cv2.polylines(stroke, pixels, False, 255, max(1, round(width / _CELL_M)), cv2.LINE_AA, 4)
+        cv2.polylines(stroke, [pixels], False, 255, max(1, round(width / _CELL_M)), cv2.LINE_AA, 4)
         target += stroke * np.float32(strength / 255)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -117,9 +118,9 @@ def draw_identity(seed: int, vehicle_class: str | None = None) -> Identity:
     lettered = 0.6 if kind in ("truck", "bus") or shape.startswith("van") else 0.06
     return Identity(
         shape=shape,
-        scale=tuple(round(float(v), 3) for v in 1 + np.clip(rng.normal(0, 0.012, 3), -0.03, 0.03)),
+        scale=_three(np.round(1 + np.clip(rng.normal(0, 0.012, 3), -0.03, 0.03), 3).tolist()),
         colour=colour,
-        paint=tuple(int(v) for v in np.clip(tone, 6, 244)),
+        paint=_three(np.clip(tone, 6, 244).astype(int).tolist()),
         metallic=round(float(_METALLIC.get(colour, 0.1) * rng.uniform(0.5, 1.0)), 2),
         style=int(rng.integers(24)),
         wheel=int(rng.integers(8)),
@@ -157,7 +158,12 @@ def _choose(rng: np.random.Generator, weights: list[float]) -> int:
     return int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
 
 
-def _marks(rng: np.random.Generator, lettered: float) -> dict[str, object]:
+def _three(values: list[Any]) -> tuple[Any, Any, Any]:
+    first, second, third = values
+    return first, second, third
+
+
+def _marks(rng: np.random.Generator, lettered: float) -> dict[str, Any]:
     """What differs even between two vehicles of one make, shape and paint."""
     plate = "".join(_LETTERS[i] for i in rng.integers(len(_LETTERS), size=3))
     plate += "-" + "".join(_DIGITS[i] for i in rng.integers(10, size=4))

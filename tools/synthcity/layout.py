@@ -42,7 +42,7 @@ def truth_table(records: list[Record], recipe: Recipe) -> Table:
 
 
 def calibrate(plan: CameraPlan, recipe: Recipe) -> tuple[Array, float]:
-    """A homography (3, 3) from pixels to metres, fitted to a few noisy points as a surveyor would, and its error in px.
+    """A homography (3, 3) from pixels to metres, fitted to a few noisy points, and its mean error in pixels.
 
     A lens bends lines, so a homography can not be exact; the noise of the points comes on top.
     """
@@ -103,7 +103,7 @@ def _region(plan: CameraPlan) -> Array:
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     far = np.linalg.norm(plan.view.on_ground(np.stack([x, y], -1)) - plan.view.eye[:2], axis=-1)
     mask = np.where(np.isfinite(far) & (far < 110.0), 255, 0).astype(np.uint8)
-    return cv2.dilate(mask, np.ones((2 * (height // 24) + 1, 3), np.uint8))
+    return np.asarray(cv2.dilate(mask, np.ones((2 * (height // 24) + 1, 3), np.uint8)))
 
 
 def _scene_yaml(stage: Stage, records: dict[str, list[Record]]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ _NEAR_M, _FAR_M = 0.4, 900.0
 class View:
     """What a camera looks at.
 
-    A point (X right, Y down, Z ahead) lands at ``centre + focal · (X, Y)/Z · (1 + k1 r² + k2 r⁴)``, r² = (X² + Y²)/Z².
+    A point (X right, Y down, Z ahead) lands at ``centre + focal · (X, Y)/Z · (1 + k1 r² + k2 r⁴)`` where r² is
+    (X² + Y²)/Z².
 
     Attributes:
         site: Eye, target and horizontal field of view (of the undistorted picture).

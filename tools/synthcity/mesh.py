@@ -75,7 +75,10 @@ def grid(sheet: Array) -> Mesh:
 
 def box(low: tuple[float, float, float], high: tuple[float, float, float]) -> Mesh:
     """A box with flat sides; uv runs over each side in metres."""
-    points, normals, uv, faces = [], [], [], []
+    points: list[Array] = []
+    normals: list[Array] = []
+    uv: list[Array] = []
+    faces: list[Array] = []
     span = np.subtract(high, low)
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3

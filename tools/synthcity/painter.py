@@ -15,6 +15,7 @@ from tools.synthcity.gpu import load_program, matrix_bytes, set_uniforms
 from tools.synthcity.identity import Identity
 from tools.synthcity.lens import View
 from tools.synthcity.people import Figure, figure_body, figure_skin
+from tools.synthcity.shapes import Shape
 from tools.synthcity.skin import RIMS, paint_skin, rim_texture
 
 __all__ = ["Actor", "Develop", "Painter"]
@@ -211,7 +212,7 @@ class Painter:
         gl = self._gl
         height, width, planes = picture.shape
         texture = self._context.texture((width, height), planes, np.ascontiguousarray(picture).tobytes(), alignment=1)
-        if height >= ATLAS_PX[1] or planes == 4 and height == 128:
+        if height >= ATLAS_PX[1] or (planes == 4 and height == 128):
             texture.build_mipmaps()
             texture.filter = (gl.LINEAR_MIPMAP_LINEAR, gl.LINEAR)
         else:
@@ -354,7 +355,7 @@ class Painter:
             skin.use(1)
             stuff.use(2)
             (model.near if self._is_near(actor) else model.far).render()
-            if model.wheel is not None:
+            if model.wheel is not None and isinstance(actor.looks, Identity):
                 self._rim(actor.looks.wheel).use(1)
                 program["wheels"].value = 1
                 model.wheel.render(instances=4)
@@ -379,7 +380,7 @@ class Painter:
             program["wheelPose"].write(b"".join(matrix_bytes(pose) for pose in poses))
 
     def _set_light(self, program: Any, actor: Actor, beam: tuple[Array, float]) -> None:
-        looks, light = actor.looks, self._world.light
+        looks = actor.looks
         values: dict[str, Any] = {"id": actor.id, "height": 1.7, "metallic": 0.0, "lampsOn": (0.0, 0.0, 0.0)}
         values |= {"cabin": (0.0, 0.0, 9.0, 0.5), "crew": (9.5, 1.0, 0.0)}
         if isinstance(looks, Identity):
@@ -399,7 +400,6 @@ class Painter:
             "beamDir": tuple(map(float, beam[0])),
             "beamCol": (beam[1],) * 3,
         }
-        del light
         set_uniforms(program, values)
 
     def _street_light(self, actor: Actor) -> tuple[float, ...]:
@@ -440,24 +440,23 @@ class Painter:
         context.enable(gl.BLEND)
         context.blend_func = gl.ONE, gl.ONE
         self._light_only.depth_mask = False
-        lit = [a for a in actors if isinstance(a.looks, Identity) and (a.lamps or a.braking)]
+        lit = [(a, a.looks.body) for a in actors if isinstance(a.looks, Identity) and (a.lamps or a.braking)]
         if dark > 0.2:
             self._planes[1].use(0)
             self._lens_uniforms(self._beam)
-            for actor in (a for a in lit if a.lamps):
-                front = actor.looks.body.length / 2
+            for actor, body in ((a, b) for a, b in lit if a.lamps):
+                front = body.length / 2
                 self._beam["pose"].write(matrix_bytes(actor.pose))
                 tone = (1.3, 1.22, 1.0) if dark > 0.38 else (0.45, 0.42, 0.34)
                 set_uniforms(self._beam, {"rect": (front + 13.0, 0.0, 13.0, 5.5), "albedoMap": 0, "beamCol": tone})
                 self._squares[self._beam].render(gl.TRIANGLE_STRIP)
         self._lens_uniforms(self._glow)
-        for actor in lit:
-            self._draw_halos(actor, max(dark, 0.12))
+        for actor, body in lit:
+            self._draw_halos(actor, body, max(dark, 0.12))
         self._light_only.depth_mask = True
         self._frame.use()
 
-    def _draw_halos(self, actor: Actor, dark: float) -> None:
-        body = actor.looks.body
+    def _draw_halos(self, actor: Actor, body: Shape, dark: float) -> None:
         away = self.view.eye - actor.pose[:3, 3]
         facing = float(away @ actor.pose[:3, 0]) / float(np.linalg.norm(away))
         half, side = body.length / 2, body.width / 2 * 0.78

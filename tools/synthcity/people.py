@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import ConvexHull
@@ -40,10 +41,13 @@ def draw_figure(seed: int, kind: str) -> Figure:
     rng = np.random.default_rng([seed, 701])
     skin = ((196, 152, 126), (150, 104, 78), (92, 62, 46))[int(rng.integers(3))]
     hair = ((32, 26, 22), (86, 62, 40), (150, 130, 100), (40, 40, 44))[int(rng.integers(4))]
-    top = tuple(int(v) for v in rng.integers(20, 220, 3) * rng.uniform(0.4, 1.0))
+    red, green, blue = (rng.integers(20, 220, 3) * rng.uniform(0.4, 1.0)).astype(int).tolist()
     legs = ((30, 34, 48), (24, 24, 26), (88, 80, 66), (58, 66, 84))[int(rng.integers(4))]
     return Figure(
-        kind, int(rng.integers(4)), (skin, hair, top, legs, (28, 26, 26), (60, 62, 66)), float(rng.uniform(0.9, 1.06))
+        kind,
+        int(rng.integers(4)),
+        (skin, hair, (red, green, blue), legs, (28, 26, 26), (60, 62, 66)),
+        float(rng.uniform(0.9, 1.06)),
     )
 
 
@@ -61,7 +65,7 @@ def _toned(mesh: Mesh, tone: int) -> Mesh:
 
 
 def _limb(points: list[tuple[float, float, float]], radius: float, tone: int) -> Mesh:
-    parts = [tube(a, b, radius, radius * 0.85, 6) for a, b in zip(points[:-1], points[1:], strict=True)]
+    parts = [tube(a, b, radius, radius * 0.85, 6) for a, b in pairwise(points)]
     return _toned(join(parts), tone)
 
 

@@ -195,9 +195,9 @@ class _Builder:
         )
         heading = float(np.arctan2(along[1], along[0]))
         zebra = centre + along * 3.0
-        self.zebras.append(Zebra(*map(float, zebra), heading, half, lanes * LANE_WIDTH_M))
+        self.zebras.append(Zebra(float(zebra[0]), float(zebra[1]), heading, half, lanes * LANE_WIDTH_M))
         foot = point + along * 0.6 + right * (half - LANE_WIDTH_M / 2 + 1.0)
-        self.masts.append(Mast(*map(float, foot), heading + np.pi, junction, phase, half * 0.75))
+        self.masts.append(Mast(float(foot[0]), float(foot[1]), heading + np.pi, junction, phase, half * 0.75))
 
     def network(self, entries: list[str], exits: list[str], rng: np.random.Generator) -> Network:
         """Close the network; the demand of each possible origin–destination pair is drawn."""

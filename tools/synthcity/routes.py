@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,9 @@ def find_links(passages: dict[str, list[Passing]]) -> list[dict[str, Any]]:
     for camera, parts in sorted(passages.items()):
         for passing in parts:
             by_vehicle.setdefault(passing.vehicle, []).append((camera, passing))
-    for parts in by_vehicle.values():
-        ordered = sorted(parts, key=lambda item: (item[1].start_s, item[0]))
-        for (a, first), (b, second) in zip(ordered[:-1], ordered[1:], strict=True):
+    for ways in by_vehicle.values():
+        ordered = sorted(ways, key=lambda item: (item[1].start_s, item[0]))
+        for (a, first), (b, second) in pairwise(ordered):
             if a != b and first.exit and second.entry:
                 times.setdefault((a, first.exit, b, second.entry), []).append(second.start_s - first.end_s)
     return [

@@ -14,7 +14,16 @@ __all__ = ["FACADE", "GROUND", "LEAVES", "LIGHT", "PAINT", "PLAIN", "Scenery", "
 
 GROUND, FACADE, LEAVES, PLAIN, PAINT, LIGHT = range(6)
 
-_WALLS = ((0.42, 0.36, 0.29), (0.46, 0.44, 0.40), (0.33, 0.17, 0.12), (0.50, 0.45, 0.36), (0.36, 0.36, 0.37), (0.28, 0.24, 0.21), (0.52, 0.49, 0.45), (0.40, 0.24, 0.17))  # fmt: skip
+_WALLS = (
+    (0.42, 0.36, 0.29),
+    (0.46, 0.44, 0.40),
+    (0.33, 0.17, 0.12),
+    (0.50, 0.45, 0.36),
+    (0.36, 0.36, 0.37),
+    (0.28, 0.24, 0.21),
+    (0.52, 0.49, 0.45),
+    (0.40, 0.24, 0.17),
+)
 _STEEL, _DARK, _CONCRETE = (0.24, 0.25, 0.26), (0.03, 0.03, 0.032), (0.36, 0.35, 0.33)
 
 
@@ -176,7 +185,7 @@ def _tree(world: Scenery, rng: np.random.Generator, at: Array) -> None:
         1,
         0.85,
     ]
-    centres += np.array(top) + [0, 0, crown * 0.75]
+    centres += [top[0], top[1], top[2] + crown * 0.75]
     _leaf_cards(world, rng, centres, d, 0.55, green)
 
 

@@ -74,10 +74,11 @@ class Shape:
 
 def _load() -> dict[str, Shape]:
     table = yaml.safe_load(Path(__file__).with_name("shapes.yaml").read_text(encoding="utf-8"))
-    tuples = {
-        name: {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for name, row in table.items()
-    }
-    return {name: Shape(**row) for name, row in tuples.items()}
+    shapes = {}
+    for name, row in table.items():
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+        shapes[name] = Shape(**values)
+    return shapes
 
 
 #: Every silhouette by name.

@@ -47,7 +47,7 @@ def _snapshot(recipe: Recipe, camera: int, boxes: bool) -> Array:
     if boxes:
         _draw(picture, records, recipe)
     studio.context.release()
-    return cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
 
 
 def _draw(picture: Array, records: list[Record], recipe: Recipe) -> None:

@@ -63,7 +63,8 @@ def _plates(base: Canvas, colour: Array, material: Array, who: Identity) -> None
 def _decal(base: Canvas, colour: Array, who: Identity) -> None:
     """Lettering on vans, trucks and buses; stripes or a sticker on cars."""
     rng = np.random.default_rng([who.decal, 401])
-    ink = tuple(int(v) for v in cv2.cvtColor(np.uint8([[[rng.integers(180), 210, 170]]]), cv2.COLOR_HSV2RGB)[0, 0])
+    hue = np.array([[[rng.integers(180), 210, 170]]], np.uint8)
+    ink = tuple(int(v) for v in cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0])
     s = who.body
     if s.vehicle_class in ("truck", "bus") or s.height > 1.9:
         name = _NAMES[int(rng.integers(len(_NAMES)))]
@@ -97,9 +98,9 @@ def _decal(base: Canvas, colour: Array, who: Identity) -> None:
 
 
 def _fill(base: Canvas, colour: Array, view: str, points: list[tuple[float, float]], ink: tuple[int, ...]) -> None:
-    corners = np.round(base.pixels(view, points) * 16).astype(np.int32).reshape(1, -1, 2)
+    corners = np.round(base.pixels(view, points) * 16).astype(np.int32).reshape(-1, 2)
     mask = np.zeros(colour.shape[:2], np.uint8)
-    cv2.fillPoly(mask, corners, 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
     mask[base.bare > 128] = 0
     share = mask[..., None] / 255.0
     colour[:] = (colour * (1 - share) + np.array(ink) * share).astype(np.uint8)

@@ -421,17 +421,19 @@ def _bus_ends(c: Canvas, s: Shape, style: int) -> None:
         c.line("top", [*_rect(d, d + 1.6, -0.8, 0.8), (d, -0.8)], 0.05, (120, 120, 120))
 
 
+def _scaled(tone: tuple[int, int, int], share: float) -> tuple[int, int, int]:
+    return int(tone[0] * share), int(tone[1] * share), int(tone[2] * share)
+
+
 def _cargo(c: Canvas, s: Shape, style: int) -> None:
     assert s.box is not None
     start, stop, half, floor, top = s.box
     tone = ((226, 227, 224), (202, 205, 207), (234, 234, 232), (188, 190, 186))[style % 4]
-    rail = tuple(int(v * 0.62) for v in tone)
+    rail = _scaled(tone, 0.62)
     for view in ("left", "right"):
         c.area(view, _rect(start, stop, floor, top), tone, gloss=110, glass=0, lamp=0)
         for d in np.arange(start + 0.35, stop, 0.42):
-            c.line(
-                view, [(float(d), floor + 0.08), (float(d), top - 0.06)], 0.014, tuple(int(v * 0.92) for v in tone)
-            )
+            c.line(view, [(float(d), floor + 0.08), (float(d), top - 0.06)], 0.014, _scaled(tone, 0.92))
         c.line(view, [(start, floor + 0.05), (stop, floor + 0.05)], 0.09, rail)
         c.line(view, [(start, top - 0.04), (stop, top - 0.04)], 0.06, rail)
         low = max(floor - 0.06, 0.5)

@@ -195,7 +195,8 @@ def _bystanders(place: Place, recipe: Recipe, first: int) -> tuple[Bystander, ..
             right = np.array([along[1], -along[0]])
             ends = [road.points[0] + along * d + right * side * aside for d in (start + 3, stop - 3)]
             # Cyclists ride with the traffic: with the road's direction on its right, against it on its left.
-            line = np.linspace(*(ends if side > 0 else ends[::-1]), 20)
+            first_end, last_end = ends if side > 0 else ends[::-1]
+            line = np.linspace(first_end, last_end, 20)
             speed = float(rng.uniform(1.0, 1.7) if kind == "person" else rng.uniform(3.5, 5.5))
             seed = recipe.seed * 100_003 + 80_000 + len(out)
             out.append(Bystander(first + len(out), seed, kind, line, speed, float(rng.uniform(0, 200))))
@@ -217,7 +218,11 @@ def _cameras(place: Place, recipe: Recipe) -> tuple[CameraPlan, ...]:
         )
         develop = Develop(
             exposure=float(np.exp(rng.normal(0, 0.14))),
-            balance=tuple(float(v) for v in 1 + rng.normal(0, 0.025, 3)),
+            balance=(
+                1 + float(rng.normal(0, 0.025)),
+                1 + float(rng.normal(0, 0.025)),
+                1 + float(rng.normal(0, 0.025)),
+            ),
             colourfulness=float(rng.uniform(0.8, 1.12)),
             soft=float(rng.uniform(0.45, 0.95)) * recipe.supersample,
             vignette=float(rng.uniform(0.02, 0.09)),

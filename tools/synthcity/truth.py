@@ -119,7 +119,8 @@ def observe(painter: Painter, view: View, actors: list[Actor], ids: Array) -> li
         box, truncation = boxed
         grown = box * scale + [-2, -2, 2, 2]
         limit = [ids.shape[1], ids.shape[0]] * 2
-        whole_boxes.append(tuple(int(v) for v in np.clip(np.round(grown), 0, limit)))
+        x1, y1, x2, y2 = np.clip(np.round(grown), 0, limit).astype(int).tolist()
+        whole_boxes.append((x1, y1, x2, y2))
         vehicles.append(actor)
         found.append(
             {

@@ -58,9 +58,8 @@ def test_a_box_is_the_outline_of_a_vehicle(stage: Stage) -> None:
         # Naïve: every corner of the body and the wheels, not of its hull.
         body = actor.body
         rims = [
-            c + [r * np.cos(t), 0, r * np.sin(t)]
-            for c in body.wheel_at
-            for r in [c[2]]
+            centre + centre[2] * np.array([np.cos(t), 0, np.sin(t)])
+            for centre in body.wheel_at
             for t in np.linspace(0, 6.28, 24)
         ]
         points = np.concatenate([body.near.points, np.array(rims).reshape(-1, 3)])

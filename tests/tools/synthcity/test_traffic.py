@@ -59,9 +59,9 @@ def test_vehicles_move_as_vehicles_do(run: tuple[str, Traffic]) -> None:
     fastest = 1.15 * max(lane.limit_mps for lane in build_place(run[0], 2).network.lanes.values())
     for journey in run[1].journeys:
         x, y, heading, speed, acceleration = journey.states[:, :5].T
-        assert 0 <= speed.min()
+        assert speed.min() >= 0
         assert speed.max() <= fastest
-        assert -7.5 <= acceleration.min()
+        assert acceleration.min() >= -7.5
         assert acceleration.max() <= 2.5
         if len(journey.states) > 1:
             assert np.hypot(np.diff(x), np.diff(y)).max() < 0.1 * fastest + 0.2
