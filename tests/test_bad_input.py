@@ -310,7 +310,7 @@ CASES: dict[str, Case] = {
         run=("-o", "detect.weights={}/yolo.onnx"),
     ),
     "a detector nobody knows": Case(
-        says="weights: expected motion, precomputed, an .onnx, .xml or .pt file or a torchvision model, got 'magic'; correct the name, or set backend to say whose code runs it",
+        says="weights: expected motion, an .onnx, .xml or .pt file or a torchvision model, got 'magic'; correct the name, or set backend to say whose code runs it",
         run=("-o", "detect.weights=magic"),
     ),
     "an embedder without a card": Case(

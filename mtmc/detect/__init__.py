@@ -112,11 +112,6 @@ _TORCHVISION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet
 def _backend_of(config: DetectConfig) -> str:
     """Whose code runs the weights: a key of :data:`DETECTORS`."""
     name = config.weights
-    if name == "precomputed":
-        raise ConfigError(
-            "weights: precomputed detections are read from the scene's files, no detector is loaded",
-            remedy="give the cameras their detection files, or name a detector",
-        )
     if name == "motion":
         return "motion"
     if config.backend != "auto":
@@ -129,6 +124,6 @@ def _backend_of(config: DetectConfig) -> str:
     if path.suffix in (".onnx", ".xml") or path.is_dir():
         return "onnx"
     raise ConfigError(
-        f"weights: expected motion, precomputed, an .onnx, .xml or .pt file or a torchvision model, got {name!r}",
+        f"weights: expected motion, an .onnx, .xml or .pt file or a torchvision model, got {name!r}",
         remedy="correct the name, or set backend to say whose code runs it",
     )

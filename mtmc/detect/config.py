@@ -17,7 +17,7 @@ class DetectConfig(Settings):
 
     weights: str = Field(
         default="motion",
-        description="'motion' (static cameras, no model), 'precomputed' (the scene's detection files), a model file, "
+        description="motion (static cameras, no model), a model file, "
         "or a model's name: of ultralytics (yolo11n.pt) or torchvision (maskrcnn_resnet50_fpn_v2, optionally with a "
         "file of its own: maskrcnn_resnet50_fpn_v2:cars.pth).",
     )

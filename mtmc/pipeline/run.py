@@ -18,6 +18,7 @@ from mtmc.errors import FormatError, MtmcError, SceneError, VideoError
 from mtmc.evaluate import Evaluation
 from mtmc.files import sweep
 from mtmc.formats.convert import table_of_tracks
+from mtmc.formats.track1 import read_track1
 from mtmc.pipeline.outputs import write_manifest, write_tables
 from mtmc.pipeline.pictures import render
 from mtmc.pipeline.scoring import score_rows, score_scene
@@ -108,7 +109,7 @@ def run(
     with clock("score"):
         scores = None
         try:
-            scores = score_scene(scene, table)
+            scores = score_scene(scene, read_track1(out / "track1.txt"))  # what people submit, whole pixels
         except FormatError as error:
             problems.append(str(error))
         outputs += _write_scores(scores, out)

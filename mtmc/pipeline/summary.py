@@ -23,7 +23,7 @@ def summary_text(scene: Scene, result: RunResult) -> str:
         cells = [counts.get(name, "–") for name in ("frames", "detections", "tracklets", "vehicles")]
         lines.append(f"{camera.camera_id:<12}" + "".join(f"{cell:>8}" for cell in [*cells, shared]) + f"{cpu:>8.1f}")
     if result.scores is not None:
-        lines += ["", result.scores.text()]
+        lines += ["", result.scores.text().rstrip()]
     lines += [f"mtmc: {problem}" for problem in result.problems]
     pages = [name for name in ("report.html", "track1.txt") if (result.out / name).exists()]
     lines += ["", f"results: {', '.join(str(result.out / name) for name in pages)}"]
