@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH ?= .venv-bench
 
-.PHONY: demo test check format lint types docs bench bench-cityflow clean
+.PHONY: demo test check format bench bench-pipeline bench-cityflow clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,13 +29,22 @@ format: $(READY)  ## rewrite in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## speed against named rivals, CPU time of one pinned thread
-	$(BIN)/python -m tools.bench.track
-	$(BIN)/python -m tools.bench.score
-	$(BIN)/python -m tools.bench.pipeline
+$(BENCH)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[bench]'
+	touch $@
 
-bench-cityflow: $(READY)  ## single-camera tracking on the given detections of CityFlow S03: make bench-cityflow DATA=…
+bench: $(BENCH)/.ready  ## tracking and scoring against named rivals, CPU time of one pinned thread
+	$(BENCH)/bin/python -m tools.bench.track
+	$(BENCH)/bin/python -m tools.bench.score
+
+bench-pipeline: $(READY)  ## the whole run against its bare models: make bench-pipeline VIDEOS=… DETECT=….onnx EMBED=….onnx
+	$(BIN)/python -m tools.bench.pipeline --videos $(VIDEOS) --detect $(DETECT) --embed $(EMBED)
+
+DATA ?= ../shared/data/aicity
+bench-cityflow: $(READY)  ## single-camera tracking on the given detections of CityFlow S03, below DATA
 	$(BIN)/python -m tools.bench.cityflow $(DATA)
 
 clean:  ## everything that can be made again
-	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
