@@ -215,11 +215,18 @@ def _expand(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def _among_smallest(squared: Tensor, which: Tensor, column: Tensor, count: Tensor) -> Tensor:
     """Whether ``squared[which, column]`` is among the ``count[which]`` smallest of its row; ties to lower columns."""
-    limit = torch.stack([row.kthvalue(int(k)).values for row, k in zip(squared, count.tolist(), strict=True)])
+    least = squared.topk(int(count.max()), dim=1, largest=False).values
+    limit = least.gather(1, count[:, None] - 1)
     value = squared[which, column]
-    below = (squared < limit[:, None]).sum(1)
-    tied = (squared == limit[:, None]).cumsum(1)
-    return (value < limit[which]) | ((value == limit[which]) & (below[which] + tied[which, column] <= count[which]))
+    among = value <= limit[which, 0]
+    room = count - (least < limit).sum(1)  # for entries equal to the limit
+    equal = squared == limit
+    crowded = equal.sum(1) > room
+    for row in torch.nonzero(crowded)[:, 0].tolist():
+        here = which == row
+        order = equal[row].cumsum(0)[column[here]]
+        among[here] &= (value[here] < limit[row]) | (order <= room[row])
+    return among
 
 
 def _compress(key: Tensor, value: Tensor, n: int) -> _Rows:
