@@ -26,7 +26,7 @@ import av  # noqa: E402
 import numpy as np  # noqa: E402
 
 from mtmc.config import RunConfig, load_config  # noqa: E402
-from mtmc.pipeline import stages  # noqa: E402
+from mtmc.pipeline import models  # noqa: E402
 from mtmc.pipeline.run import run  # noqa: E402
 from mtmc.runners import local  # noqa: E402
 from mtmc.scene import Scene, load_scenes  # noqa: E402
@@ -77,7 +77,7 @@ def main() -> None:
 
 def measure(scene: Scene, config: RunConfig, repeat: int) -> str:
     """One row of the table."""
-    detector, embedder = stages._detector(config.detect, 1), stages.make_embedder(config.embed, 1)
+    detector, embedder = models._detector(config.detect, 1), models.make_embedder(config.embed, 1)
     with recorded(detector, "_session") as blobs, recorded(embedder, "_network") as crops:
         whole(scene, config)
     inner_detector, inner_embedder = detector._session, embedder._network

@@ -49,6 +49,14 @@ def _parser() -> argparse.ArgumentParser:
         option = "--" + name.replace("_", "-")
         crops.add_argument(option, type=kind, default=field.default, help=f"{field.description} [{field.default}]")
     crops.set_defaults(run=_crops)
+    frames = commands.add_parser("frames", help="single frames with boxes for detector training, in the YOLO layout")
+    frames.add_argument("--out", type=Path, required=True, help="the data set's folder")
+    frames.add_argument(
+        "--seeds", type=int, nargs=2, default=(1, 12), metavar=("FIRST", "LAST"), help="training seeds"
+    )
+    frames.add_argument("--per-camera", type=int, default=16, help="frames per camera (nine cameras a scene)")
+    frames.add_argument("--part", choices=("train", "val"), default="train", help="which part they belong to")
+    frames.set_defaults(run=_frames)
     realism = commands.add_parser("realism", help="how well a detector trained on real pictures finds the vehicles")
     realism.add_argument("scenes", nargs="+", type=Path, help="rendered scene folders")
     realism.add_argument("--weights", type=Path, required=True, help="ONNX detector with COCO classes")
@@ -80,6 +88,14 @@ def _crops(options: argparse.Namespace) -> None:
 
     plan = CropPlan(**{name: getattr(options, name) for name in CropPlan.model_fields})
     print(f"{render_crops(plan, options.out)} crops")
+
+
+def _frames(options: argparse.Namespace) -> None:
+    from tools.synthcity.frames import render_frames
+
+    first, last = options.seeds
+    count = render_frames(options.out, list(range(first, last + 1)), options.per_camera, options.part)
+    print(f"{count} frames")
 
 
 def _realism(options: argparse.Namespace) -> None:

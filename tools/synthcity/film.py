@@ -13,11 +13,12 @@ from mtmc.files import atomic_path
 from mtmc.progress import progress_bar
 from mtmc.types import Array
 from mtmc.video.write import VideoWriter
+from tools.synthcity.actors import Actor
 from tools.synthcity.backdrop import World
 from tools.synthcity.gpu import open_context
 from tools.synthcity.lens import View
 from tools.synthcity.light import make_light
-from tools.synthcity.painter import Actor, Painter
+from tools.synthcity.painter import Painter
 from tools.synthcity.recipe import Recipe
 from tools.synthcity.scenery import build_scenery, signal_heads
 from tools.synthcity.stage import CameraPlan, Stage, build_stage

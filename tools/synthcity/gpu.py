@@ -29,7 +29,9 @@ def open_context() -> Any:
     for libraries in attempts:
         try:
             settings: dict[str, Any] = {"standalone": True, "backend": "egl", "require": 330, **libraries}
-            return moderngl.create_context(**settings)
+            context = moderngl.create_context(**settings)
+            context.gc_mode = "auto"  # what Python forgets, the graphics card forgets too
+            return context
         except Exception as error:  # the loader raises bare exceptions
             reason = error
     raise MissingDependency(

@@ -2,99 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mtmc.types import Array
+from tools.synthcity.actors import Actor, Develop
 from tools.synthcity.backdrop import Backdrop, World, sun_matrix
-from tools.synthcity.body import Body, build_body
-from tools.synthcity.canvas import ATLAS_PX
 from tools.synthcity.gpu import load_program, matrix_bytes, set_uniforms
 from tools.synthcity.identity import Identity
+from tools.synthcity.lamplight import head_lamp_light, street_light
 from tools.synthcity.lens import View
-from tools.synthcity.people import Figure, figure_body, figure_skin
 from tools.synthcity.shapes import Shape
-from tools.synthcity.skin import RIMS, paint_skin, rim_texture
+from tools.synthcity.tally import Tally
+from tools.synthcity.wardrobe import Wardrobe, is_near, set_pose
 
-__all__ = ["Actor", "Develop", "Painter"]
+__all__ = ["Painter", "Signal"]
 
 _CAR_MAP = 2048
-_FAR_PX = 70
 _SIGNAL_TONES = {"red": (1.0, 0.06, 0.04), "yellow": (1.0, 0.60, 0.05), "green": (0.05, 0.95, 0.45)}
 
 Signal = tuple[tuple[float, float, float], tuple[float, float], str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Actor:
-    """Something that moves, at one moment.
-
-    Attributes:
-        id: 1 … 4095, the number it has in the picture of ids.
-        looks: What it is.
-        pose: float64 (4, 4), its frame to the world, scale included.
-        velocity: float64 (2,), metres per second.
-        rolled_m: Distance rolled, turns the wheels.
-        steer_rad: Angle of the front wheels.
-        braking: Brake lamps are on.
-        lamps: Head and tail lamps are on.
-    """
-
-    id: int
-    looks: Identity | Figure
-    pose: Array
-    velocity: Array
-    rolled_m: float = 0.0
-    steer_rad: float = 0.0
-    braking: bool = False
-    lamps: bool = False
-
-    @property
-    def body(self) -> Body:
-        """Its meshes."""
-        if isinstance(self.looks, Identity):
-            return build_body(self.looks.shape)
-        return figure_body(self.looks.kind, self.looks.stride)
-
-    def hull(self) -> Array:
-        """Corners of its convex hull in the world: float64 (H, 3)."""
-        return np.asarray(self.body.hull @ self.pose[:3, :3].T + self.pose[:3, 3])
-
-
-@dataclass(frozen=True, slots=True)
-class Develop:
-    """How a camera turns light into a picture.
-
-    Attributes:
-        exposure: Factor on the automatic exposure.
-        balance: White balance, factors of red, green and blue.
-        colourfulness: 1 is neutral.
-        soft: Blur, in rendered pixels.
-        vignette: Darkening towards the corners.
-        grain: Factor on the weather's noise.
-        lift: Haze of the lens: how bright black is.
-    """
-
-    exposure: float = 1.0
-    balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    colourfulness: float = 1.0
-    soft: float = 0.6
-    vignette: float = 0.06
-    grain: float = 1.0
-    lift: float = 0.01
-
-
-@dataclass(slots=True, eq=False)
-class _Model:
-    near: Any
-    far: Any
-    wheel: Any
-    near_mark: Any
-    far_mark: Any
-    wheel_mark: Any
-    shadow: Any
 
 
 class Painter:
@@ -105,9 +33,8 @@ class Painter:
 
         self._gl, self._context, self._world = moderngl, context, world
         load = load_program
-        self._vehicle = load(context, "vehicle.vert", "vehicle.frag")
-        self._mark = load(context, "vehicle.vert", "depth.frag")
-        self._shadow = load(context, "shadow.vert", "shadow.frag")
+        self._wardrobe = Wardrobe(context)
+        self.tally = Tally(context, self._wardrobe)
         self._compose = load(context, "screen.vert", "compose.frag")
         self._contact = load(context, "pool.vert", "contact.frag")
         self._beam = load(context, "pool.vert", "beam.frag")
@@ -121,9 +48,6 @@ class Painter:
         self._squares = {
             p: context.vertex_array(p, [(square, "2f", "v")]) for p in (self._contact, self._beam, self._glow)
         }
-        self._models: dict[tuple[str, int], _Model] = {}
-        self._skins: dict[Identity | Figure, tuple[Any, Any]] = {}
-        self._rims: dict[int, Any] = {}
         self._car_map = context.depth_texture((_CAR_MAP, _CAR_MAP))
         self._car_map.compare_func = "<="
         self._car_frame = context.framebuffer([], self._car_map)
@@ -159,8 +83,6 @@ class Painter:
         self._light_only = context.framebuffer([self._colour], self._frame.depth_attachment)
         self._delivered = context.texture(size_wh, 4)
         self._out = context.framebuffer([self._delivered])
-        self._tiles = context.texture((2048, 1024), 1, dtype="f1")
-        self._tile_frame = context.framebuffer([self._tiles], context.depth_texture((2048, 1024)))
         light = self._world.light
         lit = backdrop.ambient + (backdrop.sun if light.sun[1] > 0 else 0.0)
         below = lit[height // 4 :].mean(axis=2)
@@ -178,51 +100,6 @@ class Painter:
         colour, ids = context.texture(size, 4, dtype="f2"), context.texture(size, 1, dtype="u2")
         ids.filter = (gl.NEAREST, gl.NEAREST)
         return context.framebuffer([colour, ids], context.depth_texture(size))
-
-    def _model(self, actor: Actor) -> _Model:
-        looks = actor.looks
-        key = (looks.shape, 0) if isinstance(looks, Identity) else (looks.kind, looks.stride)
-        if key not in self._models:
-            body = actor.body
-            parts = {}
-            for name in ("near", "far", "wheel"):
-                mesh = getattr(body, name)
-                if len(mesh.faces):
-                    content = self._context.buffer(mesh.vertex_bytes())
-                    index = self._context.buffer(mesh.faces.astype(np.int32).tobytes())
-                    for program, suffix, layout, names in (
-                        (self._vehicle, "", "3f 3f 2f", ("p", "n", "uv")),
-                        (self._mark, "_mark", "3f 12x 2f", ("p", "uv")),
-                        (self._shadow, "_shadow", "3f 20x", ("p",)),
-                    ):
-                        parts[name + suffix] = self._context.vertex_array(program, [(content, layout, *names)], index)
-            self._models[key] = _Model(
-                parts["near"], parts["far"], parts.get("wheel"), parts["near_mark"], parts["far_mark"],
-                parts.get("wheel_mark"), parts["far_shadow"],
-            )  # fmt: skip
-        return self._models[key]
-
-    def _skin(self, looks: Identity | Figure) -> tuple[Any, Any]:
-        if looks not in self._skins:
-            colour, material = paint_skin(looks) if isinstance(looks, Identity) else figure_skin(looks)
-            self._skins[looks] = (self._texture(colour), self._texture(material))
-        return self._skins[looks]
-
-    def _texture(self, picture: Array) -> Any:
-        gl = self._gl
-        height, width, planes = picture.shape
-        texture = self._context.texture((width, height), planes, np.ascontiguousarray(picture).tobytes(), alignment=1)
-        if height >= ATLAS_PX[1] or (planes == 4 and height == 128):
-            texture.build_mipmaps()
-            texture.filter = (gl.LINEAR_MIPMAP_LINEAR, gl.LINEAR)
-        else:
-            texture.filter = (gl.NEAREST, gl.NEAREST)
-        return texture
-
-    def _rim(self, design: int) -> Any:
-        if design not in self._rims:
-            self._rims[design] = self._texture(rim_texture(design % RIMS))
-        return self._rims[design]
 
     # ---- one frame
 
@@ -271,10 +148,10 @@ class Painter:
         self._car_frame.clear(depth=1.0)
         context.enable(gl.DEPTH_TEST)
         context.disable(gl.CULL_FACE | gl.BLEND)
-        self._shadow["toClip"].write(matrix_bytes(to_sun))
+        self._wardrobe.shadow["toClip"].write(matrix_bytes(to_sun))
         for actor in actors:
-            self._shadow["pose"].write(matrix_bytes(actor.pose))
-            self._model(actor).shadow.render()
+            self._wardrobe.shadow["pose"].write(matrix_bytes(actor.pose))
+            self._wardrobe.model(actor).shadow.render()
         return to_sun
 
     def _set_backdrop(self, to_car_sun: Array) -> None:
@@ -337,7 +214,7 @@ class Painter:
     def _draw_vehicles(self, actors: list[Actor], to_car_sun: Array) -> None:
         gl, context, world = self._gl, self._context, self._world
         context.enable(gl.CULL_FACE)
-        program = self._vehicle
+        program = self._wardrobe.paint
         self._lens_uniforms(program)
         units = {"env": 0, "skin": 1, "stuff": 2, "sunMap": 3, "carMap": 4}
         set_uniforms(program, world.common_uniforms(self.view) | units)
@@ -346,38 +223,20 @@ class Painter:
         world.mirror_map.use(0)
         self.backdrop.sun_map.use(3)
         self._car_map.use(4)
-        beams = self._beams(actors)
+        beams = head_lamp_light(world.light, actors)
         for actor in actors:
-            self._set_actor(program, actor)
+            set_pose(program, actor)
             self._set_light(program, actor, beams[actor.id])
-            model = self._model(actor)
-            skin, stuff = self._skin(actor.looks)
+            model = self._wardrobe.model(actor)
+            skin, stuff = self._wardrobe.skin(actor.looks)
             skin.use(1)
             stuff.use(2)
-            (model.near if self._is_near(actor) else model.far).render()
+            (model.near if is_near(actor, self.view) else model.far).render()
             if model.wheel is not None and isinstance(actor.looks, Identity):
-                self._rim(actor.looks.wheel).use(1)
+                self._wardrobe.rim(actor.looks.wheel).use(1)
                 program["wheels"].value = 1
                 model.wheel.render(instances=4)
         context.disable(gl.CULL_FACE)
-
-    def _is_near(self, actor: Actor) -> bool:
-        ahead = float((actor.pose[:3, 3] - self.view.eye) @ self.view.axes[2])
-        return self.view.focal_px * 4.5 / max(ahead, 1.0) > _FAR_PX
-
-    def _set_actor(self, program: Any, actor: Actor) -> None:
-        program["pose"].write(matrix_bytes(actor.pose))
-        program["wheels"].value = 0
-        at = actor.body.wheel_at
-        if len(at):
-            spin = -actor.rolled_m / max(float(at[0, 2]), 0.1)
-            poses = []
-            for k, place in enumerate(at):
-                turn = actor.steer_rad if k < 2 else 0.0
-                poses.append(
-                    _wheel_pose(place, turn + (0.0 if place[1] > 0 else np.pi), spin if place[1] > 0 else -spin)
-                )
-            program["wheelPose"].write(b"".join(matrix_bytes(pose) for pose in poses))
 
     def _set_light(self, program: Any, actor: Actor, beam: tuple[Array, float]) -> None:
         looks = actor.looks
@@ -396,41 +255,11 @@ class Painter:
                 "crew": (body.height, looks.tint, float(looks.driver)),
             }
         values |= {
-            "street": self._street_light(actor),
+            "street": street_light(self._world.light, self._world.scenery.lamps, actor),
             "beamDir": tuple(map(float, beam[0])),
             "beamCol": (beam[1],) * 3,
         }
         set_uniforms(program, values)
-
-    def _street_light(self, actor: Actor) -> tuple[float, ...]:
-        lamp = np.array(self._world.light.street_lamps)
-        if lamp[0] <= 0:
-            return (0.0, 0.0, 0.0)
-        gap = np.array(self._world.scenery.lamps) - actor.pose[:3, 3]
-        square = (gap * gap).sum(axis=1)
-        steep = np.clip((gap[:, 2] / np.sqrt(square) - 0.12) / 0.6, 0, 1)
-        return tuple(float(v) for v in 10 * lamp * (steep / (square + 40)).sum())
-
-    def _beams(self, actors: list[Actor]) -> dict[int, tuple[Array, float]]:
-        """For every actor the direction and strength of the head lamps that light it most."""
-        none = np.array([0.0, 0.0, 1.0]), 0.0
-        if self._world.light.glow <= 0.2:
-            return {actor.id: none for actor in actors}
-        lit = [a for a in actors if a.lamps and isinstance(a.looks, Identity)]
-        out = {}
-        for actor in actors:
-            best = none
-            for other in lit:
-                gap = actor.pose[:3, 3] - other.pose[:3, 3]
-                far = float(np.linalg.norm(gap))
-                if other is actor or far < 1.0 or far > 45.0:
-                    continue
-                aim = float(gap @ other.pose[:3, 0]) / far
-                strength = 9.0 * np.clip((aim - 0.90) / 0.08, 0, 1) / max(far, 5.0) ** 2
-                if strength > best[1]:
-                    best = (-gap / far, float(strength))
-            out[actor.id] = best
-        return out
 
     def _draw_lamps(self, actors: list[Actor]) -> None:
         """Light on the road before the cars, and the halos of their lamps."""
@@ -552,75 +381,3 @@ class Painter:
             set_uniforms(self._develop_moving, {"mover": actor.id, "motion": (way[0] / width, -way[1] / height)})
             self._screens[self._develop_moving].render(self._gl.TRIANGLES)
             self._out.scissor = None
-
-    # ---- exact visibility
-
-    def count_alone(self, actors: list[Actor], boxes: list[tuple[int, int, int, int]]) -> list[int]:
-        """Pixels each actor would have with nothing before it, in the rendered size.
-
-        Args:
-            actors: Whom to count.
-            boxes: For each, whole pixels (x1, y1, x2, y2) that contain all of it inside the picture.
-        """
-        counts = [0] * len(actors)
-        batch: list[tuple[int, tuple[int, int], tuple[int, int, int, int]]] = []
-        x = y = tall = 0
-        for k, box in enumerate(boxes):
-            width, height = box[2] - box[0], box[3] - box[1]
-            if width <= 0 or height <= 0:
-                continue
-            if x + width > 2048:
-                x, y, tall = 0, y + tall, 0
-            if y + height > 1024:
-                self._count_batch(actors, batch, counts)
-                batch, x, y, tall = [], 0, 0, 0
-            batch.append((k, (x, y), box))
-            x, tall = x + width, max(tall, height)
-        self._count_batch(actors, batch, counts)
-        return counts
-
-    def _count_batch(
-        self,
-        actors: list[Actor],
-        batch: list[tuple[int, tuple[int, int], tuple[int, int, int, int]]],
-        counts: list[int],
-    ) -> None:
-        if not batch:
-            return
-        gl, context = self._gl, self._context
-        width, height = self.view.size_wh
-        frame = self._tile_frame
-        frame.use()
-        frame.clear()
-        context.enable(gl.DEPTH_TEST | gl.CULL_FACE)
-        self._lens_uniforms(self._mark)
-        self._mark["stuff"].value = 0
-        for k, (x, y), box in batch:
-            actor = actors[k]
-            # The same pixel grid as the picture, moved so that the box lands on its tile; OpenGL counts rows upwards.
-            frame.viewport = (x - box[0], y - (height - box[3]), width, height)
-            frame.scissor = (x, y, box[2] - box[0], box[3] - box[1])
-            self._set_actor(self._mark, actor)
-            self._skin(actor.looks)[1].use(0)
-            model = self._model(actor)
-            (model.near_mark if self._is_near(actor) else model.far_mark).render()
-            if model.wheel_mark is not None:
-                self._mark["wheels"].value = 1
-                model.wheel_mark.render(instances=4)
-        frame.scissor = None
-        frame.viewport = (0, 0, 2048, 1024)
-        context.disable(gl.CULL_FACE)
-        rows = max(y + box[3] - box[1] for _, (_, y), box in batch)
-        marks = np.frombuffer(frame.read((0, 0, 2048, rows), components=1, alignment=1), np.uint8).reshape(rows, 2048)
-        for k, (x, y), box in batch:
-            counts[k] = int(np.count_nonzero(marks[y : y + box[3] - box[1], x : x + box[2] - box[0]]))
-
-
-def _wheel_pose(at: Array, turn: float, spin: float) -> Array:
-    """A wheel's frame: spun about its axle, turned about the vertical, put in its place: (4, 4)."""
-    c, s = np.cos(turn), np.sin(turn)
-    a, b = np.cos(spin), np.sin(spin)
-    pose = np.eye(4)
-    pose[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ np.array([[a, 0, -b], [0, 1, 0], [b, 0, a]])
-    pose[:3, 3] = at
-    return pose

@@ -8,10 +8,10 @@ import numpy as np
 
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array
+from tools.synthcity.actors import Actor, Develop
 from tools.synthcity.ground import GroundMap, draw_ground
 from tools.synthcity.identity import Identity, draw_identity
 from tools.synthcity.lens import View
-from tools.synthcity.painter import Actor, Develop
 from tools.synthcity.people import Figure, draw_figure
 from tools.synthcity.places import Place, Site, build_place
 from tools.synthcity.recipe import Recipe

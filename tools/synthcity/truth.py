@@ -9,9 +9,10 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from mtmc.types import Array
+from tools.synthcity.actors import Actor
 from tools.synthcity.identity import Identity
 from tools.synthcity.lens import View
-from tools.synthcity.painter import Actor, Painter
+from tools.synthcity.painter import Painter
 from tools.synthcity.recipe import LabelRule
 
 __all__ = ["Record", "amodal_box", "labelled", "observe"]
@@ -129,7 +130,7 @@ def observe(painter: Painter, view: View, actors: list[Actor], ids: Array) -> li
                 "truncation": round(truncation, 4),
             }
         )  # fmt: skip
-    alone = painter.count_alone(vehicles, whole_boxes)
+    alone = painter.tally.count(painter.view, vehicles, whole_boxes)
     for actor, facts, count in zip(vehicles, found, alone, strict=True):
         facts["visibility"] = round(min(1.0, float(seen[actor.id]) / max(count, 1)), 4)
     return list(zip(vehicles, found, strict=True))

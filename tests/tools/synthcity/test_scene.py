@@ -14,9 +14,9 @@ from mtmc.geometry.boxes import area
 from mtmc.geometry.ground import project
 from mtmc.scene.cityflow import read_calibration
 from mtmc.scene.load import load_scenes
+from tools.synthcity.actors import Actor
 from tools.synthcity.film import Studio, read_records, record_path
 from tools.synthcity.layout import ORIGIN_LAT_LON, truth_table
-from tools.synthcity.painter import Actor
 from tools.synthcity.stage import Stage
 from tools.synthcity.truth import labelled
 
