@@ -13,28 +13,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 
 import mtmc
 from mtmc.clean import clean
 from mtmc.config import InputConfig, RunConfig
-from mtmc.detect import DetectConfig, Detector, Prepares, load_detector
 from mtmc.detect.filters import select
 from mtmc.detect.precomputed import read_detections
-from mtmc.embed import Described, EmbedConfig, Embedder, describe, load_embedder, with_appearance
+from mtmc.embed import Described, describe
 from mtmc.errors import SceneError, VideoError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
 from mtmc.pipeline import artefacts
 from mtmc.pipeline.detection import Found, detect_videos, load_found
+from mtmc.pipeline.models import make_detector, make_embedder, weights_hash
 from mtmc.pipeline.store import Store, fingerprint, key_of
 from mtmc.progress import progress_bar
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
 from mtmc.types import Array, Frame, Passage, Tracklet
-from mtmc.video.read import probe, read_frames
+from mtmc.video.read import read_frames
 
 __all__ = ["CameraResult", "detect_together", "process_camera"]
 
@@ -225,7 +225,7 @@ class _Work:
             clean=clean_key,
             video=self._hash(camera.video),
             embed=config.embed.model_dump(),
-            weights=_weights_hash(config.embed.weights, config.embed.card),
+            weights=weights_hash(config.embed.weights, config.embed.card),
             ground=None if ground is None else ground.tolist(),
             zones=[(zone.name, zone.polygon.tolist()) for zone in camera.zones],
         )
@@ -272,7 +272,7 @@ class _Work:
     def _hash(self, path: Path | None) -> str:
         if path is None:
             return ""
-        name = path.name
+        name = "/".join(path.parts[-2:])  # folder and file: det/ and mtsc/ may hold files of one name
         if name not in self.inputs:
             self.inputs[name] = fingerprint(path)
         return self.inputs[name]
@@ -315,37 +315,10 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
         video=video_hash,
         frame_count=camera.frame_count,
         detect=config.detect.model_dump(),
-        weights=_weights_hash(config.detect.weights),
+        weights=weights_hash(config.detect.weights),
         embed=before,
-        embed_weights=_weights_hash(config.embed.weights, config.embed.card) if before else "",
+        embed_weights=weights_hash(config.embed.weights, config.embed.card) if before else "",
     )
-
-
-def make_detector(config: RunConfig, threads: int, camera: Camera | None = None) -> Detector:
-    """The run's detector, describing every box at once where the configuration says so.
-
-    A detector that learns the empty street first looks at ``camera``'s first minutes.
-    """
-    detector = _detector(config.detect, threads)
-    if isinstance(detector, Prepares) and camera is not None:
-        with suppress(VideoError):  # which will be met again, and reported, when its frames are read
-            detector.prepare(camera.id, _sampled_frames(camera))
-    if config.embed.every_box:
-        return with_appearance(detector, make_embedder(config.embed, threads), config.embed)
-    return detector
-
-
-#: How much of a video, and how many of its frames, a detector learns the empty street from.
-_STREET_S, _STREET_FRAMES = 300.0, 64
-
-
-def _sampled_frames(camera: Camera) -> Iterator[Frame]:
-    if camera.video is None:
-        return
-    stop = int(_STREET_S * camera.clock.fps)
-    stop = min(stop, camera.frame_count or probe(camera.video).frames or stop)
-    wanted = range(0, stop, max(1, stop // _STREET_FRAMES))
-    yield from islice(read_frames(camera.video, camera.id, camera.clock, wanted=wanted), len(wanted))
 
 
 def _pack_described(result: tuple[Described, float | None]) -> dict[str, Array]:
@@ -362,34 +335,6 @@ def _unpack_described(camera_id: str, arrays: Mapping[str, Array]) -> tuple[Desc
     similarity = float(arrays["match_similarity"])
     described = Described(passages=tuple(passages), thumbnails=artefacts.unpack_pictures(arrays))
     return described, None if np.isnan(similarity) else similarity
-
-
-_MODELS: dict[str, Any] = {}
-
-
-def _detector(config: DetectConfig, threads: int) -> Detector:
-    """A detector, loaded once per process unless it remembers what it saw."""
-    name = f"detect {threads} {config.model_dump_json()}"
-    if name not in _MODELS:
-        detector = load_detector(config, threads)
-        if detector.stateful:
-            return detector
-        _MODELS[name] = detector
-    return cast(Detector, _MODELS[name])
-
-
-def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
-    """The run's embedder, loaded once per process; None where the configuration asks for none."""
-    name = f"embed {threads} {config.model_dump_json()}"
-    if name not in _MODELS:
-        _MODELS[name] = load_embedder(config, threads)
-    return cast("Embedder | None", _MODELS[name])
-
-
-def _weights_hash(weights: str, card: Path | None = None) -> str:
-    """What a model's name stands for: the bytes of a file and of its card, else the name itself."""
-    path = Path(weights)
-    return (fingerprint(path) or weights) + fingerprint(card or path.with_suffix(".json"))
 
 
 def _extent(found: Found) -> tuple[int, int]:
