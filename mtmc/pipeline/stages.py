@@ -316,6 +316,7 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
         frame_count=camera.frame_count,
         detect=config.detect.model_dump(),
         weights=weights_hash(config.detect.weights),
+        clock=repr(camera.clock) if config.detect.weights == "motion" else "",  # it forgets by the second
         embed=before,
         embed_weights=weights_hash(config.embed.weights, config.embed.card) if before else "",
     )
