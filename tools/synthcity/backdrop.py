@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from mtmc.types import Array
+from tools.synthcity.builder import Place
 from tools.synthcity.gpu import load_program, matrix_bytes, set_uniforms
 from tools.synthcity.ground import GroundMap
 from tools.synthcity.lens import View
 from tools.synthcity.light import Light
-from tools.synthcity.places import Place
 from tools.synthcity.scenery import Scenery
 
 __all__ = ["Backdrop", "World", "sun_matrix"]

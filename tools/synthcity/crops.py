@@ -25,6 +25,7 @@ from mtmc.progress import progress_bar
 from mtmc.types import Array
 from tools.synthcity.actors import Actor, Develop
 from tools.synthcity.backdrop import World
+from tools.synthcity.builder import Place, Site
 from tools.synthcity.crop_plan import CropPlan
 from tools.synthcity.gpu import open_context
 from tools.synthcity.ground import draw_ground
@@ -32,7 +33,7 @@ from tools.synthcity.identity import Identity, draw_identity, lookalike_of
 from tools.synthcity.lens import View
 from tools.synthcity.light import make_light
 from tools.synthcity.painter import Painter
-from tools.synthcity.places import PLACES, Place, Site, build_place
+from tools.synthcity.places import PLACES, build_place
 from tools.synthcity.scenery import build_scenery
 from tools.synthcity.truth import observe
 

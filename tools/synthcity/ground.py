@@ -10,8 +10,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from mtmc.types import Array
+from tools.synthcity.builder import Place
 from tools.synthcity.network import resample
-from tools.synthcity.places import Place
 
 __all__ = ["GroundMap", "draw_ground"]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from mtmc.types import Array
-from tools.synthcity.places import Site
+from tools.synthcity.builder import Site
 
 __all__ = ["View"]
 

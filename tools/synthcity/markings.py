@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mtmc.types import Array
+from tools.synthcity.builder import Place, Road, Zebra
 from tools.synthcity.ground import GroundMap
 from tools.synthcity.mesh import Mesh
 from tools.synthcity.network import LANE_WIDTH_M, offset_line, resample
-from tools.synthcity.places import Place, Road, Zebra
 
 __all__ = ["paint_lines"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mtmc.types import Array
+from tools.synthcity.builder import Mast, Place, Road, Site
 from tools.synthcity.ground import GroundMap
 from tools.synthcity.markings import paint_lines
 from tools.synthcity.mesh import Mesh, box, ellipsoid, tube
-from tools.synthcity.places import Mast, Place, Road, Site
 
 __all__ = ["FACADE", "GROUND", "LEAVES", "LIGHT", "PAINT", "PLAIN", "Scenery", "build_scenery"]
 

@@ -9,11 +9,12 @@ import numpy as np
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array
 from tools.synthcity.actors import Actor, Develop
+from tools.synthcity.builder import Place, Site
 from tools.synthcity.ground import GroundMap, draw_ground
 from tools.synthcity.identity import Identity, draw_identity
 from tools.synthcity.lens import View
 from tools.synthcity.people import Figure, draw_figure
-from tools.synthcity.places import Place, Site, build_place
+from tools.synthcity.places import build_place
 from tools.synthcity.recipe import Recipe
 from tools.synthcity.traffic import STEP_S, Journey, Traffic, simulate
 

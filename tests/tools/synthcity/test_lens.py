@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tools.synthcity.builder import Site
 from tools.synthcity.lens import View
-from tools.synthcity.places import Site
 
 VIEW = View(Site((3.0, -8.0, 7.0), (12.0, 4.0, 0.0), 74.0), (640, 360), k1=-0.08, k2=0.01)
 
