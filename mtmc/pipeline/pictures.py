@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mtmc.errors import VideoError
 from mtmc.formats.convert import table_of_tracks
 from mtmc.pipeline.stages import CameraResult
 from mtmc.pipeline.store import Store, fingerprint, key_of
@@ -40,9 +41,18 @@ def render(
         inputs = {result.camera_id: dict(result.inputs) for result in results}
         cameras = [camera for camera in cameras if inputs[camera.id]]
         paths = map_cameras(
-            partial(_annotate, tracks=_by_camera(tracks), inputs=inputs, config=config, store=store, out=out), cameras
+            partial(
+                _annotate,
+                tracks=_by_camera(tracks),
+                inputs=inputs,
+                config=config,
+                store=store,
+                out=out,
+                alone=len(scene.cameras) == 1,
+            ),
+            cameras,
         )
-        videos = {camera.id: path for camera, path in zip(cameras, paths, strict=True)}
+        videos = {camera.id: path for camera, path in zip(cameras, paths, strict=True) if path is not None}
     made = list(videos.values())
     if config.mosaic and len(videos) > 1:
         made.append(_mosaic(scene, videos, config, store, out))
@@ -74,21 +84,36 @@ def _by_camera(tracks: Sequence[GlobalTrack]) -> Drawn:
 
 
 def _annotate(
-    camera: Camera, *, tracks: Drawn, inputs: dict[str, dict[str, str]], config: RenderConfig, store: Store, out: Path
-) -> Path:
+    camera: Camera,
+    *,
+    tracks: Drawn,
+    inputs: dict[str, dict[str, str]],
+    config: RenderConfig,
+    store: Store,
+    out: Path,
+    alone: bool,
+) -> Path | None:
+    """The camera's video with its vehicles; None where nothing of it can be read."""
     from mtmc.render.annotate import annotate_camera
 
     path = out / "videos" / f"{camera.id}.mp4"
     shown = tracks.get(camera.id, [])
     key = key_of(
-        inputs=inputs[camera.id], clock=repr(camera.clock), render=config.model_dump(), tracks=_digest(shown, camera)
+        inputs=inputs[camera.id],
+        clock=repr(camera.clock),
+        render=config.model_dump(),
+        tracks=_digest(shown, camera),
+        alone=alone,
     )
 
     def make() -> None:
         with progress_bar(f"{camera.id} video") as progress:
-            annotate_camera(camera, shown, path, config, progress)
+            annotate_camera(camera, shown, path, config, progress, alone=alone)
 
-    _unless_made(store, path, key, make)
+    try:
+        _unless_made(store, path, key, make)
+    except VideoError:
+        return None
     return path
 
 

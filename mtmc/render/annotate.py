@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +16,7 @@ from mtmc.render import draw
 from mtmc.render.config import RenderConfig
 from mtmc.render.style import GREY, RGB, clock_text, colour
 from mtmc.scene import Camera
-from mtmc.types import CLASSES, Array, GlobalTrack
+from mtmc.types import CLASSES, Array, Frame, GlobalTrack
 from mtmc.video.read import probe, read_frames
 from mtmc.video.write import VideoWriter
 
@@ -29,7 +30,7 @@ class _Way:
     number: str
     name: str
     rgb: RGB
-    shared: bool
+    strong: bool
     time_s: Array
     xyxy: Array
 
@@ -40,8 +41,10 @@ def annotate_camera(
     path: str | os.PathLike[str],
     config: RenderConfig,
     progress: Callable[[int, int | None], None] | None = None,
+    *,
+    alone: bool = False,
 ) -> None:
-    """Draw the vehicles on a camera's video.
+    """Draw the vehicles on a camera's video, as far as it can be read.
 
     Vehicles that at least two cameras saw have their own colour, the same in every camera, with number, class and a
     trail; the others are thin and grey.
@@ -52,9 +55,10 @@ def annotate_camera(
         path: Video to write.
         config: Size, quality and length of the trails.
         progress: Called with the frames drawn so far and the number of all, if that is known.
+        alone: The scene has no other camera, so that every vehicle gets its colour.
 
     Raises:
-        VideoError: The camera has no video, or it cannot be read to its end.
+        VideoError: The camera has no video, or none of it can be read.
         MtmcError: The file cannot be written.
     """
     if camera.video is None:
@@ -64,9 +68,9 @@ def annotate_camera(
         )
     info = probe(camera.video)
     size_wh = _fit(info.size_wh, config.max_width_px)
-    ways = _ways_by_frame(camera.id, tracks, np.divide(size_wh, info.size_wh))
+    ways = _ways_by_frame(camera.id, tracks, np.divide(size_wh, info.size_wh), alone)
     total = camera.frame_count or info.frames
-    frames = read_frames(camera.video, camera.id, camera.clock, expected=camera.frame_count)
+    frames = _as_far_as_possible(read_frames(camera.video, camera.id, camera.clock))
     with VideoWriter(path, size_wh, camera.clock.fps, crf=config.crf) as video:
         for frame in frames:
             image = frame.image
@@ -79,24 +83,30 @@ def annotate_camera(
                 progress(frame.index + 1, total)
 
 
+def _as_far_as_possible(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames before the video breaks off, which whoever looked for vehicles in it has reported."""
+    with suppress(VideoError):
+        yield from frames
+
+
 def _fit(size_wh: tuple[int, int], max_width: int) -> tuple[int, int]:
     width, height = size_wh
     return size_wh if width <= max_width else (max_width, max(1, round(height * max_width / width)))
 
 
 def _ways_by_frame(
-    camera_id: str, tracks: Sequence[GlobalTrack], scale_xy: Array
+    camera_id: str, tracks: Sequence[GlobalTrack], scale_xy: Array, alone: bool
 ) -> dict[int, list[tuple[_Way, int]]]:
     """For each frame the passages to draw and which of their observations it is."""
     by_frame = defaultdict(list)
     for track in sorted(tracks, key=lambda t: t.global_id):
-        shared = len(track.camera_ids) > 1
+        strong = alone or len(track.camera_ids) > 1
         for tracklet in (p.tracklet for p in track.passages if p.tracklet.camera_id == camera_id):
             way = _Way(
                 number=str(track.global_id),
                 name=CLASSES[tracklet.class_id],
-                rgb=colour(track.global_id) if shared else GREY,
-                shared=shared,
+                rgb=colour(track.global_id) if strong else GREY,
+                strong=strong,
                 time_s=tracklet.time_s,
                 xyxy=tracklet.xyxy * np.tile(scale_xy, 2),
             )
@@ -107,17 +117,17 @@ def _ways_by_frame(
 
 def _draw(image: Array, ways: list[tuple[_Way, int]], trail_s: float) -> None:
     """Everything seen in one frame: far before near and grey before coloured, so that what matters lies on top."""
-    ways = sorted(ways, key=lambda item: (item[0].shared, item[0].xyxy[item[1], 3]))
+    ways = sorted(ways, key=lambda item: (item[0].strong, item[0].xyxy[item[1], 3]))
     line = draw.line_px(image)
     for way, row in ways:
-        if way.shared:
+        if way.strong:
             first = int(np.searchsorted(way.time_s, way.time_s[row] - trail_s))
             boxes = way.xyxy[first : row + 1]
             feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
             draw.trail(image, feet, way.rgb, line)
     for way, row in ways:
-        draw.box(image, way.xyxy[row], way.rgb, line if way.shared else 1)
-    named = [(way, way.xyxy[row]) for way, row in reversed(ways) if way.shared]
+        draw.box(image, way.xyxy[row], way.rgb, line if way.strong else 1)
+    named = [(way, way.xyxy[row]) for way, row in reversed(ways) if way.strong]
     boxes = np.array([xyxy for _, xyxy in named]).reshape(-1, 4)
     draw.place_labels(image, boxes, [(_label(image, way, xyxy), way.rgb) for way, xyxy in named])
 
