@@ -102,7 +102,8 @@ class RunLog:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as cause:
-                raise MissingDependency.of("tensorboard", "torch", "tensorboard: true") from cause
+                remedy = "pip install tensorboard, or set tensorboard to false"
+                raise MissingDependency("tensorboard: true needs the package", remedy=remedy) from cause
             self._events = SummaryWriter(folder, purge_step=first)
 
     def write(self, epoch: int, values: dict[str, float]) -> None:

@@ -127,7 +127,7 @@ def _write_onnx(trained: Trained, example: torch.Tensor, path: Path) -> None:
     try:
         import onnx
     except ImportError as cause:
-        raise MissingDependency.of("onnx", "test", "writing ONNX") from cause
+        raise MissingDependency("writing ONNX needs the package onnx", remedy="pip install onnx") from cause
     torch.onnx.export(
         trained.embedder,
         (example,),

@@ -79,14 +79,21 @@ def timm_backbone(
     net = _create(timm, name, sizes, pretrained, weights, drop_path)
     config = net.pretrained_cfg
     body = _Body(net)
-    with torch.no_grad():
-        dim = net.eval()(torch.zeros(1, 3, *sizes[0])).shape[1]
+    pool = _Pool(body)
+    net.eval()
+    try:
+        with torch.no_grad():
+            dim = pool(body(torch.zeros(1, 3, *sizes[0]))).shape[1]
+    except (AssertionError, RuntimeError, ValueError) as cause:
+        raise ConfigError(
+            f"timm:{name} does not take images of {sizes[0][0]} × {sizes[0][1]} px", remedy="change size_hw"
+        ) from cause
     net.train()
     tokens = any(word in type(net).__name__ for word in ("Transformer", "Eva", "Vit", "Beit"))
     return Backbone(
         f"timm:{name}",
         body,
-        _Pool(body),
+        pool,
         dim,
         family="transformer" if tokens or hasattr(net, "stages") else "cnn",
         mean=tuple(config["mean"]),
@@ -101,25 +108,23 @@ def _create(
     """Create the network with as much of what is wanted as its constructor knows."""
     several = {"dynamic_img_size": True} if len(set(sizes)) > 1 else {}
     overlay = {"pretrained_cfg_overlay": {"file": str(weights)}} if weights is not None else {}
-    drop = {"drop_path_rate": drop_path} if drop_path else {}
-    choices: list[dict[str, Any]] = [{"img_size": sizes[0], **several}, {"img_size": sizes[0]}, {}]
-    for number, choice in enumerate(choices):
+    of_size: list[dict[str, Any]] = [{"img_size": sizes[0], **several}, {"img_size": sizes[0]}, {}]
+    of_depth: list[dict[str, Any]] = [{"drop_path_rate": drop_path}, {}] if drop_path else [{}]
+    wanted = pretrained or weights is not None
+    for choice in ({**a, **b} for a in of_size for b in of_depth):
         try:
-            return timm.create_model(
-                name, pretrained=pretrained or weights is not None, num_classes=0, **choice, **overlay, **drop
-            )
+            return timm.create_model(name, pretrained=wanted, num_classes=0, **choice, **overlay)
         except TypeError:  # an argument the constructor does not know
-            if number == len(choices) - 1:
-                raise
+            continue
         except Exception as cause:
-            if not (pretrained or weights):
+            if not wanted:
                 raise
             raise WeightsError(
                 f"weights of {name} cannot be loaded: {type(cause).__name__}",
                 path=weights,
                 remedy="give a local file as weights, or set pretrained to false",
             ) from cause
-    raise AssertionError("unreachable")
+    raise ConfigError(f"{name} cannot be built without a classifier", remedy="choose another network")
 
 
 def _halves_of_convnext(whole: Backbone) -> Halves:

@@ -67,6 +67,13 @@ def test_strides_and_stem() -> None:
     assert len(build("resnet18", stem_relu=False).body) == 7
 
 
+@pytest.mark.parametrize("name", ["timm:vgg11_bn", "timm:mobilenetv3_small_050", "timm:efficientnet_b0"])
+def test_other_networks_of_timm(name: str) -> None:
+    net = build(name, sizes=[(64, 64), (32, 32)], drop_path=0.1).eval()
+    with torch.no_grad():
+        assert net(torch.zeros(2, 3, 32, 32)).shape == (2, net.dim)
+
+
 def test_vision_transformer_has_no_map_to_attend_to() -> None:
     net = build(TINY_TIMM[0], sizes=[(32, 32)])
     with pytest.raises(ConfigError, match="no feature map"):
@@ -82,6 +89,8 @@ def test_impossible_choices_are_named() -> None:
         build("timm:resnet5x")
     with pytest.raises(ConfigError, match="does not take images of 33 × 33"):
         build(TINY_TIMM[0], sizes=[(32, 32), (33, 33)])
+    with pytest.raises(ConfigError, match="does not take images of 40 × 40"):
+        build(TINY_TIMM[0], sizes=[(40, 40)])
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
