@@ -149,11 +149,8 @@ class Network:
         for lane in crossing:
             foes = set()
             for other in crossing:
-                if other.junction != lane.junction or other is lane or starts[other.name] == starts[lane.name]:
-                    continue
-                if any(other.name in self.lanes[name].successors for name in (lane.name,)):
-                    continue
-                if lane.name in other.successors:
+                follows = other.name in lane.successors or lane.name in other.successors
+                if other.junction != lane.junction or starts[other.name] == starts[lane.name] or follows:
                     continue
                 gap = lane.points[:, None] - other.points[None]
                 if ((gap * gap).sum(axis=2)).min() < clearance_m**2:

@@ -99,6 +99,7 @@ class Painter:
         size, gl, context = self.view.size_wh, self._gl, self._context
         colour, ids = context.texture(size, 4, dtype="f2"), context.texture(size, 1, dtype="u2")
         ids.filter = (gl.NEAREST, gl.NEAREST)
+        colour.repeat_x = colour.repeat_y = False  # softness must not fetch from the opposite edge
         return context.framebuffer([colour, ids], context.depth_texture(size))
 
     # ---- one frame

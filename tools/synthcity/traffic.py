@@ -313,10 +313,10 @@ class _Simulation:
         return True
 
     def _is_clear(self, car: _Car, lane: Lane) -> bool:
-        if any(self.on.get(name) for name in lane.conflicts if name not in lane.gives_way_to):
-            inside = [c for name in lane.conflicts if name not in lane.gives_way_to for c in self.on.get(name, ())]
-            if any(not self._is_leaving(other) for other in inside):
-                return False
+        crossing = lane.conflicts.difference(lane.gives_way_to)
+        inside = (other for name in sorted(crossing) for other in self.on.get(name, ()))
+        if not all(self._is_leaving(other) for other in inside):
+            return False
         for name in lane.gives_way_to:
             foe = self.network.lanes[name]
             for other in self.on.get(name, ()):

@@ -74,6 +74,7 @@ def test_visibility_counts_every_vehicle_alone(studio: Studio) -> None:
         painter._planes = planes
 
 
+@pytest.mark.slow
 def test_the_scene_loads_as_cityflow_and_as_scene_yaml(rendered: Path, stage: Stage) -> None:
     scene = load_scenes(rendered)[0]
     assert [camera.id for camera in scene.cameras] == ["c001", "c002"]
@@ -93,6 +94,7 @@ def test_the_scene_loads_as_cityflow_and_as_scene_yaml(rendered: Path, stage: St
         (rendered / "aside.yaml").rename(rendered / "scene.yaml")
 
 
+@pytest.mark.slow
 def test_ground_truth_survives_every_format(rendered: Path, stage: Stage, tmp_path: Path) -> None:
     for plan in stage.cameras:
         records = read_records(record_path(rendered, plan.id))
@@ -110,6 +112,7 @@ def test_ground_truth_survives_every_format(rendered: Path, stage: Stage, tmp_pa
         assert (area(table.xyxy) >= stage.recipe.labels.min_area_px).all()
 
 
+@pytest.mark.slow
 def test_the_calibration_is_about_right(rendered: Path, stage: Stage) -> None:
     for plan in stage.cameras:
         gps_from_image = read_calibration(rendered / plan.id / "calibration.txt")
@@ -123,6 +126,7 @@ def test_the_calibration_is_about_right(rendered: Path, stage: Stage) -> None:
         assert (error > 0.001).all()
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_bytes_and_done_work_is_kept(
     rendered: Path, stage: Stage, tmp_path: Path
 ) -> None:
