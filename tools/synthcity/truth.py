@@ -17,6 +17,8 @@ from tools.synthcity.recipe import LabelRule
 
 __all__ = ["Record", "amodal_box", "labelled", "observe"]
 
+_NEAR_M = 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -80,11 +82,15 @@ def labelled(record: Record | dict[str, Any], rule: LabelRule) -> bool:
 def amodal_box(actor: Actor, view: View) -> tuple[Array, float] | None:
     """The box (4,) of a whole vehicle clipped to the picture, and the share clipped away; None when it is outside.
 
-    A vehicle that reaches behind the camera has no box.
+    Of a vehicle that reaches behind the camera only the part ahead of it counts.
     """
-    pixels, ahead = view.project(actor.hull())
-    if ahead.min() < 0.6:
-        return None
+    hull = actor.hull()
+    ahead = (hull - view.eye) @ view.axes[2]
+    if ahead.min() < _NEAR_M:
+        hull = _part_ahead(hull, ahead)
+        if not len(hull):
+            return None
+    pixels, _ = view.project(hull)
     full = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
     width, height = view.size_wh
     inside = np.clip(full, 0, [width, height, width, height])
@@ -92,6 +98,14 @@ def amodal_box(actor: Actor, view: View) -> tuple[Array, float] | None:
     if kept <= 0:
         return None
     return np.round(inside, 2), float(1 - kept / ((full[2] - full[0]) * (full[3] - full[1])))
+
+
+def _part_ahead(hull: Array, ahead: Array) -> Array:
+    """Corners of the part of a convex body that is at least ``_NEAR_M`` ahead: (H, 3), (H,) → (K, 3)."""
+    front, back = ahead >= _NEAR_M, ahead < _NEAR_M
+    share = (_NEAR_M - ahead[front, None]) / (ahead[None, back] - ahead[front, None])
+    cut = hull[front, None] + share[..., None] * (hull[None, back] - hull[front, None])
+    return np.concatenate([hull[front], cut.reshape(-1, 3)])
 
 
 def observe(painter: Painter, view: View, actors: list[Actor], ids: Array) -> list[tuple[Actor, dict[str, Any]]]:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tools.synthcity.builder import Site
+from tools.synthcity.identity import Identity
+from tools.synthcity.lens import View
 from tools.synthcity.places import PLACES, build_place
 from tools.synthcity.recipe import Recipe
 from tools.synthcity.stage import Stage, build_stage
@@ -66,3 +69,23 @@ def test_a_box_is_the_outline_of_a_vehicle(stage: Stage) -> None:
         pixels, _ = view.project(points @ actor.pose[:3, :3].T + actor.pose[:3, 3])
         naive = [*pixels.min(axis=0), *pixels.max(axis=0)]
         np.testing.assert_allclose(box, naive, atol=0.35)
+
+
+def test_a_vehicle_beside_the_camera_keeps_the_part_that_is_ahead(stage: Stage) -> None:
+    actor = next(a for a in stage.actors_at(1.0) if isinstance(a.looks, Identity))
+    length = actor.looks.size_m[0] if isinstance(actor.looks, Identity) else 0.0
+    middle, along = actor.pose[:3, 3], actor.pose[:3, 0] / np.linalg.norm(actor.pose[:3, 0])
+    aside = np.array([-along[1], along[0], 0.0])
+    eye = middle + 2.5 * aside + [0, 0, 1.2]
+    view = View(Site(tuple(eye), tuple(eye + along), 90.0), (640, 360))
+    boxed = amodal_box(actor, view)
+    assert boxed is not None
+    box, cut = boxed
+    # Seen from its left, its nose is the innermost and nothing of it is left of the middle.
+    nose = np.array([middle + along * length / 2 - aside * 0.9])
+    assert box[0] >= 320
+    assert box[0] < view.project(nose)[0][0, 0]
+    assert box[2] == 640
+    assert cut > 0.5
+    behind = View(Site(tuple(eye + 20 * along), tuple(eye + 21 * along), 90.0), (640, 360))
+    assert amodal_box(actor, behind) is None
