@@ -51,11 +51,11 @@ def resume(
     if found is None:
         return 0
     about = checkpoint.read_json(found)
-    mine = config.model_dump(mode="json")
-    for key, value in mine.items():
-        if key not in _MATTERS_NOT and about["config"].get(key) != value:
+    mine, kept = (_flat(c) for c in (config.model_dump(mode="json"), about["config"]))
+    for key in sorted(mine.keys() | kept.keys()):
+        if key not in _MATTERS_NOT and kept.get(key) != mine.get(key):
             raise ConfigError(
-                f"this folder holds a training with {key} {about['config'].get(key)}, asked for is {value}",
+                f"this folder holds a training with {key} {kept.get(key)}, asked for is {mine.get(key)}",
                 path=config.output,
                 remedy="choose another output, or remove this one",
             )
@@ -78,3 +78,11 @@ def make_card(config: TrainConfig, method: BaseMethod) -> Card:
         std=method.backbone.std,
         trained_on=config.data.name,
     )
+
+
+def _flat(group: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested choices under dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in group.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -228,7 +228,7 @@ def test_impossible_pairs_are_named(city: DatasetSplit, tmp_path: Path) -> None:
 
 def test_another_training_in_the_folder_is_not_continued(city: DatasetSplit, tmp_path: Path) -> None:
     train(config("baseline", tmp_path), city)
-    with pytest.raises(ConfigError, match="holds a training with options"):
+    with pytest.raises(ConfigError, match=r"holds a training with options.smoothing 0.1, asked for is 0.2"):
         train(config("baseline", tmp_path, smoothing=0.2), city)
     assert train(config("baseline", tmp_path), city) == tmp_path / "checkpoint"
 
