@@ -52,6 +52,18 @@ class Scenery:
                 return True
         return False
 
+    def walls_a_view(self, middle: Array, along: Array, wide: float, deep: float) -> bool:
+        """Whether a building would stand on a camera or close before it; (2,), (2,) and metres."""
+        for site in self._sites:
+            ahead = np.subtract(site.target, site.eye)[:2]
+            ahead = ahead / max(float(np.linalg.norm(ahead)), 1e-9)
+            for far in (0.0, 4.0, 8.0, 12.0, 18.0):
+                gap = np.asarray(site.eye[:2]) + far * ahead - middle
+                across = float(gap @ along), float(gap @ [-along[1], along[0]])
+                if abs(across[0]) < wide / 2 + 2.0 and abs(across[1]) < deep / 2 + 2.0:
+                    return True
+        return False
+
     def add(self, mesh: Mesh, kind: int, colour: tuple[float, float, float], seed: float = 0.0) -> None:
         """Add a mesh of one material."""
         n = len(mesh.points)
@@ -141,6 +153,8 @@ def _buildings(world: Scenery, place: Place, ground: GroundMap, rng: np.random.G
                     middle + along * a * wide / 2 + outward * b * deep / 2 for a in (-1, 0, 1) for b in (-1, 0, 1)
                 ]
                 reach = float(np.hypot(wide, deep)) / 2
+                if world.walls_a_view(middle, along, wide, deep):
+                    continue
                 clear = ground.kerb_distance(np.array(corners)).min() > place.pavement_m + 0.3
                 if not clear or any(np.hypot(middle[0] - x, middle[1] - y) < 0.8 * (reach + r) for x, y, r in taken):
                     continue
