@@ -129,7 +129,7 @@ void main() {
     }
     vec3 A = a * light, S = vec3(0);
     if (sunCol.g > 0.) S = a * sunCol * max(nl, 0.) * shadow(P + n * .03) * dim; else S = a;
-    float edge = pow(1. - max(dot(n, v), 0.), 5.);
+    float edge = pow(1. - clamp(dot(n, v), 0., 1.), 5.);  // pow of a negative is no number
     if (glass > 0.) {
         vec3 r = reflect(-v, n) + (vec3(hash(floor(U * .6)), hash(floor(U * .6) + 9.), 0.) - .5) * .05;
         A = A * (1. - glass * .5) + surroundings(normalize(r), 1.5) * (edge * .9 + .10) * glass;
@@ -143,7 +143,7 @@ void main() {
             r.xy += (vec2(noise(P.xy * 9.), noise(P.yx * 9.)) - .5) * .06;
             A += surroundings(normalize(r), mix(3.5, 1.5, puddle)) * (.03 + .38 * edge) * (.25 + .75 * puddle) * wet;
         }
-        if (sunCol.g > 0.) S += sunCol * .10 * pow(max(dot(n, normalize(v + sunDir)), 0.), 26.) * shadow(P) * (.04 + edge) * 3.;
+        if (sunCol.g > 0.) S += sunCol * .10 * pow(clamp(dot(n, normalize(v + sunDir)), 0., 1.), 26.) * shadow(P) * (.04 + edge) * 3.;
     }
     float f = exp(-length(eye - P) / fogM);
     A = A * f + fogCol * (1. - f); S *= f;

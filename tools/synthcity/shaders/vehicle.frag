@@ -61,7 +61,7 @@ void main() {
         glass = smoothstep(.3, .7, m.r); gloss = m.g; lamp = m.b;
     }
     vec3 n = normalize(N), v = normalize(eye - P);
-    float nv = max(dot(n, v), .02), nl = max(dot(n, sunDir), 0.), s = 0.;
+    float nv = clamp(dot(n, v), .02, 1.), nl = max(dot(n, sunDir), 0.), s = 0.;
     if (nl > 0. && sunCol.g > 0.)
         s = min(shadow(sunMap, toSun, P + n * .05, .0010), shadow(carMap, toCarSun, P + n * .06, .0008));
     float open = clamp(.26 + O.z / (height * .55) * .74, .26, 1.);
