@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from mtmc.pipeline.store import Store
 from mtmc.progress import Progress
 from mtmc.scene import Camera
 from mtmc.types import Array, Detections, Frame
-from mtmc.video.read import read_frames
+from mtmc.video.read import probe, read_frames
 
 __all__ = ["Found", "detect_videos", "load_found"]
 
@@ -64,13 +65,21 @@ def detect_videos(
     """
     resume = not detector.stateful
     feeds = [_Feed(camera, key, store, batch, resume=resume) for camera, key in zip(cameras, keys, strict=True)]
-    totals = [camera.frame_count for camera in cameras]
+    totals = [_length(camera) for camera in cameras]
     total = sum(n for n in totals if n) if all(totals) else None
     while waiting := _next_batch(feeds, batch):
         for (feed, _), detections in zip(waiting, detector([frame for _, frame in waiting]), strict=True):
             feed.add(detections)
         progress(sum(len(feed.found) for feed in feeds), total)
     return [feed.finish() for feed in feeds]
+
+
+def _length(camera: Camera) -> int | None:
+    """How many frames to expect, as far as the scene or the video's header says."""
+    if camera.frame_count is None and camera.video is not None:
+        with suppress(VideoError):
+            return probe(camera.video).frames
+    return camera.frame_count
 
 
 def _next_batch(feeds: Sequence[_Feed], batch: int) -> list[tuple[_Feed, Frame]]:

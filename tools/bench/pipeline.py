@@ -13,10 +13,11 @@ own_threads(1)
 
 import argparse  # noqa: E402
 import statistics  # noqa: E402
+import sys  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
+from contextlib import AbstractContextManager, contextmanager, nullcontext  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--detect", required=True, help="detector weights (.onnx)")
     parser.add_argument("--embed", required=True, help="embedder weights (.onnx)")
     parser.add_argument("--torch", default="timm:resnet18?pretrained=false", help="an embedder that runs in torch")
+    parser.add_argument("--torch-detect", help="a detector that runs in torch (.pt, needs ultralytics)")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("-o", dest="overrides", action="append", default=[])
     arguments = parser.parse_args()
@@ -62,6 +64,8 @@ def main() -> None:
         ),
         ("onnxruntime + torch embedder", [f"embed.weights={arguments.torch}"]),
     ]
+    if arguments.torch_detect:
+        rows.append(("torch detector and embedder", [f"detect.weights={arguments.torch_detect}", *rows[-1][1]]))
     print(f"{scene.name} {scene.cameras[0].id}: CPU seconds of one thread, median of {arguments.repeat}")
     print(
         f"{'engines':<30}{'frames':>8}{'crops':>8}{'decode':>9}{'detect':>9}{'embed':>9}{'bare':>9}{'run':>9}{'ratio':>8}"
@@ -78,19 +82,20 @@ def main() -> None:
 def measure(scene: Scene, config: RunConfig, repeat: int) -> str:
     """One row of the table."""
     detector, embedder = models._detector(config.detect, 1), models.make_embedder(config.embed, 1)
-    with recorded(detector, "_session") as blobs, recorded(embedder, "_network") as crops:
+    torch_model = getattr(getattr(detector, "_model", None), "predictor", None)
+    owner, name = (torch_model, "model") if torch_model is not None else (detector, "_session")
+    with recorded(owner, name) as blobs, recorded(embedder, "_network") as crops:
         whole(scene, config)
-    inner_detector, inner_embedder = detector._session, embedder._network
     video = scene.cameras[0].video
     bare = {
         "decode": median(partial(decode, video), repeat),
-        "detect": median(partial(replay, inner_detector, blobs), repeat),
-        "embed": median(partial(replay, inner_embedder, crops), repeat),
+        "detect": median(partial(replay, getattr(owner, name), blobs), repeat),
+        "embed": median(partial(replay, embedder._network, crops), repeat),
     }
     total = median(partial(whole, scene, config), repeat)
     floor = sum(bare.values())
     cells = [bare["decode"], bare["detect"], bare["embed"], floor, total]
-    counts = f"{sum(len(b) for b in blobs):>8}{sum(len(c) for c in crops):>8}"
+    counts = "".join(f"{sum(len(arguments[0]) for arguments, _ in calls):>8}" for calls in (blobs, crops))
     return counts + "".join(f"{seconds:>9.2f}" for seconds in cells) + f"{total / floor:>8.3f}"
 
 
@@ -109,28 +114,39 @@ def decode(video: Path) -> None:
             frame.to_ndarray(format="rgb24")
 
 
-def replay(network: Callable[[Any], Any], inputs: Sequence[Any]) -> None:
+Calls = list[tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+def replay(network: Callable[..., Any], calls: Calls) -> None:
     """The network's forward passes on recorded inputs."""
-    for batch in inputs:
-        network(batch)
+    with no_gradients():
+        for arguments, options in calls:
+            network(*arguments, **options)
+
+
+def no_gradients() -> AbstractContextManager[Any]:
+    """As the engines themselves run torch."""
+    torch = sys.modules.get("torch")
+    return nullcontext() if torch is None else torch.inference_mode()
 
 
 @contextmanager
-def recorded(owner: Any, name: str) -> Iterator[list[Any]]:
+def recorded(owner: Any, name: str) -> Iterator[Calls]:
     """Copies of everything that ``owner.name`` is called with."""
-    inner, seen = getattr(owner, name), []
+    inner, calls = getattr(owner, name), []
 
     class Recorder:
         def __getattr__(self, attribute: str) -> Any:
             return getattr(inner, attribute)
 
-        def __call__(self, batch: Any) -> Any:
-            seen.append(np.array(batch))
-            return inner(batch)
+        def __call__(self, batch: Any, *arguments: Any, **options: Any) -> Any:
+            copy = batch.clone() if hasattr(batch, "clone") else np.array(batch)
+            calls.append(((copy, *arguments), options))
+            return inner(batch, *arguments, **options)
 
     setattr(owner, name, Recorder())
     try:
-        yield seen
+        yield calls
     finally:
         setattr(owner, name, inner)
 
