@@ -124,7 +124,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         protocol=arguments.protocol,
         min_iou=arguments.min_iou,
     )
-    print(result.text())
+    print(result.text().rstrip())
     if arguments.json:
         result.write_json(arguments.json)
     if arguments.csv:
