@@ -54,7 +54,7 @@ def _run_scene(
     scene: Scene, config: RunConfig, out: Path, runner: str, workers: int | None, strict: bool
 ) -> RunResult:
     # An accelerator serves all cameras from one process; more would only fight over its memory.
-    one_process = config.detect.device != "cpu"
+    one_process = {config.detect.device, config.embed.device} != {"cpu"}
     workers = workers or (1 if one_process else min(len(scene.cameras), share_cores(1)))
     threads = config.threads or share_cores(workers)
     own_threads(threads)
