@@ -37,6 +37,7 @@ $(BENCH)/.ready: pyproject.toml
 
 bench: $(BENCH)/.ready  ## tracking and scoring against named rivals, CPU time of one pinned thread
 	$(BENCH)/bin/python -m tools.bench.track
+	$(BENCH)/bin/python -m tools.bench.assignment
 	$(BENCH)/bin/python -m tools.bench.score
 
 bench-pipeline: $(READY)  ## the whole run against its bare models: make bench-pipeline VIDEOS=… DETECT=….onnx EMBED=….onnx

@@ -22,7 +22,7 @@ from mtmc.scene import Scene
 
 __all__ = ["write_json", "write_manifest", "write_tables"]
 
-_VERSIONS_OF = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "openvino", "torch", "ultralytics", "lap")
+_VERSIONS_OF = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "openvino", "torch", "ultralytics")
 
 
 def write_tables(table: Table, scene: Scene, out: Path) -> list[Path]:
