@@ -19,6 +19,7 @@ from mtmc.formats.track1 import write_track1
 from mtmc.pipeline.stages import CameraResult
 from mtmc.pipeline.store import fingerprint
 from mtmc.scene import Scene
+from mtmc.scene.write import content_of
 
 __all__ = ["write_json", "write_manifest", "write_tables"]
 
@@ -71,11 +72,14 @@ def write_manifest(
     manifest = {
         "mtmc": mtmc.__version__,
         "scene": scene.name,
+        "place": {"folder": str(scene.root.resolve()), "scene": content_of(scene, scene.root)},
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
         "cameras": {
             result.camera_id: {
                 "counts": dict(result.counts),
+                "results": {stage: f"{result.camera_id}-{key}.npz" for stage, key in result.stage_keys.items()},
+                "match_similarity": result.match_similarity,
                 "inputs_sha256": dict(result.inputs),
                 "problem": result.problem,
                 "seconds": _seconds(result.seconds),

@@ -36,7 +36,7 @@ from mtmc.track import track
 from mtmc.types import Array, Frame, Passage, Tracklet
 from mtmc.video.read import read_frames
 
-__all__ = ["CameraResult", "detect_together", "process_camera"]
+__all__ = ["CameraResult", "detect_together", "load_result", "process_camera"]
 
 T = TypeVar("T")
 
@@ -51,6 +51,7 @@ class CameraResult:
         pictures: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
         match_similarity: Cosine that suggests one vehicle, by the embedder's own account; None if it gives none.
         key: Names exactly this result.
+        stage_keys: The key of every stage whose result is in the store, in order; the last one is ``key``.
         problem: Why the camera failed or was read only in part, as a sentence; "" if all went well.
         counts: Frames, detections, tracklets before and after clean-up.
         seconds: Wall and CPU seconds per stage, ``{"detect": (wall, cpu), …}``; a reused stage takes next to none.
@@ -62,6 +63,7 @@ class CameraResult:
     pictures: dict[int, Array] = field(default_factory=dict)
     match_similarity: float | None = None
     key: str = ""
+    stage_keys: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -98,6 +100,7 @@ def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: 
         pictures=dict(described.thumbnails),
         match_similarity=match_similarity,
         key=key,
+        stage_keys=work.keys,
         problem=problem,
         counts=work.counts,
         seconds=work.seconds,
@@ -137,6 +140,7 @@ class _Work:
     def __init__(self, camera: Camera, config: RunConfig, store: Store, threads: int) -> None:
         self.camera, self.config, self.store, self.threads = camera, config, store, threads
         self.counts: dict[str, int] = {}
+        self.keys: dict[str, str] = {}
         self.seconds: dict[str, tuple[float, float]] = {}
         self.inputs: dict[str, str] = {}
         self.size_wh = camera.size_wh
@@ -147,6 +151,7 @@ class _Work:
     def detect(self, video: Path) -> tuple[Found, str]:
         """Detections of every frame of the video."""
         key = detect_key(self.camera, self.config, self._hash(video))
+        self.keys["detect"] = key
         with self._timed("detect"):
             found = load_found(self.store, self.camera, key)
             if found is None:
@@ -255,6 +260,7 @@ class _Work:
         unpack: Callable[[dict[str, Array]], T],
     ) -> T:
         """The saved result of a stage, or a new one that is saved."""
+        self.keys[name] = key
         with self._timed(name):
             arrays = self.store.load(name, self.camera.id, key)
             if arrays is not None:
@@ -319,6 +325,23 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
         clock=repr(camera.clock) if config.detect.weights == "motion" else "",  # it forgets by the second
         embed=before,
         embed_weights=weights_hash(config.embed.weights, config.embed.card) if before else "",
+    )
+
+
+def load_result(store: Store, camera_id: str, stage_keys: Mapping[str, str]) -> CameraResult | None:
+    """What :func:`process_camera` left in the store under these keys, without computing; None if it is gone."""
+    key = stage_keys.get("embed", "")
+    arrays = store.load("embed", camera_id, key) if key else None
+    if arrays is None:
+        return None
+    described, match_similarity = _unpack_described(camera_id, arrays)
+    return CameraResult(
+        camera_id=camera_id,
+        passages=list(described.passages),
+        pictures=dict(described.thumbnails),
+        match_similarity=match_similarity,
+        key=key,
+        stage_keys=dict(stage_keys),
     )
 
 

@@ -3,5 +3,6 @@
 from mtmc.scene.load import load_scenes
 from mtmc.scene.place import Camera, Link, Scene, Zone
 from mtmc.scene.roi import read_roi
+from mtmc.scene.write import write_scene
 
-__all__ = ["Camera", "Link", "Scene", "Zone", "load_scenes", "read_roi"]
+__all__ = ["Camera", "Link", "Scene", "Zone", "load_scenes", "read_roi", "write_scene"]

@@ -31,6 +31,14 @@ class Link:
     """Vehicles that leave one camera's zone can come in by another's, after a travel time in ``[min_s, max_s]``.
 
     An empty zone name stands for any zone of that camera.
+
+    Attributes:
+        from_camera, from_zone: Where vehicles leave.
+        to_camera, to_zone: Where they come in.
+        min_s, max_s: Least and greatest travel time in seconds, negative where the views overlap.
+        typical_s: Robust centre (median) of the travel times, seconds; None where nobody measured it.
+        spread_s: Robust spread of the travel times (1.4826 × median absolute deviation), seconds, or None.
+        share: Share of those leaving by ``from_zone`` that take this link, in [0, 1], or None.
     """
 
     from_camera: str
@@ -39,6 +47,9 @@ class Link:
     to_zone: str
     min_s: float
     max_s: float
+    typical_s: float | None = None
+    spread_s: float | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +69,8 @@ class Camera:
         roi: An image whose white part is the region of interest.
         ground_from_image: float64 (3, 3), pixel → metres on the scene's ground plane.
         zones: Entry and exit regions.
+        box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
+            they fit its ground truth; (1, 1) leaves them.
     """
 
     id: str
@@ -72,6 +85,7 @@ class Camera:
     roi: Path | None = None
     ground_from_image: Array | None = None
     zones: tuple[Zone, ...] = ()
+    box_scale: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,8 +12,9 @@
         roi: north_roi.png
         ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
         zones: [{name: west, polygon: [[0, 200], [80, 200], [80, 400]]}]
-    links:
-      - {from: [north, west], to: [south, east], min_s: 4, max_s: 12}
+        box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
+    links:                          # travel times in seconds; the last three keys may be left out
+      - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
     models:                         # settings of a run configuration that suit this place
       detect: {weights: weights/detector.onnx}
 
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -36,7 +37,7 @@ from mtmc.scene.place import Camera, Link, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
 
-__all__ = ["SceneFile", "load"]
+__all__ = ["SceneFile", "load", "restore"]
 
 
 class ZoneEntry(Settings):
@@ -63,6 +64,9 @@ class CameraEntry(Settings):
     ground_truth: str | None = None
     ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → metres")
     zones: list[ZoneEntry] = Field(default_factory=list)
+    box_scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = Field(
+        None, description="factors by which boxes grow in width and height about their centre"
+    )
 
 
 class LinkEntry(Settings):
@@ -70,8 +74,11 @@ class LinkEntry(Settings):
 
     from_: tuple[str, str] = Field(alias="from", description="[camera, zone]")
     to: tuple[str, str] = Field(description="[camera, zone]")
-    min_s: float
-    max_s: float
+    min_s: float = Field(description="least travel time in seconds; negative where the views overlap")
+    max_s: float = Field(description="greatest travel time in seconds")
+    typical_s: float | None = Field(None, description="robust centre of the travel times in seconds")
+    spread_s: float | None = Field(None, ge=0, description="robust spread of the travel times in seconds")
+    share: float | None = Field(None, ge=0, le=1, description="share of those leaving that take this link")
 
 
 class SceneFile(Settings):
@@ -105,11 +112,51 @@ def load(folder: Path, path: Path) -> Scene:
         name=written.name or folder.resolve().name,
         root=folder,
         cameras=tuple(replace(c, number=new_numbers.get(c.id, c.number)) for c in ordered),
-        links=tuple(Link(e.from_[0], e.from_[1], e.to[0], e.to[1], e.min_s, e.max_s) for e in written.links),
+        links=_links(written),
         models=_absolute_files(written.models, folder),
     )
     _check_links(scene, file)
     return scene
+
+
+def restore(content: dict[str, Any], folder: Path) -> Scene:
+    """The scene of a complete description (:func:`mtmc.scene.write.content_of`), files there or not.
+
+    Unlike :func:`load` nothing is looked up on disk, so a scene can be had again after its videos have moved.
+
+    Raises:
+        SceneError: A key is unknown or its value impossible.
+    """
+    written = parse_settings(SceneFile, content, error=SceneError)
+    cameras = []
+    for entry in written.cameras:
+        knots = tuple((frame, seconds) for frame, seconds in entry.time_map)
+        paths = {
+            key: None if (name := getattr(entry, key)) is None else folder / name
+            for key in ("video", "roi", "ground_truth")
+        }
+        matrix = entry.ground_from_image
+        cameras.append(
+            Camera(
+                id=entry.id,
+                number=entry.number or 0,
+                clock=Clock(entry.fps or plain.IMAGE_FOLDER_FPS, entry.start_s or 0.0, knots),
+                size_wh=entry.size_wh,
+                frame_count=entry.frame_count,
+                detections=tuple(folder / name for name in entry.detections),
+                tracklets=tuple(folder / name for name in entry.tracklets),
+                ground_from_image=None if matrix is None else np.array(matrix, np.float64),
+                zones=tuple(Zone(z.name, np.array(z.polygon, np.float64)) for z in entry.zones),
+                box_scale=entry.box_scale or (1.0, 1.0),
+                **paths,
+            )
+        )
+    models = _absolute_files(written.models, folder)
+    return Scene(written.name or folder.name, folder, tuple(cameras), _links(written), models)
+
+
+def _links(written: SceneFile) -> tuple[Link, ...]:
+    return tuple(Link(*e.from_, *e.to, e.min_s, e.max_s, e.typical_s, e.spread_s, e.share) for e in written.links)
 
 
 def _layout(folder: Path) -> tuple[Camera, ...]:
@@ -166,6 +213,7 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
         roi=here.existing("roi", entry.roi) if entry.roi else base.roi,
         ground_from_image=_homography(entry, here) if entry.ground_from_image else base.ground_from_image,
         zones=tuple(Zone(z.name, np.array(z.polygon, np.float64)) for z in entry.zones) or base.zones,
+        box_scale=entry.box_scale or base.box_scale,
     )
 
 
@@ -204,6 +252,13 @@ def _check_links(scene: Scene, file: YamlFile) -> None:
         if not link.min_s <= link.max_s:
             raise SceneError(
                 f"expected min_s ≤ max_s for a link, got {link.min_s} and {link.max_s}", path=file.path, line=line
+            )
+        if link.typical_s is not None and not link.min_s <= link.typical_s <= link.max_s:
+            raise SceneError(
+                f"expected a link's typical_s within [{link.min_s}, {link.max_s}], got {link.typical_s}",
+                path=file.path,
+                line=line,
+                remedy="widen the window or leave typical_s out",
             )
 
 

@@ -1,0 +1,139 @@
+"""A finished run as it was: scene, choices and the very passages it used, read from its folder and not computed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmc.config import RunConfig
+from mtmc.errors import FormatError, MtmcError
+from mtmc.formats.parquet import read_parquet
+from mtmc.pipeline.stages import CameraResult, load_result
+from mtmc.pipeline.store import Store
+from mtmc.scene import Scene
+from mtmc.scene.sceneyaml import restore
+from mtmc.settings import parse_settings
+from mtmc.types import GlobalTrack, Passage
+
+__all__ = ["LoadedRun", "load_run"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedRun:
+    """A finished run.
+
+    Attributes:
+        out: Its folder.
+        scene: The place as the run knew it; the files it names may have moved since.
+        config: All its choices.
+        results: What became of each camera, in the scene's order. Passages and pictures are those of the run; a
+            camera that failed has a ``problem`` and no passages.
+        tracks: The vehicles it found, in order of their number.
+    """
+
+    out: Path
+    scene: Scene
+    config: RunConfig
+    results: tuple[CameraResult, ...]
+    tracks: tuple[GlobalTrack, ...]
+
+    @property
+    def passages(self) -> list[Passage]:
+        """Of all cameras, in the scene's order."""
+        return [passage for result in self.results for passage in result.passages]
+
+    @property
+    def store(self) -> Store:
+        """Its stage results; ``results[k].stage_keys`` names them."""
+        return Store(self.out / "cache")
+
+
+def load_run(folder: Path) -> LoadedRun:
+    """Read the folder of a finished run. Videos are not needed.
+
+    Raises:
+        MtmcError: There is no ``run.json``, or it is damaged or of an older version, or stage results below
+            ``cache/`` are gone.
+    """
+    manifest = _read_manifest(folder / "run.json")
+    place = manifest["place"]
+    scene = restore(place["scene"], Path(place["folder"]))
+    config = parse_settings(RunConfig, manifest["config"])
+    store = Store(folder / "cache")
+    results = [_camera(store, camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
+    return LoadedRun(folder, scene, config, tuple(results), _tracks(folder, scene, results))
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise MtmcError(
+            "found no run.json, so this is not the folder of a finished run",
+            path=path.parent,
+            remedy="give the folder that 'mtmc run --out' wrote",
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise FormatError(
+            "cannot be read as JSON", path=path, remedy="repeat the run; done stages are kept"
+        ) from cause
+    if not isinstance(manifest, dict) or not {"place", "config", "cameras"} <= manifest.keys():
+        raise FormatError(
+            "does not describe the place it was run on, so an older version wrote it",
+            path=path,
+            remedy="repeat the run with the same --out; done stages are kept",
+        )
+    return manifest
+
+
+def _camera(store: Store, camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:
+    if written is None:
+        return CameraResult(camera_id, problem="the run did not reach this camera")
+    keys = {
+        stage: name.removeprefix(f"{camera_id}-").removesuffix(".npz") for stage, name in written["results"].items()
+    }
+    facts: dict[str, Any] = {
+        "problem": written["problem"],
+        "counts": written["counts"],
+        "inputs": written["inputs_sha256"],
+        "seconds": {stage: (s["wall"], s["cpu"]) for stage, s in written["seconds"].items()},
+    }
+    if "embed" not in keys:  # it failed on the way
+        return CameraResult(camera_id, stage_keys=keys, **facts)
+    result = load_result(store, camera_id, keys)
+    if result is None:
+        raise MtmcError(
+            f"the passages of camera {camera_id} are gone: there is no cache/embed/{written['results']['embed']}",
+            path=folder,
+            remedy="repeat the run with the same --out; what is left of its stages is used",
+        )
+    return replace(result, **facts)
+
+
+def _tracks(folder: Path, scene: Scene, results: list[CameraResult]) -> tuple[GlobalTrack, ...]:
+    """The vehicles of ``tracks.parquet``, as groups of the run's passages."""
+    table = read_parquet(folder / "tracks.parquet")
+    rows = np.unique(np.stack([table.id, table.camera, table.track_id], axis=1), axis=0)
+    id_of = {camera.number: camera.id for camera in scene.cameras}
+    passages = {(r.camera_id, p.tracklet.track_id): p for r in results for p in r.passages}
+    members: dict[int, list[Passage]] = {}
+    for global_id, camera, track_id in rows.tolist():
+        passage = passages.get((id_of.get(camera, ""), track_id))
+        if passage is None:
+            raise FormatError(
+                f"holds a track {track_id} of camera {camera} that is not among the run's passages",
+                path=folder / "tracks.parquet",
+                remedy="repeat the run with the same --out; done stages are kept",
+            )
+        members.setdefault(global_id, []).append(passage)
+    return tuple(
+        GlobalTrack(
+            number,
+            tuple(sorted(group, key=lambda p: (p.tracklet.start_s, p.tracklet.camera_id, p.tracklet.track_id))),
+        )
+        for number, group in sorted(members.items())
+    )

@@ -1,0 +1,81 @@
+"""A finished run read again: the same scene, choices, passages and vehicles, videos or no videos."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.config import load_config
+from mtmc.errors import MtmcError
+from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.run import run
+from mtmc.scene import load_scenes
+from mtmc.types import Passage
+from tests.builders import traffic_frames, write_video
+
+COLOURS = ((220, 40, 40), (40, 60, 220))
+SCENE = """
+cameras:
+  - id: c001
+    start_s: 0.25
+    zones: [{name: left, polygon: [[0, 0], [40, 0], [40, 120], [0, 120]]}]
+    box_scale: [1.1, 1.2]
+links:
+  - {from: [c001, left], to: [c002, ""], min_s: -9, max_s: 9, typical_s: 1.5}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Passage], list[tuple[int, ...]]]:
+    home = tmp_path_factory.mktemp("reload")
+    for name in ("c001", "c002"):
+        write_video(home / "town" / f"{name}.mp4", traffic_frames(40, colours=COLOURS))
+    (home / "town" / "scene.yaml").write_text(SCENE)
+    [scene] = load_scenes(home / "town")
+    config = load_config(overrides=["detect.weights=motion", "clean.drop.enabled=false", "render.videos=false"])
+    done = run(scene, config, home / "out", map_cameras=lambda fn, cameras: [fn(c) for c in cameras])
+    shutil.move(home / "town", home / "elsewhere")
+    identities = [(t.global_id, *(p.tracklet.track_id for p in t.passages)) for t in done.tracks]
+    return home / "out", [p for r in done.cameras for p in r.passages], identities
+
+
+def test_everything_comes_back_without_the_videos(
+    finished: tuple[Path, list[Passage], list[tuple[int, ...]]],
+) -> None:
+    out, passages, identities = finished
+    loaded = load_run(out)
+    assert len(loaded.passages) == len(passages) > 0
+    for ours, theirs in zip(loaded.passages, passages, strict=True):
+        assert ours.tracklet.camera_id == theirs.tracklet.camera_id
+        assert (ours.entry, ours.exit) == (theirs.entry, theirs.exit)
+        np.testing.assert_array_equal(ours.tracklet.xyxy, theirs.tracklet.xyxy)
+        np.testing.assert_array_equal(ours.tracklet.time_s, theirs.tracklet.time_s)
+        np.testing.assert_array_equal(ours.embedding, theirs.embedding)
+    assert [(t.global_id, *(p.tracklet.track_id for p in t.passages)) for t in loaded.tracks] == identities
+    assert loaded.config.detect.weights == "motion"
+    first = loaded.scene.camera("c001")
+    assert (first.clock.start_s, first.size_wh, first.box_scale) == (0.25, (160, 120), (1.1, 1.2))
+    assert loaded.scene.links[0].typical_s == 1.5
+    assert loaded.store.load("track", "c002", loaded.results[1].stage_keys["track"]) is not None
+
+
+def test_what_is_missing_is_said(finished: tuple[Path, list[Passage], list[tuple[int, ...]]], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(MtmcError, match=r"out: found no run\.json, so this is not the folder of a finished run"):
+        load_run(out)
+    shutil.copytree(finished[0], out)
+    shutil.rmtree(out / "cache" / "embed")
+    with pytest.raises(MtmcError, match=r"passages of camera c001 are gone.*repeat the run with the same --out"):
+        load_run(out)
+    manifest = json.loads((out / "run.json").read_text())
+    del manifest["place"]
+    (out / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(MtmcError, match=r"run\.json: does not describe the place.*older version"):
+        load_run(out)
+    (out / "run.json").write_text("{")
+    with pytest.raises(MtmcError, match=r"run\.json: cannot be read as JSON"):
+        load_run(out)

@@ -1,0 +1,104 @@
+"""A scene written as scene.yaml and loaded again is the same scene."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.errors import SceneError
+from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera, Link, Scene, Zone, load_scenes, write_scene
+from mtmc.scene.sceneyaml import restore
+from mtmc.scene.write import content_of
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    home = tmp_path / "town"
+    for name in ("a/det.txt", "a/roi.png", "b/mtsc.txt", "b/gt.txt", "weights/d.onnx"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_bytes(b"")
+    rng = np.random.default_rng(0)
+    first = Camera(
+        id="a",
+        number=7,
+        clock=Clock(9.33, 0.0, ((0, 0.1), (99, 10.0), (100, 1 / 3 + 12))),
+        size_wh=(960, 540),
+        frame_count=600,
+        detections=(home / "a/det.txt",),
+        roi=home / "a/roi.png",
+        ground_from_image=rng.normal(size=(3, 3)),
+        zones=(Zone("west in", rng.random((5, 2)) * 500), Zone("ost", rng.random((3, 2)) * 500)),
+        box_scale=(1.05, 1.2),
+    )
+    second = Camera("b", 9, Clock(10.0, -1.64), tracklets=(home / "b/mtsc.txt",), ground_truth=home / "b/gt.txt")
+    links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75), Link("b", "", "a", "ost", 0.0, 3.0))
+    models = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "seed": 3}
+    return Scene("town", home, (first, second), links, models)
+
+
+def same(a: Scene, b: Scene) -> None:
+    def plain(scene: Scene) -> str:
+        cameras = [
+            {
+                **{name: getattr(c, name) for name in Camera.__slots__ if name not in {"zones", "ground_from_image"}},
+                "zones": [(z.name, z.polygon.tolist()) for z in c.zones],
+                "ground": None if c.ground_from_image is None else c.ground_from_image.tolist(),
+            }
+            for c in scene.cameras
+        ]
+        return json.dumps([scene.name, cameras, [repr(x) for x in scene.links], scene.models], default=str)
+
+    def resolved(scene: Scene) -> Scene:
+        def full(c: Camera) -> Camera:
+            one = {k: p and p.resolve() for k in ("video", "roi", "ground_truth") for p in [getattr(c, k)]}
+            many = {k: tuple(p.resolve() for p in getattr(c, k)) for k in ("detections", "tracklets")}
+            return replace(c, **one, **many)
+
+        return replace(scene, cameras=tuple(full(c) for c in scene.cameras))
+
+    assert plain(resolved(a)) == plain(resolved(b))
+
+
+@pytest.mark.parametrize("where", ["town/scene.yaml", "learned/deep/scene.yaml"])
+def test_round_trip(scene: Scene, tmp_path: Path, where: str) -> None:
+    write_scene(scene, tmp_path / where, heading="learned\nfrom tracklets")
+    text = (tmp_path / where).read_text()
+    assert text.startswith("# learned\n# from tracklets\nname: town\n")
+    assert str(tmp_path) not in text
+    [again] = load_scenes(tmp_path / where)
+    same(scene, again)
+
+
+def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
+    content = json.loads(json.dumps(content_of(scene, scene.root)))
+    same(scene, restore(content, scene.root))
+    content["models"] = {}
+    gone = restore(content, tmp_path / "gone")
+    assert gone.camera("a").detections == (tmp_path / "gone" / "a/det.txt",)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "links: [{from: [a, ''], to: [b, ''], min_s: 0, max_s: 2, typical_s: 3}]",
+            "typical_s within .0.0, 2.0., got 3",
+        ),
+        ("links: [{from: [a, ''], to: [b, ''], min_s: 0, max_s: 2, share: 1.5}]", "share: input should be less than"),
+        ("cameras: [{id: a, box_scale: [1, 0]}]", "box_scale.*greater than 0"),
+    ],
+)
+def test_impossible_values_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}_det.txt").write_text("")
+    text = line
+    if not line.startswith("cameras"):
+        text += "\ncameras: [{id: a, detections: [a_det.txt]}, {id: b, detections: [b_det.txt]}]"
+    (tmp_path / "scene.yaml").write_text(text)
+    with pytest.raises(SceneError, match=message):
+        load_scenes(tmp_path)
