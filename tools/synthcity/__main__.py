@@ -37,6 +37,16 @@ def _parser() -> argparse.ArgumentParser:
         "-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the recipe"
     )
     render.set_defaults(run=_render)
+    tracklets = commands.add_parser("tracklets", help="noisy tracklets with ground truth, without rendering")
+    tracklets.add_argument("recipes", nargs="+", type=Path, help="YAML recipes, one scene each")
+    tracklets.add_argument("--out", type=Path, required=True, help="root folder of the scenes")
+    tracklets.add_argument(
+        "-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the recipe"
+    )
+    tracklets.add_argument(
+        "-n", dest="noise", action="append", default=[], metavar="KEY=VALUE", help="change the tracker's errors"
+    )
+    tracklets.set_defaults(run=_tracklets)
     sheet = commands.add_parser("sheet", help="a contact sheet of places and weathers")
     sheet.add_argument("--out", type=Path, required=True, help="picture to write, PNG or JPEG")
     sheet.add_argument("--seed", type=int, default=1, help="seed of all pictures")
@@ -69,12 +79,29 @@ def _render(options: argparse.Namespace) -> None:
     from tools.synthcity.recipe import load_recipe
     from tools.synthcity.render import render_scene
 
-    changes: dict[str, Any] = {}
-    for text in options.overrides:
-        key, _, value = text.partition("=")
-        changes[key] = yaml.safe_load(value)
+    changes = _changes(options.overrides)
     for path in options.recipes:
         print(render_scene(load_recipe(path, changes), options.out, options.processes))
+
+
+def _tracklets(options: argparse.Namespace) -> None:
+    from mtmc.settings import parse_settings
+    from tools.synthcity.recipe import load_recipe
+    from tools.synthcity.tracklets import TrackNoise, write_tracklets
+
+    noise = parse_settings(TrackNoise, _changes(options.noise))
+    changes = _changes(options.overrides)
+    for path in options.recipes:
+        print(write_tracklets(load_recipe(path, changes), noise, options.out))
+
+
+def _changes(texts: list[str]) -> dict[str, Any]:
+    """``["key=value"]`` with values in YAML notation."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        changes[key] = yaml.safe_load(value)
+    return changes
 
 
 def _sheet(options: argparse.Namespace) -> None:
