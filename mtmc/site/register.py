@@ -1,0 +1,257 @@
+"""Two views brought onto one ground from the synchronous motion of their vehicles.
+
+Each picture has a rough ground of its own (:mod:`mtmc.site.scale`). If two cameras see one stretch of road, some
+rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same moments.
+Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined (RANSAC over
+pairs of ways, Fischler and Bolles 1981). How many ways meet by accident is found by searching again with one camera's
+clock moved so far that nothing can be the same vehicle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmc.geometry.ground import project
+from mtmc.site.scale import Scale
+from mtmc.site.ways import STEP_S, Way
+from mtmc.types import Array
+
+__all__ = ["Meeting", "Registration", "register"]
+
+_FOCALS = (0.65, 1.15)  # focal lengths that are tried, in picture widths
+_NEAR_M = 4.0  # ways that are nearer than this meet
+_LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
+_LEAST_COMMON = 4
+_LONGEST_USE = 12  # samples beyond that do not make a pair more certain
+_SCALES = (0.55, 1.8)
+_HYPOTHESES = 6000
+_BATCH = 64
+_ACCIDENT_S = (35.0, 50.0)  # moves of the clock at which nothing is the same vehicle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meeting:
+    """Pairs of ways and the moments they share, flattened: E rows sorted by pair.
+
+    Attributes:
+        first, second: int64 (P,), indices of the ways.
+        start: int64 (P,), first row of each pair; rows of a pair are in order of time.
+        row_first, row_second: int64 (E,), rows in the two cameras' stacks of samples.
+    """
+
+    first: Array
+    second: Array
+    start: Array
+    row_first: Array
+    row_second: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registration:
+    """How two cameras' grounds lie on one another.
+
+    Attributes:
+        cameras: The two.
+        focal: Focal lengths of the two in picture widths, as tried.
+        turn: Complex factor of places on the first one's ground: rotation and scale onto the second one's.
+        shift: Complex shift that follows, metres.
+        late_s: The first clock plus this is the second clock.
+        met: How many vehicles (ways of one camera matched one to one) meet.
+        accident: How many meet when they cannot be the same.
+        pairs: Which: (index in the first camera's ways, index in the second's).
+    """
+
+    cameras: tuple[str, str]
+    focal: tuple[float, float]
+    turn: complex
+    shift: complex
+    late_s: float
+    met: float
+    accident: float
+    pairs: tuple[tuple[int, int], ...]
+
+    @property
+    def sure(self) -> float:
+        """Confidence in [0, 1]: the share of what meets that is no accident, small for few vehicles."""
+        return max(0.0, 1.0 - self.accident / max(self.met, 1e-9)) * min(1.0, self.met / 6.0)
+
+
+class Stack:
+    """All samples of a camera's ways that are of use, on grounds of several focal lengths.
+
+    Attributes:
+        tick, way: int64 (N,), moment and index of the way of each sample, sorted by way.
+        place: complex128 (F, N), metres, one row per focal length tried.
+        moves: bool (N,), on the ground of the middle focal length.
+    """
+
+    def __init__(self, ways: Sequence[Way], scale: Scale, focals: Sequence[float]) -> None:
+        usable = [way.whole & scale.near(way.px) for way in ways]
+        self.tick = np.concatenate([np.zeros(0, np.int64), *(w.tick[u] for w, u in zip(ways, usable, strict=True))])
+        self.way = np.repeat(np.arange(len(ways)), [int(u.sum()) for u in usable])
+        px = np.concatenate([np.zeros((0, 2)), *(w.px[u] for w, u in zip(ways, usable, strict=True))])
+        ground = [project(px, scale.ground_from_image(focal)) for focal in focals]
+        self.place = np.array([g[:, 0] + 1j * g[:, 1] for g in ground])
+        step = np.abs(np.diff(self.place[0], prepend=self.place[0, :1]))
+        same = np.diff(self.way, prepend=-1) == 0
+        moving = same & (step > _LEAST_MOTION_M)
+        self.moves = moving | np.append(moving[1:], False)
+
+    def meet(self, other: Stack, late_ticks: int) -> Meeting:
+        """Pairs of ways with at least a few common moments at which both move."""
+        a, b = np.flatnonzero(self.moves), np.flatnonzero(other.moves)
+        b = b[np.argsort(other.tick[b], kind="stable")]
+        low = np.searchsorted(other.tick[b], self.tick[a] + late_ticks, "left")
+        high = np.searchsorted(other.tick[b], self.tick[a] + late_ticks, "right")
+        count = high - low
+        row_first = np.repeat(a, count)
+        inner = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        row_second = b[np.repeat(low, count) + inner]
+        key = self.way[row_first] * (other.way.max(initial=0) + 1) + other.way[row_second]
+        order = np.lexsort((row_first, key))
+        row_first, row_second, key = row_first[order], row_second[order], key[order]
+        _, group, size = np.unique(key, return_inverse=True, return_counts=True)
+        keep = size[group] >= _LEAST_COMMON
+        row_first, row_second, key = row_first[keep], row_second[keep], key[keep]
+        _, start = np.unique(key, return_index=True)
+        return Meeting(self.way[row_first[start]], other.way[row_second[start]], start, row_first, row_second)
+
+
+def register(
+    first: Sequence[Way], second: Sequence[Way], scales: tuple[Scale, Scale], most_late_s: float = 3.0
+) -> Registration | None:
+    """Find the map between two cameras' grounds; None where no two ways could be one vehicle.
+
+    Args:
+        first, second: Ways of two cameras.
+        scales: The two cameras' own grounds.
+        most_late_s: How far the clocks may differ.
+    """
+    stacks = tuple(Stack(ways, scale, _FOCALS) for ways, scale in zip((first, second), scales, strict=True))
+    if not all(len(stack.tick) for stack in stacks):
+        return None
+    lates = _ticks(np.arange(-most_late_s, most_late_s + 0.5, 1.0))
+    found = _search(stacks, lates)
+    if found is None:
+        return None
+    score, late, focal, turn, shift, pairs = found
+    accidents = [_search(stacks, _ticks(np.array([s - 1.0, s, s + 1.0]) * sign)) for s in _ACCIDENT_S for sign in (-1, 1)]
+    accident = float(np.median([0.0 if a is None else a[0] for a in accidents]))
+    return Registration(
+        (first[0].camera_id, second[0].camera_id),
+        (_FOCALS[focal[0]], _FOCALS[focal[1]]),
+        turn,
+        shift,
+        late * STEP_S,
+        score,
+        accident,
+        pairs,
+    )
+
+
+_Found = tuple[float, int, tuple[int, int], complex, complex, tuple[tuple[int, int], ...]]
+
+
+def _ticks(seconds: Array) -> list[int]:
+    return [round(float(s) / STEP_S) for s in seconds]
+
+
+def _search(stacks: Sequence[Stack], lates: Sequence[int]) -> _Found | None:
+    """The best map over clock differences and focal lengths."""
+    a, b = stacks
+    best: _Found | None = None
+    for late in lates:
+        meeting = a.meet(b, late)
+        if not len(meeting.start):
+            continue
+        for fa in range(len(_FOCALS)):
+            for fb in range(len(_FOCALS)):
+                za, zb = a.place[fa][meeting.row_first], b.place[fb][meeting.row_second]
+                turn, shift = _hypotheses(za, zb, meeting, _HYPOTHESES // (len(_FOCALS) ** 2 * len(lates)))
+                if not len(turn):
+                    continue
+                scores = _scores(za, zb, meeting, turn, shift)
+                for k in np.argsort(-scores, kind="stable")[:4].tolist():
+                    t, s, score, pairs = _refine(za, zb, meeting, complex(turn[k]), complex(shift[k]))
+                    if best is None or score > best[0] + 1e-9:
+                        best = (score, late, (fa, fb), t, s, pairs)
+    return best
+
+
+def _hypotheses(za: Array, zb: Array, meeting: Meeting, most: int) -> tuple[Array, Array]:
+    """Similarities from single pairs of ways: complex (H,), (H,). Longest common ways first."""
+    count = np.diff(np.append(meeting.start, len(za)))
+    mean_a, mean_b = (np.add.reduceat(z, meeting.start) / count for z in (za, zb))
+    ca, cb = za - np.repeat(mean_a, count), zb - np.repeat(mean_b, count)
+    power_a, power_b = (np.add.reduceat(np.abs(c) ** 2, meeting.start) for c in (ca, cb))
+    cross = np.add.reduceat(cb * ca.conj(), meeting.start)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turn = cross / power_a
+        left = np.sqrt(np.maximum(power_b - np.abs(cross) ** 2 / power_a, 0) / count)
+    extent = np.sqrt(np.minimum(power_a, power_b) / count)
+    fits = (np.abs(turn) > _SCALES[0]) & (np.abs(turn) < _SCALES[1]) & (left < 1.5 + 0.1 * extent) & (extent > 2.0)
+    chosen = np.flatnonzero(fits)
+    chosen = chosen[np.argsort(-extent[chosen], kind="stable")][:most]
+    return turn[chosen], mean_b[chosen] - turn[chosen] * mean_a[chosen]
+
+
+def _support(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) -> Array:
+    """How much each pair of ways meets under each map: (H,) → float64 (H, P), 1 for a long and close one."""
+    apart = np.abs(turn[:, None] * za + shift[:, None] - zb)
+    kernel = np.maximum(1 - (apart / _NEAR_M) ** 2, 0)
+    total = np.add.reduceat(kernel, meeting.start, axis=1)
+    count = np.diff(np.append(meeting.start, len(za)))
+    mean = total / count
+    return np.where(mean > 0.35, mean * np.minimum(count, _LONGEST_USE) / _LONGEST_USE, 0.0)
+
+
+def _scores(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) -> Array:
+    """Vehicles that meet under each map, one to one: float64 (H,)."""
+    out = np.zeros(len(turn))
+    for k in range(0, len(turn), _BATCH):
+        support = _support(za, zb, meeting, turn[k : k + _BATCH], shift[k : k + _BATCH])
+        out[k : k + _BATCH] = np.where(_mutual(support, meeting), support, 0).sum(axis=1)
+    return out
+
+
+def _mutual(support: Array, meeting: Meeting) -> Array:
+    """Pairs whose support is the greatest of both its ways: bool (H, P)."""
+    best_a = np.zeros((len(support), meeting.first.max() + 1))
+    best_b = np.zeros((len(support), meeting.second.max() + 1))
+    for h in range(len(support)):
+        np.maximum.at(best_a[h], meeting.first, support[h])
+        np.maximum.at(best_b[h], meeting.second, support[h])
+    return np.asarray(
+        (support > 0) & (support == best_a[:, meeting.first]) & (support == best_b[:, meeting.second])
+    )
+
+
+def _refine(
+    za: Array, zb: Array, meeting: Meeting, turn: complex, shift: complex
+) -> tuple[complex, complex, float, tuple[tuple[int, int], ...]]:
+    """Fit the similarity again to what meets, until it stays."""
+    count = np.diff(np.append(meeting.start, len(za)))
+    best: tuple[complex, complex, float, tuple[tuple[int, int], ...]] = (turn, shift, -1.0, ())
+    for _ in range(6):
+        support = _support(za, zb, meeting, np.array([turn]), np.array([shift]))
+        chosen = _mutual(support, meeting)[0]
+        score = float(support[0, chosen].sum())
+        if score <= best[2] + 1e-9:
+            break
+        pairs = tuple(zip(meeting.first[chosen].tolist(), meeting.second[chosen].tolist(), strict=True))
+        best = (turn, shift, score, pairs)
+        rows = np.repeat(chosen, count)
+        weight = np.repeat(1 / np.sqrt(count), count)[rows]
+        a, b = za[rows], zb[rows]
+        mean_a, mean_b = np.average(a, weights=weight), np.average(b, weights=weight)
+        power = (weight * np.abs(a - mean_a) ** 2).sum()
+        if power < 1e-9:
+            break
+        turn = complex((weight * (b - mean_b) * (a - mean_a).conj()).sum() / power)
+        if not _SCALES[0] < abs(turn) < _SCALES[1]:
+            break
+        shift = complex(mean_b - turn * mean_a)
+    return best
