@@ -40,7 +40,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", parents=[common], help="videos to vehicles, videos, page and scores"))
     _add_evaluate(commands.add_parser("evaluate", parents=[common], help="score a result against ground truth"))
     _add_config(commands.add_parser("config", parents=[common], help="print the configuration a run would use"))
+    site = commands.add_parser("site", help="learn a place from its own tracklets")
+    inner = site.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_site_learn(inner.add_parser("learn", parents=[common], help="zones, links, clocks and ground to scene.yaml"))
     return parser
+
+
+def _add_site_learn(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="scene file (default: RUN/site/scene.yaml)")
+    parser.add_argument("--picture", type=Path, metavar="DIR", help="draw zones, links and ground into this folder")
+    parser.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="such as ground=learn"
+    )
+    parser.add_argument("--gt", action="store_true", help="fit box scales to the cameras' ground truth")
+    parser.set_defaults(command=_site_learn)
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +143,17 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         result.write_json(arguments.json)
     if arguments.csv:
         result.write_csv(arguments.csv)
+    return 0
+
+
+def _site_learn(arguments: argparse.Namespace) -> int:
+    from mtmc.threads import own_threads
+
+    own_threads(1)
+    from mtmc.commands import site_learn_command
+
+    out = arguments.out or arguments.run / "site" / "scene.yaml"
+    print(site_learn_command(arguments.run, out, arguments.picture, arguments.settings, arguments.gt), end="")
     return 0
 
 

@@ -20,7 +20,7 @@ from mtmc.runners import local, ray
 from mtmc.scene import Scene, load_scenes
 from mtmc.threads import own_threads, share_cores
 
-__all__ = ["config_command", "run_command"]
+__all__ = ["config_command", "run_command", "site_learn_command"]
 
 RUNNERS = {"local": local.map_cameras, "ray": ray.map_cameras}
 
@@ -84,6 +84,32 @@ def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path
         highest = int(tables[-1].id.max(initial=highest))
     write_track1(Table.concatenate(tables).sorted(), home / "track1.txt")
     print(f"all scenarios: {home / 'track1.txt'}")
+
+
+def site_learn_command(run: Path, out: Path, picture: Path | None, settings: Sequence[str], gt: bool) -> str:
+    """``mtmc site learn``: learn a place from a finished run and write it as a scene; returns the report."""
+    from mtmc.pipeline.reload import load_run
+    from mtmc.scene import write_scene
+    from mtmc.settings import parse_settings
+    from mtmc.site.boxes import fit_box_scales
+    from mtmc.site.config import SiteConfig
+    from mtmc.site.learn import learn
+    from mtmc.site.picture import draw_pictures
+    from mtmc.site.report import heading, report
+
+    values = dict(text.partition("=")[::2] for text in settings)
+    config = parse_settings(SiteConfig, {key: yaml.safe_load(value) for key, value in values.items()})
+    loaded = load_run(run)
+    learned = learn(loaded.scene, loaded.passages, config)
+    scene, text = learned.scene, report(learned)
+    if gt:
+        scene, boxes = fit_box_scales(scene, learned.passages)
+        text += "\n" + boxes
+    write_scene(scene, out, heading(learned))
+    text += f"\n{out}\n"
+    if picture is not None:
+        text += "".join(f"{path}\n" for path in draw_pictures(learned, picture))
+    return text
 
 
 def config_command(videos: Path | None, config_files: Sequence[Path], overrides: Sequence[str]) -> str:

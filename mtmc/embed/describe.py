@@ -155,8 +155,8 @@ def _passage(tracklet: Tracklet, embedding: Array, camera: Camera) -> Passage:
     return Passage(
         tracklet=tracklet,
         embedding=embedding,
-        entry=_first_zone(feet[since_start <= _AT_THE_END_S], camera.zones),
-        exit=_first_zone(feet[until_end <= _AT_THE_END_S][::-1], camera.zones),
+        entry=_first_zone(feet[since_start <= _AT_THE_END_S], [z for z in camera.zones if z.role != "out"]),
+        exit=_first_zone(feet[until_end <= _AT_THE_END_S][::-1], [z for z in camera.zones if z.role != "in"]),
         ground_m=ground,
     )
 

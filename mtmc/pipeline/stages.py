@@ -232,7 +232,7 @@ class _Work:
             embed=config.embed.model_dump(),
             weights=weights_hash(config.embed.weights, config.embed.card),
             ground=None if ground is None else ground.tolist(),
-            zones=[(zone.name, zone.polygon.tolist()) for zone in camera.zones],
+            zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],
         )
 
         def compute() -> tuple[Described, float | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
@@ -20,10 +20,13 @@ class Zone:
     Attributes:
         name: Unique within the camera.
         polygon: float64 (V, 2), pixels, V ≥ 3.
+        role: What happens there: vehicles come ``in``, go ``out``, or ``both``. Lanes of either direction often lie
+            in one place of the picture, so that only the role tells their zones apart.
     """
 
     name: str
     polygon: Array
+    role: Literal["in", "out", "both"] = "both"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
         ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
-        zones: [{name: west, polygon: [[0, 200], [80, 200], [80, 400]]}]
+        zones:                      # role: in, out or both (default)
+          - {name: west, role: in, polygon: [[0, 200], [80, 200], [80, 400]]}
         box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
     links:                          # travel times in seconds; the last three keys may be left out
       - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -45,6 +46,7 @@ class ZoneEntry(Settings):
 
     name: str
     polygon: list[tuple[float, float]] = Field(min_length=3, description="corners in pixels")
+    role: Literal["in", "out", "both"] = Field("both", description="whether vehicles come in there, go out, or both")
 
 
 class CameraEntry(Settings):
@@ -146,7 +148,7 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
                 detections=tuple(folder / name for name in entry.detections),
                 tracklets=tuple(folder / name for name in entry.tracklets),
                 ground_from_image=None if matrix is None else np.array(matrix, np.float64),
-                zones=tuple(Zone(z.name, np.array(z.polygon, np.float64)) for z in entry.zones),
+                zones=_zones(entry),
                 box_scale=entry.box_scale or (1.0, 1.0),
                 **paths,
             )
@@ -212,9 +214,13 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
         ground_truth=here.existing("ground_truth", entry.ground_truth) if entry.ground_truth else base.ground_truth,
         roi=here.existing("roi", entry.roi) if entry.roi else base.roi,
         ground_from_image=_homography(entry, here) if entry.ground_from_image else base.ground_from_image,
-        zones=tuple(Zone(z.name, np.array(z.polygon, np.float64)) for z in entry.zones) or base.zones,
+        zones=_zones(entry) or base.zones,
         box_scale=entry.box_scale or base.box_scale,
     )
+
+
+def _zones(entry: CameraEntry) -> tuple[Zone, ...]:
+    return tuple(Zone(z.name, np.array(z.polygon, np.float64), z.role) for z in entry.zones)
 
 
 def _homography(entry: CameraEntry, here: _Place) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from mtmc.files import atomic_path
-from mtmc.scene.place import Camera, Link, Scene
+from mtmc.scene.place import Camera, Link, Scene, Zone
 
 __all__ = ["content_of", "write_scene"]
 
@@ -68,9 +68,14 @@ def _camera(camera: Camera, home: Path) -> dict[str, Any]:
         **many,
         "ground_from_image": None if ground is None else np.asarray(ground, float).tolist(),
         "box_scale": None if camera.box_scale == (1.0, 1.0) else [float(v) for v in camera.box_scale],
-        "zones": [{"name": z.name, "polygon": np.asarray(z.polygon, float).tolist()} for z in camera.zones] or None,
+        "zones": [_zone(zone) for zone in camera.zones] or None,
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _zone(zone: Zone) -> dict[str, Any]:
+    role = {} if zone.role == "both" else {"role": zone.role}
+    return {"name": zone.name, **role, "polygon": np.asarray(zone.polygon, float).tolist()}
 
 
 def _link(link: Link) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Clock offsets and drift of cameras whose views share ground: the shift in time at which ways run along each other.
 
-For every pair of cameras the shift is first searched on a grid of offset and rate, by how many ways of one meet one of
-the other (a Hough transform over clocks); then every pair of ways that meet gives its own shift, along its speed, and a
-robust line through them gives offset and rate with their errors. Pairs are reconciled by weighted least squares over
-all cameras, one camera of each group being the reference.
+For every pair of cameras the shift is first searched on a grid of offset and rate, by how many ways of one meet one
+of the other (a Hough transform over clocks); then every pair of ways that meet gives its own shift, along its
+speed, and a robust line through them gives offset and rate with their errors. Pairs are reconciled by weighted
+least squares over all cameras, one camera of each group being the reference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mtmc.geometry.ground import project
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
-__all__ = ["ClockFit", "PairClock", "fit_clocks", "fit_pair"]
+__all__ = ["ClockFit", "PairClock", "fit_clocks", "fit_pair", "meetings"]
 
 _NEAR_M = 5.0
 _LEAST_COMMON = 4
@@ -78,12 +78,19 @@ class _Samples:
     """Samples of a camera's moving ways on the ground: way, tick, place, velocity (complex metres, per second)."""
 
     def __init__(self, ways: Sequence[Way], ground_from_image: Array) -> None:
-        way, tick, place, speed = [np.zeros(0, int)], [np.zeros(0, int)], [np.zeros(0, complex)], [np.zeros(0, complex)]
+        way, tick, place, speed = (
+            [np.zeros(0, int)],
+            [np.zeros(0, int)],
+            [np.zeros(0, complex)],
+            [np.zeros(0, complex)],
+        )
         for k, w in enumerate(ways):
             ground = project(w.px, ground_from_image)
             z = ground[:, 0] + 1j * ground[:, 1]
             velocity = np.gradient(z, w.tick * STEP_S)
-            rows = np.flatnonzero(w.whole & np.isfinite(z) & (np.abs(velocity) > _LEAST_SPEED) & (np.abs(velocity) < 60))
+            rows = np.flatnonzero(
+                w.whole & np.isfinite(z) & (np.abs(velocity) > _LEAST_SPEED) & (np.abs(velocity) < 60)
+            )
             way.append(np.full(len(rows), k))
             tick.append(w.tick[rows])
             place.append(z[rows])
@@ -120,7 +127,18 @@ def fit_pair(
                 pairs.add((i, j))
                 time_s.append(a.middle[i])
                 shift_s.append(shifts[k] * STEP_S + w)
-    return _line(cameras, np.array(time_s), np.array(shift_s), rate != 0)
+    return _line(cameras, np.array(time_s), np.array(shift_s))
+
+
+def meetings(
+    first: Sequence[Way], second: Sequence[Way], ground_from_image: tuple[Array, Array]
+) -> list[tuple[int, int]]:
+    """Pairs (index in first, index in second) of ways that run along each other on the ground, one to one."""
+    a, b = (_Samples(ways, g) for ways, g in zip((first, second), ground_from_image, strict=True))
+    if not len(a.tick) or not len(b.tick):
+        return []
+    one, two, *_ = _meet(a, b, 0)
+    return list(zip(one.tolist(), two.tolist(), strict=True))
 
 
 _Met = tuple[Array, Array, Array, Array, Array]
@@ -179,7 +197,7 @@ def _coarse(found: Sequence[_Met], a: _Samples, reach: int) -> tuple[float, floa
     return (offset_s, rate if abs(rate) > 1e-9 else 0.0) if score >= 2.0 else None
 
 
-def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array, drifts: bool) -> PairClock | None:
+def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array) -> PairClock | None:
     """A robust line through the shifts of single pairs of ways."""
     if len(time_s) < _LEAST_WAYS:
         return None
@@ -195,7 +213,6 @@ def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array, drifts: bool)
         weight = 1 / (1 + (left / (1.5 * spread)) ** 2)
     information = (design * weight[:, None]).T @ design
     error = spread * np.sqrt(np.diag(np.linalg.pinv(information)))
-    del drifts
     return PairClock(
         cameras, float(fit[0]), float(error[0]), float(fit[1]), float(error[1]), middle, len(time_s), spread
     )

@@ -1,8 +1,9 @@
 """One ground for all cameras that see common road, from their vehicles alone.
 
-Pairs of views that :mod:`mtmc.site.register` brought together are joined into a tree, the surest first. Then all cameras
-are adjusted together: focal length, horizon, roll, place, heading, size and clock of each, such that ways of one vehicle
-run along each other; which ways those are is decided anew in every round, within a narrowing distance.
+Pairs of views that :mod:`mtmc.site.register` brought together are joined into a tree, the surest first. Then all
+cameras are adjusted together: focal length, horizon, roll, place, heading, size and clock of each, such that ways
+of one vehicle run along each other; which ways those are is decided anew in every round, within a narrowing
+distance.
 """
 
 from __future__ import annotations
@@ -167,9 +168,7 @@ def _adjust(
     samples = {camera: _Samples(ways[camera], scales[camera]) for camera in poses}
     pairs: list[_Pairs] = []
     for near_m in _ROUNDS_M:
-        pairs = [
-            _match((a, b), poses, samples, scales, near_m) for a, b in combinations(sorted(poses), 2)
-        ]
+        pairs = [_match((a, b), poses, samples, scales, near_m) for a, b in combinations(sorted(poses), 2)]
         pairs = [p for p in pairs if len(p.ways) >= 2]
         if not pairs:
             break
@@ -240,9 +239,7 @@ def _solve(
     def all_of(x: Array) -> dict[str, _Pose]:
         full = start.copy()
         full[free] = x
-        return {
-            name: _pose(full[k * _UNKNOWNS : (k + 1) * _UNKNOWNS], scales[name]) for k, name in enumerate(names)
-        }
+        return {name: _pose(full[k * _UNKNOWNS : (k + 1) * _UNKNOWNS], scales[name]) for k, name in enumerate(names)}
 
     def error(x: Array) -> Array:
         full = start.copy()

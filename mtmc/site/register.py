@@ -1,10 +1,10 @@
 """Two views brought onto one ground from the synchronous motion of their vehicles.
 
 Each picture has a rough ground of its own (:mod:`mtmc.site.scale`). If two cameras see one stretch of road, some
-rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same moments.
-Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined (RANSAC over
-pairs of ways, Fischler and Bolles 1981). How many ways meet by accident is found by searching again with one camera's
-clock moved so far that nothing can be the same vehicle.
+rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same
+moments. Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined
+(RANSAC over pairs of ways, Fischler and Bolles 1981). How many ways meet by accident is found by searching again
+with one camera's clock moved so far that nothing can be the same vehicle.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def register(
     """Find the map between two cameras' grounds; None where no two ways could be one vehicle.
 
     Args:
-        first, second: Ways of two cameras.
+        first: Ways of one camera.
+        second: Ways of the other.
         scales: The two cameras' own grounds.
         most_late_s: How far the clocks may differ.
     """
@@ -138,7 +139,9 @@ def register(
     if found is None:
         return None
     score, late, focal, turn, shift, pairs = found
-    accidents = [_search(stacks, _ticks(np.array([s - 1.0, s, s + 1.0]) * sign)) for s in _ACCIDENT_S for sign in (-1, 1)]
+    accidents = [
+        _search(stacks, _ticks(np.array([s - 1.0, s, s + 1.0]) * sign)) for s in _ACCIDENT_S for sign in (-1, 1)
+    ]
     accident = float(np.median([0.0 if a is None else a[0] for a in accidents]))
     return Registration(
         (first[0].camera_id, second[0].camera_id),
@@ -224,9 +227,7 @@ def _mutual(support: Array, meeting: Meeting) -> Array:
     for h in range(len(support)):
         np.maximum.at(best_a[h], meeting.first, support[h])
         np.maximum.at(best_b[h], meeting.second, support[h])
-    return np.asarray(
-        (support > 0) & (support == best_a[:, meeting.first]) & (support == best_b[:, meeting.second])
-    )
+    return np.asarray((support > 0) & (support == best_a[:, meeting.first]) & (support == best_b[:, meeting.second]))
 
 
 def _refine(

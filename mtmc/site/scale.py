@@ -1,10 +1,10 @@
 """A rough ground plane from the sizes of vehicles alone.
 
-On a level plane seen by a camera without roll, whatever stands at row y lies at the distance f·H/(y − y0), where y0 is
-the row of the horizon, H the camera's height and f the focal length in pixels; so a thing of height h covers
-(y − y0)·h/H rows (Hoiem, Efros, Hebert 2008). A straight line through the heights of boxes over their lower edges tells
-y0 and h/H. It does not tell f, which stretches depth against width; until overlapping views tell it, a usual lens is
-assumed. Camera height and scale rest on how high a vehicle's box is taken to be.
+On a level plane seen by a camera without roll, whatever stands at row y lies at the distance f·H/(y − y0), where y0
+is the row of the horizon, H the camera's height and f the focal length in pixels; so a thing of height h covers (y
+− y0)·h/H rows (Hoiem, Efros, Hebert 2008). A straight line through the heights of boxes over their lower edges
+tells y0 and h/H. It does not tell f, which stretches depth against width; until overlapping views tell it, a usual
+lens is assumed. Camera height and scale rest on how high a vehicle's box is taken to be.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Scale:
     spread: float
     boxes: int
 
-    def ground_from_image(self, focal: float | None = None, horizon_px: float | None = None, roll: float = 0.0) -> Array:
+    def ground_from_image(
+        self, focal: float | None = None, horizon_px: float | None = None, roll: float = 0.0
+    ) -> Array:
         """Pixels → metres right of and ahead of the camera: float64 (3, 3)."""
         width, _ = self.size_wh
         y0 = self.horizon_px if horizon_px is None else horizon_px

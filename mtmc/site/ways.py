@@ -1,4 +1,4 @@
-"""Tracklets as ways through the picture: foot points at even moments, smoothed, with what the border cut off left out."""
+"""Tracklets as ways through the picture: foot points at even moments, smoothed, and which boxes are whole."""
 
 from __future__ import annotations
 

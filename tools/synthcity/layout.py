@@ -123,7 +123,7 @@ def _scene_yaml(stage: Stage, records: dict[str, list[Record]]) -> dict[str, Any
             "ground_truth": f"{plan.id}/gt/gt.txt",
             "ground_from_image": [[float(f"{v:.9g}") for v in row] for row in matrix],
             "zones": [
-                {"name": name, "polygon": [[round(float(v), 1) for v in corner] for corner in polygon]}
+                {"name": name, "role": name.split()[-1], "polygon": [[round(float(v), 1) for v in corner] for corner in polygon]}
                 for name, polygon in find_zones(passages[plan.id], plan.view.size_wh)
             ],
         }

@@ -316,7 +316,10 @@ def _scene(stage: Stage, records: dict[str, list[Record]], root: Path) -> Scene:
             tracklets=(root / plan.id / "mtsc" / "mtsc_simulated.txt",),
             ground_truth=root / plan.id / "gt" / "gt.txt",
             ground_from_image=calibrate(plan, stage.recipe)[0],
-            zones=tuple(Zone(name, corners) for name, corners in find_zones(passages[plan.id], plan.view.size_wh)),
+            zones=tuple(
+                Zone(name, corners, "in" if name.endswith(" in") else "out")
+                for name, corners in find_zones(passages[plan.id], plan.view.size_wh)
+            ),
         )
         for plan in stage.cameras
     )

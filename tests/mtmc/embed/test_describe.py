@@ -11,6 +11,7 @@ from mtmc.errors import ConfigError, MtmcError, VideoError, WeightsError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Zone
 from mtmc.types import Detections, Frame, Tracklet
+from tests.builders import tracklet as straight
 
 CAMERA = Camera("c1", 1, Clock(10.0), size_wh=(200, 100))
 COLOURS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 128, 255)}
@@ -232,3 +233,12 @@ def test_detections_come_described():
     assert embedder.calls == [1, 1, 1]
     with pytest.raises(ConfigError, match=r"embed\.every_box"):
         with_appearance(Boxes(), None, EmbedConfig())
+
+
+def test_zones_of_one_place_are_told_apart_by_their_role() -> None:
+    corners = np.array([[0.0, 0], [400, 0], [400, 400], [0, 400]])
+    way = straight(start=(50, 50), step=(5, 0), length=20)
+    for order in (("in", "out"), ("out", "in")):
+        camera = Camera("c001", 1, Clock(10), zones=tuple(Zone(role, corners, role) for role in order))  # type: ignore[arg-type]
+        [passage] = describe([way], camera, EmbedConfig(), None, None).passages
+        assert (passage.entry, passage.exit) == ("in", "out")

@@ -32,7 +32,7 @@ def scene(tmp_path: Path) -> Scene:
         detections=(home / "a/det.txt",),
         roi=home / "a/roi.png",
         ground_from_image=rng.normal(size=(3, 3)),
-        zones=(Zone("west in", rng.random((5, 2)) * 500), Zone("ost", rng.random((3, 2)) * 500)),
+        zones=(Zone("west in", rng.random((5, 2)) * 500, "in"), Zone("ost", rng.random((3, 2)) * 500)),
         box_scale=(1.05, 1.2),
     )
     second = Camera("b", 9, Clock(10.0, -1.64), tracklets=(home / "b/mtsc.txt",), ground_truth=home / "b/gt.txt")
@@ -46,7 +46,7 @@ def same(a: Scene, b: Scene) -> None:
         cameras = [
             {
                 **{name: getattr(c, name) for name in Camera.__slots__ if name not in {"zones", "ground_from_image"}},
-                "zones": [(z.name, z.polygon.tolist()) for z in c.zones],
+                "zones": [(z.name, z.role, z.polygon.tolist()) for z in c.zones],
                 "ground": None if c.ground_from_image is None else c.ground_from_image.tolist(),
             }
             for c in scene.cameras

@@ -1,0 +1,267 @@
+"""A place from its own tracklets: sizes → ground → clocks → zones → links, each resting on those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+
+import numpy as np
+
+from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera, Link, Scene, Zone
+from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
+from mtmc.site.config import SiteConfig
+from mtmc.site.frame import Frame, learn_frame
+from mtmc.site.links import Event, FoundLink, find_links, mutual_matches
+from mtmc.site.register import Registration
+from mtmc.site.scale import Scale, fit_scale
+from mtmc.site.ways import Way, picture_size, ways_of
+from mtmc.site.zones import End, FoundZone, ends_of, find_zones
+from mtmc.types import Array, Passage
+
+__all__ = ["Learned", "learn", "retime"]
+
+_LEAST_OFFSET_S = 0.05
+_SIGMAS = 3.0
+_LEAST_DRIFT_S = 0.2  # over the recording
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What was learned, and the scene that says it.
+
+    Attributes:
+        scene: The given scene with what was learned in place of its zones and links, and of ground and clocks where
+            those were learned too.
+        size_wh: Picture sizes by camera.
+        scales: Ground scales by camera, where there were vehicles enough.
+        frames: Common grounds that were learned, the largest first; empty if the given ones were kept.
+        registrations: Pairs of views that were tried.
+        clocks: Clocks by camera; ``applied`` names those written into the scene.
+        pair_clocks: Pairs of cameras they come from.
+        applied: Cameras whose clock was changed.
+        ends: Begins and ends of ways, by camera.
+        zones: By camera.
+        links: Of the scene.
+        one_way_s: (camera, camera) → half the difference of the typical times of both directions, where both are
+            known: how far the first clock is behind, if the way takes equally long both ways.
+        passages: The passages on the learned clocks.
+        notes: What could not be told, as sentences.
+    """
+
+    scene: Scene
+    size_wh: dict[str, tuple[int, int]]
+    scales: dict[str, Scale]
+    frames: tuple[Frame, ...]
+    registrations: tuple[Registration, ...]
+    clocks: tuple[ClockFit, ...]
+    pair_clocks: tuple[PairClock, ...]
+    applied: tuple[str, ...]
+    ends: dict[str, list[End]]
+    zones: dict[str, list[FoundZone]]
+    links: tuple[FoundLink, ...]
+    one_way_s: dict[tuple[str, str], float]
+    passages: tuple[Passage, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None = None) -> Learned:
+    """Learn a place from its passages. The result does not depend on their order.
+
+    Args:
+        scene: What is known: cameras, clocks, perhaps homographies. Its zones and links are replaced.
+        passages: Of all cameras, on the scene's clocks.
+        config: The choices.
+    """
+    config = config or SiteConfig()
+    notes: list[str] = []
+    ordered = sorted(passages, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
+    by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
+    size_wh = {c.id: picture_size(c, by_camera[c.id]) for c in scene.cameras}
+    ways = ways_of(ordered, size_wh)
+    scales = {c: s for c in ways if (s := fit_scale(ways[c], size_wh[c])) is not None}
+    notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
+
+    scene, frames, tried = _ground(scene, ways, scales, config, notes)
+    ground = {c.id: c.ground_from_image for c in scene.cameras if c.ground_from_image is not None}
+    clocks, pair_clocks = fit_clocks(ways, ground, config.most_clock_s + 2.0)
+    scene, applied = _set_clocks(scene, clocks, ways, config)
+    unknown = sorted(c.id for c in scene.cameras if c.id not in {fit.camera for fit in clocks})
+    if unknown and len(scene.cameras) > 1:
+        notes.append(f"clocks of {', '.join(unknown)} cannot be told: their views share no ground with another")
+    if applied:
+        ordered = retime(ordered, scene)
+        by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
+        ways = ways_of(ordered, size_wh)
+
+    ends, zones = {}, {}
+    for camera in scene.cameras:
+        mine = by_camera[camera.id]
+        ends[camera.id] = ends_of(mine, size_wh[camera.id], _span(camera, mine))
+        zones[camera.id] = find_zones(ends[camera.id], mine, size_wh[camera.id], config)
+    links, shared = _links(scene, ordered, ways, ground, ends, zones, config)
+    scene = _written(scene, zones, links, shared)
+    return Learned(
+        scene, size_wh, scales, frames, tried, tuple(clocks), tuple(pair_clocks), applied, ends, zones, tuple(links),
+        _one_way(links), tuple(ordered), tuple(notes),
+    )  # fmt: skip
+
+
+def _ground(
+    scene: Scene,
+    ways: Mapping[str, Sequence[Way]],
+    scales: Mapping[str, Scale],
+    config: SiteConfig,
+    notes: list[str],
+) -> tuple[Scene, tuple[Frame, ...], tuple[Registration, ...]]:
+    given = [c.id for c in scene.cameras if c.ground_from_image is not None]
+    if config.ground == "keep" or (config.ground == "auto" and given):
+        if config.ground == "auto" and len(given) < len(scene.cameras):
+            lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
+            notes.append(f"{lacking} stay without ground: others have a given one that a learned one would not fit")
+        return scene, (), ()
+    frames, tried = learn_frame(ways, scales, config.most_clock_s)
+    best = frames[0].ground_from_image if frames else {}
+    alone = sorted(c.id for c in scene.cameras if c.id not in best)
+    if alone:
+        notes.append(f"{', '.join(alone)}: no common ground with other views, so no homography is written")
+    cameras = tuple(replace(c, ground_from_image=best.get(c.id)) for c in scene.cameras)
+    return replace(scene, cameras=cameras), tuple(frames), tuple(tried)
+
+
+def _set_clocks(
+    scene: Scene, clocks: Sequence[ClockFit], ways: Mapping[str, Sequence[Way]], config: SiteConfig
+) -> tuple[Scene, tuple[str, ...]]:
+    """The scene with the clocks that differ beyond doubt set right."""
+    fits = {fit.camera: fit for fit in clocks}
+    cameras, applied = [], []
+    for camera in scene.cameras:
+        fit = fits.get(camera.id)
+        if fit is None or not config.set_clocks:
+            cameras.append(camera)
+            continue
+        ticks = [way.tick for way in ways[camera.id]]
+        span_s = 0.25 * float(max(t[-1] for t in ticks) - min(t[0] for t in ticks)) if ticks else 0.0
+        drifts = abs(fit.rate) > _SIGMAS * fit.rate_error and abs(fit.rate) * span_s > _LEAST_DRIFT_S
+        differs = abs(fit.offset_s) > max(_LEAST_OFFSET_S, _SIGMAS * fit.error_s)
+        rate = fit.rate if drifts else 0.0
+        offset = fit.offset_s if differs or drifts else 0.0
+        if rate or offset:
+            applied.append(camera.id)
+            camera = replace(camera, clock=_moved(camera.clock, offset - rate * fit.middle_s, rate))
+        cameras.append(camera)
+    return replace(scene, cameras=tuple(cameras)), tuple(applied)
+
+
+def _moved(clock: Clock, offset_s: float, rate: float) -> Clock:
+    """A clock that says ``offset + (1 + rate) · t`` where it said t."""
+    return Clock(
+        fps=clock.fps / (1 + rate),
+        start_s=round(offset_s + (1 + rate) * clock.start_s, 4),
+        time_map=tuple((frame, round(offset_s + (1 + rate) * seconds, 4)) for frame, seconds in clock.time_map),
+    )
+
+
+def retime(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
+    """Passages with their times on the scene's clocks."""
+    clocks = {camera.id: camera.clock for camera in scene.cameras}
+    return [
+        replace(p, tracklet=replace(p.tracklet, time_s=clocks[p.tracklet.camera_id].time_s(p.tracklet.frame)))
+        for p in passages
+    ]
+
+
+def _span(camera: Camera, passages: Sequence[Passage]) -> tuple[float, float]:
+    """When the recording begins and ends."""
+    last = max((int(p.tracklet.frame[-1]) for p in passages), default=0)
+    if camera.frame_count is not None:
+        last = max(last, camera.frame_count - 1)
+    start, stop = camera.clock.time_s(np.array([0, last])).tolist()
+    return start, stop
+
+
+def _links(
+    scene: Scene,
+    passages: Sequence[Passage],
+    ways: Mapping[str, Sequence[Way]],
+    ground: Mapping[str, Array],
+    ends: Mapping[str, Sequence[End]],
+    zones: Mapping[str, Sequence[FoundZone]],
+    config: SiteConfig,
+) -> tuple[list[FoundLink], dict[tuple[str, str], tuple[float, float]]]:
+    """Links, and for pairs of cameras with common ground all differences seen between exit and entry."""
+    index = {(p.tracklet.camera_id, p.tracklet.track_id): k for k, p in enumerate(passages)}
+    events: dict[str, dict[str, list[Event]]] = {c.id: {"in": [], "out": []} for c in scene.cameras}
+    for camera in scene.cameras:
+        mine = [k for k, p in enumerate(passages) if p.tracklet.camera_id == camera.id]
+        zone_of = {end: zone.name for zone in zones[camera.id] for end in zone.ends}
+        for number, end in enumerate(ends[camera.id]):
+            events[camera.id][end.role].append(
+                Event(camera.id, zone_of.get(number, ""), mine[end.passage], end.time_s)
+            )
+    known: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    by: dict[tuple[str, str], str] = {}
+    shared: dict[tuple[str, str], tuple[float, float]] = {}
+    looks = [p.embedding for p in passages]
+    window = (-config.longest_overlap_s, config.longest_travel_s)
+    for a, b in permutations([c.id for c in scene.cameras], 2):
+        met = []
+        if a in ground and b in ground:
+            met = [
+                (index[a, ways[a][i].track_id], index[b, ways[b][j].track_id])
+                for i, j in meetings(ways[a], ways[b], (ground[a], ground[b]))
+            ]
+        if len(met) >= config.least_count:
+            known[a, b], by[a, b] = set(met), "ground"
+            gaps = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in met]
+            shared[a, b] = (min(gaps), max(gaps))
+        elif any(len(vector) for vector in looks):
+            known[a, b] = mutual_matches(events[a]["out"], events[b]["in"], looks, window)
+            by[a, b] = "looks"
+    leaving = [e for c in events.values() for e in c["out"]]
+    coming = [e for c in events.values() for e in c["in"]]
+    spans = [_span(c, [p for p in passages if p.tracklet.camera_id == c.id]) for c in scene.cameras]
+    length = max(stop for _, stop in spans) - min(start for start, _ in spans) if spans else 0.0
+    return find_links(leaving, coming, known, by, max(length, 1.0), config), shared
+
+
+def _one_way(links: Sequence[FoundLink]) -> dict[tuple[str, str], float]:
+    """Clock differences by symmetry of the two directions, for camera pairs without common ground."""
+    typical: dict[tuple[str, str], list[float]] = {}
+    for link in links:
+        if link.by != "ground":
+            typical.setdefault((link.from_camera, link.to_camera), []).append(link.typical_s)
+    return {
+        (a, b): float(np.median(there) - np.median(typical[b, a])) / 2
+        for (a, b), there in sorted(typical.items())
+        if a < b and (b, a) in typical
+    }
+
+
+def _written(
+    scene: Scene,
+    zones: Mapping[str, Sequence[FoundZone]],
+    links: Sequence[FoundLink],
+    shared: Mapping[tuple[str, str], tuple[float, float]],
+) -> Scene:
+    """The scene with its zones and links.
+
+    Vehicles seen by two cameras at once can leave one and come into the other by any zones and in any order, so
+    such a pair of cameras also gets a link from any zone to any other.
+    """
+    cameras = tuple(
+        replace(c, zones=tuple(Zone(z.name, z.polygon, z.role) for z in zones[c.id])) for c in scene.cameras
+    )
+    written = [
+        Link(
+            f.from_camera, f.from_zone, f.to_camera, f.to_zone, f.min_s, f.max_s,
+            round(f.typical_s, 2), round(f.spread_s, 2), round(f.share, 3),
+        )
+        for f in links
+    ]  # fmt: skip
+    written += [
+        Link(a, "", b, "", float(np.floor(low - 5.0)), float(np.ceil(high + 5.0)))
+        for (a, b), (low, high) in sorted(shared.items())
+    ]
+    return replace(scene, cameras=cameras, links=tuple(written))
