@@ -2,35 +2,59 @@
 
 ::
 
-    gates.py       which pairs are possible: time out of sight, links, one place at a time
-    ground.py      what the ground plane says of them
-    distance.py    how alike they are: appearance and nearness on the ground
-    cluster.py     constrained agglomeration of the alike
-    identities.py  numbers, by first appearance
+    gates.py         which pairs are possible: time out of sight, links, one place at a time
+    ground.py        what the ground plane says of them
+    distance.py      how alike they are: appearance and nearness on the ground
+    graph.py         the project's own method, with ways.py, meetings.py, evidence.py and solve.py
+    hierarchical.py  constrained agglomeration of the alike
+    identities.py    numbers, by first appearance
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from mtmc.associate.cluster import agglomerate
 from mtmc.associate.config import AssociateConfig
 from mtmc.associate.distance import measure
 from mtmc.associate.gates import feasible_pairs
+from mtmc.associate.graph import Graph, group
+from mtmc.associate.hierarchical import agglomerate
 from mtmc.associate.identities import in_order, number
 from mtmc.scene import Scene
-from mtmc.types import GlobalTrack, Passage
+from mtmc.types import Array, GlobalTrack, Passage
 
-__all__ = ["AssociateConfig", "associate"]
+__all__ = ["METHODS", "AssociateConfig", "associate"]
+
+
+def _graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
+    return group(
+        Graph(
+            passages,
+            scene,
+            config.graph,
+            max_gap_s=config.max_gap_s,
+            max_speed_mps=config.max_speed_mps,
+            max_ground_m=config.max_ground_m,
+            match_similarity=config.threshold,
+        )
+    )
+
+
+def _hierarchical(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
+    return agglomerate(passages, measure(passages, feasible_pairs(passages, scene, config), config), config)
+
+
+#: A method gives equal labels, int64 (N,), to passages of one vehicle; they come ordered by (camera_id, track_id).
+METHODS: dict[str, Callable[[Sequence[Passage], Scene, AssociateConfig], Array]] = {
+    "graph": _graph,
+    "hierarchical": _hierarchical,
+}
 
 
 def associate(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> list[GlobalTrack]:
     """Give one identity to the passages of one vehicle.
 
-    Two groups of passages become one vehicle while their similarity reaches the threshold, the most similar first
-    (ties by camera_id and track_id), if at least one pair between them is possible and alike by itself, and nothing
-    rules it out: two passages of one camera, or two places at one moment. The result does not depend on the order of
-    ``passages``.
+    The result does not depend on the order of ``passages``: methods see them by (camera_id, track_id).
 
     Args:
         passages: Of all cameras; (camera_id, track_id) is unique. Those without an embedding are matched by their
@@ -46,6 +70,7 @@ def associate(passages: Sequence[Passage], scene: Scene, config: AssociateConfig
         ValueError: Two passages have the same camera_id and track_id.
     """
     ordered = in_order(passages)
-    pairs = feasible_pairs(ordered, scene, config)
-    similarities = measure(ordered, pairs, config)
-    return number(ordered, agglomerate(ordered, similarities, config), config.keep_single_camera)
+    if not ordered:
+        return []
+    labels = METHODS[config.method](ordered, scene, config)
+    return number(ordered, labels, config.keep_single_camera)

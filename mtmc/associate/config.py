@@ -8,12 +8,38 @@ from pydantic import Field
 
 from mtmc.settings import Settings
 
-__all__ = ["AssociateConfig"]
+__all__ = ["AssociateConfig", "GraphConfig"]
+
+
+class GraphConfig(Settings):
+    """The cues of the graph and their weight."""
+
+    correct_clocks: bool = Field(
+        True, description="take offset and drift out of clocks, where overlapping views show them"
+    )
+    register_cameras: bool = Field(
+        True, description="take small errors of calibrations and clocks out, as overlapping views show them"
+    )
+    radius_m: float = Field(25.0, gt=0, description="farther apart at one moment is no candidate, metres")
+    least_sigma_m: float = Field(0.8, gt=0, description="least error of a place on the ground, metres")
+    drift_mps: float = Field(
+        1.5, gt=0, description="how fast a vehicle out of sight strays from a steady course, metres per second"
+    )
+    continue_s: float = Field(12.0, ge=0, description="longest time out of sight that a course is extrapolated over")
+    join_s: float = Field(8.0, ge=0, description="longest gap between two tracklets of one vehicle in one camera")
+    heading: float = Field(2.0, gt=0, description="sharpness of directions (von Mises κ)")
+    appearance: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")
+    appearance_limit: float = Field(5.0, gt=0, description="most that appearance says for or against, log odds")
+    bias: float = Field(0.0, description="added to the log odds of every pair; below 0 joins less")
 
 
 class AssociateConfig(Settings):
     """Which passages may be one vehicle, and how alike they must look."""
 
+    method: Literal["graph", "hierarchical"] = Field(
+        "graph", description="graph: the project's own; hierarchical: constrained agglomeration by similarity"
+    )
+    graph: GraphConfig = GraphConfig()
     min_similarity: float | None = Field(
         None,
         ge=-1,

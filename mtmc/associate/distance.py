@@ -12,7 +12,7 @@ from mtmc.associate.ground import ground_evidence
 from mtmc.errors import WeightsError
 from mtmc.types import Array, Passage
 
-__all__ = ["Similarities", "measure"]
+__all__ = ["Similarities", "embeddings_of", "measure", "pair_cosines"]
 
 _BLOCK = 128  # passages per matrix product
 
@@ -46,8 +46,8 @@ def measure(passages: Sequence[Passage], pairs: Array, config: AssociateConfig) 
     Raises:
         WeightsError: Embeddings of different sizes.
     """
-    embeddings = _embeddings(passages)
-    cosine = _cosines(embeddings, pairs, np.array([p.tracklet.start_s for p in passages]))
+    embeddings = embeddings_of(passages)
+    cosine = pair_cosines(embeddings, pairs, np.array([p.tracklet.start_s for p in passages]))
     metres, apart = ground_evidence(passages, pairs, config)
     near = 1 - (1 - config.threshold) * metres / (config.max_ground_m or np.inf)
     mixed = (1 - config.ground_weight) * cosine + config.ground_weight * near
@@ -56,7 +56,12 @@ def measure(passages: Sequence[Passage], pairs: Array, config: AssociateConfig) 
     return Similarities(embeddings, pairs[keep], value[keep], np.isnan(near[keep]), pairs[apart])
 
 
-def _embeddings(passages: Sequence[Passage]) -> Array:
+def embeddings_of(passages: Sequence[Passage]) -> Array:
+    """Embeddings as rows: float64 (N, D), zeros where there is none.
+
+    Raises:
+        WeightsError: They are of different sizes.
+    """
     sizes = sorted({len(p.embedding) for p in passages} - {0})
     if len(sizes) > 1:
         raise WeightsError(
@@ -70,7 +75,7 @@ def _embeddings(passages: Sequence[Passage]) -> Array:
     return rows
 
 
-def _cosines(embeddings: Array, pairs: Array, start_s: Array) -> Array:
+def pair_cosines(embeddings: Array, pairs: Array, start_s: Array) -> Array:
     """Cosine of each pair: float64 (P,), NaN where one has no embedding.
 
     Passages that start together share most of their partners, so blocks of them by time make dense products.

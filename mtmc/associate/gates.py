@@ -13,7 +13,7 @@ from mtmc.associate.config import AssociateConfig
 from mtmc.scene import Link, Scene
 from mtmc.types import Array, Passage
 
-__all__ = ["feasible_pairs"]
+__all__ = ["along", "feasible_pairs", "within"]
 
 
 def feasible_pairs(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
@@ -27,14 +27,14 @@ def feasible_pairs(passages: Sequence[Passage], scene: Scene, config: AssociateC
     end = np.array([p.tracklet.end_s for p in passages])
     camera = np.unique([p.tracklet.camera_id for p in passages], return_inverse=True)[1]
     if scene.links:
-        pairs = np.concatenate([_along(link, passages, start, end) for link in scene.links])
+        pairs = np.concatenate([along(link, passages, start, end) for link in scene.links])
     else:
-        pairs = _within(config.max_gap_s, start, end)
+        pairs = within(config.max_gap_s, start, end)
     pairs = pairs[_possible_cameras(pairs, camera, start, end, config.once_per_camera)]
     return _sorted_once(pairs, len(passages))
 
 
-def _within(max_gap_s: float, start: Array, end: Array) -> Array:
+def within(max_gap_s: float, start: Array, end: Array) -> Array:
     """Pairs whose later start follows the earlier one's end by at most ``max_gap_s`` (overlaps included)."""
     order = np.argsort(start, kind="stable")
     first = np.arange(len(order)) + 1
@@ -43,7 +43,7 @@ def _within(max_gap_s: float, start: Array, end: Array) -> Array:
     return np.stack([order[earlier], order[later]], axis=1)
 
 
-def _along(link: Link, passages: Sequence[Passage], start: Array, end: Array) -> Array:
+def along(link: Link, passages: Sequence[Passage], start: Array, end: Array) -> Array:
     """Pairs that went along a link within its travel times."""
     leaving = _indices(p.tracklet.camera_id == link.from_camera and _fits(p.exit, link.from_zone) for p in passages)
     coming = _indices(p.tracklet.camera_id == link.to_camera and _fits(p.entry, link.to_zone) for p in passages)

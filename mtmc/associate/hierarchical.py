@@ -1,4 +1,7 @@
-"""Constrained agglomeration: the two most similar groups become one, while they are similar enough and may.
+"""Hierarchical: constrained agglomeration; the two most similar groups become one, while they are alike and may.
+
+Two groups become one vehicle while their similarity reaches the threshold, if at least one pair between them is
+possible and alike by itself, and nothing rules it out: two passages of one camera, or two places at one moment.
 
 A group is named by its first member. Only groups with a witness, a possible pair that reaches the threshold by
 itself, are ever compared, so the work grows with the number of alike pairs and not with N².

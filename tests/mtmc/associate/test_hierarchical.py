@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtmc.associate import AssociateConfig, associate
+from mtmc.associate import AssociateConfig as AnyConfig
+from mtmc.associate import associate
 from mtmc.associate.gates import feasible_pairs
 from mtmc.errors import WeightsError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene
 from mtmc.types import Passage, Tracklet
+
+AssociateConfig = partial(AnyConfig, method="hierarchical")
 
 
 def passage(camera, track_id, start, end, embedding=(), entry="", exit="", way=None):

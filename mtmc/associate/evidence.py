@@ -1,0 +1,61 @@
+"""What speaks for two passages being one vehicle, each cue as log odds: > 0 for, < 0 against, 0 nothing known.
+
+Places and times are compared with what chance would bring: n vehicles per square metre, or per second, that have
+nothing to do with the one in question. A cue that others could as well have given is worth little.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtmc.types import Array
+
+__all__ = ["appearance_odds", "heading_odds", "place_odds", "time_odds", "window_odds"]
+
+
+def place_odds(distance_m: Array, sigma_m: Array | float, per_m2: float) -> Array:
+    """log[N₂(d; σ) / density]: two places d metres apart, where chance has ``per_m2`` vehicles per square metre.
+
+    >>> round(float(place_odds(np.array(0.0), 2.0, 0.004)), 2)
+    2.3
+    """
+    sigma2 = np.square(np.asarray(sigma_m, float))
+    return np.asarray(-np.log(2 * np.pi * sigma2 * per_m2) - np.square(distance_m) / (2 * sigma2))
+
+
+def time_odds(seconds: Array, typical_s: Array | float, spread_s: Array | float, per_s: Array | float) -> Array:
+    """log[N(t; typical, spread) / rate]: a travel time, where chance brings ``per_s`` vehicles per second."""
+    spread = np.asarray(spread_s, float)
+    z = (np.asarray(seconds) - typical_s) / spread
+    return np.asarray(-0.5 * z * z - np.log(np.sqrt(2 * np.pi) * spread * per_s))
+
+
+def window_odds(width_s: Array | float, per_s: Array | float) -> Array:
+    """log[1 / (width · rate)]: somewhere within a window of travel times of which no more is known."""
+    return np.asarray(-np.log(np.maximum(np.asarray(width_s, float), 0.5) * per_s))
+
+
+def heading_odds(cosine: Array, sharpness: float) -> Array:
+    """Log of a von Mises density over a uniform one: how well two directions agree, ``cosine`` of their angle.
+
+    >>> heading_odds(np.array([1.0, -1.0]), 2.0).round(2).tolist()
+    [1.18, -2.82]
+    """
+    return np.asarray(sharpness * np.asarray(cosine) - np.log(np.i0(sharpness)))
+
+
+def appearance_odds(cosine: Array, same: float, other: float, spread: float, limit: float) -> Array:
+    """Log odds of a cosine when those of one vehicle and of two are normal with one spread: linear, then limited.
+
+    Args:
+        cosine: (P,), NaN where a passage has no embedding: 0.
+        same: Mean cosine of two passages of one vehicle.
+        other: Mean cosine of two vehicles.
+        spread: Standard deviation of both.
+        limit: Largest value to either side; appearance alone never decides against all else.
+
+    >>> appearance_odds(np.array([0.9, 0.6, np.nan]), 0.8, 0.4, 0.2, 6.0).round(2).tolist()
+    [3.0, 0.0, 0.0]
+    """
+    odds = (cosine - (same + other) / 2) * (same - other) / spread**2
+    return np.asarray(np.nan_to_num(np.clip(odds, -limit, limit), nan=0.0))
