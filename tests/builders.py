@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from mtmc.types import Array, Tracklet
 
-__all__ = ["tracklet", "traffic_frames", "write_video"]
+__all__ = ["first_seconds", "tracklet", "traffic_frames", "write_video"]
 
 
 def tracklet(
@@ -67,3 +70,22 @@ def write_video(path: Path, frames: Array, fps: float = 10.0) -> Path:
         for frame in frames:
             writer.write(frame)
     return path
+
+
+def first_seconds(sample: Path, target: Path, frames: int) -> Path:
+    """A copy of the sample in which every camera ends after that many frames; all else is as it is shipped."""
+    from mtmc.scene import load_scenes
+    from mtmc.video.read import read_frames
+
+    shutil.copytree(sample, target, ignore=shutil.ignore_patterns("*.mp4", "record.parquet"))
+    for camera in load_scenes(sample)[0].cameras:
+        assert camera.video is not None
+        images = [frame.image for frame in islice(read_frames(camera.video, camera.id, camera.clock), frames)]
+        write_video(target / camera.video.relative_to(sample.resolve()), np.stack(images), camera.clock.fps)
+    for path in target.glob("*/gt/gt.txt"):
+        rows = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(row for row in rows if int(row.split(",")[0]) <= frames))
+    for path in [target / "scene.yaml", *target.glob("cam_framenum/*.txt")]:
+        text = re.sub(r"(?<=frame_count: )\d+", str(frames), path.read_text())
+        path.write_text(re.sub(r"(?m)^(c\d+) \d+$", rf"\1 {frames}", text))
+    return target
