@@ -18,6 +18,7 @@ from mtmc.detect import DetectConfig
 from mtmc.detect.filters import FilterConfig
 from mtmc.embed import EmbedConfig
 from mtmc.errors import ConfigError
+from mtmc.polish import PolishConfig
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
 from mtmc.settings import Settings, parse_settings, read_yaml
@@ -51,6 +52,7 @@ class RunConfig(Settings):
     clean: CleanConfig = CleanConfig()
     embed: EmbedConfig = EmbedConfig()
     associate: AssociateConfig = AssociateConfig()
+    polish: PolishConfig = PolishConfig()
     render: RenderConfig = RenderConfig()
 
 
