@@ -85,7 +85,7 @@ def train(
         device=device,
         workers=0 if device == "cpu" else 8,
         amp=device != "cpu",
-        pretrained=False,
+        pretrained=start is not None,
         optimizer="AdamW",
         lr0=peak,
         warmup_epochs=0,
@@ -130,9 +130,7 @@ class _Clock:
         self._began = time.monotonic()
 
     def _open_epoch(self, trainer: Any) -> None:
-        if self._share >= _PLAIN_FROM and not self._plain:
-            self._plain = True
-            trainer._close_dataloader_mosaic()
+        if self._plain:  # workers made before the change still compose
             trainer.train_loader.reset()
 
     def _set_rate(self, trainer: Any) -> None:
@@ -142,5 +140,8 @@ class _Clock:
 
     def _look(self, trainer: Any) -> None:
         trainer.stop = trainer.stop or self._share >= 1
+        if self._share >= _PLAIN_FROM and not self._plain:
+            self._plain = True
+            trainer._close_dataloader_mosaic()
         if self._step % 100 == 0:
             trainer.save_model()  # nothing is lost if the machine stops
