@@ -244,42 +244,55 @@ def _groups(pairs: Sequence[PairClock]) -> list[list[str]]:
 
 
 def _reconcile(group: Sequence[str], pairs: Sequence[PairClock]) -> list[ClockFit]:
-    """Weighted least squares over the cameras of a group, robust against single wrong pairs; the first one's is 0."""
+    """Clocks of a group, against the camera from which the others differ least in all."""
     middle = float(np.average([p.middle_s for p in pairs], weights=[p.ways for p in pairs]))
+    offsets = np.array([p.offset_s + p.rate * (middle - p.middle_s) for p in pairs])
+    columns = (
+        (offsets, np.array([p.offset_error_s for p in pairs])),
+        (np.array([p.rate for p in pairs]), np.array([p.rate_error for p in pairs])),
+    )
+    first = [_balance(group, pairs, *column, 0)[0] for column in columns]
+    apart = [np.abs(values[:, None] - values).sum(axis=1) for values in first]
+    reference = int(np.argmin(apart[0] + abs(middle) * apart[1]))
+    (offset, offset_error), (rate, rate_error) = (_balance(group, pairs, *column, reference) for column in columns)
+    return [
+        ClockFit(
+            camera,
+            group[reference],
+            float(offset[k]),
+            float(offset_error[k]),
+            float(rate[k]),
+            float(rate_error[k]),
+            middle,
+            sum(p.ways for p in pairs if camera in p.cameras),
+        )
+        for k, camera in enumerate(group)
+    ]
+
+
+def _balance(
+    group: Sequence[str], pairs: Sequence[PairClock], value: Array, error: Array, reference: int
+) -> tuple[Array, Array]:
+    """Weighted least squares over cameras, robust against single wrong pairs: values and errors, 0 for one camera.
+
+    What is to be added to a's clock minus what is to be added to b's is how far b's is ahead.
+    """
     place = {camera: k for k, camera in enumerate(group)}
     design = np.zeros((len(pairs), len(group)))
     for row, p in zip(design, pairs, strict=True):
         row[place[p.cameras[0]]], row[place[p.cameras[1]]] = 1.0, -1.0
-    offset = np.array([p.offset_s + p.rate * (middle - p.middle_s) for p in pairs])
-    found, errors = [], []
-    # What is to be added to a's clock minus what is to be added to b's is how far b's is ahead.
-    for value, error in (
-        (offset, np.array([p.offset_error_s for p in pairs])),
-        (np.array([p.rate for p in pairs]), np.array([p.rate_error for p in pairs])),
-    ):
-        floor = np.maximum(error, 1e-6 + 0.25 * np.median(error))
-        weight = 1 / floor**2
-        for _ in range(20):
-            information = (design[:, 1:] * weight[:, None]).T @ design[:, 1:]
-            solved = np.linalg.pinv(information) @ (design[:, 1:].T @ (weight * value))
-            left = value - design[:, 1:] @ solved
-            weight = 1 / floor**2 / (1 + (left / (4 * floor)) ** 2)
-        spare = max(len(pairs) - len(group) + 1, 0)
-        # Pairs that disagree beyond their own errors say how large the errors really are.
-        excess = max(1.0, float(np.sqrt((weight * left**2).sum() / spare))) if spare else 1.0
-        found.append(np.append(0.0, solved))
-        errors.append(np.append(0.0, excess * np.sqrt(np.diag(np.linalg.pinv(information)))))
-    rests_on = {camera: sum(p.ways for p in pairs if camera in p.cameras) for camera in group}
-    return [
-        ClockFit(
-            camera,
-            group[0],
-            float(found[0][k]),
-            float(errors[0][k]),
-            float(found[1][k]),
-            float(errors[1][k]),
-            middle,
-            rests_on[camera],
-        )
-        for k, camera in enumerate(group)
-    ]
+    free = np.arange(len(group)) != reference
+    design = design[:, free]
+    floor = np.maximum(error, 1e-6 + 0.25 * np.median(error))
+    weight, left, solved = 1 / floor**2, np.zeros_like(value), np.zeros(free.sum())
+    for _ in range(20):
+        solved = np.linalg.pinv((design * weight[:, None]).T @ design) @ (design.T @ (weight * value))
+        left = value - design @ solved
+        weight = 1 / floor**2 / (1 + (left / (4 * floor)) ** 2)
+    spare = len(pairs) - len(group) + 1
+    # Pairs that disagree beyond their own errors say how large the errors really are.
+    excess = max(1.0, float(np.sqrt((weight * left**2).sum() / spare))) if spare > 0 else 1.0
+    values, errors = np.zeros(len(group)), np.zeros(len(group))
+    values[free] = solved
+    errors[free] = excess * np.sqrt(np.diag(np.linalg.pinv((design * weight[:, None]).T @ design)))
+    return values, errors

@@ -20,7 +20,7 @@ from tools.synthcity.routes import find_links, find_passages, find_zones
 from tools.synthcity.stage import CameraPlan, Stage
 from tools.synthcity.truth import Record, labelled
 
-__all__ = ["ORIGIN_LAT_LON", "calibrate", "truth_table", "write_layout"]
+__all__ = ["ORIGIN_LAT_LON", "calibrate", "truth_table", "truth_tables", "write_layout"]
 
 #: Where the place's origin is said to lie, for calibrations in degrees: open sea.
 ORIGIN_LAT_LON = (47.0, -20.0)
@@ -28,7 +28,7 @@ _METRES_PER_DEGREE = 111_320.0
 
 
 def truth_table(records: list[Record], recipe: Recipe) -> Table:
-    """The boxes that the recipe's rule lists, as the flat table."""
+    """The boxes of one camera that the recipe's rule would list, however few cameras see the vehicle."""
     kept = [record for record in records if labelled(record, recipe.labels)]
     return Table.of(
         [r.camera for r in kept],
@@ -39,6 +39,18 @@ def truth_table(records: list[Record], recipe: Recipe) -> Table:
         time_s=[r.time_s for r in kept],
         ground_m=np.array([(r.east_m, r.north_m) for r in kept], float).reshape(-1, 2),
     )
+
+
+def truth_tables(records: dict[str, list[Record]], recipe: Recipe) -> dict[str, Table]:
+    """The ground truth of every camera, by camera id.
+
+    As in CityFlow, it leaves vehicles out that fewer than ``labels.min_cameras`` cameras list: the official scoring drops
+    them from predictions.
+    """
+    tables = {camera_id: truth_table(rows, recipe) for camera_id, rows in records.items()}
+    ids, cameras = np.unique(np.concatenate([np.unique(t.id) for t in tables.values()]), return_counts=True)
+    kept = ids[cameras >= min(recipe.labels.min_cameras, len(tables))]
+    return {camera_id: table[np.isin(table.id, kept)] for camera_id, table in tables.items()}
 
 
 def calibrate(plan: CameraPlan, recipe: Recipe) -> tuple[Array, float]:
@@ -71,8 +83,10 @@ def write_layout(stage: Stage, folder: Path) -> None:
     """
     recipe = stage.recipe
     records = {plan.id: read_records(record_path(folder, plan.id)) for plan in stage.cameras}
+    truth = truth_tables(records, recipe)
     for plan in stage.cameras:
-        _write_camera(plan, recipe, folder / plan.id, records[plan.id])
+        write_mot(truth[plan.id], folder / plan.id / "gt" / "gt.txt")
+        _write_camera(plan, recipe, folder / plan.id)
     root = folder.parent
     _write_text(
         root / "cam_timestamp" / f"{recipe.name}.txt",
@@ -83,8 +97,7 @@ def write_layout(stage: Stage, folder: Path) -> None:
     _write_text(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(), sort_keys=False))
 
 
-def _write_camera(plan: CameraPlan, recipe: Recipe, folder: Path, records: list[Record]) -> None:
-    write_mot(truth_table(records, recipe), folder / "gt" / "gt.txt")
+def _write_camera(plan: CameraPlan, recipe: Recipe, folder: Path) -> None:
     ground_from_image, error = calibrate(plan, recipe)
     degrees = np.diag([1 / _METRES_PER_DEGREE, 1 / (_METRES_PER_DEGREE * np.cos(np.deg2rad(ORIGIN_LAT_LON[0]))), 1.0])
     swap = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1.0]])  # (east, north) → (latitude, longitude)
@@ -123,7 +136,11 @@ def _scene_yaml(stage: Stage, records: dict[str, list[Record]]) -> dict[str, Any
             "ground_truth": f"{plan.id}/gt/gt.txt",
             "ground_from_image": [[float(f"{v:.9g}") for v in row] for row in matrix],
             "zones": [
-                {"name": name, "role": name.split()[-1], "polygon": [[round(float(v), 1) for v in corner] for corner in polygon]}
+                {
+                    "name": name,
+                    "role": name.split()[-1],
+                    "polygon": [[round(float(v), 1) for v in corner] for corner in polygon],
+                }
                 for name, polygon in find_zones(passages[plan.id], plan.view.size_wh)
             ],
         }

@@ -1,0 +1,129 @@
+"""Ground and clocks learned from tracklets, against a world of which both are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.geometry.clock import Clock
+from mtmc.geometry.ground import project
+from mtmc.scene import Camera, Scene
+from mtmc.site.clocks import fit_clocks
+from mtmc.site.config import SiteConfig
+from mtmc.site.frame import learn_frame
+from mtmc.site.learn import learn
+from mtmc.site.scale import fit_scale
+from mtmc.site.ways import ways_of
+from mtmc.types import Array, Passage
+from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, watch
+
+CAMERAS = {
+    "c001": Pinhole((-16.0, -14.0, 8.0), np.deg2rad(42), np.deg2rad(20)),
+    "c002": Pinhole((15.0, 16.0, 7.0), np.deg2rad(225), np.deg2rad(18), 1250.0),
+    "c003": Pinhole((-14.0, 17.0, 9.0), np.deg2rad(-50), np.deg2rad(22), 950.0),
+}
+#: What is put onto the clocks: offset at time 0 and rate.
+WRONG = {"c001": (0.0, 0.0), "c002": (1.2, 0.0), "c003": (-0.9, 0.006)}
+
+
+def traffic(wrong: dict[str, tuple[float, float]]) -> list[Passage]:
+    return [
+        seen
+        for number, (time_s, place) in enumerate(crossroads_traffic(60, seed=3), start=1)
+        for name, camera in CAMERAS.items()
+        if (seen := watch(camera, name, number, time_s, place, clock=wrong[name])) is not None
+    ]
+
+
+def aligned(ours: Array, truth: Array) -> tuple[Array, float]:
+    """Distances after the best rotation, scale and shift (no reflection) of ours onto truth, and that scale."""
+    a, b = (points[:, 0] + 1j * points[:, 1] for points in (ours, truth))
+    turn = ((b - b.mean()) * (a - a.mean()).conj()).sum() / (np.abs(a - a.mean()) ** 2).sum()
+    return np.abs(turn * (a - a.mean()) + b.mean() - b), abs(turn)
+
+
+@pytest.fixture(scope="module")
+def passages() -> list[Passage]:
+    return traffic(dict.fromkeys(CAMERAS, (0.0, 0.0)))
+
+
+def test_world_is_consistent() -> None:
+    for camera in CAMERAS.values():
+        ground = np.array([[0.0, 0.0], [5, 3], [-4, 6]])
+        px, _ = camera.project(np.concatenate([ground, np.zeros((3, 1))], axis=1))
+        np.testing.assert_allclose(project(px, camera.ground_from_image()), ground, atol=1e-9)
+
+
+def test_horizon_and_camera_height_from_box_sizes(passages: list[Passage]) -> None:
+    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    for name, camera in CAMERAS.items():
+        scale = fit_scale(ways[name], SIZE)
+        assert scale is not None
+        # Rows of a tilted camera: the horizon lies focal · tan(tilt) above the middle.
+        horizon = SIZE[1] / 2 - camera.focal_px * np.tan(camera.down)
+        assert scale.horizon_px == pytest.approx(horizon, abs=45)
+        assert scale.camera_m == pytest.approx(camera.eye[2], rel=0.25)
+
+
+def test_one_ground_from_synchronous_motion(passages: list[Passage]) -> None:
+    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+    frames, _ = learn_frame(ways, scales)
+    assert set(frames[0].ground_from_image) == set(CAMERAS)
+    ours, truth = [], []
+    for name, camera in CAMERAS.items():
+        px = np.concatenate([w.px[w.whole] for w in ways[name]])
+        known = project(px, camera.ground_from_image())
+        near = np.hypot(*known.T) < 35
+        ours.append(project(px[near], frames[0].ground_from_image[name]))
+        truth.append(known[near])
+    away, size = aligned(np.concatenate(ours), np.concatenate(truth))
+    assert np.median(away) < 1.0
+    assert np.percentile(away, 90) < 2.5
+    assert size == pytest.approx(1.0, abs=0.35)  # metres rest on the size of a car
+    assert max(abs(late) for late in frames[0].late_s.values()) < 0.3
+
+
+def test_views_without_common_road_share_no_ground() -> None:
+    """The same streets, but one camera's vehicles are others, at other times."""
+    first = traffic(dict.fromkeys(CAMERAS, (0.0, 0.0)))
+    other = [
+        seen
+        for number, (time_s, place) in enumerate(crossroads_traffic(60, seed=77), start=1)
+        if (seen := watch(CAMERAS["c002"], "c002", number, time_s, place)) is not None
+    ]
+    mixed = [p for p in first if p.tracklet.camera_id == "c001"] + other
+    ways = ways_of(mixed, {"c001": SIZE, "c002": SIZE})
+    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+    frames, tried = learn_frame(ways, scales)
+    assert frames == []
+    assert all(r.sure < 0.6 for r in tried)
+
+
+@pytest.mark.parametrize("ground", ["keep", "learn"])
+def test_clock_offsets_and_drift(ground: str) -> None:
+    wrong = traffic(WRONG)
+    cameras = tuple(
+        Camera(name, k, Clock(10.0), size_wh=SIZE, ground_from_image=c.ground_from_image())
+        for k, (name, c) in enumerate(CAMERAS.items(), start=1)
+    )
+    learned = learn(Scene("x", Path(), cameras), wrong, SiteConfig(ground=ground))
+    fits = {fit.camera: fit for fit in learned.clocks}
+    assert set(fits) == set(CAMERAS)
+    base = next(fit.reference for fit in fits.values())
+    for name, fit in fits.items():
+        # What was put on at that moment, against the reference; to be taken off again.
+        offset, rate = (WRONG[name][k] - WRONG[base][k] for k in range(2))
+        assert fit.offset_s == pytest.approx(-(offset + rate * fit.middle_s), abs=0.12)
+        assert fit.rate == pytest.approx(-rate, abs=0.0015)
+    assert set(learned.applied) == set(CAMERAS) - {base}
+
+
+def test_right_clocks_are_left_alone(passages: list[Passage]) -> None:
+    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    fits, pairs = fit_clocks(ways, {name: c.ground_from_image() for name, c in CAMERAS.items()})
+    assert len(pairs) == 3
+    assert max(abs(fit.offset_s) for fit in fits) < 0.05
+    assert max(abs(fit.rate) for fit in fits) < 0.0005
