@@ -22,7 +22,7 @@ from mtmc.associate.config import GraphConfig
 from mtmc.associate.distance import embeddings_of, pair_cosines
 from mtmc.associate.evidence import appearance_odds, heading_odds, place_odds, time_odds, window_odds
 from mtmc.associate.gates import along, within
-from mtmc.associate.meetings import find_meetings, group_median, mutual, register
+from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
 from mtmc.associate.solve import contract, improve
 from mtmc.associate.ways import TICK_S, Ways, sample_ways
 from mtmc.scene import Link, Scene
@@ -31,6 +31,7 @@ from mtmc.types import Array, Passage
 __all__ = ["Graph", "group"]
 
 _MOVING_MPS = 2.0
+_ENOUGH = 15  # pairs that give a scale
 
 
 class Graph:
@@ -103,7 +104,7 @@ class Graph:
         found = find_meetings(ways, self.camera, config.radius_m)
         if not len(found.pairs):
             return none, np.zeros(0), none
-        nearest = mutual(found, self.camera)
+        nearest = mutual_best(found.pairs, found.metres, self.camera)
         residual = found.metres[nearest]
         self.sigma_m = float(np.clip(np.median(residual) / np.sqrt(2 * np.log(2)), config.least_sigma_m, 5.0))
         size = np.diff(found.begin)
@@ -130,9 +131,8 @@ class Graph:
 
     def _continuations(self) -> list[tuple[Array, Array]]:
         out = [self._steady_course()]
-        if self.scene.links:
-            out += [self._by_link(link) for link in self.scene.links]
-        elif not len(self.ways.owner):
+        out += [self._by_link(link) for link in self.scene.links]
+        if not len(self.ways.owner):
             out.append(self._by_time())
         return [(p, o) for p, o in out if len(p)]
 
@@ -205,24 +205,23 @@ class Graph:
     def _appearance(self, pairs: Array, sure: Array) -> Array:
         """Log odds of the cosines, on a scale that the data themselves give.
 
-        Tracklets of one camera at one moment are certainly different vehicles; pairs beyond doubt on the ground are
-        certainly the same. Where there are too few, the embedder's own threshold stands for the middle.
+        Most candidates are different vehicles, so the bulk of the cosines says what those look like. Pairs beyond
+        doubt on the ground say what one vehicle looks like; where there are too few, pairs that are each other's most
+        alike do, and among very few vehicles the embedder's own threshold.
         """
         cosine = pair_cosines(self.embeddings, pairs, self.start)
-        strangers = within(0.0, self.start, self.end)
-        strangers = strangers[self.camera[strangers[:, 0]] == self.camera[strangers[:, 1]]][:200_000]
-        other = pair_cosines(self.embeddings, strangers, self.start)
-        other = other[np.isfinite(other)]
-        mean, spread = (
-            (float(other.mean()), float(other.std())) if len(other) >= 30 else (self.match_similarity - 0.25, 0.2)
-        )
+        known = np.flatnonzero(np.isfinite(cosine))
+        if not len(known):
+            return np.zeros(len(pairs))
+        other, spread = _centre(cosine[known])
         same = pair_cosines(self.embeddings, sure, self.start)
         same = same[np.isfinite(same)]
-        high = float(np.median(same)) if len(same) >= 15 else max(2 * self.match_similarity - mean, mean + 0.1)
-        if len(same) >= 15:
-            spread = float(np.hypot(spread, same.std()) / np.sqrt(2))
-        high = max(high, mean + 0.05)
-        return appearance_odds(cosine, high, mean, max(spread, 0.05), self.config.appearance_limit)
+        if len(same) < _ENOUGH:
+            same = cosine[known[mutual_best(pairs[known], -cosine[known], self.camera)]]
+        if len(same) < _ENOUGH:
+            same = np.array([2 * self.match_similarity - other])
+        high = max(float(np.median(same)), other + 0.05)
+        return appearance_odds(cosine, high, other, max(spread, 0.05), self.config.appearance_limit)
 
     def excluded(self, these: list[int], those: list[int]) -> bool:
         """Whether two groups hold passages that cannot be one vehicle."""
@@ -246,6 +245,13 @@ class Graph:
             return bool(np.median(np.hypot(*(first - second).T)) > self.config.radius_m)
         jump = np.hypot(*(ways.xy[b.start] - ways.xy[a.stop - 1]))
         return bool(jump > self.config.radius_m + self.max_speed_mps * max(gap, 0.0))
+
+
+def _centre(values: Array) -> tuple[float, float]:
+    """Median, and standard deviation from the values below it, which no pairs of one vehicle spoil."""
+    middle = float(np.median(values))
+    below = middle - values[values <= middle]
+    return middle, float(np.sqrt(np.mean(below**2)))
 
 
 def _keys(pairs: Array, n: int) -> Array:

@@ -72,9 +72,8 @@ def group_median(values: Array, begin: Array) -> Array:
     return np.asarray((ordered[begin[:-1] + (size - 1) // 2] + ordered[begin[:-1] + size // 2]) / 2)
 
 
-def mutual(meetings: Meetings, camera: Array) -> Array:
-    """Pairs each of whose passages is the other's nearest in that camera: rows of ``meetings.pairs``."""
-    pairs, metres = meetings.pairs, meetings.metres
+def mutual_best(pairs: Array, metres: Array, camera: Array) -> Array:
+    """Pairs each of whose passages is the other's nearest in that camera: rows of ``pairs``."""
     best = np.ones(len(pairs), bool)
     for mine, other in ((0, 1), (1, 0)):
         key = np.stack([pairs[:, mine], camera[pairs[:, other]]], axis=1)
@@ -106,7 +105,7 @@ def register(ways: Ways, camera: Array, radius_m: float) -> Ways:
     moved = ways
     for reach in _ROUNDS_M:
         meetings = find_meetings(moved, camera, radius_m)
-        chosen = mutual(meetings, camera)
+        chosen = mutual_best(meetings.pairs, meetings.metres, camera)
         if len(chosen) < 3:
             return moved
         rows = _spread_out(meetings, chosen)
