@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", parents=[common], help="videos to vehicles, videos, page and scores"))
     _add_evaluate(commands.add_parser("evaluate", parents=[common], help="score a result against ground truth"))
     _add_config(commands.add_parser("config", parents=[common], help="print the configuration a run would use"))
+    _add_diagnose(
+        commands.add_parser("diagnose", parents=[common], help="where a run lost its score, and which links")
+    )
     site = commands.add_parser("site", help="learn a place from its own tracklets")
     inner = site.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_site_learn(inner.add_parser("learn", parents=[common], help="zones, links, clocks and ground to scene.yaml"))
@@ -100,6 +103,15 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
 
 
+def _add_diagnose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--gt", type=Path, metavar="PATH", help="ground truth (default: that of the run's scene)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="results (default: RUN/diagnosis)")
+    parser.add_argument("--no-reruns", action="store_true", help="do not run the pipeline on perfect input")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core or camera)")
+    parser.set_defaults(command=_diagnose)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=Path, metavar="DIR", help="take the models of this place's scene.yaml")
     _add_choices(parser)
@@ -154,6 +166,17 @@ def _site_learn(arguments: argparse.Namespace) -> int:
 
     out = arguments.out or arguments.run / "site" / "scene.yaml"
     print(site_learn_command(arguments.run, out, arguments.picture, arguments.settings, arguments.gt), end="")
+    return 0
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from mtmc.threads import own_threads
+
+    own_threads(1)
+    from mtmc.commands import diagnose_command
+
+    out = arguments.out or arguments.run / "diagnosis"
+    print(diagnose_command(arguments.run, arguments.gt, out, not arguments.no_reruns, arguments.workers), end="")
     return 0
 
 

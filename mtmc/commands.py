@@ -20,7 +20,7 @@ from mtmc.runners import local, ray
 from mtmc.scene import Scene, load_scenes
 from mtmc.threads import own_threads, share_cores
 
-__all__ = ["config_command", "run_command", "site_learn_command"]
+__all__ = ["config_command", "diagnose_command", "run_command", "site_learn_command"]
 
 RUNNERS = {"local": local.map_cameras, "ray": ray.map_cameras}
 
@@ -84,6 +84,24 @@ def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path
         highest = int(tables[-1].id.max(initial=highest))
     write_track1(Table.concatenate(tables).sorted(), home / "track1.txt")
     print(f"all scenarios: {home / 'track1.txt'}")
+
+
+def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, workers: int | None) -> str:
+    """``mtmc diagnose``: where a finished run lost its score; returns the report and writes it as JSON and a page."""
+    from mtmc.diagnose import diagnose
+
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers: expected at least 1, got {workers}", remedy="leave it out for one per core")
+    workers = workers or share_cores(1)
+    threads = share_cores(workers)
+    found = diagnose(
+        run,
+        gt=gt,
+        out=out,
+        reruns=reruns,
+        map_cameras=partial(local.map_cameras, workers=workers, threads=threads),
+    )
+    return f"{found.text()}\n\nresults: {out / 'diagnosis.html'}, {out / 'diagnosis.json'}\n"
 
 
 def site_learn_command(run: Path, out: Path, picture: Path | None, settings: Sequence[str], gt: bool) -> str:

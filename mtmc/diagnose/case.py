@@ -1,0 +1,167 @@
+"""A finished run beside its ground truth: which box is which vehicle's, and the score of any other answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mtmc.errors import ConfigError
+from mtmc.evaluate import Scores, evaluate_tables
+from mtmc.evaluate.assignment import best_matching
+from mtmc.evaluate.load import load_table
+from mtmc.evaluate.match import overlapping_pairs
+from mtmc.evaluate.rows import without_repeats
+from mtmc.formats.convert import table_of_tracks
+from mtmc.formats.mot import read_mot
+from mtmc.formats.parquet import read_parquet
+from mtmc.formats.table import Table
+from mtmc.formats.track1 import whole_boxes
+from mtmc.geometry.boxes import xywh_to_xyxy
+from mtmc.pipeline.reload import LoadedRun
+from mtmc.polish import polish
+from mtmc.scene import Scene, read_roi
+from mtmc.types import Array, GlobalTrack
+
+__all__ = ["FOUND_IOU", "MATCH_IOU", "Case", "assign", "case_of", "majority", "matches"]
+
+#: Overlap of two boxes of one vehicle, as the official evaluation asks for it.
+MATCH_IOU = 0.5
+#: A box that overlaps a true one by this much has found the vehicle, if not its outline.
+FOUND_IOU = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A run's answer beside the truth.
+
+    Attributes:
+        truth: True boxes, an identity at most once per frame.
+        written: The run's answer as it is scored, boxes on whole pixels.
+        boxes: All boxes the run could have written: ``written`` and, where vehicles seen by one camera were left out,
+            theirs; each of these is a vehicle of its own. Boxes that match the truth come first, so that they win
+            where an identity gets two boxes in a frame.
+        match: int64 (R,), for each of ``boxes`` the row of ``truth`` it found, or −1; one to one.
+        iou: float64 (R,), overlap of the two, 0 without a match.
+        label: int64 (R,), the true identity that the box's tracklet overlaps most, or −1.
+        rois: Regions of interest, bool (H, W) by camera number.
+        protocol: ``aicity`` with several cameras, else ``plain``.
+    """
+
+    truth: Table
+    written: Table
+    boxes: Table
+    match: Array
+    iou: Array
+    label: Array
+    rois: Mapping[int, Array]
+    protocol: str
+
+    def score(self, answer: Table, *, regions: bool = True) -> Scores:
+        """The scores of another answer, by the same protocol; without regions of interest if so asked."""
+        rois = self.rois if regions and self.rois and self.protocol == "aicity" else None
+        return evaluate_tables(
+            self.truth, answer, rois, protocol=self.protocol, metrics=("identity",), skip_missing=True
+        ).overall
+
+
+def case_of(run: LoadedRun, gt: Path | None = None) -> Case:
+    """A run beside ground truth: that of its scene, or another file or folder.
+
+    Raises:
+        ConfigError: There is none, or it has none of the run's cameras.
+        FormatError: A file cannot be read.
+        SceneError: A region of interest cannot be read.
+    """
+    truth = _truth(run.scene, gt)
+    cameras = {camera.number: camera for camera in run.scene.cameras}
+    truth = without_repeats(truth[np.isin(truth.camera, list(cameras))])
+    if not len(truth):
+        raise ConfigError(
+            "expected ground truth of the run's cameras, found none",
+            remedy="give it with --gt: a nine-column file, or a folder of MOT files named by camera",
+        )
+    annotated = [cameras[number] for number in np.unique(truth.camera).tolist()]
+    rois = {camera.number: read_roi(camera.roi, official=True) for camera in annotated if camera.roi is not None}
+    written = _whole(read_parquet(run.out / "tracks.parquet").sorted())
+    boxes = Table.concatenate([written, _left_out(run, written)])
+    match, iou = assign(truth, boxes)
+    order = np.argsort(match < 0, kind="stable")
+    boxes, match, iou = boxes[order], match[order], iou[order]
+    return Case(
+        truth,
+        written,
+        boxes,
+        match,
+        iou,
+        majority(truth, boxes, match, iou),
+        rois,
+        "aicity" if len(annotated) > 1 else "plain",
+    )
+
+
+def assign(truth: Table, boxes: Table, min_iou: float = FOUND_IOU) -> tuple[Array, Array]:
+    """One-to-one pairs of true and found boxes, frame by frame, greatest total overlap first among those that match.
+
+    Returns:
+        For each box the row of ``truth`` or −1, int64 (R,), and the IoU of the two, float64 (R,), 0 without one.
+    """
+    match, iou = np.full(len(boxes), -1), np.zeros(len(boxes))
+    pairs = overlapping_pairs(truth, boxes, min_iou)
+    # A pair that scores outweighs any two that do not, so that placing boxes better never costs a match.
+    chosen = best_matching(pairs.truth, pairs.predicted, pairs.iou + 2.0 * matches(pairs.iou))
+    match[pairs.predicted[chosen]] = pairs.truth[chosen]
+    iou[pairs.predicted[chosen]] = pairs.iou[chosen]
+    return match, iou
+
+
+def matches(iou: Array) -> Array:
+    """Which overlaps count as one vehicle in scoring, with its rounding: bool (R,)."""
+    return np.asarray(1 - iou <= 1 - MATCH_IOU)
+
+
+def majority(truth: Table, boxes: Table, match: Array, iou: Array) -> Array:
+    """For each box the true identity that its tracklet matches in most frames, or −1: int64 (R,). Ties: the lower."""
+    tracklet = _tracklets(boxes)
+    rows = np.flatnonzero((match >= 0) & matches(iou))
+    label = np.full(int(tracklet.max(initial=-1)) + 1, -1)
+    if len(rows):
+        pairs, frames = np.unique(
+            np.stack([tracklet[rows], truth.id[match[rows]]], axis=1), axis=0, return_counts=True
+        )
+        best = np.lexsort((-pairs[:, 1], frames))  # later entries overwrite: most frames, then the lower identity
+        label[pairs[best, 0]] = pairs[best, 1]
+    return np.asarray(label[tracklet])
+
+
+def _tracklets(boxes: Table) -> Array:
+    """A number for each row's (camera, track)."""
+    return np.unique(np.stack([boxes.camera, boxes.track_id], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _truth(scene: Scene, gt: Path | None) -> Table:
+    if gt is not None:
+        table = load_table(gt)
+    else:
+        files = [(camera.ground_truth, camera.number) for camera in scene.cameras]
+        table = Table.concatenate([read_mot(path, number) for path, number in files if path is not None])
+    return table[table.score != 0]
+
+
+def _whole(table: Table) -> Table:
+    """Boxes as ``track1.txt`` holds them."""
+    return table.with_columns(xyxy=xywh_to_xyxy(whole_boxes(table.xyxy)).astype(np.float64))
+
+
+def _left_out(run: LoadedRun, written: Table) -> Table:
+    """Boxes of vehicles that were found but not written because one camera only saw them, each under its own id."""
+    if run.config.associate.keep_single_camera:
+        return Table.empty()
+    used = {(p.tracklet.camera_id, p.tracklet.track_id) for track in run.tracks for p in track.passages}
+    rest = [p for p in run.passages if (p.tracklet.camera_id, p.tracklet.track_id) not in used]
+    first = int(written.id.max(initial=0)) + 1
+    alone = [GlobalTrack(first + k, (passage,)) for k, passage in enumerate(rest)]
+    polished = polish(alone, run.scene, run.config.polish)
+    return _whole(table_of_tracks(polished, {camera.id: camera.number for camera in run.scene.cameras}))

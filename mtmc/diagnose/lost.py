@@ -1,0 +1,129 @@
+"""Where the true boxes that the run has not found were lost: the first stage whose result does not hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from mtmc.detect.filters import select
+from mtmc.detect.precomputed import read_detections
+from mtmc.diagnose.case import Case, assign
+from mtmc.errors import MtmcError
+from mtmc.formats.convert import tracklets_of
+from mtmc.formats.mot import read_mot
+from mtmc.formats.table import Table
+from mtmc.pipeline.artefacts import unpack_tracklets
+from mtmc.pipeline.detection import load_found
+from mtmc.pipeline.reload import LoadedRun
+from mtmc.pipeline.stages import CameraResult, choose_source
+from mtmc.polish import image_sizes
+from mtmc.scene import Camera, read_roi
+from mtmc.types import Array, Detections, Tracklet
+
+__all__ = ["lost_at"]
+
+
+def lost_at(run: LoadedRun, case: Case) -> Array:
+    """For each true box the part of :data:`~mtmc.diagnose.waterfall.PARTS` that lost it, "" if none did: str (T,).
+
+    Results of stages are read from the run's cache, never computed anew; only the filter, which keeps none, is asked
+    again.
+
+    Raises:
+        MtmcError: Results below the run's ``cache/`` are gone.
+    """
+    lost = np.full(len(case.truth), "", dtype="<U20")
+    missing = np.ones(len(case.truth), bool)
+    missing[case.match[case.match >= 0]] = False
+    sizes = image_sizes(run.scene)
+    for camera, result in zip(run.scene.cameras, run.results, strict=True):
+        rows = np.flatnonzero(case.truth.camera == camera.number)
+        if not missing[rows].any():
+            continue
+        where = np.full(len(rows), "polish", dtype="<U20")
+        for name, boxes in reversed(list(_stages(run, camera, result, sizes.get(camera.id)))):
+            found = assign(case.truth[rows], boxes)[0]
+            absent = np.ones(len(rows), bool)
+            absent[found[found >= 0]] = False
+            where[absent] = name
+        lost[rows] = np.where(missing[rows], where, "")
+    return lost
+
+
+def _stages(
+    run: LoadedRun, camera: Camera, result: CameraResult, size_wh: tuple[int, int] | None
+) -> Iterator[tuple[str, Table]]:
+    """The boxes that each stage of a camera gave, under the name of what it loses, in order of the pipeline."""
+    store, keys = run.store, result.stage_keys
+    frames: list[Detections] | None = None
+    if "detect" in keys:
+        found = load_found(store, camera, keys["detect"])
+        frames = None if found is None else found.frames
+        yield "detector", _of_detections(camera, frames or [])
+    elif "track" in keys:
+        frames = _given_detections(run, camera)
+        if frames is not None:
+            yield "given boxes", _of_detections(camera, frames)
+    elif result.passages:
+        yield "given boxes", _given_tracklets(run, camera, result)
+    else:
+        yield "detector", Table.empty()
+    if "track" in keys:
+        if frames is not None:
+            yield "filter", _of_detections(camera, _selected(run, camera, frames, size_wh))
+        arrays = store.load("track", camera.id, keys["track"])
+        if arrays is None:
+            raise MtmcError(
+                f"the tracklets of camera {camera.id} before clean-up are gone",
+                path=run.out / "cache",
+                remedy="repeat the run with the same --out; what is left of its stages is used",
+            )
+        yield "tracking", _of_tracklets(camera, unpack_tracklets(arrays, camera.id))
+    yield "clean-up", _of_tracklets(camera, [passage.tracklet for passage in result.passages])
+
+
+def _given_detections(run: LoadedRun, camera: Camera) -> list[Detections] | None:
+    """Detections from the file the run read; None where it has gone."""
+    with suppress(MtmcError):
+        path = choose_source(camera, run.config.input)[1]
+        offset = run.config.input.frame_offset
+        return [d for _, d in read_detections(path, frames=camera.frame_count, frame_offset=offset)]
+    return None
+
+
+def _given_tracklets(run: LoadedRun, camera: Camera, result: CameraResult) -> Table:
+    """Tracklets of the file the run read; those after clean-up where it has gone."""
+    with suppress(MtmcError):
+        table = read_mot(choose_source(camera, run.config.input)[1], camera.number)
+        table = table.with_columns(frame=table.frame + run.config.input.frame_offset)
+        return _of_tracklets(camera, tracklets_of(table[table.frame >= 0], camera.id, camera.clock))
+    return _of_tracklets(camera, [passage.tracklet for passage in result.passages])
+
+
+def _selected(
+    run: LoadedRun, camera: Camera, frames: Sequence[Detections], size_wh: tuple[int, int] | None
+) -> list[Detections]:
+    roi = None if camera.roi is None else read_roi(camera.roi, camera.size_wh)
+    if size_wh is None:  # only the border rule asks; take what the boxes cover, as the run did
+        corners = [d.xyxy[:, 2:].max(axis=0) for d in frames if len(d)]
+        width, height = np.ceil(np.max(corners, axis=0)).astype(int).tolist() if corners else (1, 1)
+        size_wh = (width, height)
+    return [select(detections, run.config.filter, size_wh, roi) for detections in frames]
+
+
+def _of_detections(camera: Camera, frames: Sequence[Detections]) -> Table:
+    frame = np.repeat(np.arange(len(frames)), [len(d) for d in frames])
+    xyxy = np.concatenate([np.zeros((0, 4)), *(d.xyxy for d in frames)])
+    return Table.of(camera.number, np.full(len(frame), -1), frame, xyxy)
+
+
+def _of_tracklets(camera: Camera, tracklets: Sequence[Tracklet]) -> Table:
+    length = [len(t) for t in tracklets]
+    return Table.of(
+        camera.number,
+        np.repeat(np.array([t.track_id for t in tracklets], np.int64), length),
+        np.concatenate([np.zeros(0, np.int64), *(t.frame for t in tracklets)]),
+        np.concatenate([np.zeros((0, 4)), *(t.xyxy for t in tracklets)]),
+    )
