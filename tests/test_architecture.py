@@ -19,9 +19,10 @@ LAYERS = [
     {"geometry"},
     {"formats", "video"},
     {"scene"},
-    {"detect", "track", "clean", "embed", "associate", "render", "evaluate"},
+    {"detect", "track", "clean", "embed", "associate", "polish", "site", "render", "evaluate"},
     {"config"},
     {"pipeline"},
+    {"diagnose"},
     {"runners"},
     {"commands"},
     {"cli"},
@@ -34,6 +35,7 @@ DOORS = {
     "doors": {"reid.errors"},
     "detect": {"reid.runtime"},
     "embed": {"reid.export"},
+    "associate": {"reid.rerank"},
 }
 #: The only modules that may name these packages.
 VENDORS = {"ray": {"mtmc/runners/ray.py"}, "ultralytics": {"mtmc/detect/yolo.py"}}
