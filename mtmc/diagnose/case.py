@@ -59,6 +59,16 @@ class Case:
     rois: Mapping[int, Array]
     protocol: str
 
+    @classmethod
+    def of(cls, truth: Table, written: Table, left_out: Table, rois: Mapping[int, Array], protocol: str) -> Case:
+        """Match boxes and tracklets; ``left_out`` are the boxes that the run has but did not write."""
+        truth = without_repeats(truth)
+        boxes = Table.concatenate([written, left_out])
+        match, iou = assign(truth, boxes)
+        order = np.argsort(match < 0, kind="stable")
+        boxes, match, iou = boxes[order], match[order], iou[order]
+        return cls(truth, written, boxes, match, iou, majority(truth, boxes, match, iou), rois, protocol)
+
     def score(self, answer: Table, *, regions: bool = True) -> Scores:
         """The scores of another answer, by the same protocol; without regions of interest if so asked."""
         rois = self.rois if regions and self.rois and self.protocol == "aicity" else None
@@ -77,7 +87,7 @@ def case_of(run: LoadedRun, gt: Path | None = None) -> Case:
     """
     truth = _truth(run.scene, gt)
     cameras = {camera.number: camera for camera in run.scene.cameras}
-    truth = without_repeats(truth[np.isin(truth.camera, list(cameras))])
+    truth = truth[np.isin(truth.camera, list(cameras))]
     if not len(truth):
         raise ConfigError(
             "expected ground truth of the run's cameras, found none",
@@ -86,20 +96,7 @@ def case_of(run: LoadedRun, gt: Path | None = None) -> Case:
     annotated = [cameras[number] for number in np.unique(truth.camera).tolist()]
     rois = {camera.number: read_roi(camera.roi, official=True) for camera in annotated if camera.roi is not None}
     written = _whole(read_parquet(run.out / "tracks.parquet").sorted())
-    boxes = Table.concatenate([written, _left_out(run, written)])
-    match, iou = assign(truth, boxes)
-    order = np.argsort(match < 0, kind="stable")
-    boxes, match, iou = boxes[order], match[order], iou[order]
-    return Case(
-        truth,
-        written,
-        boxes,
-        match,
-        iou,
-        majority(truth, boxes, match, iou),
-        rois,
-        "aicity" if len(annotated) > 1 else "plain",
-    )
+    return Case.of(truth, written, _left_out(run, written), rois, "aicity" if len(annotated) > 1 else "plain")
 
 
 def assign(truth: Table, boxes: Table, min_iou: float = FOUND_IOU) -> tuple[Array, Array]:
