@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtmc.geometry.ground import project
-from mtmc.site.register import Registration, register
+from mtmc.site.register import Registration, fit_again, register
 from mtmc.site.scale import FOCAL, Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
@@ -78,7 +78,7 @@ def learn_frame(
         if (found := register(ways[a], ways[b], (scales[a], scales[b]), most_late_s)) is not None
     ]
     frames = []
-    for poses, edges in _trees(tried, scales):
+    for poses, edges in _trees(tried, ways, scales):
         poses, pairs = _adjust(poses, ways, scales)
         frames.append(_frame(poses, pairs, ways, scales, edges))
     frames.sort(key=lambda frame: (-len(frame.met), min(frame.met)))
@@ -86,7 +86,7 @@ def learn_frame(
 
 
 def _trees(
-    tried: Sequence[Registration], scales: Mapping[str, Scale]
+    tried: Sequence[Registration], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale]
 ) -> list[tuple[dict[str, _Pose], tuple[Registration, ...]]]:
     """Cameras joined by the surest registrations, with their poses on the ground of the first camera of each tree."""
     good = [r for r in tried if r.met >= _LEAST_MET and r.met >= _LEAST_RATIO * r.accident]
@@ -102,34 +102,44 @@ def _trees(
     for root in sorted(set(home.values())):
         members = {camera for camera, at in home.items() if at == root}
         edges = tuple(r for r in used if r.cameras[0] in members)
-        out.append((_walk(min(members), edges, scales), edges))
+        focal = _focals([r for r in good if r.cameras[0] in members])
+        out.append((_walk(min(members), edges, focal, ways, scales), edges))
     return out
 
 
-def _walk(first: str, edges: Sequence[Registration], scales: Mapping[str, Scale]) -> dict[str, _Pose]:
-    """Poses along a tree. An edge's map holds for the focal lengths it was found with; its own stand for the rest."""
-    focal = {}
-    for edge in sorted(edges, key=lambda r: r.met):  # the surest comes last and stays
-        focal |= dict(zip(edge.cameras, edge.focal, strict=True))
-    poses = {first: _Pose(focal.get(first, FOCAL), scales[first].horizon_px, 0.0, 1 + 0j, 0j)}
+def _focals(good: Sequence[Registration]) -> dict[str, float]:
+    """Focal length of each camera: the geometric mean of what its registrations found, by the vehicles that met."""
+    logs: dict[str, list[tuple[float, float]]] = {}
+    for r in good:
+        for camera, focal in zip(r.cameras, r.focal, strict=True):
+            logs.setdefault(camera, []).append((float(np.log(focal)), r.met))
+    return {
+        camera: float(np.exp(np.average([f for f, _ in values], weights=[w for _, w in values])))
+        for camera, values in logs.items()
+    }
+
+
+def _walk(
+    first: str,
+    edges: Sequence[Registration],
+    focal: Mapping[str, float],
+    ways: Mapping[str, Sequence[Way]],
+    scales: Mapping[str, Scale],
+) -> dict[str, _Pose]:
+    """Poses along a tree. An edge's map holds for the focal lengths it was found with, so it is fitted again."""
+    poses = {first: _Pose(focal[first], scales[first].horizon_px, 0.0, 1 + 0j, 0j)}
     waiting = list(edges)
     while waiting:
         edge = next(e for e in waiting if (e.cameras[0] in poses) != (e.cameras[1] in poses))
         waiting.remove(edge)
         a, b = edge.cameras
-        if a in poses:  # b's ground → a's ground is the inverse of the edge
-            turn, shift, late, old, new = 1 / edge.turn, -edge.shift / edge.turn, -edge.late_s, a, b
-        else:
-            turn, shift, late, old, new = edge.turn, edge.shift, edge.late_s, b, a
+        turn, shift = fit_again(edge, ways[a], ways[b], (scales[a], scales[b]), (focal[a], focal[b]))
+        late, old, new = edge.late_s, b, a
+        if a in poses:  # the edge leads from a's ground to b's: turn it round
+            turn, shift, late, old, new = 1 / turn, -shift / turn, -late, a, b
         base = poses[old]
-        poses[new] = _Pose(
-            focal[new],
-            scales[new].horizon_px,
-            0.0,
-            base.turn * turn,
-            base.turn * shift + base.shift,
-            base.late_s + late,
-        )
+        place = base.turn * shift + base.shift
+        poses[new] = _Pose(focal[new], scales[new].horizon_px, 0.0, base.turn * turn, place, base.late_s + late)
     return poses
 
 
@@ -167,11 +177,14 @@ def _adjust(
 ) -> tuple[dict[str, _Pose], list[_Pairs]]:
     samples = {camera: _Samples(ways[camera], scales[camera]) for camera in poses}
     pairs: list[_Pairs] = []
+    before: list[tuple[tuple[int, int], ...]] = []
     for near_m in _ROUNDS_M:
         pairs = [_match((a, b), poses, samples, scales, near_m) for a, b in combinations(sorted(poses), 2)]
         pairs = [p for p in pairs if len(p.ways) >= 2]
-        if not pairs:
+        members = [p.ways for p in pairs]
+        if not pairs or members == before:
             break
+        before = members
         poses = _solve(poses, samples, scales, pairs, near_m)
     return poses, pairs
 
@@ -258,7 +271,7 @@ def _solve(
             parts.append((gap / np.maximum(distance, 1e-9)[:, None] * (bounded * share)[:, None]).ravel())
         return np.nan_to_num(np.concatenate(parts), nan=1e3)
 
-    found = least_squares(error, start[free], x_scale="jac", max_nfev=30)
+    found = least_squares(error, start[free], x_scale="jac", tr_solver="lsmr", max_nfev=20)
     return all_of(found.x)
 
 

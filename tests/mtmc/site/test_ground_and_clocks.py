@@ -31,7 +31,7 @@ WRONG = {"c001": (0.0, 0.0), "c002": (1.2, 0.0), "c003": (-0.9, 0.006)}
 def traffic(wrong: dict[str, tuple[float, float]]) -> list[Passage]:
     return [
         seen
-        for number, (time_s, place) in enumerate(crossroads_traffic(60, seed=3), start=1)
+        for number, (time_s, place) in enumerate(crossroads_traffic(40, seed=3), start=1)
         for name, camera in CAMERAS.items()
         if (seen := watch(camera, name, number, time_s, place, clock=wrong[name])) is not None
     ]
@@ -91,7 +91,7 @@ def test_views_without_common_road_share_no_ground() -> None:
     first = traffic(dict.fromkeys(CAMERAS, (0.0, 0.0)))
     other = [
         seen
-        for number, (time_s, place) in enumerate(crossroads_traffic(60, seed=77), start=1)
+        for number, (time_s, place) in enumerate(crossroads_traffic(40, seed=77), start=1)
         if (seen := watch(CAMERAS["c002"], "c002", number, time_s, place)) is not None
     ]
     mixed = [p for p in first if p.tracklet.camera_id == "c001"] + other
