@@ -44,8 +44,8 @@ def truth_table(records: list[Record], recipe: Recipe) -> Table:
 def truth_tables(records: dict[str, list[Record]], recipe: Recipe) -> dict[str, Table]:
     """The ground truth of every camera, by camera id.
 
-    As in CityFlow, it leaves vehicles out that fewer than ``labels.min_cameras`` cameras list: the official scoring drops
-    them from predictions.
+    As in CityFlow, it leaves vehicles out that fewer than ``labels.min_cameras`` cameras list: the official scoring
+    drops them from predictions.
     """
     tables = {camera_id: truth_table(rows, recipe) for camera_id, rows in records.items()}
     ids, cameras = np.unique(np.concatenate([np.unique(t.id) for t in tables.values()]), return_counts=True)

@@ -24,6 +24,11 @@ class LabelRule(Settings):
     min_area_px: float = Field(900.0, ge=0, description="area of the amodal box inside the picture, px²")
     max_truncation: float = Field(0.6, ge=0, le=1, description="share of the amodal box outside the picture")
     parked: bool = Field(False, description="also label vehicles that stay parked (CityFlow does not)")
+    min_cameras: int = Field(
+        2,
+        ge=1,
+        description="least number of cameras that list a vehicle's boxes, if the scene has as many (as CityFlow)",
+    )
 
 
 class Recipe(Settings):

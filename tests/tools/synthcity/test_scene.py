@@ -16,7 +16,7 @@ from mtmc.scene.cityflow import read_calibration
 from mtmc.scene.load import load_scenes
 from tools.synthcity.actors import Actor
 from tools.synthcity.film import Studio, read_records, record_path
-from tools.synthcity.layout import ORIGIN_LAT_LON, truth_table
+from tools.synthcity.layout import ORIGIN_LAT_LON, truth_table, truth_tables
 from tools.synthcity.stage import Stage
 from tools.synthcity.truth import labelled
 
@@ -96,11 +96,14 @@ def test_the_scene_loads_as_cityflow_and_as_scene_yaml(rendered: Path, stage: St
 
 @pytest.mark.slow
 def test_ground_truth_survives_every_format(rendered: Path, stage: Stage, tmp_path: Path) -> None:
+    records = {plan.id: read_records(record_path(rendered, plan.id)) for plan in stage.cameras}
+    assert all(records.values())
+    listed = [{r.id for r in rows if labelled(r, stage.recipe.labels)} for rows in records.values()]
     for plan in stage.cameras:
-        records = read_records(record_path(rendered, plan.id))
-        assert records
-        table = truth_table(records, stage.recipe).sorted()
-        assert len(table) == sum(labelled(r, stage.recipe.labels) for r in records)
+        table = truth_tables(records, stage.recipe)[plan.id].sorted()
+        rows = [r for r in records[plan.id] if labelled(r, stage.recipe.labels)]
+        assert len(truth_table(records[plan.id], stage.recipe)) == len(rows)
+        assert len(table) == sum(r.id in listed[0] & listed[1] for r in rows)
         again = read_mot(rendered / plan.id / "gt" / "gt.txt", plan.number)
         write_parquet(table, tmp_path / "t.parquet")
         parquet = read_parquet(tmp_path / "t.parquet")
