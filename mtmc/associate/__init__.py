@@ -6,7 +6,9 @@
     ground.py        what the ground plane says of them
     distance.py      how alike they are: appearance and nearness on the ground
     graph.py         the project's own method, with ways.py, meetings.py, evidence.py and solve.py
-    hierarchical.py  constrained agglomeration of the alike
+    hierarchical.py  constrained agglomeration of the alike, with hierarchical_pairs.py
+    electricity.py   the rules of ELECTRICITY (AI City 2020)
+    zones.py         adjacent cameras, one direction after the other (AI City 2021 and 2022), with zones_*.py
     identities.py    numbers, by first appearance
 """
 
@@ -16,10 +18,13 @@ from collections.abc import Callable, Sequence
 
 from mtmc.associate.config import AssociateConfig
 from mtmc.associate.distance import measure
+from mtmc.associate.electricity import electricity
 from mtmc.associate.gates import feasible_pairs
 from mtmc.associate.graph import Graph, group
 from mtmc.associate.hierarchical import agglomerate
+from mtmc.associate.hierarchical_pairs import agglomerate_allowed
 from mtmc.associate.identities import in_order, number
+from mtmc.associate.zones import zones
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
@@ -41,13 +46,19 @@ def _graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -
 
 
 def _hierarchical(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
-    return agglomerate(passages, measure(passages, feasible_pairs(passages, scene, config), config), config)
+    known = measure(passages, feasible_pairs(passages, scene, config), config)
+    if config.hierarchical.all_pairs:
+        return agglomerate_allowed(known, config.threshold, config.linkage)
+    return agglomerate(passages, known, config)
 
 
-#: A method gives equal labels, int64 (N,), to passages of one vehicle; they come ordered by (camera_id, track_id).
+#: A method gives equal labels, int64 (N,), to passages of one vehicle, labels below 0 to those it drops; they come
+#: ordered by (camera_id, track_id).
 METHODS: dict[str, Callable[[Sequence[Passage], Scene, AssociateConfig], Array]] = {
     "graph": _graph,
     "hierarchical": _hierarchical,
+    "electricity": electricity,
+    "zones": zones,
 }
 
 
@@ -66,6 +77,7 @@ def associate(passages: Sequence[Passage], scene: Scene, config: AssociateConfig
         Vehicles numbered from 1 by first appearance.
 
     Raises:
+        ConfigError: The method goes by appearance alone, and there is none.
         WeightsError: Embeddings of different sizes.
         ValueError: Two passages have the same camera_id and track_id.
     """

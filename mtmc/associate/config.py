@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mtmc.settings import Settings
 
-__all__ = ["AssociateConfig", "GraphConfig"]
+__all__ = ["AssociateConfig", "ElectricityConfig", "GraphConfig", "HierarchicalConfig", "ZonesConfig"]
 
 
 class GraphConfig(Settings):
@@ -33,21 +33,107 @@ class GraphConfig(Settings):
     bias: float = Field(0.0, description="added to the log odds of every pair; below 0 joins less")
 
 
+class ElectricityConfig(Settings):
+    """The rules of ELECTRICITY. Distances are squared Euclidean ones between embeddings times ``scale``."""
+
+    mode: Literal["strict", "fixed", "calibrated"] = Field(
+        "calibrated",
+        description="strict: as released, mistakes included; fixed: as meant; "
+        "calibrated: as meant, with a threshold set from the tracklets at hand",
+    )
+    scale: float = Field(
+        1.0, gt=0, description="factor of the unit embeddings; the released thresholds belong to unnormalised ones"
+    )
+    match_distance: float = Field(12.0, ge=0, description="strict and fixed: farther apart is another vehicle")
+    isolation_distance: float = Field(
+        100.0,
+        ge=0,
+        description="a tracklet with nothing nearer elsewhere is deleted; calibrated keeps the ratio of both",
+    )
+    impostor_quantile: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="calibrated: share of certainly different vehicles that is nearer than the match distance",
+    )
+    calibrated_distance: float | None = Field(
+        None, ge=0, description="calibrated: the match distance found on training scenes; null: by impostor_quantile"
+    )
+    boxes: bool = Field(
+        False, description="compare first boxes with all other boxes, as released; needs embed.every_box"
+    )
+    min_boxes: int = Field(20, ge=1, description="tracklets of fewer boxes are left out")
+
+
+class HierarchicalConfig(Settings):
+    """How strict constrained agglomeration is."""
+
+    all_pairs: bool = Field(
+        False,
+        description="true: every two passages of a vehicle must be possible by themselves, as published; "
+        "false: one possible and alike pair joins two groups, so that links make chains",
+    )
+
+
+class ZonesConfig(Settings):
+    """The steps of the winners of 2021 and 2022: adjacent cameras first, one direction after the other."""
+
+    matching: Literal["tracklets", "boxes"] = Field(
+        "tracklets",
+        description="of two adjacent cameras; tracklets: complete linkage of embeddings; "
+        "boxes: single boxes vote, which needs embed.every_box",
+    )
+    camera_bias: Literal["none", "mean", "whiten"] = Field(
+        "whiten", description="taken out of each camera's embeddings: nothing, their mean, or also their spread"
+    )
+    whitening: float = Field(3.0, gt=0, description="added to the variances that whitening divides by")
+    rerank: bool = Field(True, description="re-rank by k-reciprocal neighbours within each pair of cameras")
+    k1: int = Field(20, ge=1, description="neighbours that are reciprocal, at most a quarter of those there are")
+    k2: int = Field(3, ge=1, description="neighbours whose descriptions are averaged")
+    rerank_weight: float = Field(0.3, ge=0, le=1, description="share of the original distance after re-ranking")
+    pair_similarity: float = Field(
+        0.5, ge=-1, le=1, description="tracklets: least similarity of two tracklets of adjacent cameras"
+    )
+    merge_similarity: float = Field(
+        0.1, ge=-1, le=1, description="least similarity of two identities of several cameras that become one"
+    )
+    drop_repeated: bool = Field(
+        True,
+        description="identities that pass a camera twice are dissolved; false: the least alike of their links is cut",
+    )
+    soft_s: float = Field(
+        0.0, ge=0, description="similarity fades by 1/e per so many seconds outside of a travel time; 0: at once"
+    )
+    boxes: int = Field(8, ge=1, description="boxes: boxes of each tracklet that vote, evenly spread")
+    top_k: int = Field(
+        10, ge=1, description="boxes: nearest boxes that get a vote, at most a quarter of those there are"
+    )
+    min_votes: int = Field(2, ge=1, description="boxes: least mutual votes of two tracklets, both ways together")
+    vote_ratio: float = Field(0.5, ge=0, le=1, description="boxes: least share of their boxes that voted so")
+
+
 class AssociateConfig(Settings):
     """Which passages may be one vehicle, and how alike they must look."""
 
-    method: Literal["graph", "hierarchical"] = Field(
-        "graph", description="graph: the project's own; hierarchical: constrained agglomeration by similarity"
+    method: Literal["graph", "hierarchical", "electricity", "zones"] = Field(
+        "graph",
+        description="graph: the project's own; published rules: hierarchical (constrained agglomeration), "
+        "electricity (AI City 2020), zones (AI City 2021 and 2022)",
     )
     graph: GraphConfig = GraphConfig()
+    hierarchical: HierarchicalConfig = HierarchicalConfig()
+    electricity: ElectricityConfig = ElectricityConfig()
+    zones: ZonesConfig = ZonesConfig()
     min_similarity: float | None = Field(
         None,
         ge=-1,
         le=1,
         description="mean similarity at which two groups are still one vehicle; null: the embedder's own, or 0.5",
     )
-    linkage: Literal["average", "complete", "single"] = Field(
-        "average", description="similarity of two groups: the mean, the worst or the best pair"
+    linkage: Literal["average", "complete", "single", "mean_feature"] = Field(
+        "average",
+        description="hierarchical: similarity of two groups: the mean, the worst or the best pair, "
+        "or the cosine of their mean embeddings",
     )
     max_gap_s: float = Field(
         120.0, ge=0, description="longest time out of sight between two passages; unused where the scene has links"

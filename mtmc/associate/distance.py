@@ -9,10 +9,10 @@ import numpy as np
 
 from mtmc.associate.config import AssociateConfig
 from mtmc.associate.ground import ground_evidence
-from mtmc.errors import WeightsError
+from mtmc.errors import ConfigError, WeightsError
 from mtmc.types import Array, Passage
 
-__all__ = ["Similarities", "embeddings_of", "measure", "pair_cosines"]
+__all__ = ["Similarities", "embeddings_of", "measure", "needed_embeddings", "pair_cosines"]
 
 _BLOCK = 128  # passages per matrix product
 
@@ -72,6 +72,22 @@ def embeddings_of(passages: Sequence[Passage]) -> Array:
     for row, passage in zip(rows, passages, strict=True):
         if len(passage.embedding):
             row[:] = passage.embedding
+    return rows
+
+
+def needed_embeddings(passages: Sequence[Passage], method: str) -> Array:
+    """:func:`embeddings_of` for a method that goes by nothing but appearance.
+
+    Raises:
+        ConfigError: No passage has an embedding.
+        WeightsError: They are of different sizes.
+    """
+    rows = embeddings_of(passages)
+    if not rows.shape[1]:
+        raise ConfigError(
+            f"associate.method {method}: expected tracklets with embeddings, got none",
+            remedy="give videos and set embed.weights, or choose associate.method=graph, which can do without",
+        )
     return rows
 
 

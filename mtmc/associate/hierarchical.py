@@ -28,7 +28,8 @@ def agglomerate(passages: Sequence[Passage], known: Similarities, config: Associ
 
     ``average`` takes the mean over all pairs between two groups whose similarity is known: of a possible pair its
     value, of another one (too far apart in time, say) its cosine. ``complete`` takes the least of these, ``single``
-    the greatest among the witnesses.
+    the greatest among the witnesses. ``mean_feature`` takes the cosine of the mean embeddings, and the mean where
+    there are none.
     """
     groups = _Groups(passages, known, config)
     heap = groups.candidates()
@@ -75,6 +76,7 @@ class _Groups:
             "average": self._average,
             "complete": self._complete,
             "single": self._single,
+            "mean_feature": self._mean_feature,
         }
         self.similarity = linkages[config.linkage]
 
@@ -159,6 +161,12 @@ class _Groups:
 
     def _single(self, a: int, others: list[int]) -> Array:
         return np.array([self.witnesses[a][c] for c in others])
+
+    def _mean_feature(self, a: int, others: list[int]) -> Array:
+        lengths = np.linalg.norm(self.sums[others], axis=1) * np.linalg.norm(self.sums[a])
+        unknown = lengths < 10**-_DIGITS
+        cosine = self.sums[others] @ self.sums[a] / np.where(unknown, 1.0, lengths)
+        return np.where(unknown, self._average(a, others), cosine) if unknown.any() else np.asarray(cosine)
 
     def _special_between(self, a: int, b: int) -> list[tuple[int, int, float]]:
         """(member of a, member of b, value) of the pairs whose value is not simply the cosine."""

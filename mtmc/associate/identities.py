@@ -29,12 +29,13 @@ def number(passages: Sequence[Passage], labels: Array, keep_single_camera: bool 
 
     Args:
         passages: N of them.
-        labels: int (N,), equal for passages of one vehicle.
+        labels: int (N,), equal for passages of one vehicle; below 0 are those that belong to none.
         keep_single_camera: Whether vehicles seen by one camera only are among the result.
     """
     groups: dict[int, list[Passage]] = defaultdict(list)
     for passage, label in zip(passages, labels.tolist(), strict=True):
-        groups[label].append(passage)
+        if label >= 0:
+            groups[label].append(passage)
     vehicles = [sorted(group, key=_appearance) for group in groups.values()]
     if not keep_single_camera:
         vehicles = [v for v in vehicles if len({p.tracklet.camera_id for p in v}) > 1]
