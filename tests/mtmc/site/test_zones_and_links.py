@@ -1,0 +1,187 @@
+"""Zones and links against places whose truth is written down here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtmc.geometry.zones import inside
+from mtmc.site.config import SiteConfig
+from mtmc.site.links import Event, find_links, mutual_matches
+from mtmc.site.zones import cluster, ends_of, find_zones
+from mtmc.types import Array, Passage
+from tests.builders import tracklet
+from tests.mtmc.site.world import passage
+
+SIZE = (1000, 600)
+
+
+def naive_cluster(px: Array, heading: Array, box: Array, least: int) -> list[set[int]]:
+    """Density clusters straight from the definition: cores reached from cores, and what lies near a core."""
+
+    def near(i: int, j: int) -> bool:
+        gap = (px[i] - px[j]) / ((box[i] + box[j]) / 2 * [1.0, 0.8])
+        stands = not heading[i].any() or not heading[j].any()
+        return bool(np.hypot(*gap) < 0.75 and (stands or heading[i] @ heading[j] > 0.5))
+
+    n = len(px)
+    neighbours = [{j for j in range(n) if near(i, j)} for i in range(n)]
+    cores = {i for i in range(n) if len(neighbours[i]) >= least}
+    out, left = [], set(cores)
+    while left:
+        group, grow = set(), [min(left)]
+        while grow:
+            i = grow.pop()
+            if i not in group:
+                group.add(i)
+                grow += [j for j in neighbours[i] & cores if j not in group]
+        out.append(group)
+        left -= group
+    return out
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clusters_are_those_of_the_definition(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    px = rng.random((80, 2)) * 400
+    angle = rng.integers(0, 4, 80) * np.pi / 2
+    heading = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (rng.random(80) > 0.1)[:, None]
+    box = rng.uniform(40, 90, (80, 2))
+    label = cluster(px, heading, box, least=3)
+    expected = naive_cluster(px, heading, box, least=3)
+    assert label.max() + 1 == len(expected) > 1
+    for group in expected:  # cores; an end near two clusters may belong to either
+        [number] = set(label[sorted(group)].tolist())
+        assert number >= 0
+    sizes = np.bincount(label[label >= 0])
+    assert (np.diff(sizes) <= 0).all()
+
+
+def street(count: int, *, back: bool = False, first: int = 0, hidden_at: float | None = None) -> list[Passage]:
+    """Vehicles from border to border at one height; some way behind an obstacle ends and begins there."""
+    rng = np.random.default_rng(7 + back)
+    out = []
+    for k in range(count):
+        top, start = 300 + 60 * back + rng.normal(0, 4), 40 + 55 * k
+        spans = [(0.0, 940.0)] if hidden_at is None else [(0.0, hidden_at), (hidden_at + 90, 940.0)]
+        for x1, x2 in spans:
+            length = int((x2 - x1) / 20)
+            lefts = (940 - x1, -20.0) if back else (x1, 20.0)
+            delay = int(x1 / 20)
+            way = tracklet(
+                track_id=first + len(out) + 1,
+                first=start + delay,
+                length=length,
+                start=(lefts[0], top),
+                step=(lefts[1], 0),
+                size=(60, 40),
+            )
+            out.append(passage(way))
+    return out
+
+
+def test_two_directions_make_two_entries_and_two_exits() -> None:
+    passages = street(10) + street(10, back=True, first=10)
+    ends = ends_of(passages, SIZE, (0.0, 200.0))
+    zones = find_zones(ends, passages, SIZE, SiteConfig())
+    found = {zone.name: zone for zone in zones}
+    assert sorted((zone.role, zone.count) for zone in zones) == [("in", 10), ("in", 10), ("out", 10), ("out", 10)]
+    # Feet are 30 px right of the left edge and 40 px below the top.
+    expected = {
+        "mid left in": (30, 340),
+        "mid right out": (30 + 46 * 20, 340),
+        "mid right in": (970, 400),
+        "mid left out": (970 - 46 * 20, 400),
+    }
+    assert set(found) == set(expected)
+    for name, spot in expected.items():
+        assert inside(np.array([spot], float), found[name].polygon)[0]
+        assert found[name].purity == 1.0
+        assert found[name].sure > 0.8
+
+
+def test_an_obstacle_is_no_zone() -> None:
+    """Few are lost behind it, most run through: purity tells; where all are lost it cannot."""
+    passages = street(12) + street(4, first=100, hidden_at=400.0)
+    ends = ends_of(passages, SIZE, (0.0, 200.0))
+    zones = find_zones(ends, passages, SIZE, SiteConfig())
+    assert sorted(zone.name for zone in zones) == ["mid left in", "mid right out"]
+    loose = find_zones(ends, passages, SIZE, SiteConfig(least_purity=0.0))
+    assert len(loose) == 4
+
+
+def test_what_the_recording_cuts_is_no_end() -> None:
+    [way] = street(1)
+    span = (way.tracklet.start_s, way.tracklet.end_s + 30)
+    assert [end.role for end in ends_of([way], SIZE, span)] == ["out"]
+
+
+def traffic(
+    seed: int, seconds: float, travel: dict[tuple[str, str], tuple[float, float]], looks: float | None
+) -> tuple[list[Event], list[Event], list[Array]]:
+    """Exits a1, a2 of camera A, entries b1, b2 of camera B; travel (mean, deviation) between those that are linked.
+
+    Everybody else leaves for nowhere or comes from nowhere.
+    """
+    rng = np.random.default_rng(seed)
+    leaving, coming, vectors = [], [], []
+
+    def seen(camera: str, zone: str, time_s: float, face: Array, into: list[Event]) -> None:
+        into.append(Event(camera, zone, len(vectors), time_s))
+        vector = face + (looks or 0.0) * rng.normal(size=16)
+        vectors.append(np.zeros(0) if looks is None else vector / np.linalg.norm(vector))
+
+    for (a, b), (mean, deviation) in travel.items():
+        for moment in np.sort(rng.uniform(0, seconds, int(seconds / 12))):
+            face = rng.normal(size=16)
+            seen("A", a, moment, face, leaving)
+            seen("B", b, moment + rng.normal(mean, deviation), face, coming)
+    for moment in rng.uniform(0, seconds, int(seconds / 10)):
+        seen("A", ("a1", "a2")[int(rng.integers(2))], moment, rng.normal(size=16), leaving)
+    for moment in rng.uniform(0, seconds, int(seconds / 10)):
+        seen("B", ("b1", "b2")[int(rng.integers(2))], moment, rng.normal(size=16), coming)
+    return leaving, coming, vectors
+
+
+TRAVEL = {("a1", "b1"): (9.0, 0.6), ("a2", "b2"): (-3.0, 0.4)}
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(900.0, None), (200.0, 0.5)])
+def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
+    """Timing alone needs a quarter of an hour; with looks three minutes do."""
+    config = SiteConfig()
+    leaving, coming, vectors = traffic(1, seconds, TRAVEL, looks)
+    known, by = {}, {}
+    if looks is not None:
+        window = (-config.longest_overlap_s, config.longest_travel_s)
+        known["A", "B"], by["A", "B"] = mutual_matches(leaving, coming, vectors, window), "looks"
+    links = find_links(leaving, coming, known, by, seconds, config)
+    assert {(f.from_zone, f.to_zone) for f in links} == set(TRAVEL)
+    for link in links:
+        mean, deviation = TRAVEL[link.from_zone, link.to_zone]
+        assert link.typical_s == pytest.approx(mean, abs=0.3)
+        assert link.spread_s == pytest.approx(deviation, abs=0.35)
+        assert link.min_s < mean - 2 * deviation < mean + 2 * deviation < link.max_s
+        assert link.max_s - link.min_s < 6
+        assert 0.3 < link.share < 0.9  # 10 in 16 take it
+        assert link.sure > 0.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chance_makes_no_links(seed: int) -> None:
+    leaving, coming, _ = traffic(seed, 600.0, {}, None)
+    assert find_links(leaving, coming, {}, {}, 600.0, SiteConfig()) == []
+
+
+def test_order_does_not_matter() -> None:
+    leaving, coming, vectors = traffic(2, 300.0, TRAVEL, 0.5)
+    known = {("A", "B"): mutual_matches(leaving, coming, vectors, (-20.0, 60.0))}
+    backwards = {("A", "B"): mutual_matches(leaving[::-1], coming[::-1], vectors, (-20.0, 60.0))}
+    assert known == backwards
+    first, second = (
+        find_links(a, b, known, {("A", "B"): "looks"}, 300.0, SiteConfig())
+        for a, b in ((leaving, coming), (leaving[::-1], coming[::-1]))
+    )
+    assert [(f.from_zone, f.min_s, f.times_s.tolist()) for f in first] == [
+        (f.from_zone, f.min_s, f.times_s.tolist()) for f in second
+    ]
