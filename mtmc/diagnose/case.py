@@ -40,9 +40,9 @@ class Case:
     Attributes:
         truth: True boxes, an identity at most once per frame.
         written: The run's answer as it is scored, boxes on whole pixels.
-        boxes: All boxes the run could have written: ``written`` and, where vehicles seen by one camera were left out,
-            theirs; each of these is a vehicle of its own. Boxes that match the truth come first, so that they win
-            where an identity gets two boxes in a frame.
+        boxes: All boxes the run could have written: ``written``, and those of tracklets that association left out,
+            each a vehicle of its own. Boxes that match the truth come first, so that they win where an identity gets
+            two boxes in a frame.
         match: int64 (R,), for each of ``boxes`` the row of ``truth`` it found, or −1; one to one.
         iou: float64 (R,), overlap of the two, 0 without a match.
         label: int64 (R,), the true identity that the box's tracklet overlaps most, or −1.
@@ -153,9 +153,7 @@ def _whole(table: Table) -> Table:
 
 
 def _left_out(run: LoadedRun, written: Table) -> Table:
-    """Boxes of vehicles that were found but not written because one camera only saw them, each under its own id."""
-    if run.config.associate.keep_single_camera:
-        return Table.empty()
+    """Boxes of tracklets that association left out of its answer, each a vehicle of its own."""
     used = {(p.tracklet.camera_id, p.tracklet.track_id) for track in run.tracks for p in track.passages}
     rest = [p for p in run.passages if (p.tracklet.camera_id, p.tracklet.track_id) not in used]
     first = int(written.id.max(initial=0)) + 1

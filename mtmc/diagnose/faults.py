@@ -181,7 +181,7 @@ class _Finder:
                     a, b, opinion = self._favourite(fragments, home, same_camera=True)
                     kind = "split"
                 else:
-                    a, b, opinion = self._favourite(part, parts[main])
+                    a, b, opinion = self._favourite(part, parts[main], same_camera=False)
                     kind = "missed merge"
                 yield self._fault(kind, self._why_apart(opinion), a, b, sum(map(self.size, part)), opinion)
 
@@ -238,14 +238,14 @@ class _Finder:
         return max(groups, key=lambda g: (sum(map(self.size, groups[g])), -g), default=0)
 
     def _favourite(
-        self, these: Sequence[Passage], those: Sequence[Passage], *, same_camera: bool = False
+        self, these: Sequence[Passage], those: Sequence[Passage], *, same_camera: bool | None = None
     ) -> tuple[Passage, Passage, Opinion]:
         """The pair between two groups that association likes best: possible ones first, then by value and name."""
         asked = [
             (a, b, self.judge.ask(a, b))
             for a in these
             for b in those
-            if not same_camera or a.tracklet.camera_id == b.tracklet.camera_id
+            if same_camera is None or same_camera == (a.tracklet.camera_id == b.tracklet.camera_id)
         ]
         return min(
             asked,
