@@ -18,7 +18,21 @@ from mtmc.diagnose.reasons import Judge, Opinion
 from mtmc.pipeline.reload import LoadedRun
 from mtmc.types import Array, Passage
 
-__all__ = ["Fault", "View", "find_faults"]
+__all__ = ["REASONS", "Fault", "View", "find_faults"]
+
+#: What each reason means; the parts that lose boxes (:data:`~mtmc.diagnose.waterfall.PARTS`) are reasons too.
+REASONS: dict[str, str] = {
+    "appearance": "looks decided: too unlike for one vehicle, or two vehicles too alike",
+    "place and time": "nearness on the ground or travel time decided, against or for",
+    "time gate": "too long out of sight, or outside the travel times of the links",
+    "link gate": "no link leads from where one was last seen to where the other came in",
+    "ground gate": "too far apart on the ground for one vehicle",
+    "same camera": "two tracklets of one camera, which the rules keep apart",
+    "rivals": "the two alone would be joined, but not with what each of them was joined to",
+    "through a third": "the two alone would not be joined, but each was joined to something between",
+    "mixed tracklet": "one of the tracklets shows both vehicles",
+    "tracking": "the tracker went on with another vehicle, or never began",
+}
 
 _MIXED_SHARE, _MIXED_BOXES = 0.1, 3  # of a tracklet's matched boxes, before a second vehicle in it counts
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mtmc.diagnose.faults import Fault, View
+from mtmc.diagnose.faults import REASONS, Fault, View
 from mtmc.diagnose.oracles import Oracle
 from mtmc.diagnose.picture import waterfall_svg
 from mtmc.diagnose.waterfall import PARTS, Step
@@ -54,6 +54,12 @@ class Diagnosis:
         lost = 1 - self.steps[0].scores.idf1
         return sum(step.gain for step in self.steps[1:]) / lost if lost > 0 else 1.0
 
+    @property
+    def ceiling(self) -> float:
+        """IDF1 that the truth itself gets as an answer: what the protocol's filters leave possible."""
+        last = [step.name for step in self.steps].index("region of interest")
+        return self.steps[last - 1].scores.idf1
+
     def causes(self) -> list[tuple[str, str, int, int]]:
         """Faults by kind and reason: (kind, reason, how many, boxes at stake), most boxes first."""
         found: dict[tuple[str, str], list[int]] = {}
@@ -80,6 +86,7 @@ class Diagnosis:
                     f"  {step.name:<22}{100 * step.gain:>8.2f}{100 * share:>7.1f}%{100 * step.scores.idf1:>11.2f}"
                     f"  {PARTS[step.name]}"
                 )
+        lines.append(f"  The truth itself would score {100 * self.ceiling:.2f} by this protocol")
         lines += ["", "One stage perfect at a time, all else as it was", f"  {'':<42}{'IDF1':>8}{'gain':>8}"]
         for oracle in self.oracles:
             if oracle.scores is None:
@@ -88,7 +95,10 @@ class Diagnosis:
                 lines.append(f"  {oracle.name:<42}{100 * oracle.scores.idf1:>8.2f}{100 * oracle.gain:>+8.2f}")
         if self.faults:
             lines += ["", "Wrong and missing links", f"  {'kind':<18}{'reason':<18}{'links':>7}{'boxes':>9}"]
-            lines += [f"  {kind:<18}{reason:<18}{n:>7}{boxes:>9}" for kind, reason, n, boxes in self.causes()]
+            lines += [
+                f"  {kind:<18}{reason:<18}{n:>7}{boxes:>9}  {_meaning(reason)}"
+                for kind, reason, n, boxes in self.causes()
+            ]
             lines += ["", f"The worst {min(WORST, len(self.faults))}"]
             lines += [
                 f"  {fault.boxes:>5} boxes  {fault.kind}, {fault.reason}: {fault.text}"
@@ -103,6 +113,7 @@ class Diagnosis:
             "protocol": self.protocol,
             "run": _scores(self.steps[0].scores),
             "explained": self.explained,
+            "ceiling_idf1": self.ceiling,
             "parts": [
                 {"name": s.name, "meaning": PARTS[s.name], "lost_idf1": s.gain, "then": _scores(s.scores)}
                 for s in self.steps[1:]
@@ -162,6 +173,7 @@ class Diagnosis:
             undefined=StrictUndefined,
         )
         environment.filters["clock"] = clock_text
+        environment.filters["meaning"] = _meaning
         environment.filters["points"] = lambda share: f"{100 * share:.1f}".replace("-", "−")
         worst = [
             {
@@ -183,6 +195,10 @@ class Diagnosis:
         )
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8", newline="\n")
+
+
+def _meaning(reason: str) -> str:
+    return REASONS.get(reason) or PARTS.get(reason, "")
 
 
 def _scores(scores: Scores) -> dict[str, float | int]:
