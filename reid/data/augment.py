@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 __all__ = [
     "INTERPOLATIONS",
     "colour_jitter",
+    "compress",
     "erase",
     "normalise",
     "pad_crop",
     "resize",
     "resized_crop",
     "rotate",
+    "shrink",
 ]
 
 Image = NDArray[Any]
@@ -75,6 +77,26 @@ def rotate(image: Image, angle_deg: float) -> Image:
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
     turned: Image = cv2.warpAffine(np.ascontiguousarray(image), turn, (width, height), flags=cv2.INTER_LINEAR)
     return turned
+
+
+def shrink(image: Image, longest_px: tuple[int, int], rng: Rng) -> Image:
+    """Reduce a picture until its longer side has a length drawn from ``longest_px``, small ones as likely as large.
+
+    The logarithm of the length is uniform. A picture that is smaller already stays as it is.
+    """
+    low, high = longest_px
+    share = math.exp(rng.uniform(math.log(low), math.log(high))) / max(image.shape[:2])
+    if share >= 1:
+        return image
+    height, width = (max(1, round(n * share)) for n in image.shape[:2])
+    return resize(image, (height, width), "area")
+
+
+def compress(image: Image, quality: int) -> Image:
+    """A picture after lossy compression (JPEG) of a quality of 1…100."""
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    back: Image = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return back
 
 
 def colour_jitter(image: Image, amounts: tuple[float, float, float, float], rng: Rng) -> Image:

@@ -1,4 +1,4 @@
-"""Pictures as a network sees them: resize, crop, flip, rotate, recolour, erase, normalise.
+"""Pictures as a network sees them: shrink, compress, resize, crop, flip, rotate, recolour, erase, normalise.
 
 A crop enters as uint8 (H, W, 3) RGB and leaves as one or several float32 (3, h, w) tensors. Every random choice comes
 from the generator that is passed in. The steps are those of :mod:`reid.data.augment`; :class:`Recipe` says
@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.data.augment import colour_jitter, erase, normalise, pad_crop, resize, resized_crop, rotate
+from reid.data.augment import (
+    colour_jitter,
+    compress,
+    erase,
+    normalise,
+    pad_crop,
+    resize,
+    resized_crop,
+    rotate,
+    shrink,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +43,11 @@ class Recipe:
     """How one view is made, in the order of the fields. The defaults are the plain test view.
 
     Attributes:
+        shrink_px: Smallest and largest longer side that a picture is reduced to first, as a camera sees a distant
+            vehicle; never enlarged.
+        shrink_p: Probability of it.
+        jpeg: Lowest and highest quality of lossy compression at that size, 1…100.
+        jpeg_p: Probability of it.
         size_hw: Height and width of the view, px.
         interpolation: Of every resizing: ``linear``, ``cubic`` or ``area``.
         crop: ``none``: resize only. ``pad``: resize, pad by ``pad_px`` of black, crop at random. ``enlarge``: with
@@ -52,6 +67,10 @@ class Recipe:
         erase_value: What fills it, per channel, on the scale of the normalised view.
     """
 
+    shrink_px: tuple[int, int] = (32, 160)
+    shrink_p: float = 0.0
+    jpeg: tuple[int, int] = (30, 90)
+    jpeg_p: float = 0.0
     size_hw: tuple[int, int] = (256, 256)
     interpolation: Literal["linear", "cubic", "area"] = "linear"
     crop: Literal["none", "pad", "enlarge", "resized"] = "none"
@@ -75,6 +94,20 @@ RECIPES: dict[str, Recipe] = {
     "test": Recipe(),
     # The strong baseline; its eraser is filled with the ImageNet mean after normalisation, so not with zero.
     "baseline": Recipe(crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN),
+    # For vehicles cut out of video: small and compressed ones, other exposures, boxes that are not exact.
+    "video": Recipe(
+        shrink_p=0.5,
+        jpeg_p=0.5,
+        crop="resized",
+        scale=(0.75, 1.0),
+        aspect=(0.85, 1.18),
+        flip=0.5,
+        jitter=(0.35, 0.3, 0.3, 0.02),
+        jitter_p=0.8,
+        erase_p=0.4,
+        erase_area=(0.02, 0.25),
+        erase_value=IMAGENET_MEAN,
+    ),
     # The published crop suits standing persons; the ratio of the picture itself suits vehicles.
     "ssml": Recipe(
         size_hw=(256, 128),
@@ -135,6 +168,10 @@ def make_view(
     import torch
 
     rng = rng if rng is not None else np.random.default_rng(0)
+    if recipe.shrink_p and rng.random() < recipe.shrink_p:
+        image = shrink(image, recipe.shrink_px, rng)
+    if recipe.jpeg_p and rng.random() < recipe.jpeg_p:
+        image = compress(image, int(rng.integers(recipe.jpeg[0], recipe.jpeg[1] + 1)))
     image = _CROPS[recipe.crop](image, recipe, rng)
     flipped = bool(rng.random() < recipe.flip)
     if flipped:

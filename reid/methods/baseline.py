@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
@@ -38,8 +39,16 @@ class Config(BaseConfig):
         ),
     }
 
+    recipe: Literal["baseline", "video"] = Field(
+        "baseline", description="how training images are changed: baseline as published; video for crops of video"
+    )
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
     margin: float | None = Field(None, gt=0, description="of the triplets; null for the soft margin")
+    triplet_on: Literal["pooled", "embedding"] = Field(
+        "pooled",
+        description="pooled: before the neck, as published; embedding: what is deployed, at unit length, "
+        "where distances cannot shrink together",
+    )
     triplet_weight: float = Field(1.0, ge=0, description="weight of the triplet loss")
 
 
@@ -50,7 +59,7 @@ class Method(BaseMethod):
         super().__init__()
         self.config: Config = setup.config
         size = self.config.size_hw
-        self.views = (at_size(RECIPES["baseline"], size),)
+        self.views = (at_size(RECIPES[self.config.recipe], size),)
         self.test_view = at_size(RECIPES["test"], size)
         self.backbone = setup.network(sizes=[size], last_stride=self.config.last_stride)
         self.head = BNNeck(self.backbone.dim, setup.classes)
@@ -61,12 +70,14 @@ class Method(BaseMethod):
         return Embedder(self.backbone, self.head.norm)
 
     def step(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """Triplets on the pooled feature, classes behind the neck."""
+        """Triplets on the pooled feature or on the embedding, classes behind the neck."""
         x = self.backbone(batch.views[0])
+        behind = self.head.norm(x)
+        compared = x if self.config.triplet_on == "pooled" else functional.normalize(behind.float())
         loss, logs = total(
             {
-                "identity": smoothed_cross_entropy(self.head(x), batch.label, self.config.smoothing),
-                "triplet": self.config.triplet_weight * batch_hard(x, batch.label, self.config.margin),
+                "identity": smoothed_cross_entropy(self.head.classifier(behind), batch.label, self.config.smoothing),
+                "triplet": self.config.triplet_weight * batch_hard(compared, batch.label, self.config.margin),
             }
         )
         return loss, {**logs, "spread": spread(x)}

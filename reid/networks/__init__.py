@@ -10,6 +10,7 @@ from typing import Any
 from reid.errors import ConfigError
 from reid.networks.base import Backbone, Family, SizeHw
 from reid.networks.convolutional import densenet, resnet
+from reid.networks.narrow import narrow_resnet
 from reid.networks.osnet import osnet
 from reid.networks.timm import timm_backbone
 from reid.networks.weights import load_weights
@@ -19,6 +20,7 @@ __all__ = ["BACKBONES", "TIMM_NAMES", "Backbone", "build", "family_of"]
 #: Networks built here; ``BACKBONES[name](name, last_stride=…, stem_relu=…)``.
 BACKBONES: dict[str, Callable[..., Backbone]] = {
     "resnet18": resnet,
+    "resnet18_x0_25": partial(narrow_resnet, width=0.25),
     "resnet50": resnet,
     "resnet50_ibn_a": partial(resnet, ibn=True),
     "densenet121": densenet,

@@ -31,12 +31,15 @@ def load_weights(body: nn.Module, name: str, path: Path | None) -> None:
     Args:
         body: A network whose names are those of the published weights.
         name: Of the backbone; tells where its weights are published.
-        path: A local file (``.safetensors`` or a PyTorch state); None to fetch the published ones.
+        path: A local file (``.safetensors`` or a PyTorch state), also the ``embedder.safetensors`` of a checkpoint;
+            None to fetch the published ones.
 
     Raises:
         WeightsError: They cannot be had, or are of another network.
     """
     state = read_state(path) if path is not None else _fetch(name)
+    # A training of this package keeps the body within the embedder.
+    state = {k.removeprefix("backbone.body."): v for k, v in state.items()}
     state = {_old_densenet_name(k): v for k, v in state.items() if not k.startswith(_CLASSIFIERS)}
     wanted = body.state_dict()
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]

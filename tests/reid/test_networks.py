@@ -21,7 +21,8 @@ def parameters(name: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "millions"), [("resnet50", 23.51), ("resnet50_ibn_a", 23.51), ("densenet121", 6.95)]
+    ("name", "millions"),
+    [("resnet50", 23.51), ("resnet50_ibn_a", 23.51), ("densenet121", 6.95), ("resnet18_x0_25", 0.7)],
 )
 def test_parameter_counts(name: str, millions: float) -> None:
     assert parameters(name) == millions
@@ -35,7 +36,9 @@ def test_pools_several_sizes_to_the_declared_channels(name: str) -> None:
             assert net(torch.zeros(2, 3, size, size)).shape == (2, net.dim)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50_ibn_a", "densenet121", "osnet_x0_25", *TINY_TIMM[1:]])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet18_x0_25", "resnet50_ibn_a", "densenet121", "osnet_x0_25", *TINY_TIMM[1:]]
+)
 def test_halves_compose_to_the_whole(name: str) -> None:
     torch.manual_seed(0)
     net = build(name, sizes=[(64, 64)]).eval()
@@ -129,3 +132,16 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_family_from_the_name() -> None:
     assert family_of("resnet50") == family_of("timm:resnet26") == "cnn"
     assert family_of("vit_base_patch16_224") == family_of("timm:swin_tiny_patch4_window7_224") == "transformer"
+
+
+def test_starts_from_an_embedder_of_a_training(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(1)
+    first = build("resnet18_x0_25", sizes=[(32, 32)])
+    state = {f"backbone.{name}": value.contiguous() for name, value in first.state_dict().items()}
+    save_file({**state, "neck.weight": torch.ones(first.dim)}, tmp_path / "embedder.safetensors")
+    second = build("resnet18_x0_25", sizes=[(32, 32)], weights=tmp_path / "embedder.safetensors")
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(first.eval()(x), second.eval()(x))

@@ -122,3 +122,19 @@ def test_multi_crop_sizes(image: np.ndarray) -> None:
     assert [tuple(v.shape) for v in views] == [(3, 256, 256), (3, 16, 16), (3, 16, 16)]
     assert len(flipped) == 3
     assert not torch.equal(views[1], views[2])
+
+
+def test_shrink_keeps_proportions_and_never_enlarges(image: np.ndarray) -> None:
+    sides = {augment.shrink(image, (12, 30), np.random.default_rng(seed)).shape[:2] for seed in range(50)}
+    assert all(12 <= width <= 30 for _, width in sides)
+    assert all(abs(height - width * 40 / 60) <= 1 for height, width in sides)
+    assert len(sides) > 5
+    assert augment.shrink(image, (80, 90), np.random.default_rng(0)) is image
+
+
+def test_compress_loses_more_at_lower_quality() -> None:
+    ramp = np.add.outer(np.arange(64), np.arange(64) * 2)[..., None].repeat(3, axis=2).astype(np.uint8)
+    ramp[..., 1] //= 2
+    lost = [np.abs(augment.compress(ramp, q).astype(int) - ramp).mean() for q in (5, 50, 95)]
+    assert lost[0] > lost[1] > lost[2]
+    assert lost[2] < 3

@@ -1,0 +1,1 @@
+"""Training record, export and measurement of the embedder that is shipped with the sample."""
