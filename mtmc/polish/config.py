@@ -10,7 +10,11 @@ __all__ = ["PolishConfig"]
 
 
 class PolishConfig(Settings):
-    """What is done to the boxes of the vehicles found, in this order. The defaults change no box."""
+    """What is done to the boxes of the vehicles found, in this order.
+
+    The defaults touch the border of the image only, where they raise IDF1 on all of CityFlow's tracks at hand. How far
+    boxes must grow depends on detector and annotation, and the least area on the annotation: both are off.
+    """
 
     box_scale: float = Field(
         1.0,
@@ -27,7 +31,7 @@ class PolishConfig(Settings):
     min_area_px: float = Field(0.0, ge=0, description="drop smaller boxes, in square pixels")
     min_area_share: float = Field(0.0, ge=0, lt=1, description="drop boxes of a smaller share of the image's area")
     max_cut_off: float = Field(
-        1.0,
+        0.5,
         ge=0,
         le=1,
         description="drop a box at the border of the image of whose vehicle more than this share is out of view, "

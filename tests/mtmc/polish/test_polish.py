@@ -46,7 +46,7 @@ def everything(tracks: list[GlobalTrack]) -> list[tuple[int, str, int, list[int]
     ]
 
 
-def test_the_defaults_change_no_box_inside_the_image() -> None:
+def test_the_defaults_leave_boxes_inside_the_image_as_they_are() -> None:
     tracks = [
         GlobalTrack(4, (passage(tracklet("c001", 7, start=(5, 5))), passage(tracklet("c002", 7)))),
         GlobalTrack(9, (passage(tracklet("c001", 1, start=(5, 5))),)),  # on the very same spot
