@@ -37,7 +37,7 @@ from tools.synthcity.places import PLACES, build_place
 from tools.synthcity.scenery import build_scenery
 from tools.synthcity.truth import observe
 
-__all__ = ["draw_looks", "render_crops"]
+__all__ = ["draw_looks", "open_station", "render_crops", "shoot"]
 
 _VIEW_PX = 416
 _WEATHERS = ("clear", "clear", "overcast", "low_sun", "overcast", "rain", "clear", "dusk", "night")
@@ -139,7 +139,7 @@ def _drop_unanswered(rows: list[dict[str, Any]], folder: Path) -> None:
                 old.replace(folder / row["path"])
 
 
-def _open_station(plan: CropPlan, camera: int) -> _Station:
+def open_station(plan: CropPlan, camera: int) -> _Station:
     """A station whose spot can be seen; sites behind a wall or a tree are drawn again."""
     kind = list(PLACES)[camera % len(PLACES)]
     weather = _WEATHERS[camera % len(_WEATHERS)]
@@ -192,14 +192,14 @@ def _shoot_station(
     plan: CropPlan, camera: int, cast: list[tuple[int, Identity, int]], folder: Path, test: bool
 ) -> list[dict[str, Any]]:
     """All pictures of one camera; ``cast`` is (number, vehicle, look)."""
-    station = _open_station(plan, camera)
+    station = open_station(plan, camera)
     rows = []
     for number, who, look in cast:
         part = "query" if test else "train"
         for v in range(plan.views):
             rng = np.random.default_rng([plan.seed, 1019, camera, number, v])
             neighbour = cast[int(rng.integers(len(cast)))][1] if rng.random() < plan.neighbour_share else None
-            shot = _shoot(station, who, neighbour, plan.size_px, rng)
+            shot = shoot(station, who, neighbour, plan.size_px, rng)
             if shot is None:
                 continue
             path = folder / part / f"{number:05d}" / f"c{camera + 1:03d}_{v}.jpg"
@@ -224,7 +224,7 @@ def _side(station: _Station) -> int:
     return side if side in (0, 1) or turn > 0 else side + 3
 
 
-def _shoot(
+def shoot(
     station: _Station, looks: Identity, neighbour: Identity | None, size_px: int, rng: np.random.Generator
 ) -> tuple[Array, float] | None:
     """One crop and its visibility; None where too little is seen."""
