@@ -60,7 +60,7 @@ def zones(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) ->
     camera = np.unique([p.tracklet.camera_id for p in passages], return_inverse=True)[1]
     looks = without_camera_bias(embeddings, camera, rules)
     boxes = ballot(passages, camera, rules) if rules.matching == "boxes" else None
-    described = embeddings.any(axis=1) if boxes is None else boxes.count > 0
+    described: Array = np.asarray(embeddings.any(axis=1) if boxes is None else boxes.count > 0)
 
     ways, matches = [], list[_Match]()
     taken: set[tuple[int, int]] = set()  # (row, other camera) that boxes have matched

@@ -88,3 +88,6 @@ def test_electricity_is_configured_as_its_released_code() -> None:
     assert (track.n_init, track.max_age_s, track.stopped_memory_s, track.same_class) == (3, 2.0, 2.0, True)
     assert (track.position_noise, track.velocity_noise) == (1 / 20, 1 / 160)
     assert (config.filter.nms_iou, config.filter.roi, drop.min_boxes) == (None, "off", 20)
+    rules = config.associate.electricity
+    assert (config.associate.method, rules.mode) == ("electricity", "strict")
+    assert (rules.match_distance, rules.isolation_distance, rules.min_boxes, rules.scale) == (12, 100, 20, 1)
