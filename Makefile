@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-cityflow clean
+.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-cities clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ bench-pipeline: $(READY)  ## the whole run against its bare models: make bench-p
 DATA ?= ../shared/data/aicity
 bench-cityflow: $(READY)  ## single-camera tracking on the given detections of CityFlow S03, below DATA
 	$(BIN)/python -m tools.bench.cityflow $(DATA)
+
+CITIES ?= runs/cities
+bench-cities: $(READY)  ## six held-out synthetic scenes: models, pipeline, every way of associating; hours, finished parts are kept
+	$(BIN)/python -m tools.bench.cities --cities $(CITIES) --render
 
 clean:  ## everything that can be made again
 	rm -rf $(VENV) $(BENCH) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
