@@ -18,7 +18,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ import numpy as np
 import yaml
 
 from mtmc.commands import run_command
+from mtmc.config import load_config
 from mtmc.errors import MtmcError, SceneError
 from mtmc.files import atomic_path
 from mtmc.pipeline.reload import LoadedRun, load_run
 from mtmc.pipeline.store import fingerprint, key_of
 from mtmc.progress import progress_bar
+from mtmc.scene import load_scenes
 from tools.bench.cities_page import page
 from tools.bench.contest import ENTRANTS, Entrant, compete, place_for
 from tools.bench.perturb import PERTURBATIONS, Case, case_of
@@ -66,23 +68,14 @@ class Notebook:
         return entry["value"]
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The weights on trial, and settings of the run."""
-
-    detect: Path
-    embed: Path
-    settings: tuple[str, ...] = ()
-
-
 def measure_scene(
-    folder: Path, models: Models, home: Path, names: Sequence[str] = tuple(PERTURBATIONS)
+    folder: Path, config: Path, home: Path, names: Sequence[str] = tuple(PERTURBATIONS)
 ) -> dict[str, Any]:
     """Everything about one rendered scene.
 
     Args:
         folder: The scene.
-        models: What is on trial.
+        config: Settings of the run; they name the detector and the embedder on trial.
         home: Where results are kept.
         names: Which perturbations.
 
@@ -93,13 +86,15 @@ def measure_scene(
     from tools.detector.evaluate import evaluate_scene as score_detector
     from tools.embedder.evaluate import evaluate_scene as score_embedder
 
+    settings = load_config([config])
+    detect, embed = Path(settings.detect.weights), Path(settings.embed.weights)
     notes = Notebook(home / f"{folder.name}.json")
     found: dict[str, Any] = {"scene": _facts(folder)}
-    seen = key_of(scene=_identity(folder), weights=fingerprint(models.detect))
-    found["detector"] = notes.keep("detector", seen, lambda: asdict(score_detector(models.detect, folder, _EVERY)))
-    seen = key_of(scene=_identity(folder), weights=fingerprint(models.embed))
-    found["embedder"] = notes.keep("embedder", seen, lambda: asdict(score_embedder(models.embed, folder)))
-    run = _run(folder, models, home / folder.name)
+    seen = key_of(scene=_identity(folder), weights=fingerprint(detect))
+    found["detector"] = notes.keep("detector", seen, lambda: asdict(score_detector(detect, folder, _EVERY)))
+    seen = key_of(scene=_identity(folder), weights=fingerprint(embed))
+    found["embedder"] = notes.keep("embedder", seen, lambda: asdict(score_embedder(embed, folder)))
+    run = _run(folder, config, home / folder.name)
     scores = json.loads((run.out / "scores.json").read_text(encoding="utf-8"))["overall"]
     found["run"] = [scores[name] for name in ("idf1", "idp", "idr")]
     found["contest"] = _contest(run, notes, names)
@@ -141,13 +136,12 @@ def _enter_all(name: str, case: Case, run: LoadedRun, notes: Notebook, key: str)
     return scores
 
 
-def _run(folder: Path, models: Models, out: Path) -> LoadedRun:
-    settings = (f"detect.weights={models.detect}", f"embed.weights={models.embed}", *models.settings, *_NO_PICTURES)
+def _run(folder: Path, config: Path, out: Path) -> LoadedRun:
     run_command(
         videos=folder,
         out=out,
-        config_files=(),
-        overrides=settings,
+        config_files=(config,),
+        overrides=_NO_PICTURES,
         runner="local",
         workers=None,
         strict=True,
@@ -194,23 +188,32 @@ def _folders(cities: Path, names: Sequence[str], render: bool) -> list[Path]:
     return [cities / name for name in names]
 
 
+def _settings(options: argparse.Namespace, home: Path) -> Path:
+    """What the sample's run is set to, with other weights where they are given, as a configuration file."""
+    models = dict(load_scenes(_ROOT / "sample_videos")[0].models)
+    for stage, weights in (("detect", options.detect), ("embed", options.embed)):
+        if weights is not None:
+            models[stage] = {**models.get(stage, {}), "weights": str(weights.resolve())}
+    with atomic_path(home / "models.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(models), encoding="utf-8")
+    return home / "models.yaml"
+
+
 def main() -> int:
     """Measure all scenes, print the page and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    weights = _ROOT / "sample_videos" / "weights"
     parser.add_argument("--cities", type=Path, required=True, help="folder of rendered scenes")
     parser.add_argument("--render", action="store_true", help="render the scenes that are missing")
     parser.add_argument("--scenes", nargs="+", default=_HELD_OUT, help="which of them")
-    parser.add_argument("--detect", type=Path, default=weights / "detector.onnx", help="detector")
-    parser.add_argument("--embed", type=Path, default=weights / "embedder.onnx", help="embedder")
-    parser.add_argument("-o", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="of the run")
+    parser.add_argument("--detect", type=Path, help="detector instead of the one that is shipped")
+    parser.add_argument("--embed", type=Path, help="embedder instead of the one that is shipped")
     parser.add_argument("--out", type=Path, help="Markdown file to write; by default DIR/bench/cities.md")
     options = parser.parse_args()
     home = options.cities / "bench"
-    models = Models(options.detect.resolve(), options.embed.resolve(), tuple(options.settings))
     try:
         folders = _folders(options.cities, options.scenes, options.render)
-        text = page([measure_scene(folder, models, home) for folder in folders])
+        config = _settings(options, home)
+        text = page([measure_scene(folder, config, home) for folder in folders])
     except MtmcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
