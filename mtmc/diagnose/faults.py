@@ -90,7 +90,8 @@ class Fault:
 def find_faults(run: LoadedRun, case: Case, lost: Array, judge: Judge) -> list[Fault]:
     """All faults, those with most boxes at stake first.
 
-    Joining a tracklet that nobody annotated is not among them: it may be right.
+    Joining a tracklet that nobody annotated is not among them: it may be right. Nor, where the protocol accepts
+    vehicles of several cameras only, is what is missing of those that one camera only saw: it could not count.
 
     Args:
         run: The run.
@@ -125,6 +126,9 @@ class _Finder:
         ).tolist():
             labels[self.camera_id[camera], track_id] = label
         self.label: dict[tuple[str, int], int] = labels
+        seen = np.unique(np.stack([case.truth.id, case.truth.camera], axis=1), axis=0)
+        vehicles, cameras = np.unique(seen[:, 0], return_counts=True)
+        self.counts = set(vehicles[(cameras > 1) | (case.protocol != "aicity")].tolist())
 
     def _shown(self) -> dict[tuple[str, int], Counter[int]]:
         """True identities of each tracklet's boxes: how many of each."""
@@ -179,8 +183,7 @@ class _Finder:
     def missed_merges(self) -> Iterable[Fault]:
         """Of each vehicle the parts that do not have its main identity."""
         by_vehicle = self._by(self.passages, self.label)
-        by_vehicle.pop(-1, None)
-        for _, members in sorted(by_vehicle.items()):
+        for _, members in sorted(item for item in by_vehicle.items() if item[0] in self.counts):
             # a tracklet that was left out has no identity, so it is a part of its own
             parts = self._by(members, {n: g or -k - 1 for k, (n, g) in enumerate(sorted(self.identity.items()))})
             main = self._largest(parts)
@@ -224,7 +227,7 @@ class _Finder:
         place[case.match[case.match >= 0]] = np.flatnonzero(case.match >= 0)
         pairs = np.unique(np.stack([truth.id, truth.camera], axis=1), axis=0)
         for vehicle, camera in pairs.tolist():
-            if (self.camera_id[camera], vehicle) in have:
+            if vehicle not in self.counts or (self.camera_id[camera], vehicle) in have:
                 continue
             rows = np.flatnonzero((truth.id == vehicle) & (truth.camera == camera))
             causes: Counter[str] = Counter()
@@ -279,6 +282,9 @@ class _Finder:
             text = f"{first.name} and {second.name} show vehicle {first.vehicle} and are two"
         value = opinion.value
         text += f"; {value:.2f} ({self.judge.unit})" if math.isfinite(value) else ""
+        for passage, view in ((a, first), (b, second)):
+            others = [f"{n} boxes of vehicle {who}" for who, n in self.second_vehicles(passage).items()]
+            text += f"; {view.name} also shows {' and '.join(others)}" if others else ""
         return Fault(kind, reason, first, second, boxes, value, text)
 
     def _view(self, passage: Passage) -> View:

@@ -112,6 +112,8 @@ class LogOdds:
         looks = config.graph.appearance and embeddings_of(passages).shape[1]
         without = _graph(passages, scene, config.model_copy(update={"graph": blind})) if looks else self._graph
         self._blind = _table(without)
+        said = (value - self._blind.get(pair, value) for pair, value in self._value.items())
+        self._best_look = max(said, default=0.0)
 
     @property
     def unit(self) -> str:
@@ -119,7 +121,11 @@ class LogOdds:
         return "log odds, above 0 is enough"
 
     def ask(self, a: Passage, b: Passage) -> Opinion:
-        """What rules the pair out, or its log odds and whether appearance makes most of them."""
+        """What rules the pair out, or its log odds and which cue decided.
+
+        Appearance has joined a pair if it says more for it than place and time do, and has parted one that would be
+        joined if it looked as alike as the most alike do.
+        """
         pair = _pair(self._place, a, b)
         if self._graph.excluded([pair[0]], [pair[1]]):
             same = a.tracklet.camera_id == b.tracklet.camera_id
@@ -128,7 +134,7 @@ class LogOdds:
             return Opinion(self._unreached(a, b), np.nan, False, "place and time")
         value, motion = self._value[pair], self._blind.get(pair, self._value[pair])
         looks = value - motion
-        appearance = looks > motion if value > 0 else looks < motion
+        appearance = looks > motion if value > 0 else motion + self._best_look > 0 > looks
         return Opinion("", value, value > 0, "appearance" if appearance else "place and time")
 
     def _unreached(self, a: Passage, b: Passage) -> str:

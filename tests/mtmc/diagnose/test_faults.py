@@ -57,6 +57,26 @@ def test_the_faults_of_the_hand_made_world(tmp_path: Path) -> None:
         ]
 
 
+def test_sentences_name_what_a_tracklet_also_shows(tmp_path: Path) -> None:
+    case = hand_case()
+    texts = [fault.text for fault in find_faults(run_of(case, tmp_path), case, hand_lost(case), UNLIKE)]
+    assert texts[0] == (
+        "c002/3 and c001/2 show vehicle 2 and are two; 0.25 (points, 1 is enough); "
+        "c001/2 also shows 3 boxes of vehicle 3"
+    )
+    assert texts[2] == "c001/2 shows vehicle 2 in 7 boxes and vehicle 3 in 3"
+
+
+def test_what_could_not_count_is_no_fault(tmp_path: Path) -> None:
+    case = hand_case()
+    written = case.written[~((case.written.camera == 1) & (case.written.track_id == 3))]  # vehicle 3 untracked
+    lost = np.full(len(case.truth), "tracking", dtype="<U20")
+    for protocol, expected in (("aicity", []), ("plain", [3])):
+        other = Case.of(case.truth, written, Table.empty(), {}, protocol)
+        faults = find_faults(run_of(other, tmp_path), other, lost, LATE)
+        assert [f.first.vehicle for f in faults if f.kind == "missing tracklet"] == expected
+
+
 def test_a_vehicle_under_another_s_identity_is_a_false_merge(tmp_path: Path) -> None:
     case = hand_case()
     # vehicle 2 of camera 2 under identity 1, whose main vehicle is 1: once wrongly joined, once not joined
