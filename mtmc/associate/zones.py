@@ -65,7 +65,7 @@ def zones(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) ->
     ways, matches = [], list[_Match]()
     taken: set[tuple[int, int]] = set()  # (row, other camera) that boxes have matched
     for way in directions(passages, scene, config):
-        ways.append(way := way.of(described[way.pairs].all(axis=1)))
+        ways.append(way := way.of(np.asarray(described[way.pairs].all(axis=1))))
         if boxes is None:
             matches += _tracklets(way, looks, rules)
             continue
