@@ -12,8 +12,8 @@ __all__ = ["PolishConfig"]
 class PolishConfig(Settings):
     """What is done to the boxes of the vehicles found, in this order.
 
-    The defaults touch the border of the image only, where they raise IDF1 on all of CityFlow's tracks at hand. How far
-    boxes must grow depends on detector and annotation, and the least area on the annotation: both are off.
+    The defaults touch the border of the image only, where they raise IDF1 on all of CityFlow's tracks at hand. How
+    far boxes must grow depends on detector and annotation, and the least area on the annotation: both are off.
     """
 
     box_scale: float = Field(
