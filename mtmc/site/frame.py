@@ -16,14 +16,13 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtmc.geometry.ground import project
-from mtmc.site.register import Registration, fit_again, register
+from mtmc.site.register import LEAST_MET, Registration, fit_again, register
 from mtmc.site.scale import FOCAL, Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
 __all__ = ["Frame", "learn_frame"]
 
-_LEAST_MET = 5.0  # vehicles
 _LEAST_RATIO = 1.8  # of vehicles that meet to those that meet by accident
 _ROUNDS_M = (8.0, 6.0, 5.0, 4.0, 3.5, 3.0)  # how near ways must be to count, round by round
 _LEAST_COMMON = 4
@@ -89,7 +88,7 @@ def _trees(
     tried: Sequence[Registration], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale]
 ) -> list[tuple[dict[str, _Pose], tuple[Registration, ...]]]:
     """Cameras joined by the surest registrations, with their poses on the ground of the first camera of each tree."""
-    good = [r for r in tried if r.met >= _LEAST_MET and r.met >= _LEAST_RATIO * r.accident]
+    good = [r for r in tried if r.met >= LEAST_MET and r.met >= _LEAST_RATIO * r.accident]
     good.sort(key=lambda r: (r.accident - r.met, r.cameras))
     home = {camera: camera for r in good for camera in r.cameras}
     used: list[Registration] = []
@@ -269,7 +268,7 @@ def _solve(
             share = 1 / np.sqrt(np.bincount(p.pair)[p.pair])
             bounded = distance / np.sqrt(1 + (distance / near_m) ** 2)  # far pairs do not pull without end
             parts.append((gap / np.maximum(distance, 1e-9)[:, None] * (bounded * share)[:, None]).ravel())
-        return np.nan_to_num(np.concatenate(parts), nan=1e3)
+        return np.asarray(np.nan_to_num(np.concatenate(parts), nan=1e3))
 
     found = least_squares(error, start[free], x_scale="jac", tr_solver="lsmr", max_nfev=20)
     return all_of(found.x)

@@ -207,17 +207,26 @@ def _scan(
     for width in _WIDTHS_S:
         last = np.searchsorted(ordered, ordered + width, "right")
         expected = rate * width
-        for k, stop in enumerate(last.tolist()):
-            # A vehicle leaves once and comes in once, so a queue cannot count all with all.
-            part = order[k:stop]
+        size = last - np.arange(len(ordered))
+        # A vehicle leaves once and comes in once, so a queue cannot count all with all: what counts is at most the
+        # number of differences. Windows whose number alone could not win need no closer look.
+        for k in np.argsort(-size, kind="stable").tolist():
+            if size[k] < 2 or size[k] <= expected or (best is not None and _excess(size[k], expected) <= best[0]):
+                break
+            part = order[k : last[k]]
             count = min(len(np.unique(row[part])), len(np.unique(column[part])))
-            if count <= expected or count < 2:
+            if count < 2 or count <= expected:
                 continue
-            excess = count * np.log(count / expected) - (count - expected)
+            excess = _excess(count, expected)
             if best is None or excess > best[0] + 1e-9:
                 chance = min(1.0, float(poisson.sf(count - 1, expected)) * windows * tried)
-                best = (float(excess), float(ordered[k]), width, expected, chance)
+                best = (excess, float(ordered[k]), width, expected, chance)
     return None if best is None else best[1:]
+
+
+def _excess(count: int, expected: float) -> float:
+    """Log likelihood ratio of a Poisson count above what is expected."""
+    return float(count * np.log(count / expected) - (count - expected))
 
 
 def _one_to_one(candidates: Array, times: Array, row: Array, column: Array) -> Array:

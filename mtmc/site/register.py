@@ -19,8 +19,9 @@ from mtmc.site.scale import Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
-__all__ = ["Meeting", "Registration", "Stack", "fit_again", "register"]
+__all__ = ["LEAST_MET", "Meeting", "Registration", "Stack", "fit_again", "register"]
 
+LEAST_MET = 5.0  #: vehicles; fewer are no registration
 _FOCALS = (0.65, 1.15)  # focal lengths that are tried, in picture widths
 _NEAR_M = 4.0  # ways that are nearer than this meet
 _LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
@@ -143,10 +144,12 @@ def register(
     if found is None:
         return None
     score, late, focal, turn, shift, pairs = found
-    accidents = [
-        _search(stacks, _ticks(np.array([s - 1.0, s, s + 1.0]) * sign)) for s in _ACCIDENT_S for sign in (-1, 1)
-    ]
-    accident = float(np.median([0.0 if a is None else a[0] for a in accidents]))
+    accident = score  # hardly anything meets: no need to look how much would by accident
+    if score >= LEAST_MET:
+        moved = [
+            _search(stacks, _ticks(sign * np.array([s - 1.0, s, s + 1.0]))) for s in _ACCIDENT_S for sign in (-1, 1)
+        ]
+        accident = float(np.median([0.0 if found is None else found[0] for found in moved]))
     return Registration(
         (first[0].camera_id, second[0].camera_id),
         (_FOCALS[focal[0]], _FOCALS[focal[1]]),

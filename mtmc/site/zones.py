@@ -126,7 +126,7 @@ def cluster(px: Array, heading: Array, box_px: Array, least: int) -> Array:
         return np.zeros(0, np.int64)
     unit = (box_px[:, None] + box_px[None]) / 2
     gap = (px[:, None] - px[None]) / (unit * [1.0, 0.8])
-    stands = ~heading.any(axis=1)
+    stands = np.asarray(~heading.any(axis=1))
     same = (heading @ heading.T > _SAME_WAY) | stands[:, None] | stands[None]
     near = (np.hypot(gap[..., 0], gap[..., 1]) < _NEAR) & same
     core = near.sum(axis=1) >= least

@@ -95,8 +95,8 @@ def shrink(image: Image, longest_px: tuple[int, int], rng: Rng) -> Image:
 def compress(image: Image, quality: int) -> Image:
     """A picture after lossy compression (JPEG) of a quality of 1…100."""
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    back: Image = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
-    return back
+    back: Image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return np.ascontiguousarray(back[..., ::-1])
 
 
 def colour_jitter(image: Image, amounts: tuple[float, float, float, float], rng: Rng) -> Image:
