@@ -134,7 +134,7 @@ def cluster(px: Array, heading: Array, box_px: Array, least: int) -> Array:
     if not core.any():
         return label
     rows = np.flatnonzero(core)
-    count, found = connected_components(csr_array(near[np.ix_(rows, rows)]), directed=False)
+    count, found = connected_components(csr_array(near[np.ix_(rows, rows)].astype(np.int8)), directed=False)
     label[rows] = found
     far = np.where(near[:, rows], np.hypot(gap[:, rows, 0], gap[:, rows, 1]), np.inf)
     edge = np.flatnonzero(~core & np.isfinite(far.min(axis=1)))
