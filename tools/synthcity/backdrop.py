@@ -10,7 +10,7 @@ import numpy as np
 
 from mtmc.types import Array
 from tools.synthcity.builder import Place
-from tools.synthcity.gpu import load_program, matrix_bytes, set_uniforms
+from tools.synthcity.gpu import attend, load_program, matrix_bytes, set_uniforms
 from tools.synthcity.ground import GroundMap
 from tools.synthcity.lens import View
 from tools.synthcity.light import Light
@@ -97,6 +97,7 @@ class World:
     def look(self, view: View) -> Backdrop:
         """Render the background of a camera; takes a few seconds."""
         gl, context = self._gl, self._context
+        attend(context)
         centre = view.eye + view.axes[2] * 55.0
         centre[2] = 0.0
         to_sun = sun_matrix(self.light.sun_dir, centre, _REACH_M)

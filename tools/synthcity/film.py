@@ -138,6 +138,7 @@ def film_camera(recipe: Recipe, index: int, folder: Path, stage: Stage | None = 
             video.write(np.ascontiguousarray(image))
             records += rows
             progress(frame + 1, plan.frames)
+    studio.context.release()
     write_records(records, done)
     return done
 

@@ -10,7 +10,7 @@ import numpy as np
 from mtmc.errors import MissingDependency
 from mtmc.types import Array
 
-__all__ = ["load_program", "matrix_bytes", "open_context", "set_uniforms"]
+__all__ = ["attend", "load_program", "matrix_bytes", "open_context", "set_uniforms"]
 
 _SHADERS = Path(__file__).with_name("shaders")
 
@@ -30,7 +30,7 @@ def open_context() -> Any:
         try:
             settings: dict[str, Any] = {"standalone": True, "backend": "egl", "require": 330, **libraries}
             context = moderngl.create_context(**settings)
-            context.gc_mode = "auto"  # what Python forgets, the graphics card forgets too
+            context.gc_mode = "context_gc"  # what Python forgets waits for attend()
             return context
         except Exception as error:  # the loader raises bare exceptions
             reason = error
@@ -38,6 +38,18 @@ def open_context() -> Any:
         f"rendering needs EGL, and no context could be opened ({reason})",
         remedy="apt-get install --no-install-recommends libegl1 libgl1-mesa-dri libgl1 libegl-mesa0",
     )
+
+
+def attend(context: Any) -> None:
+    """Make a context the current one and free what Python has forgotten of it.
+
+    Numbers of textures and buffers are a context's own: freed while another one is current, they are another's.
+    """
+    context.__enter__()  # leaving it would make none current
+    while context.objects:
+        forgotten = context.objects.popleft()
+        if hasattr(forgotten, "release"):  # what was released by hand has nothing left to free
+            forgotten.release()
 
 
 def load_program(context: Any, vertex: str, fragment: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from mtmc.types import Array
 from tools.synthcity.actors import Actor, Develop
 from tools.synthcity.backdrop import Backdrop, World, sun_matrix
-from tools.synthcity.gpu import load_program, matrix_bytes, set_uniforms
+from tools.synthcity.gpu import attend, load_program, matrix_bytes, set_uniforms
 from tools.synthcity.identity import Identity
 from tools.synthcity.lamplight import head_lamp_light, street_light
 from tools.synthcity.lens import View
@@ -116,6 +116,7 @@ class Painter:
             signals: Lit signal lamps: place, direction they face, ``red``, ``yellow`` or ``green``.
         """
         gl, context = self._gl, self._context
+        attend(context)
         actors = sorted(actors, key=lambda a: float(np.linalg.norm(a.pose[:3, 3] - self.view.eye)))
         to_car_sun = self._cast_shadows(actors)
         context.disable(gl.BLEND | gl.CULL_FACE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import av
@@ -72,6 +73,20 @@ def test_visibility_counts_every_vehicle_alone(studio: Studio) -> None:
             assert record.visibility == pytest.approx(share, abs=1e-3)
     finally:
         painter._planes = planes
+
+
+def test_a_studio_is_not_disturbed_by_another_nor_by_what_is_left_of_it(studio: Studio, stage: Stage) -> None:
+    plan, other_plan = stage.cameras
+    before = studio.shoot(plan, 3)[0]
+    other = Studio(stage)
+    other.aim(other_plan)
+    seen = other.shoot(other_plan, 3)[0]
+    np.testing.assert_array_equal(studio.shoot(plan, 3)[0], before)
+    np.testing.assert_array_equal(other.shoot(other_plan, 3)[0], seen)
+    other.context.release()
+    del other
+    gc.collect()
+    np.testing.assert_array_equal(studio.shoot(plan, 3)[0], before)
 
 
 @pytest.mark.slow
