@@ -1,4 +1,4 @@
-"""Tracklets mended and weeded: split, join, interpolate, drop."""
+"""Tracklets mended and weeded: split, join, interpolate, drop_hidden, drop."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from mtmc.clean.config import CleanConfig
 from mtmc.clean.drop import drop
+from mtmc.clean.hidden import drop_hidden
 from mtmc.clean.interpolate import interpolate
 from mtmc.clean.join import join
 from mtmc.clean.split import split
 from mtmc.scene import Camera
 from mtmc.types import Array, Tracklet
 
-__all__ = ["CleanConfig", "clean", "drop", "interpolate", "join", "split"]
+__all__ = ["CleanConfig", "clean", "drop", "drop_hidden", "interpolate", "join", "split"]
 
 
 def clean(
@@ -33,6 +34,8 @@ def clean(
         mended = join(mended, config.join)
     if config.interpolate.enabled:
         mended = interpolate(mended, camera.clock, config.interpolate)
+    if config.hidden.enabled:
+        mended = drop_hidden(mended, config.hidden)
     if config.drop.enabled:
         mended = drop(mended, config.drop, roi)
     return mended

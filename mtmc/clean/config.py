@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mtmc.clean.drop import DropConfig
+from mtmc.clean.hidden import HiddenConfig
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
 from mtmc.clean.split import SplitConfig
@@ -17,4 +18,5 @@ class CleanConfig(Settings):
     split: SplitConfig = SplitConfig()
     join: JoinConfig = JoinConfig()
     interpolate: InterpolateConfig = InterpolateConfig()
+    hidden: HiddenConfig = HiddenConfig()
     drop: DropConfig = DropConfig()

@@ -7,6 +7,7 @@ import pytest
 
 from mtmc.clean import CleanConfig, clean, drop, interpolate, join, split
 from mtmc.clean.drop import DropConfig, travel
+from mtmc.clean.hidden import HiddenConfig, drop_hidden, hidden_share
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
 from mtmc.clean.split import SplitConfig, cuts
@@ -137,6 +138,32 @@ class TestInterpolate:
         gappy = Tracklet("c", 1, frames, clock.time_s(frames), gappy.xyxy, gappy.score, 0, gappy.appearance)
         (filled,) = interpolate([gappy], clock, InterpolateConfig(max_gap_s=1))
         np.testing.assert_allclose(filled.time_s, [0, 0.1, 0.2, 5.1])
+
+
+class TestHidden:
+    def test_filled_boxes_behind_a_nearer_vehicle_go_and_detected_ones_stay(self) -> None:
+        behind = drive(np.full(6, 100.0), y=90, track_id=1, score=np.array([0.9, 0, 0, 0, 0.9, 0.9]))
+        passing = drive([20.0, 60.0, 100.0, 140.0, 100.0, 100.0], y=95, track_id=2)
+        left, right = drop_hidden([behind, passing], HiddenConfig(max_hidden=0.5))
+        assert left.frame.tolist() == [0, 1, 3, 4, 5]  # in frame 2 all but the top is hidden; 4 and 5 were detected
+        assert right is passing
+
+    def test_what_is_farther_hides_nothing(self) -> None:
+        near = drive(np.full(3, 100.0), y=100, track_id=1, score=np.array([0.9, 0, 0.9]))
+        far = drive(np.full(3, 100.0), y=90, track_id=2)
+        assert drop_hidden([near, far], HiddenConfig(max_hidden=0.1))[0] is near
+
+    def test_share_agrees_with_painting_every_pixel(self) -> None:
+        # A box of 32 px has a sample for every 4 × 4 pixels: exact where all corners are multiples of 4.
+        rng = np.random.default_rng(3)
+        others = np.sort(4 * rng.integers(0, 20, (200, 2, 2)), axis=1).reshape(-1, 4).astype(float)
+        for x1, y1 in (4 * rng.integers(0, 12, (20, 2))).tolist():
+            near = others[rng.integers(0, 200, 3)]
+            sheet = np.zeros((80, 80), bool)
+            for left, top, right, bottom in near[near[:, 3] > y1 + 32].astype(int):
+                sheet[top:bottom, left:right] = True
+            box = np.array([[x1, y1, x1 + 32, y1 + 32]], float)
+            assert hidden_share(box, near)[0] == sheet[y1 : y1 + 32, x1 : x1 + 32].mean()
 
 
 class TestDrop:
