@@ -116,7 +116,7 @@ def test_curves_of_runs_in_a_row(tmp_path: Path) -> None:
     rows = join_losses(runs)
     assert [(row["epoch"], row["minutes"], row["box"]) for row in rows] == [(1, 1, 3), (2, 2, 2.5), (3, 3.5, 2)]
     pytest.importorskip("matplotlib")
-    assert cv2.imread(str(draw_curves(runs, tmp_path / "out"))) is not None
+    assert cv2.imread(str(draw_curves(runs, tmp_path / "out", {2.0: 0.7, 3.0: 0.9}))) is not None
     lines = (tmp_path / "out" / "curves.csv").read_text(encoding="utf-8").splitlines()
     assert lines[-1] == "3.0,3.5,2.0,1.0,0.9"
 
@@ -140,3 +140,42 @@ def test_boxes_of_clips(tmp_path: Path) -> None:
 def test_table() -> None:
     text = table([ClipRow("us101 cam1", "detector", True, 0.5, 0.75, 0.9, 70, 1000)])
     assert text.splitlines()[-1] == "| us101 cam1 | drawn by people | 70 | 1000 | detector | 0.500 | 0.750 | 0.900 |"
+
+
+def test_a_restored_checkpoint_is_the_network_that_was_shipped(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("ultralytics")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from tools.detector.restore import restore
+
+    weights = Path(__file__).parents[2] / "sample_videos" / "weights" / "detector.onnx"
+    rng = np.random.default_rng(5)
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    for k in range(4):
+        picture = cv2.resize(rng.integers(0, 255, (10, 10, 3), dtype=np.uint8), (TILE_PX, TILE_PX))
+        cv2.imwrite(str(tmp_path / "images" / "train" / f"{k}.jpg"), picture)
+    model = torch.load(restore(weights, tmp_path, tmp_path / "start.pt", count=4), weights_only=False)["model"].eval()
+    images = rng.random((2, 3, 96, 128), dtype=np.float32)
+    session = onnxruntime.InferenceSession(str(weights))
+    [expected] = session.run(None, {session.get_inputs()[0].name: images})
+    with torch.no_grad():
+        found = model(torch.from_numpy(images))[0].numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    first = model.model[0]  # its normalisation now undoes statistics of its own, not those of a new layer
+    np.testing.assert_allclose(
+        first.bn.weight.detach(), (first.bn.running_var + first.bn.eps).sqrt().numpy(), rtol=1e-6
+    )
+    assert float((first.bn.running_var - 1).abs().max()) > 0.01
+
+
+def test_only_a_detector_of_this_network_is_restored(tmp_path: Path) -> None:
+    pytest.importorskip("ultralytics")
+    from tools.detector.restore import restore
+
+    with pytest.raises(FormatError, match="found none"):
+        restore(tmp_path / "a.onnx", tmp_path, tmp_path / "start.pt")
+    make_frames(tmp_path / "frames")
+    cut_tiles(tmp_path / "frames", tmp_path / "tiles")
+    embedder = Path(__file__).parents[2] / "sample_videos" / "weights" / "embedder.onnx"
+    with pytest.raises(WeightsError, match="holds no bias"):
+        restore(embedder, tmp_path / "tiles", tmp_path / "start.pt")

@@ -42,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--threads", type=int, default=1, help="of torch, on a processor")
     train.add_argument("--device", default="cpu", help="cpu or a graphics card's number")
     train.set_defaults(run=_train)
+    restore = commands.add_parser("restore", help="make a checkpoint of an ONNX file, to train on from")
+    restore.add_argument("weights", type=Path, help="the .onnx file")
+    restore.add_argument("--tiles", type=Path, required=True, help="folder of the training tiles")
+    restore.add_argument("--out", type=Path, required=True, help="the .pt file")
+    restore.set_defaults(run=_restore)
     export = commands.add_parser("export", help="write the ONNX file and its card")
     export.add_argument("checkpoint", type=Path, help="weights/last.pt of a training")
     export.add_argument("--out", type=Path, required=True, help="the .onnx file")
@@ -65,8 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     curves = commands.add_parser("curves", help="picture and table of the losses of one or several runs in a row")
     curves.add_argument("runs", nargs="+", type=Path, help="folders of trainings, in order")
     curves.add_argument("--out", type=Path, required=True, help="folder for curves.png and curves.csv")
+    curves.add_argument(
+        "--ap50", type=_point, action="append", default=[], help="EPOCH:AP50 measured; may be repeated"
+    )
     curves.set_defaults(run=_curves)
     return parser
+
+
+def _point(text: str) -> tuple[float, float]:
+    epoch, value = text.split(":")
+    return float(epoch), float(value)
 
 
 def _tiles(options: argparse.Namespace) -> None:
@@ -80,6 +93,12 @@ def _train(options: argparse.Namespace) -> None:
 
     names = ("hours", "seed", "start", "peak", "batch", "threads", "device")
     print(train(options.data, options.out, **{name: getattr(options, name) for name in names}))
+
+
+def _restore(options: argparse.Namespace) -> None:
+    from tools.detector.restore import restore
+
+    print(restore(options.weights, options.tiles, options.out))
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -114,7 +133,7 @@ def _clips(options: argparse.Namespace) -> None:
 def _curves(options: argparse.Namespace) -> None:
     from tools.detector.curves import draw_curves
 
-    print(draw_curves(options.runs, options.out))
+    print(draw_curves(options.runs, options.out, dict(options.ap50)))
 
 
 if __name__ == "__main__":

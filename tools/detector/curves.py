@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mtmc.errors import FormatError
@@ -45,8 +45,17 @@ def join_losses(runs: Sequence[Path]) -> list[dict[str, float]]:
     return rows
 
 
-def draw_curves(runs: Sequence[Path], out: Path) -> Path:
-    """Write ``curves.csv`` and ``curves.png``; returns the picture's path."""
+def draw_curves(runs: Sequence[Path], out: Path, ap50: Mapping[float, float] | None = None) -> Path:
+    """Write ``curves.csv`` (losses) and ``curves.png`` (losses, and AP50 on validation frames where measured).
+
+    Args:
+        runs: Folders with Ultralytics' ``results.csv``, in order.
+        out: Folder for both.
+        ap50: AP50 by epoch.
+
+    Returns:
+        The picture's path.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -60,10 +69,14 @@ def draw_curves(runs: Sequence[Path], out: Path) -> Path:
         writer.writerows({name: round(value, 4) for name, value in row.items()} for row in rows)
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     for name in _LOSSES:
-        axes.plot([row["minutes"] for row in rows], [row[name] for row in rows], marker=".", label=f"{name} loss")
-    axes.set(xlabel="minutes", ylabel="mean loss of an epoch", ylim=(0, None))
+        axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], marker=".", label=f"{name} loss")
+    axes.set(xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if ap50:
+        right = axes.twinx()
+        right.plot(list(ap50), list(ap50.values()), "k--", marker="o", label="AP50, validation")
+        right.set(ylabel="AP50", ylim=(0, 1))
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize="small")
     figure.savefig(out / "curves.png", dpi=110)
     plt.close(figure)
     return out / "curves.png"

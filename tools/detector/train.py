@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tools.detector.restore import NETWORK
 from tools.detector.tiles import TILE_PX
 
 __all__ = ["learning_rate", "train"]
@@ -69,7 +70,7 @@ def train(
     from ultralytics import YOLO
 
     torch.set_num_threads(threads)
-    model = YOLO("yolov5n.yaml" if start is None else str(start))
+    model = YOLO(NETWORK if start is None else str(start))
     clock = _Clock(hours * 3600, peak)
     for event, action in clock.actions().items():
         model.add_callback(event, action)
