@@ -84,7 +84,7 @@ def measure_frames(size_wh: tuple[int, int], counts: Sequence[int], moments: int
                 if sum(isinstance(actor.looks, Identity) for actor in cast) == count:
                     cost.of(partial(_film, studio, plan, cast, time_s, video))
         out[str(count)] = str(cost)
-    studio.context.release()
+    studio.close()
     return {**out, "background": str(background)}
 
 

@@ -27,7 +27,7 @@ from tools.synthcity.actors import Actor, Develop
 from tools.synthcity.backdrop import World
 from tools.synthcity.builder import Place, Site
 from tools.synthcity.crop_plan import CropPlan
-from tools.synthcity.gpu import open_context
+from tools.synthcity.gpu import close, open_context
 from tools.synthcity.ground import draw_ground
 from tools.synthcity.identity import Identity, draw_identity, lookalike_of
 from tools.synthcity.lens import View
@@ -166,7 +166,8 @@ def open_station(plan: CropPlan, camera: int) -> _Station:
             painter = Painter(context, world)
             painter.aim(view, backdrop, view.size_wh, develop)
             return _Station(painter, view, spot, heading, weather)
-        context.release()
+        del world, backdrop
+        close(context)
 
 
 def _draw_site(place: Place, rng: np.random.Generator, front: bool) -> tuple[Site, Array, float]:
@@ -212,6 +213,9 @@ def _shoot_station(
             )  # fmt: skip
             rows.append(dict(zip(_COLUMNS, values, strict=True)))
             part = "gallery" if test else "train"
+    context = station.painter.context
+    del station
+    close(context)
     return rows
 
 

@@ -15,7 +15,7 @@ from mtmc.types import Array
 from mtmc.video.write import VideoWriter
 from tools.synthcity.actors import Actor
 from tools.synthcity.backdrop import World
-from tools.synthcity.gpu import open_context
+from tools.synthcity.gpu import close, open_context
 from tools.synthcity.lens import View
 from tools.synthcity.light import make_light
 from tools.synthcity.painter import Painter
@@ -60,6 +60,11 @@ class Studio:
         image, ids = self.painter.paint(actors, time_s, shift, self._signals(time_s))
         facts = observe(self.painter, plan.view, actors, ids)
         return image, ids, [self._record(plan, frame, time_s, actor, row) for actor, row in facts]
+
+    def close(self) -> None:
+        """Free the graphics card's memory; the studio is of no more use."""
+        del self.painter, self.world
+        close(self.context)
 
     def _signals(self, time_s: float) -> list[tuple[tuple[float, float, float], tuple[float, float], str]]:
         """Lit signal lamps: place, direction they face, colour."""
@@ -138,7 +143,7 @@ def film_camera(recipe: Recipe, index: int, folder: Path, stage: Stage | None = 
             video.write(np.ascontiguousarray(image))
             records += rows
             progress(frame + 1, plan.frames)
-    studio.context.release()
+    studio.close()
     write_records(records, done)
     return done
 

@@ -82,7 +82,7 @@ def _render_scene(out: Path, recipe: Recipe, per_camera: int, part: str) -> None
             cv2.imwrite(str(out / "images" / part / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
             rows = [_label(r, plan.view.size_wh) for r in records if labelled(r, DETECTOR_RULE)]
             (out / "labels" / part / f"{name}.txt").write_text("".join(rows), encoding="ascii")
-    studio.context.release()
+    studio.close()
     mark.touch()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from mtmc.errors import MissingDependency
 from mtmc.types import Array
 
-__all__ = ["attend", "load_program", "matrix_bytes", "open_context", "set_uniforms"]
+__all__ = ["attend", "close", "load_program", "matrix_bytes", "open_context", "set_uniforms"]
 
 _SHADERS = Path(__file__).with_name("shaders")
 
@@ -50,6 +51,13 @@ def attend(context: Any) -> None:
         forgotten = context.objects.popleft()
         if hasattr(forgotten, "release"):  # what was released by hand has nothing left to free
             forgotten.release()
+
+
+def close(context: Any) -> None:
+    """Free a context with all that was made in it; nobody may hold on to any of that any more."""
+    gc.collect()
+    attend(context)
+    context.release()
 
 
 def load_program(context: Any, vertex: str, fragment: str) -> Any:

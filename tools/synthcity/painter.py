@@ -31,7 +31,7 @@ class Painter:
     def __init__(self, context: Any, world: World) -> None:
         import moderngl
 
-        self._gl, self._context, self._world = moderngl, context, world
+        self._gl, self.context, self._world = moderngl, context, world
         load = load_program
         self._wardrobe = Wardrobe(context)
         self.tally = Tally(context, self._wardrobe)
@@ -60,7 +60,7 @@ class Painter:
 
     def aim(self, view: View, backdrop: Backdrop, size_wh: tuple[int, int], develop: Develop) -> None:
         """Choose a camera: ``view`` in rendered pixels, pictures delivered in ``size_wh``."""
-        gl, context = self._gl, self._context
+        gl, context = self._gl, self.context
         self.view, self.backdrop, self.size_wh, self.develop = view, backdrop, size_wh, develop
         width, height = view.size_wh
 
@@ -96,7 +96,7 @@ class Painter:
         self._draw_backdrop()
 
     def _new_frame(self) -> Any:
-        size, gl, context = self.view.size_wh, self._gl, self._context
+        size, gl, context = self.view.size_wh, self._gl, self.context
         colour, ids = context.texture(size, 4, dtype="f2"), context.texture(size, 1, dtype="u2")
         ids.filter = (gl.NEAREST, gl.NEAREST)
         colour.repeat_x = colour.repeat_y = False  # softness must not fetch from the opposite edge
@@ -115,7 +115,7 @@ class Painter:
             noise_at: Where the sensor's noise is taken from, each in [0, 1).
             signals: Lit signal lamps: place, direction they face, ``red``, ``yellow`` or ``green``.
         """
-        gl, context = self._gl, self._context
+        gl, context = self._gl, self.context
         attend(context)
         actors = sorted(actors, key=lambda a: float(np.linalg.norm(a.pose[:3, 3] - self.view.eye)))
         to_car_sun = self._cast_shadows(actors)
@@ -145,7 +145,7 @@ class Painter:
         to_sun = sun_matrix(light.sun_dir, centre, 55.0)
         if light.sun[1] <= 0:
             return to_sun
-        gl, context = self._gl, self._context
+        gl, context = self._gl, self.context
         self._car_frame.use()
         self._car_frame.clear(depth=1.0)
         context.enable(gl.DEPTH_TEST)
@@ -167,9 +167,9 @@ class Painter:
         self._compose["toCarSun"].write(matrix_bytes(to_car_sun))
 
     def _draw_backdrop(self) -> None:
-        self._context.depth_func = "1"
+        self.context.depth_func = "1"
         self._screens[self._compose].render(self._gl.TRIANGLES)
-        self._context.depth_func = "<"
+        self.context.depth_func = "<"
 
     def _draw_shadow(self, actor: Actor) -> None:
         """Light the backdrop anew where a vehicle's shadow may fall: between it and its outline on the ground."""
@@ -194,7 +194,7 @@ class Painter:
         program["lens"].value = self.view.lens_uniform()
 
     def _draw_contacts(self, actors: list[Actor]) -> None:
-        gl, context = self._gl, self._context
+        gl, context = self._gl, self.context
         self._light_only.use()
         context.enable(gl.BLEND)
         context.blend_func = gl.DST_COLOR, gl.ZERO
@@ -214,7 +214,7 @@ class Painter:
         self._frame.use()
 
     def _draw_vehicles(self, actors: list[Actor], to_car_sun: Array) -> None:
-        gl, context, world = self._gl, self._context, self._world
+        gl, context, world = self._gl, self.context, self._world
         context.enable(gl.CULL_FACE)
         program = self._wardrobe.paint
         self._lens_uniforms(program)
@@ -265,7 +265,7 @@ class Painter:
 
     def _draw_lamps(self, actors: list[Actor]) -> None:
         """Light on the road before the cars, and the halos of their lamps."""
-        gl, context = self._gl, self._context
+        gl, context = self._gl, self.context
         dark = self._world.light.glow
         self._light_only.use()
         context.enable(gl.BLEND)
@@ -314,7 +314,7 @@ class Painter:
             self._squares[self._glow].render(self._gl.TRIANGLE_STRIP)
 
     def _draw_signals(self, signals: list[Signal]) -> None:
-        gl, context = self._gl, self._context
+        gl, context = self._gl, self.context
         self._light_only.use()
         context.enable(gl.BLEND)
         context.blend_func = gl.ONE, gl.ONE
@@ -355,7 +355,7 @@ class Painter:
             "lift": develop.lift,
         }
         set_uniforms(self._develop, uniforms)
-        self._context.disable(self._gl.DEPTH_TEST)
+        self.context.disable(self._gl.DEPTH_TEST)
         self._screens[self._develop].render(self._gl.TRIANGLES)
         set_uniforms(self._develop_moving, uniforms)
         for actor in actors:

@@ -46,7 +46,7 @@ def _snapshot(recipe: Recipe, camera: int, boxes: bool) -> Array:
     picture = np.ascontiguousarray(image)
     if boxes:
         _draw(picture, records, recipe)
-    studio.context.release()
+    studio.close()
     return np.asarray(cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import av
@@ -63,7 +62,7 @@ def test_visibility_counts_every_vehicle_alone(studio: Studio) -> None:
     nothing = np.ones((ids.shape[0], ids.shape[1]), np.float32)
     painter._planes = (
         *planes[:2],
-        painter._context.texture(ids.shape[::-1], 1, nothing.tobytes(), dtype="f4"),
+        painter.context.texture(ids.shape[::-1], 1, nothing.tobytes(), dtype="f4"),
         planes[3],
     )
     try:
@@ -83,9 +82,7 @@ def test_a_studio_is_not_disturbed_by_another_nor_by_what_is_left_of_it(studio: 
     seen = other.shoot(other_plan, 3)[0]
     np.testing.assert_array_equal(studio.shoot(plan, 3)[0], before)
     np.testing.assert_array_equal(other.shoot(other_plan, 3)[0], seen)
-    other.context.release()
-    del other
-    gc.collect()
+    other.close()
     np.testing.assert_array_equal(studio.shoot(plan, 3)[0], before)
 
 
