@@ -1,9 +1,12 @@
-"""Retrieval with and without lookalikes by hand, and on pictures cut from a tiny scene."""
+"""Retrieval with and without lookalikes by hand and on a tiny scene; threshold, curves and real pairs."""
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +15,11 @@ pytest.importorskip("torch")
 from mtmc.errors import ConfigError, FormatError
 from mtmc.video.write import VideoWriter
 from reid.evaluate import Embeddings
+from tools.embedder.__main__ import main
+from tools.embedder.curves import draw_curves, join_logs
 from tools.embedder.evaluate import evaluate_scene, looks_of, open_embedder, score
+from tools.embedder.export import equal_error, pair_similarities
+from tools.embedder.pairs import HsvHistogram, score_pairs
 from tools.synthcity.film import write_records
 from tools.synthcity.truth import Record
 
@@ -99,3 +106,91 @@ def test_errors_say_what_is_missing(tmp_path: Path) -> None:
         evaluate_scene(Path("colour"), tmp_path)
     with pytest.raises(ConfigError):
         open_embedder(Path("none"))
+
+
+def test_equal_error_by_hand() -> None:
+    """At 0.5 one of four true pairs is missed (0.3) and one of four others passes (0.5)."""
+    threshold, error = equal_error(np.array([0.3, 0.6, 0.8, 0.9]), np.array([0.1, 0.2, 0.25, 0.5]))
+    assert (threshold, error) == (0.5, 0.25)
+    # Where nothing overlaps, the lowest true pair.
+    assert equal_error(np.array([0.7, 0.9]), np.array([0.1, 0.2])) == (0.7, 0.0)
+
+
+def test_pairs_are_of_different_cameras_only() -> None:
+    """Vehicle 1 at 0° and 60° by cameras 1 and 2, vehicle 2 at 90° by camera 2: pairs 1-1 at 60°, 1-2 at 90°."""
+    tracklets = Embeddings(3.0 * at([0.0, 60.0, 90.0]), np.array([1, 1, 2]), np.array([1, 2, 2]))
+    same, other = pair_similarities(tracklets)
+    np.testing.assert_allclose(same, [0.5], atol=1e-12)
+    np.testing.assert_allclose(other, [0.0], atol=1e-12)
+
+
+def log(folder: Path, losses: list[float]) -> Path:
+    folder.mkdir()
+    lines = [
+        json.dumps({"epoch": i, "seconds": 90, "rate": 1, "loss": x, "identity": x, "triplet": 0.5, "spread": 0.9})
+        for i, x in enumerate(losses)
+    ]
+    (folder / "log.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_curves_of_two_stages(tmp_path: Path) -> None:
+    runs = [log(tmp_path / "first", [6.0, 5.0]), log(tmp_path / "second", [4.0])]
+    rows = join_logs(runs)
+    assert [(r["stage"], r["epoch"], r["minutes"], r["loss"]) for r in rows] == [
+        (1, 1, 1.5, 6.0),
+        (1, 2, 3.0, 5.0),
+        (2, 3, 4.5, 4.0),
+    ]
+    picture = draw_curves(runs, tmp_path / "out")
+    assert cv2.imread(str(picture)).std() > 0
+    with (tmp_path / "out" / "curves.csv").open(newline="") as file:
+        assert [row["loss"] for row in csv.DictReader(file)] == ["6.0", "5.0", "4.0"]
+    (tmp_path / "second" / "log.jsonl").write_text('{"epoch": 0}\n')
+    with pytest.raises(FormatError, match="expected lines of JSON with seconds"):
+        join_logs(runs)
+
+
+def photograph(folder: Path, kind: str, vehicle: int, camera: int, colour: tuple[int, int, int]) -> None:
+    """A plain picture; the file holds BGR."""
+    size = (40 + 10 * camera, 60, 3)
+    cv2.imwrite(str(folder / f"{kind}_{vehicle:04d}_cam{camera}.jpg"), np.full(size, colour[::-1], np.uint8))
+
+
+def test_real_pairs_by_colour(tmp_path: Path) -> None:
+    """Two of three cars keep their colour, the third turns green. A truck of its first colour is no car."""
+    red, green, blue = (200, 30, 30), (30, 200, 30), (30, 30, 200)
+    for vehicle, first, second in ((1, red, red), (2, green, green), (3, blue, green)):
+        photograph(tmp_path, "car", vehicle, 1, first)
+        photograph(tmp_path, "car", vehicle, 2, second)
+    photograph(tmp_path, "truck", 4, 1, blue)
+    photograph(tmp_path, "truck", 4, 2, blue)
+    found = score_pairs(HsvHistogram(), tmp_path)
+    # Blue is like nothing, so all three of camera 2 tie and the first of them, red, comes first.
+    assert (found.queries, found.r1) == (3, pytest.approx(2 / 3))
+    with pytest.raises(FormatError, match="bus_0003_cam1"):
+        score_pairs(HsvHistogram(), tmp_path, "bus")
+
+
+def test_histogram_counts_colours() -> None:
+    """A picture half white, half red has the cosine √½ with a white one and √½ with a red one, and 0 with blue."""
+    white, red, blue = (np.full((128, 128, 3), c, np.uint8) for c in ((255, 255, 255), (255, 0, 0), (0, 0, 255)))
+    half = white.copy()
+    half[:64] = red[:64]
+    found = HsvHistogram()(np.stack([half, white, red, blue]))
+    np.testing.assert_allclose(found @ found[0], [1, 0.5**0.5, 0.5**0.5, 0], atol=1e-6)
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs, scene = tmp_path / "pairs", tmp_path / "scene"
+    pairs.mkdir()
+    photograph(pairs, "car", 1, 1, (200, 30, 30))
+    photograph(pairs, "car", 1, 2, (200, 30, 30))
+    film(scene)
+    assert main(["evaluate", str(pairs), "--weights", "hsv", "--weights", "colour"]) == 0
+    assert main(["evaluate", str(scene), "--weights", "colour"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["pairs, hsv", "pairs, colour", "scene, colour"]
+    assert main(["curves", str(log(tmp_path / "run", [1.0])), "--out", str(tmp_path / "curves")]) == 0
+    assert main(["curves", str(scene), "--out", str(tmp_path / "curves")]) == 2
+    assert "log.jsonl" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""The command line around the embedder's training, which is `reid train` itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mtmc.doors import reid_errors
+from mtmc.errors import MtmcError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        with reid_errors():
+            options.run(options)
+    except MtmcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.embedder", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    export = commands.add_parser("export", help="write the ONNX file and its calibrated card")
+    export.add_argument("checkpoint", type=Path, help="folder of a training")
+    export.add_argument("--crops", type=Path, required=True, help="the folder that holds crops/")
+    export.add_argument("--out", type=Path, required=True, help="the .onnx file")
+    export.set_defaults(run=_export)
+    evaluate = commands.add_parser("evaluate", help="retrieval on rendered scenes, crops, or real pairs")
+    evaluate.add_argument(
+        "folders", nargs="+", type=Path, help="scenes, a folder with crops/, or car_0001_cam1.jpg …"
+    )
+    evaluate.add_argument(
+        "--weights", action="append", required=True, help="a model, colour, or hsv for real pairs; may be repeated"
+    )
+    evaluate.set_defaults(run=_evaluate)
+    curves = commands.add_parser("curves", help="picture and table of the losses of one or several stages")
+    curves.add_argument("runs", nargs="+", type=Path, help="folders of trainings, in order")
+    curves.add_argument("--out", type=Path, required=True, help="folder for curves.png and curves.csv")
+    curves.set_defaults(run=_curves)
+    return parser
+
+
+def _export(options: argparse.Namespace) -> None:
+    from tools.embedder.export import export
+
+    threshold, error = export(options.checkpoint, options.crops, options.out)
+    print(f"{options.out}: match_similarity {threshold:.3f}, equal error {error:.3f}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from tools.embedder.evaluate import evaluate_crops, evaluate_scene, open_embedder
+    from tools.embedder.pairs import HsvHistogram, score_pairs
+
+    for folder in options.folders:
+        for weights in options.weights:
+            if (folder / "crops").is_dir():
+                found: object = evaluate_crops(Path(weights), folder)
+            elif any(folder.glob("*_cam1.jpg")):
+                found = score_pairs(HsvHistogram() if weights == "hsv" else open_embedder(Path(weights)), folder)
+            else:
+                found = evaluate_scene(Path(weights), folder)
+            print(f"{folder.name}, {Path(weights).stem}: {found}", flush=True)
+
+
+def _curves(options: argparse.Namespace) -> None:
+    from tools.embedder.curves import draw_curves
+
+    print(draw_curves(options.runs, options.out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
