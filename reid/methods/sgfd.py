@@ -54,7 +54,8 @@ class Config(BaseConfig):
     gain: Literal["one", "places"] = Field(
         "one", description="factor on the attention: one as published, or its number of places"
     )
-    encoder_weights: Path | None = Field(None, description="local ImageNet weights of the ResNet-18 encoder")
+    encoder: Literal["resnet18", "resnet18_x0_25"] = Field("resnet18", description="network taught by rotation")
+    encoder_weights: Path | None = Field(None, description="local ImageNet weights of the encoder")
 
 
 class Method(BaseMethod):
@@ -70,15 +71,14 @@ class Method(BaseMethod):
             raise ConfigError(f"window: expected an odd number, got {config.window}")
         self.views = (at_size(RECIPES["sgfd"], size),)
         self.test_view = at_size(RECIPES["test"], size)
-        encoder = None
+        encoder, channels = None, 0
         if config.branches == "attention":
-            encoder = unstride(
-                setup.network(name="resnet18", weights=config.encoder_weights, sizes=[size]).body, "layer3"
-            )
+            whole = setup.network(name=config.encoder, weights=config.encoder_weights, sizes=[size])
+            encoder, channels = unstride(whole.body, "layer3"), whole.dim
         self.network = GeometricNetwork(setup.network(sizes=[size], last_stride=config.last_stride), encoder, config)
         self.classifiers = nn.ModuleList(classifier(norm.num_features, setup.classes) for norm in self.network.norms)
         turned = encoder is not None and config.rotation_weight > 0
-        self.rotation = _RotationHead(512) if turned else None
+        self.rotation = _RotationHead(channels) if turned else None
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]

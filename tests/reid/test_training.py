@@ -146,6 +146,7 @@ def test_baseline_learns_the_cars(city: DatasetSplit, tmp_path: Path) -> None:
         ("val", {"views": 2, "unknown": "classify", "classifier_epochs": 1, "neck": False}),
         ("val", {"views": 1, "margin": None, "reunion_weight": 0}),
         ("sgfd", {"branches": "global"}),
+        ("sgfd", {"encoder": "resnet18_x0_25"}),
         ("sgfd", {"rotation_weight": 0, "exponent": "raw", "gain": "places"}),
         ("slsr", {"targets": "all", "noise_layer": "output", "flip_test": False}),
         ("slsr", {"generated": 0, "noise_layer": "feature"}),
