@@ -5,7 +5,7 @@
     gates.py         which pairs are possible: time out of sight, links, one place at a time
     ground.py        what the ground plane says of them
     distance.py      how alike they are: appearance and nearness on the ground
-    graph.py         the project's own method, with ways.py, meetings.py, evidence.py and solve.py
+    graph.py         the project's own method, with the modules that it names
     hierarchical.py  constrained agglomeration of the alike, with hierarchical_pairs.py
     electricity.py   the rules of ELECTRICITY (AI City 2020)
     zones.py         adjacent cameras, one direction after the other (AI City 2021 and 2022), with zones_*.py

@@ -27,6 +27,18 @@ class GraphConfig(Settings):
     )
     continue_s: float = Field(12.0, ge=0, description="longest time out of sight that a course is extrapolated over")
     join_s: float = Field(8.0, ge=0, description="longest gap between two tracklets of one vehicle in one camera")
+    unlinked_s: float = Field(
+        20.0,
+        ge=0,
+        description="longest time out of sight between two cameras that no link joins, in a scene with links; "
+        "0: the links are complete",
+    )
+    typical_mps: float = Field(
+        8.0, gt=0, description="speed over ground from one camera to another where no link tells, metres per second"
+    )
+    learn_times: bool = Field(
+        True, description="solve twice, the second time with the travel times that the first solution found"
+    )
     heading: float = Field(2.0, gt=0, description="sharpness of directions (von Mises κ)")
     appearance: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")
     appearance_limit: float = Field(5.0, gt=0, description="most that appearance says for or against, log odds")

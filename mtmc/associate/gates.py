@@ -5,7 +5,7 @@ Pairs are found by binary search in sorted times, so their cost grows with what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mtmc.associate.config import AssociateConfig
 from mtmc.scene import Link, Scene
 from mtmc.types import Array, Passage
 
-__all__ = ["along", "feasible_pairs", "within"]
+__all__ = ["along", "by_camera", "expand", "feasible_pairs", "within"]
 
 
 def feasible_pairs(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
@@ -27,7 +27,8 @@ def feasible_pairs(passages: Sequence[Passage], scene: Scene, config: AssociateC
     end = np.array([p.tracklet.end_s for p in passages])
     camera = np.unique([p.tracklet.camera_id for p in passages], return_inverse=True)[1]
     if scene.links:
-        pairs = np.concatenate([along(link, passages, start, end) for link in scene.links])
+        seen = by_camera(passages)
+        pairs = np.concatenate([along(link, passages, start, end, seen) for link in scene.links])
     else:
         pairs = within(config.max_gap_s, start, end)
     pairs = pairs[_possible_cameras(pairs, camera, start, end, config.once_per_camera)]
@@ -39,30 +40,51 @@ def within(max_gap_s: float, start: Array, end: Array) -> Array:
     order = np.argsort(start, kind="stable")
     first = np.arange(len(order)) + 1
     last = np.searchsorted(start[order], end[order] + max_gap_s, side="right")
-    earlier, later = _expand(first, last)
+    earlier, later = expand(first, last)
     return np.stack([order[earlier], order[later]], axis=1)
 
 
-def along(link: Link, passages: Sequence[Passage], start: Array, end: Array) -> Array:
-    """Pairs that went along a link within its travel times."""
-    leaving = _indices(p.tracklet.camera_id == link.from_camera and _fits(p.exit, link.from_zone) for p in passages)
-    coming = _indices(p.tracklet.camera_id == link.to_camera and _fits(p.entry, link.to_zone) for p in passages)
+def along(
+    link: Link, passages: Sequence[Passage], start: Array, end: Array, seen: Mapping[str, Array] | None = None
+) -> Array:
+    """Pairs that went along a link within its travel times.
+
+    Args:
+        link: The link.
+        passages: N of them.
+        start: float64 (N,), when each was seen first, seconds.
+        end: float64 (N,), when last.
+        seen: :func:`by_camera` of the passages, for those who ask for many links.
+    """
+    seen = by_camera(passages) if seen is None else seen
+    none = np.zeros(0, np.int64)
+    leaving, coming = seen.get(link.from_camera, none), seen.get(link.to_camera, none)
+    leaving = leaving[_flags(_fits(passages[k].exit, link.from_zone) for k in leaving.tolist())]
+    coming = coming[_flags(_fits(passages[k].entry, link.to_zone) for k in coming.tolist())]
     coming = coming[np.argsort(start[coming], kind="stable")]
     first = np.searchsorted(start[coming], end[leaving] + link.min_s, side="left")
     last = np.searchsorted(start[coming], end[leaving] + link.max_s, side="right")
-    from_row, to_row = _expand(first, last)
+    from_row, to_row = expand(first, last)
     return np.stack([leaving[from_row], coming[to_row]], axis=1)
+
+
+def by_camera(passages: Sequence[Passage]) -> dict[str, Array]:
+    """Indices of each camera's passages, in order: int64 arrays."""
+    rows: dict[str, list[int]] = {}
+    for k, passage in enumerate(passages):
+        rows.setdefault(passage.tracklet.camera_id, []).append(k)
+    return {camera: np.array(indices, np.int64) for camera, indices in rows.items()}
 
 
 def _fits(seen: str, wanted: str) -> bool:
     return not seen or not wanted or seen == wanted
 
 
-def _indices(flags: object) -> Array:
-    return np.flatnonzero(np.fromiter(flags, bool))  # type: ignore[call-overload]
+def _flags(values: Iterator[bool]) -> Array:
+    return np.fromiter(values, bool)
 
 
-def _expand(first: Array, last: Array) -> tuple[Array, Array]:
+def expand(first: Array, last: Array) -> tuple[Array, Array]:
     """Ranges [first, last) of each row, written out: (row of each element, the element)."""
     count = np.maximum(last - first, 0)
     row = np.repeat(np.arange(len(first)), count)

@@ -4,6 +4,9 @@
 
     ways.py       where each passage was at common moments
     meetings.py   who was near whom in two cameras; small errors of calibrations and clocks taken out
+    courses.py    who drives on where another was lost
+    travel.py     who can have come from whom along a link, or over a distance, and the times learned on the way
+    looks.py      appearance, on a scale that the passages give
     evidence.py   cues as log odds, which add up
     solve.py      groups with the most in their favour that nothing forbids
 
@@ -19,19 +22,23 @@ import numpy as np
 
 from mtmc.associate.clocks import clock_shifts
 from mtmc.associate.config import GraphConfig
+from mtmc.associate.courses import continuations
 from mtmc.associate.distance import embeddings_of, pair_cosines
-from mtmc.associate.evidence import appearance_odds, heading_odds, place_odds, time_odds, window_odds
-from mtmc.associate.gates import along, within
+from mtmc.associate.evidence import heading_odds, place_odds
+from mtmc.associate.looks import centred, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
-from mtmc.associate.solve import contract, improve
-from mtmc.associate.ways import TICK_S, Ways, sample_ways
-from mtmc.scene import Link, Scene
+from mtmc.associate.solve import Odds, contract, improve
+from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips
+from mtmc.associate.ways import Ways, sample_ways
+from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
 __all__ = ["Graph", "group"]
 
 _MOVING_MPS = 2.0
 _ENOUGH = 15  # pairs that give a scale
+_LIMIT = 20.0  # of log odds
+_SIGMA_M, _PER_M2 = 1.5, 0.002  # where nobody was met
 
 
 class Graph:
@@ -51,7 +58,8 @@ class Graph:
         self.passages, self.scene, self.config = passages, scene, config
         self.max_gap_s, self.max_speed_mps, self.match_similarity = max_gap_s, max_speed_mps, match_similarity
         names = [p.tracklet.camera_id for p in passages]
-        self.camera = np.unique(names, return_inverse=True)[1].astype(np.int64)
+        self.names, camera = np.unique(names, return_inverse=True)
+        self.camera = camera.astype(np.int64)
         use_ground = max_ground_m is not None
         ways = sample_ways(passages if use_ground else [])
         if use_ground and len(ways.owner):
@@ -63,8 +71,10 @@ class Graph:
             ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, start, end)
         self.ways = ways
         self.start, self.end = ways.start_s, ways.end_s
-        self.embeddings = embeddings_of(passages)
-        self.pairs, self.odds = self._candidates()
+        self.embeddings = centred(embeddings_of(passages), self.camera)
+        self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
+        self.sigma_m, self.per_m2 = _SIGMA_M, _PER_M2
+        self._solve()
 
     def _agree(self, ways: Ways) -> Ways:
         """Ways with what overlapping views show of clocks and calibrations taken out.
@@ -81,19 +91,32 @@ class Graph:
                 placed = register(ways, self.camera, self.config.radius_m)
         return placed
 
-    def _candidates(self) -> tuple[Array, Array]:
-        meeting_pairs, meeting_odds, sure = self._meetings()
-        motion = [(meeting_pairs, meeting_odds), *self._continuations()]
-        pairs = np.concatenate([p for p, _ in motion])
-        odds = np.concatenate([o for _, o in motion])
-        pairs, odds = _strongest(pairs, odds, len(self.passages))
-        seen = _keys(meeting_pairs, len(self.passages))
-        # what was seen at one moment is judged by that moment, not as a continuation
-        both = np.isin(_keys(pairs, len(self.passages)), seen)
-        odds[both] = meeting_odds[np.searchsorted(seen, _keys(pairs[both], len(self.passages)))]
-        if self.config.appearance and self.embeddings.shape[1]:
-            odds = odds + self.config.appearance * self._appearance(pairs, sure)
-        return pairs, np.clip(odds + self.config.bias, -20.0, 20.0)
+    def _solve(self) -> None:
+        """Candidates and their log odds, the second time with the travel times that the first solution found."""
+        n = len(self.passages)
+        meetings, meeting_odds, sure = self._meetings()
+        courses, course_odds = self._courses()
+        trips = self._trips()
+        fixed = _keys(meetings, n), _keys(courses, n)
+        keys = np.unique(np.concatenate([*fixed, _keys(trips, n)]))
+        self.pairs = np.stack(np.divmod(keys, n), axis=1)
+        at_meeting, at_course, at_trip = (np.searchsorted(keys, k) for k in (*fixed, _keys(trips, n)))
+        looks = self._cosines(keys, sure)
+        labels = None
+        for _ in range(2 if self.config.learn_times and len(trips.a) else 1):
+            trip_odds = trips.odds if labels is None else learned(trips, labels[trips.a] == labels[trips.b])
+            odds = np.full(len(keys), -np.inf)
+            np.maximum.at(odds, at_course, course_odds)
+            np.maximum.at(odds, at_trip, trip_odds)
+            odds[at_meeting] = meeting_odds  # what was seen at one moment is judged by that moment
+            if looks is not None:
+                odds += self.config.appearance * looks_odds(
+                    *looks, odds, self.match_similarity, self.config.appearance_limit
+                )
+            self.odds = np.clip(odds + self.config.bias, -_LIMIT, _LIMIT)
+            known = Odds(n, keys, self.odds)
+            labels = improve(known, contract(known, self.excluded), self.excluded)
+        self.labels = np.arange(n) if labels is None else labels
 
     def _meetings(self) -> tuple[Array, Array, Array]:
         """Pairs seen near each other at one moment, their log odds, and those beyond doubt."""
@@ -129,110 +152,61 @@ class Graph:
         middle = np.where(share > 0.5, np.minimum(middle, 1.0), np.nan)
         return np.nan_to_num(heading_odds(middle, self.config.heading), nan=0.0)
 
-    def _continuations(self) -> list[tuple[Array, Array]]:
-        out = [self._steady_course()]
-        out += [self._by_link(link) for link in self.scene.links]
-        if not len(self.ways.owner):
-            out.append(self._by_time())
-        return [(p, o) for p, o in out if len(p)]
-
-    def _steady_course(self) -> tuple[Array, Array]:
-        """Continuations over the ground: where the one's course and the other's, run on to the middle, meet."""
-        config, ways = self.config, self.ways
-        none = np.zeros((0, 2), np.int64), np.zeros(0)
-        if not len(ways.owner):
-            return none
-        pairs = within(config.continue_s, self.start, self.end)
-        a, b = pairs.T
-        gap = self.start[b] - self.end[a]
-        same = self.camera[a] == self.camera[b]
-        ok = (
-            (ways.first[a] >= 0)
-            & (ways.first[b] >= 0)
-            & (gap > -2 * TICK_S)
-            & (~same | ((gap > 0) & (gap <= config.join_s)))
+    def _courses(self) -> tuple[Array, Array]:
+        """Continuations over the ground, within a camera or from one to the next."""
+        return continuations(
+            self.ways,
+            self.camera,
+            continue_s=self.config.continue_s,
+            join_s=self.config.join_s,
+            sigma_m=self.sigma_m,
+            drift_mps=self.config.drift_mps,
+            per_m2=self.per_m2,
         )
-        a, b, same = a[ok], b[ok], same[ok]
-        if not len(a):
-            return none
-        out_row, in_row = ways.last[a], ways.first[b]
-        gap = np.maximum((ways.tick[in_row] - ways.tick[out_row]) * TICK_S, 0.0)
-        v, w = ways.velocity[out_row], ways.velocity[in_row]
-        meet_a = ways.xy[out_row] + v * (gap / 2)[:, None]
-        meet_b = ways.xy[in_row] - w * (gap / 2)[:, None]
-        error = np.hypot(*(meet_a - meet_b).T)
-        speed = np.maximum(np.hypot(*v.T), np.hypot(*w.T))
-        sigma = getattr(self, "sigma_m", 1.5) + config.drift_mps * gap + 0.1 * speed * gap
-        near = error < 4 * sigma
-        a, b, error, sigma, speed, out_row, in_row = (x[near] for x in (a, b, error, sigma, speed, out_row, in_row))
-        odds = place_odds(error, sigma, getattr(self, "per_m2", 0.002))
-        both = np.minimum(np.hypot(*ways.velocity[out_row].T), np.hypot(*ways.velocity[in_row].T)) > _MOVING_MPS
-        cosine = (ways.velocity[out_row] * ways.velocity[in_row]).sum(axis=1) / np.maximum(speed**2, 1e-9)
-        odds += np.where(both, heading_odds(np.clip(cosine, -1, 1), 1.0), 0.0)
-        return np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1), odds
 
-    def _by_link(self, link: Link) -> tuple[Array, Array]:
-        """Continuations along a link of the scene."""
-        pairs = along(link, self.passages, self.start, self.end)
-        if not len(pairs):
-            return pairs, np.zeros(0)
-        a, b = pairs.T
-        arriving = len(np.unique(b))
-        span = max(self.end.max() - self.start.min(), 1.0)
-        per_s = max(arriving, 1) / span
-        travel = self.start[b] - self.end[a]
-        if link.typical_s is not None and link.spread_s is not None:
-            odds = time_odds(travel, link.typical_s, max(link.spread_s, 0.5), per_s)
-        else:
-            odds = np.full(len(a), float(window_odds(link.max_s - link.min_s, per_s)))
-        unseen = np.array(
-            [not self.passages[i].exit or not self.passages[j].entry for i, j in zip(a, b, strict=True)]
-        )
-        odds = np.clip(odds, -6.0, 3.0) - np.where(unseen, 1.0, 0.0)
-        if link.share is not None:
-            odds += np.log(max(link.share, 0.05))
-        return np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1), odds
+    def _trips(self) -> Trips:
+        """Journeys along the links; to and from cameras that no link names, by distance or by nothing but time."""
+        config = self.config
+        where = {name: k for k, name in enumerate(self.names)}
+        open_ = ~np.eye(len(self.names), dtype=bool)
+        for link in self.scene.links:
+            if link.from_camera in where and link.to_camera in where:
+                a, b = where[link.from_camera], where[link.to_camera]
+                open_[a, b] = open_[b, a] = False
+        parts = [link_trips(self.passages, self.scene, self.start, self.end)] if self.scene.links else []
+        longest = config.unlinked_s if self.scene.links else self.max_gap_s
+        placed = np.bincount(self.camera, self.ways.first >= 0, len(self.names)) > 0
+        placed = placed[:, None] & placed
+        if longest and (open_ & placed).any():
+            parts.append(
+                ground_trips(open_ & placed, self.camera, self.ways, longest, config.typical_mps, config.heading / 2)
+            )
+        unplaced = ~placed & ~np.eye(len(self.names), dtype=bool)
+        if longest and unplaced.any():  # whose overlap no ground tells
+            parts.append(any_trips(unplaced, self.camera, self.start, self.end, longest, self.embeddings))
+        return Trips.joined(parts)
 
-    def _by_time(self) -> tuple[Array, Array]:
-        """Nothing is known of the place: any two cameras, within the longest time out of sight."""
-        pairs = within(self.max_gap_s, self.start, self.end)
-        pairs = pairs[self.camera[pairs[:, 0]] != self.camera[pairs[:, 1]]]
-        pairs = np.sort(pairs, axis=1)
-        cameras = max(int(self.camera.max(initial=0)), 1)
-        rivals = max(2 * len(pairs) / max(len(self.passages), 1) / cameras, 1.0)
-        return pairs, np.full(len(pairs), -np.log(rivals))
-
-    def _appearance(self, pairs: Array, sure: Array) -> Array:
-        """Log odds of the cosines, on a scale that the data themselves give.
-
-        Most candidates are different vehicles, so the bulk of the cosines says what those look like. Pairs beyond
-        doubt on the ground say what one vehicle looks like; where there are too few, pairs that are each other's most
-        alike do, and among very few vehicles the embedder's own threshold.
-        """
-        cosine = pair_cosines(self.embeddings, pairs, self.start)
-        known = np.flatnonzero(np.isfinite(cosine))
-        if not len(known):
-            return np.zeros(len(pairs))
-        other, spread = _centre(cosine[known])
-        same = pair_cosines(self.embeddings, sure, self.start)
-        same = same[np.isfinite(same)]
-        if len(same) < _ENOUGH:
-            same = cosine[known[mutual_best(pairs[known], -cosine[known], self.camera)]]
-        if len(same) < _ENOUGH:
-            same = np.array([2 * self.match_similarity - other])
-        high = max(float(np.median(same)), other + 0.05)
-        return appearance_odds(cosine, high, other, max(spread, 0.05), self.config.appearance_limit)
+    def _cosines(self, keys: Array, sure: Array) -> tuple[Array, Array, Array] | None:
+        """Cosines of the candidates, of strangers, and of pairs beyond doubt; None without any appearance."""
+        if not self.config.appearance or not self.embeddings.shape[1]:
+            return None
+        cosine = pair_cosines(self.embeddings, self.pairs, self.start)
+        same = _finite(pair_cosines(self.embeddings, sure, self.start))
+        if len(same) < _ENOUGH:  # those that are each other's most alike are a start, too
+            known = np.flatnonzero(np.isfinite(cosine))
+            same = cosine[known[mutual_best(self.pairs[known], -cosine[known], self.camera)]]
+        return cosine, strangers(self.embeddings, self.camera, keys), same
 
     def excluded(self, these: list[int], those: list[int]) -> bool:
         """Whether two groups hold passages that cannot be one vehicle."""
         return any(self._impossible(i, j) for i in these for j in those)
 
     def _impossible(self, i: int, j: int) -> bool:
-        start, end = self.start, self.end
+        camera, start, end = self._when
         if start[j] < start[i]:
             i, j = j, i
         gap = start[j] - end[i]
-        if self.camera[i] == self.camera[j]:
+        if camera[i] == camera[j]:
             return bool(gap <= 0 or gap > self.config.join_s)
         ways = self.ways
         if ways.first[i] < 0 or ways.first[j] < 0:
@@ -247,27 +221,15 @@ class Graph:
         return bool(jump > self.config.radius_m + self.max_speed_mps * max(gap, 0.0))
 
 
-def _centre(values: Array) -> tuple[float, float]:
-    """Median, and standard deviation from the values below it, which no pairs of one vehicle spoil."""
-    middle = float(np.median(values))
-    below = middle - values[values <= middle]
-    return middle, float(np.sqrt(np.mean(below**2)))
+def _finite(values: Array) -> Array:
+    return np.asarray(values[np.isfinite(values)])
 
 
-def _keys(pairs: Array, n: int) -> Array:
-    return np.asarray(pairs[:, 0] * n + pairs[:, 1])
-
-
-def _strongest(pairs: Array, odds: Array, n: int) -> tuple[Array, Array]:
-    """Each pair once, with the most that any way between the two says for it."""
-    order = np.lexsort([-odds, _keys(pairs, n)])
-    pairs, odds = pairs[order], odds[order]
-    new = np.flatnonzero(np.diff(_keys(pairs, n), prepend=-1))
-    return pairs[new], odds[new].copy()
+def _keys(pairs: Array | Trips, n: int) -> Array:
+    a, b = (pairs.a, pairs.b) if isinstance(pairs, Trips) else pairs.T
+    return np.asarray(np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b))
 
 
 def group(graph: Graph) -> Array:
-    """The solver on a graph: labels int64 (N,)."""
-    n = len(graph.passages)
-    labels = contract(n, graph.pairs, graph.odds, graph.excluded)
-    return improve(labels, graph.pairs, graph.odds, graph.excluded)
+    """The solution of a graph: labels int64 (N,)."""
+    return graph.labels

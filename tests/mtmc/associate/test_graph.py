@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.clocks import clock_shifts
 from mtmc.associate.meetings import find_meetings, mutual_best, register
-from mtmc.associate.solve import contract, improve, objective
+from mtmc.associate.solve import Odds, contract, improve
 from mtmc.associate.ways import TICK_S, sample_ways
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene
@@ -105,7 +105,8 @@ def test_the_solver_against_every_partition(n, data):
     def excluded(these, those):
         return any(camera[i] == camera[j] for i in these for j in those)
 
-    labels = improve(contract(n, pairs, odds, excluded), pairs, odds, excluded)
+    known = Odds(n, pairs[:, 0] * n + pairs[:, 1], odds)
+    labels = improve(known, contract(known, excluded), excluded)
     found = [np.flatnonzero(labels == k).tolist() for k in np.unique(labels)]
     assert all(len({camera[i] for i in group}) == len(group) for group in found)
     best = max(
@@ -113,7 +114,9 @@ def test_the_solver_against_every_partition(n, data):
         for groups in partitions(list(range(n)))
         if all(len({camera[i] for i in g}) == len(g) for g in groups)
     )
-    reached = objective(labels, pairs, odds)
+    reached = sum(odds[k] for k, (a, b) in enumerate(pairs) if labels[a] == labels[b])
+    assert np.isclose(reached, known.objective(labels))
+    assert reached >= known.objective(contract(known, excluded)) - 1e-9
     assert 0 <= reached <= best + 1e-9
     assert reached >= 0.5 * best - 1e-9
 

@@ -1,0 +1,212 @@
+"""Journeys out of sight: who can have come from whom, and how likely the time it took is.
+
+A route is a link of the scene, or one camera and another where no link says more. What is known of its travel times
+beforehand (the link's window or typical time; a distance and the speeds of traffic; nothing) is mixed with the times
+of those journeys that a first solution found on it, so that a route without any description is learned on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from mtmc.associate.distance import pair_cosines
+from mtmc.associate.evidence import heading_odds, speed_odds, time_odds, window_odds
+from mtmc.associate.gates import along, by_camera, expand
+from mtmc.associate.ways import Ways
+from mtmc.scene import Scene
+from mtmc.types import Array, Passage
+
+__all__ = ["Trips", "any_trips", "ground_trips", "learned", "link_trips"]
+
+_BIN_S = 0.25
+_DOUBT = 3.0  # journeys that what is known beforehand counts as much as
+_SHARE = 0.4  # of those who leave, that take a link of which no more is known
+_UNSEEN = 1.0  # log odds against a link that fits only because a zone was not seen
+_MOST = 256  # partners per passage; of more than that on average, only those most alike are kept
+_KEEP = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trips:
+    """T possible journeys.
+
+    Attributes:
+        a, b: int32 (T,), who leaves and who comes.
+        route: int32 (T,).
+        seconds: float32 (T,), out of sight; negative where both are seen at once.
+        odds: float32 (T,), log odds of the time by what is known beforehand.
+        per_s: float64 (R,), vehicles per second that come by each route's end.
+    """
+
+    a: Array
+    b: Array
+    route: Array
+    seconds: Array
+    odds: Array
+    per_s: Array
+
+    @classmethod
+    def joined(cls, parts: Sequence[Trips]) -> Trips:
+        """All of them, their routes numbered on."""
+        before = np.cumsum([0, *(len(p.per_s) for p in parts)])
+        return cls(
+            np.concatenate([np.zeros(0, np.int32), *(p.a for p in parts)]),
+            np.concatenate([np.zeros(0, np.int32), *(p.b for p in parts)]),
+            np.concatenate([np.zeros(0, np.int32), *(p.route + k for p, k in zip(parts, before, strict=False))]),
+            np.concatenate([np.zeros(0, np.float32), *(p.seconds for p in parts)]),
+            np.concatenate([np.zeros(0, np.float32), *(p.odds for p in parts)]),
+            np.concatenate([np.zeros(0), *(p.per_s for p in parts)]),
+        )
+
+
+def _trips(pairs: Array, route: Array, start: Array, end: Array, odds: Array, per_s: Array) -> Trips:
+    a, b = pairs.T.astype(np.int32)
+    seconds = (start[b] - end[a]).astype(np.float32)
+    return Trips(a, b, route.astype(np.int32), seconds, odds.astype(np.float32), per_s)
+
+
+def link_trips(passages: Sequence[Passage], scene: Scene, start: Array, end: Array) -> Trips:
+    """Journeys along the links of the scene, each within its window."""
+    seen = by_camera(passages)
+    entered = np.array([bool(p.entry) for p in passages])
+    left = np.array([bool(p.exit) for p in passages])
+    span = max(float(end.max() - start.min()), 1.0)
+    parts = []
+    for link in scene.links:
+        pairs = along(link, passages, start, end, seen)
+        a, b = pairs.T
+        per_s = max(len(np.unique(b)), 1) / span
+        if link.typical_s is not None and link.spread_s is not None:
+            odds = time_odds(start[b] - end[a], link.typical_s, max(link.spread_s, 0.5), per_s)
+        else:
+            odds = np.full(len(a), float(window_odds(link.max_s - link.min_s, per_s)))
+        odds = np.clip(odds, -6.0, 3.0)
+        odds -= _UNSEEN * ((bool(link.from_zone) & ~left[a]) | (bool(link.to_zone) & ~entered[b]))
+        odds += np.log(_SHARE if link.share is None else max(link.share, 0.05))
+        parts.append(_trips(pairs, np.zeros(len(a)), start, end, odds, np.array([per_s])))
+    return Trips.joined(parts)
+
+
+def any_trips(open_: Array, camera: Array, start: Array, end: Array, max_gap_s: float, embeddings: Array) -> Trips:
+    """Journeys within ``max_gap_s`` from any camera to any other that is open to it, ``open_`` bool (C, C).
+
+    Where that is more than a few hundred for each passage, those most alike are kept.
+    """
+    n = len(camera)
+    order = np.argsort(start, kind="stable")
+    first = np.arange(n) + 1
+    last = np.searchsorted(start[order], end[order] + max_gap_s, side="right")
+    crowded = int(np.maximum(last - first, 0).sum()) > _MOST * n and embeddings.shape[1] > 0
+    found = [np.zeros((0, 2), np.int64)]
+    for block in np.array_split(np.arange(n), -(-int(np.maximum(last - first, 0).sum() + 1) // 2_000_000)):
+        if not len(block):
+            continue
+        row, later = expand(first[block], last[block])
+        a, b = order[block[row]], order[later]
+        keep = open_[camera[a], camera[b]]
+        pairs = np.stack([a[keep], b[keep]], axis=1)
+        if crowded:
+            cosine = np.nan_to_num(pair_cosines(embeddings, pairs, start), nan=-1.0)
+            best = np.lexsort([pairs[:, 1], -cosine, pairs[:, 0]])
+            lead = pairs[best, 0]
+            begin = np.flatnonzero(np.diff(lead, prepend=-1))
+            place = np.arange(len(lead)) - np.repeat(begin, np.diff(np.append(begin, len(lead))))
+            pairs = pairs[best[place < _KEEP]]
+        found.append(pairs)
+    pairs = np.concatenate(found)
+    cameras = int(camera.max(initial=0)) + 1
+    rivals = max(2 * len(pairs) / max(n, 1) / max(cameras - 1, 1), 1.0)
+    route, per_s = _camera_routes(pairs, camera, start, end)
+    return _trips(pairs, route, start, end, np.full(len(pairs), -np.log(rivals)), per_s)
+
+
+def ground_trips(
+    open_: Array, camera: Array, ways: Ways, max_gap_s: float, typical_mps: float, headings: float
+) -> Trips:
+    """Journeys between calibrated cameras, of which the distance tells how long they should take.
+
+    The pairs of cameras are those of ``open_``, bool (C, C).
+    """
+    rows = np.flatnonzero(ways.first >= 0)
+    start, end = ways.start_s, ways.end_s
+    order = rows[np.argsort(start[rows], kind="stable")]
+    first = np.searchsorted(start[order], end[rows], side="left")
+    last = np.searchsorted(start[order], end[rows] + max_gap_s, side="right")
+    found, odds = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    total = int(np.maximum(last - first, 0).sum()) + 1
+    for block in np.array_split(np.arange(len(rows)), -(-total // 2_000_000)):
+        row, later = expand(first[block], last[block])
+        a, b = rows[block[row]], order[later]
+        keep = open_[camera[a], camera[b]]
+        a, b = a[keep], b[keep]
+        out_row, in_row = ways.last[a], ways.first[b]
+        step = ways.xy[in_row] - ways.xy[out_row]
+        metres, gap = np.hypot(*step.T), start[b] - end[a]
+        value = speed_odds(np.maximum(gap, 0.5), metres, typical_mps)
+        for velocity in (ways.velocity[out_row], ways.velocity[in_row]):
+            speed = np.hypot(*velocity.T)
+            cosine = (velocity * step).sum(axis=1) / np.maximum(speed * metres, 1e-9)
+            told = (speed > 2.0) & (metres > 10.0)
+            value += np.where(told, heading_odds(np.clip(cosine, -1, 1), headings), 0.0)
+        keep = value > -9.0
+        found.append(np.stack([a[keep], b[keep]], axis=1))
+        odds.append(value[keep])
+    pairs = np.concatenate(found)
+    route, per_s = _camera_routes(pairs, camera, start, end)
+    value = np.concatenate(odds) - np.log(per_s[route]) if len(pairs) else np.zeros(0)
+    return _trips(pairs, route, start, end, np.clip(value, -8.0, 3.0), per_s)
+
+
+def _camera_routes(pairs: Array, camera: Array, start: Array, end: Array) -> tuple[Array, Array]:
+    """A route for each ordered pair of cameras that occurs, and how many come by per second."""
+    size = int(camera.max(initial=0)) + 1
+    if not len(pairs):
+        return np.zeros(0, np.int64), np.zeros(0)
+    kind, route = np.unique(camera[pairs[:, 0]] * size + camera[pairs[:, 1]], return_inverse=True)
+    count = np.bincount(camera, minlength=size)[kind % size]
+    return route, count / max(float(end.max() - start.min()), 1.0)
+
+
+def learned(trips: Trips, same: Array) -> Array:
+    """Log odds of the journeys once a solution is known: float64 (T,).
+
+    The time's density is a smoothed histogram of the times that the solution has on the same route, without the
+    journey in question (nobody vouches for himself), mixed with what was known before. Routes that few take are less
+    likely.
+
+    Args:
+        trips: T journeys.
+        same: bool (T,), whether the solution has both in one vehicle.
+    """
+    out = trips.odds.astype(float)
+    order = np.argsort(trips.route, kind="stable")
+    edges = np.searchsorted(trips.route[order], np.arange(len(trips.per_s) + 1))
+    for route, (lo, hi) in enumerate(pairwise(edges.tolist())):
+        rows = order[lo:hi]
+        if not len(rows):
+            continue
+        per_s, mine = trips.per_s[route], same[rows]
+        seconds = trips.seconds[rows].astype(float)
+        known = seconds[mine]
+        least = float(seconds.min())
+        place = np.round((seconds - least) / _BIN_S).astype(np.int64)
+        count = np.bincount(place[mine], minlength=int(place.max()) + 1).astype(float)
+        spread = (
+            0.0
+            if len(known) < 2
+            else min(float(np.std(known)), float(np.ptp(np.quantile(known, [0.25, 0.75]))) / 1.34)
+        )
+        width = max(1.06 * spread * max(len(known), 1) ** -0.2, 0.75)
+        others = gaussian_filter1d(count, width / _BIN_S, mode="constant")[place] / _BIN_S
+        others -= mine / (width * np.sqrt(2 * np.pi))
+        left = len(known) - mine
+        density = np.maximum(others, 0.0) + _DOUBT * np.exp(out[rows]) * per_s
+        leavers = len(np.unique(trips.a[rows]))
+        share = (left + 1) / (leavers + 2)
+        out[rows] = np.log(density / (left + _DOUBT) / per_s) + 0.5 * np.log(np.clip(share, 0.01, 1.0))
+    return out

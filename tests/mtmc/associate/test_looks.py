@@ -1,0 +1,102 @@
+"""Appearance on its own scale, in worlds whose true odds are known."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from mtmc.associate.looks import centred, looks_odds, strangers
+
+NONE = np.zeros(0)
+
+
+def true_odds(cosine, same, other, spread):
+    """Log of two normal densities' ratio, as the world was made."""
+    return ((cosine - other) ** 2 - (cosine - same) ** 2) / (2 * spread**2)
+
+
+def world(rng, strangers_n, candidates, share, same=0.7, other=0.2, spread=0.12):
+    alike = rng.random(candidates) < share
+    cosine = rng.normal(np.where(alike, same, other), spread)
+    return np.clip(cosine, -1, 1), np.clip(rng.normal(other, spread, strangers_n), -1, 1)
+
+
+@pytest.mark.parametrize("start", [0, 40])
+def test_the_odds_are_those_the_world_was_made_with(start):
+    rng = np.random.default_rng(1)
+    cosine, crowd = world(rng, 8000, 6000, 0.1)
+    sure = rng.normal(0.7, 0.12, start)
+    prior = np.full(len(cosine), np.log(0.1 / 0.9))
+    found = looks_odds(cosine, crowd, sure, prior, 0.5, 5.0)
+    middle = np.abs(true_odds(cosine, 0.7, 0.2, 0.12)) < 4
+    error = found[middle] - true_odds(cosine, 0.7, 0.2, 0.12)[middle]
+    assert np.abs(error).mean() < 0.8
+
+
+def test_candidates_stand_in_for_strangers():
+    rng = np.random.default_rng(2)
+    cosine, _ = world(rng, 0, 6000, 0.05)
+    found = looks_odds(cosine, NONE, rng.normal(0.7, 0.12, 30), np.full(6000, np.log(0.05 / 0.95)), 0.5, 5.0)
+    wrong = (found > 0) != (true_odds(cosine, 0.7, 0.2, 0.12) > 0)
+    assert wrong.mean() < 0.03
+
+
+def test_the_more_alike_the_better_and_never_beyond_the_limit():
+    rng = np.random.default_rng(3)
+    cosine, crowd = world(rng, 3000, 500, 0.2)
+    cosine[:2] = -1.0, 1.0
+    found = looks_odds(cosine, crowd, NONE, np.zeros(500), 0.5, 3.0)
+    assert (np.diff(found[np.argsort(cosine)]) >= -1e-12).all()
+    assert np.abs(found).max() <= 3.0
+    assert (found[0], found[1]) == (-3.0, 3.0)
+
+
+def test_two_sharp_heaps_are_told_apart():
+    """24 vehicles without anything in common in two cameras: 24 cosines of 1 among 552 that are all the same."""
+    cosine = np.repeat([1.0, -1 / 23], [24, 552])
+    found = looks_odds(cosine, NONE, np.ones(24), np.full(576, -3.0), 0.5, 5.0)
+    assert set(found.tolist()) == {5.0, -5.0}
+    assert (found > 0).tolist() == (cosine == 1.0).tolist()
+
+
+def test_where_nothing_is_known_nothing_is_said():
+    assert looks_odds(np.full(3, np.nan), NONE, NONE, np.zeros(3), 0.5, 5.0).tolist() == [0.0, 0.0, 0.0]
+    found = looks_odds(np.array([0.9, np.nan, 0.1]), NONE, NONE, np.zeros(3), 0.5, 5.0)
+    assert found[0] > 0 > found[2]
+    assert found[1] == 0.0
+
+
+def test_strangers_are_pairs_of_two_cameras_that_are_no_candidates():
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((9, 4)).astype(np.float32)
+    vectors[3] = 0
+    camera = np.array([0, 0, 1, 1, 2, 2, 0, 1, 2])
+    keys = np.sort([0 * 9 + 2, 4 * 9 + 7])
+    expected = [
+        vectors[i] @ vectors[j]
+        for i, j in combinations(range(9), 2)
+        if camera[i] != camera[j] and i * 9 + j not in keys and 3 not in (i, j)
+    ]
+    np.testing.assert_allclose(np.sort(strangers(vectors, camera, keys)), np.sort(expected), rtol=1e-5)
+    assert len(strangers(vectors[:1], camera[:1], NONE.astype(np.int64))) == 0
+
+
+def test_what_a_camera_adds_to_all_is_taken_out():
+    rng = np.random.default_rng(5)
+    look = rng.standard_normal((400, 16))
+    tint = 3 * rng.standard_normal((2, 16))
+    camera = np.repeat([0, 1], 400)
+    vectors = np.concatenate([look + tint[0], look + tint[1]])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    clear = centred(vectors.astype(np.float32), camera)
+    np.testing.assert_allclose(np.linalg.norm(clear, axis=1), 1, atol=1e-5)
+
+    def first(vectors):
+        """Share of vehicles whose most alike in the other camera is themselves."""
+        return (np.argmax(vectors[:400] @ vectors[400:].T, axis=1) == np.arange(400)).mean()
+
+    assert first(clear) > first(vectors)
+    assert first(clear) > 0.95
+    assert not centred(np.zeros((3, 4), np.float32), np.zeros(3, np.int64)).any()

@@ -1,0 +1,159 @@
+"""Journeys out of sight: who can have made them against all pairs, and the times that are learned on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtmc.associate.evidence import time_odds, window_odds
+from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips
+from mtmc.associate.ways import sample_ways
+from mtmc.scene import Link
+from tests.mtmc.associate.test_graph import passage, place
+
+NOWHERE = np.full((2, 2), np.nan)
+
+
+def seen(camera, track_id, since, until, entry="", exit="", embedding=()):
+    return passage(f"c{camera}", track_id, np.array([since, until]), NOWHERE, embedding, entry, exit)
+
+
+def times(passages):
+    return np.array([p.tracklet.start_s for p in passages]), np.array([p.tracklet.end_s for p in passages])
+
+
+def crowd(rng, n, cameras=3, span=100.0, dim=0):
+    return [
+        seen(
+            rng.integers(cameras), k, s := rng.uniform(0, span), s + rng.uniform(1, 8), embedding=rng.normal(size=dim)
+        )
+        for k in range(n)
+    ]
+
+
+def pairs_of(trips):
+    return set(zip(trips.a.tolist(), trips.b.tolist(), strict=True))
+
+
+def test_journeys_along_links_by_hand():
+    passages = [
+        seen(0, 1, 0, 10, exit="out"),
+        seen(0, 2, 0, 12),  # where it left was not seen
+        seen(1, 3, 30, 40, entry="in"),
+        seen(1, 4, 31, 40, entry="side"),
+        seen(1, 5, 90, 99, entry="in"),
+    ]
+    timed = Link("c0", "out", "c1", "in", 15, 25, 20.0, 2.0, 0.5)
+    trips = link_trips(passages, place(timed), *times(passages))
+    assert pairs_of(trips) == {(0, 2), (1, 2)}
+    per_s = 1 / 99  # one comes by within the journeys' window, in 99 s
+    sure = float(time_odds(np.array(20.0), 20.0, 2.0, per_s)) + np.log(0.5)
+    vague = float(time_odds(np.array(18.0), 20.0, 2.0, per_s)) + np.log(0.5) - 1.0
+    np.testing.assert_allclose(trips.odds, [sure, vague], rtol=1e-5)
+    np.testing.assert_allclose(trips.seconds, [20, 18])
+    window = Link("c0", "out", "c1", "in", 15, 25)
+    odds = link_trips(passages, place(window), *times(passages)).odds
+    np.testing.assert_allclose(odds[0], window_odds(10.0, per_s) + np.log(0.4), rtol=1e-5)
+
+
+def test_any_journey_against_all_pairs():
+    rng = np.random.default_rng(1)
+    passages = crowd(rng, 60)
+    camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
+    start, end = times(passages)
+    open_ = np.array([[False, True, False], [True, False, True], [False, True, False]])
+    trips = any_trips(open_, camera, start, end, 20.0, np.zeros((60, 0), np.float32))
+    expected = {
+        (a, b)
+        for a in range(60)
+        for b in range(60)
+        if open_[camera[a], camera[b]] and start[a] < start[b] <= end[a] + 20.0
+    }
+    assert pairs_of(trips) == expected
+    assert len(trips.a) == len(expected)
+    np.testing.assert_allclose(trips.seconds, start[trips.b] - end[trips.a], rtol=1e-5)
+    routes = {(int(camera[a]), int(camera[b])) for a, b in expected}
+    assert len(trips.per_s) == len(routes)
+
+
+def test_in_a_crowd_the_most_alike_are_kept():
+    rng = np.random.default_rng(2)
+    passages = crowd(rng, 700, cameras=2, span=5.0, dim=8)
+    camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
+    vectors = np.array([p.embedding for p in passages])
+    start, end = times(passages)
+    open_ = ~np.eye(2, dtype=bool)
+    trips = any_trips(open_, camera, start, end, 60.0, vectors)
+    for a in (np.argsort(start)[0], np.argsort(start)[100]):
+        able = np.flatnonzero((camera != camera[a]) & (start > start[a]))
+        best = able[np.argsort(-(vectors[able] @ vectors[a]))[:64]]
+        assert set(trips.b[trips.a == a].tolist()) == set(best.tolist())
+
+
+def test_over_the_ground_the_likely_speed_is_preferred():
+    def drive(track_id, camera, since, at, velocity):
+        time = since + np.arange(11) / 10
+        return passage(f"c{camera}", track_id, time, np.asarray(at, float) + (time - since)[:, None] * velocity)
+
+    east = np.array([10.0, 0.0])
+    passages = [
+        drive(1, 0, 0.0, (0, 0), east),
+        drive(2, 1, 14.0, (110, 0), east),  # 100 m in 13 s
+        drive(3, 1, 59.0, (110, 0), east),  # the same way in 58 s
+        drive(4, 1, 14.0, (110, 0), -east),  # came from the other side
+    ]
+    ways = sample_ways(passages)
+    camera = np.array([0, 1, 1, 1])
+    open_ = np.array([[False, True], [False, False]])
+    trips = ground_trips(open_, camera, ways, 90.0, 8.0, 1.0)
+    odds = dict(zip(trips.b.tolist(), trips.odds.tolist(), strict=True))
+    assert odds[1] > odds[2]
+    assert odds[1] > odds[3]
+    assert pairs_of(ground_trips(open_, camera, ways, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
+
+
+def journeys(rng, n=200, usual=20.0):
+    """n true journeys of about ``usual`` seconds and as many false ones of any length, on one route."""
+    seconds = np.concatenate([rng.normal(usual, 1.5, n), rng.uniform(0, 60, n)]).astype(np.float32)
+    a = np.tile(np.arange(n), 2)
+    b = np.concatenate([np.arange(n), rng.permutation(n)]) + n
+    odds = np.full(2 * n, -1.0, np.float32)
+    return Trips(a, b, np.zeros(2 * n, np.int32), seconds, odds, np.array([0.1])), np.arange(2 * n) < n
+
+
+def test_usual_times_are_learned():
+    rng = np.random.default_rng(3)
+    trips, same = journeys(rng)
+    odds = learned(trips, same)
+    density = np.exp(-0.5 * ((trips.seconds - 20) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
+    usual = np.abs(trips.seconds - 20) < 2
+    # log(density / rate), less what a mixture and smoothing take away
+    np.testing.assert_allclose(odds[usual], np.log(density[usual] / 0.1), atol=0.5)
+    assert odds[np.abs(trips.seconds - 20) > 10].max() < -2
+
+
+def test_nobody_vouches_for_himself():
+    """The only journey of its kind is worth no more for having been in the solution."""
+    trips, same = journeys(np.random.default_rng(4), usual=20.0)
+    alone = np.append(trips.seconds, np.float32(50.0))
+    grown = Trips(
+        np.append(trips.a, 5), np.append(trips.b, 250), np.append(trips.route, 0), alone,
+        np.append(trips.odds, np.float32(-1)), trips.per_s,
+    )  # fmt: skip
+    taken, left = learned(grown, np.append(same, True))[-1], learned(grown, np.append(same, False))[-1]
+    np.testing.assert_allclose(taken, left, atol=0.05)
+
+
+def test_a_route_without_journeys_keeps_what_was_known():
+    trips, same = journeys(np.random.default_rng(5))
+    odds = learned(trips, np.zeros_like(same))
+    assert np.ptp(odds) < 1e-6
+    assert (odds < trips.odds).all()  # nobody takes it
+
+
+@pytest.mark.parametrize("parts", [0, 2])
+def test_joined_journeys_keep_their_routes_apart(parts):
+    trips, _ = journeys(np.random.default_rng(6), n=5)
+    joined = Trips.joined([trips] * parts)
+    assert joined.route.tolist() == [k for k in range(parts) for _ in range(10)]
+    assert len(joined.per_s) == parts
