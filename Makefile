@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-cities clean
+.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-cities bench-reid clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,9 @@ bench-cityflow: $(READY)  ## single-camera tracking on the given detections of C
 CITIES ?= runs/cities
 bench-cities: $(READY)  ## six held-out synthetic scenes: models, pipeline, every way of associating; hours, finished parts are kept
 	$(BIN)/python -m tools.bench.cities --cities $(CITIES) --render
+
+bench-reid: $(READY)  ## every method of reid and its ablation, three seeds each; hours, finished cells in docs/reid/cells are kept
+	$(BIN)/python -m tools.bench.reid_methods
 
 clean:  ## everything that can be made again
 	rm -rf $(VENV) $(BENCH) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

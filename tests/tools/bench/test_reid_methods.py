@@ -1,0 +1,246 @@
+"""The methods' table: cells, tables by hand, going on where it stopped, and one cell from crops to a score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from mtmc.errors import ConfigError
+from reid.card import read_card
+from reid.config import make_config
+from reid.settings import read_yaml
+from tools.bench.reid_cell import crops_for, measure_on
+from tools.bench.reid_methods import Cell, cells_in_order, claims, load_cell, report, run, table, training
+
+BENCH = read_yaml(Path(__file__).parents[3] / "configs" / "reid" / "bench.yaml")
+
+
+def result(variant: str, seed: int, mean_ap: float, **facts: Any) -> dict[str, Any]:
+    common = {"rank1": mean_ap / 2, "minutes": 2.0, "resumed": False}
+    return {"variant": variant, "seed": seed, "map": mean_ap, **common, **facts}
+
+
+def test_every_variant_is_a_training_on_the_same_network_and_length() -> None:
+    cells = cells_in_order(BENCH, 3)
+    assert len(cells) == 3 * len(BENCH["variants"]) == len({cell.name for cell in cells})
+    made = [make_config({**c.content, "data": {"name": "synthcity", "root": "x"}, "output": "y"}) for c in cells]
+    assert len({(c.backbone, c.options.size_hw, c.schedule.epochs, c.schedule.batch) for c in made}) == 1
+    named = {entry["name"] for entry in BENCH["variants"]}
+    assert named >= {variant for pair in BENCH["claims"] for variant in pair}
+
+
+def test_the_first_seed_of_all_comes_before_the_second_of_any() -> None:
+    bench = {
+        "shared": {"schedule": {"epochs": 7}},
+        "methods": {"val": {"options": {"scale": 30.0}}},
+        "variants": [
+            {"name": "start", "method": "baseline", "untrained": True},
+            {"name": "val, a + b", "method": "val", "options": {"views": 1}},
+        ],
+    }
+    cells = cells_in_order(bench, 2)
+    assert [(c.name, c.untrained) for c in cells] == [
+        ("start_s0", True),
+        ("val_a_b_s0", False),
+        ("start_s1", True),
+        ("val_a_b_s1", False),
+    ]
+    assert cells[1].content["options"] == {"size_hw": [96, 96], "scale": 30.0, "views": 1}
+    assert cells[1].content["schedule"] == {"epochs": 7, "batch": 32, "warm_up_epochs": 3}
+    assert [c.name for c in cells_in_order(bench, 2, "val")] == ["val_a_b_s0", "val_a_b_s1"]
+
+
+def test_what_a_variant_says_stands_over_method_and_all() -> None:
+    bench = {
+        "shared": {"options": {"size_hw": [64, 64]}, "schedule": {"epochs": 40}},
+        "methods": {"ssbver": {"options": {"hidden": 8, "local_views": 2}}},
+    }
+    found = training("ssbver", {"local_views": 0}, bench)
+    assert found["options"]["local_views"] == 0
+    assert (found["options"]["hidden"], found["options"]["size_hw"]) == (8, [64, 64])
+    assert found["options"]["average_momentum"] == 0.99  # of the method's own file
+    assert not {"data", "output", "seed"} & found.keys()
+    assert "milestones" not in found["schedule"]
+
+
+def test_a_key_follows_choices_seed_and_data() -> None:
+    cell = Cell("a", "val", 0, {"options": {"x": 1, "y": 2}})
+    keys = {
+        cell.key({"pictures": 1}),
+        cell.key({"pictures": 2}),
+        Cell("a", "val", 1, cell.content).key({"pictures": 1}),
+        Cell("a", "val", 0, {"options": {"x": 1, "y": 3}}).key({"pictures": 1}),
+        Cell("a", "val", 0, cell.content, untrained=True).key({"pictures": 1}),
+    }
+    assert len(keys) == 5
+    assert Cell("b", "val", 0, {"options": {"y": 2, "x": 1}}).key({"pictures": 1}) == cell.key({"pictures": 1})
+
+
+def test_table_by_hand() -> None:
+    """Means 20, 24 and 28 of mAP: deviation 4; of rank-1 10, 12, 14: deviation 2."""
+    results = [
+        result("a", 0, 0.20),
+        result("a", 1, 0.24, minutes=4.0),
+        result("a", 2, 0.28, minutes=0.1, resumed=True),
+        result("b", 0, 0.311, resumed=True),
+    ]
+    assert table(results, ["b", "a", "c"]).splitlines()[2:] == [
+        "| b | 31.1 | 15.6 |  | 1 |",
+        "| a | 24.0 ± 4.0 | 12.0 ± 2.0 | 3.0 | 3 |",
+        "| c | not yet | | | 0 |",
+    ]
+
+
+def test_claims_compare_the_same_seeds() -> None:
+    """Gains of +3 and +5 at seeds 0 and 2; seed 1 of the worse one is missing."""
+    results = [result("a", s, m) for s, m in enumerate([0.20, 0.90, 0.30])]
+    results += [result("b", 0, 0.17), result("b", 2, 0.25), result("c", 7, 0.5)]
+    assert claims(results, [["a", "b"], ["b", "a"], ["a", "c"]]).splitlines()[2:] == [
+        "| a over b | +4.0 ± 1.4 | 2 |",
+        "| b over a | -4.0 ± 1.4 | 2 |",
+        "| a over c | not yet | 0 |",
+    ]
+
+
+def test_a_report_is_replaced_between_its_marks(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    report(path, "one")
+    assert path.read_text() == "# Methods side by side\n\n<!-- bench-reid -->\none\n<!-- /bench-reid -->\n"
+    path.write_text(path.read_text() + "\nwords after it\n")
+    report(path, "two\nthree")
+    assert path.read_text().splitlines() == [
+        "# Methods side by side",
+        "",
+        "<!-- bench-reid -->",
+        "two",
+        "three",
+        "<!-- /bench-reid -->",
+        "",
+        "words after it",
+    ]
+    before = path.read_text()
+    report(path, "two\nthree")
+    assert path.read_text() == before
+
+
+def test_finished_cells_are_kept(tmp_path: Path) -> None:
+    cells = [Cell(name, "val", seed, {}) for seed in (0, 1) for name in ("a", "b")]
+    asked: list[str] = []
+
+    def measure(cell: Cell) -> dict[str, Any]:
+        asked.append(cell.name)
+        return {"map": 0.1, "rank1": 0.2, "minutes": 1.0, "resumed": False}
+
+    def key(cell: Cell) -> str:
+        return f"{cell.name} with {choices}"
+
+    choices = "these"
+    run(cells[:2], tmp_path, measure, key)
+    run(cells, tmp_path, measure, key)
+    assert asked == ["a_s0", "b_s0", "a_s1", "b_s1"]
+    assert load_cell(cells[0], tmp_path) == {
+        "variant": "a",
+        "method": "val",
+        "seed": 0,
+        "key": "a_s0 with these",
+        "map": 0.1,
+        "rank1": 0.2,
+        "minutes": 1.0,
+        "resumed": False,
+    }
+    choices = "others"
+    assert load_cell(cells[0], tmp_path, key(cells[0])) is None
+    assert run(cells, tmp_path, measure, key) == cells
+
+
+def test_no_cell_is_begun_that_would_end_too_late(tmp_path: Path) -> None:
+    """Twelve minutes: a (4), b (6, begun as 4 + 4 ≤ 12); b's second seed would end at 4 + 6 + 6."""
+    cells = [Cell("a", "val", 0, {}), Cell("b", "val", 0, {}), Cell("b", "val", 1, {})]
+    (tmp_path / "a_s9.json").write_text(json.dumps({"key": "", "minutes": 4.0}))
+    now = 0.0
+
+    def measure(cell: Cell) -> dict[str, Any]:
+        nonlocal now
+        minutes = {"a": 4.0, "b": 6.0}[cell.variant]
+        now += 60 * minutes
+        return {"map": 0.0, "rank1": 0.0, "minutes": minutes, "resumed": False}
+
+    earlier = Cell("a", "val", 9, {})
+    made = run(
+        [*cells, earlier],
+        tmp_path,
+        measure,
+        lambda c: "" if c is earlier else c.name,
+        limit_min=12,
+        clock=lambda: now,
+    )
+    assert [cell.name for cell in made] == ["a_s0", "b_s0"]
+
+
+DATA = {"identities": 4, "test_identities": 2, "pictures": 1}
+
+
+def make_crops(root: Path, plan: dict[str, Any]) -> None:
+    """Plain colours, a vehicle each: pictures 0, 1 and 2 by cameras 1 and 2, and one query of each test vehicle."""
+    import cv2
+
+    rng = np.random.default_rng(5)
+    for vehicle in range(6):
+        paint = rng.integers(0, 256, 3)
+        for camera in (1, 2):
+            for number in range(3):
+                test = "query" if camera == 1 and number == 0 else "gallery"
+                path = (
+                    root
+                    / "crops"
+                    / (test if vehicle > 3 else "train")
+                    / f"{vehicle:05d}"
+                    / f"c{camera:03d}_{number}.jpg"
+                )
+                path.parent.mkdir(parents=True, exist_ok=True)
+                noise = rng.normal(0, 6, (40, 56, 3))
+                cv2.imwrite(str(path), np.clip(paint + noise, 0, 255).astype(np.uint8))
+    (root / "crops" / "index.csv").write_text("path,view\n")
+    (root / "plan.json").write_text(json.dumps(plan))
+
+
+def test_a_cell_from_crops_to_its_score(tmp_path: Path) -> None:
+    make_crops(tmp_path, {"identities": 4, "test_identities": 2})
+    content = {
+        "method": "baseline",
+        "backbone": "resnet18_x0_25",
+        "pretrained": False,
+        "options": {"size_hw": [32, 32]},
+        "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 2, "warm_up_epochs": 0},
+        "device": "cpu",
+        "workers": 0,
+    }
+    measure = measure_on(tmp_path, DATA, threads=1)
+    found = measure(Cell("a", "baseline", 0, content))
+    # Picture 0 of four vehicles by two cameras; two colours are told apart by anything.
+    assert (found["images"], found["map"], found["rank1"]) == (8, 1.0, 1.0)
+    assert len(found["loss"]) == 2
+    assert not found["resumed"]
+    # Between the similarities of one colour and of two.
+    assert -1 < read_card(tmp_path / "a_s0.json").match_similarity < 1
+    again = measure(Cell("a", "baseline", 0, content))
+    assert again["resumed"]
+    assert (again["map"], again["loss"]) == (found["map"], found["loss"])
+    start = measure(Cell("start", "baseline", 0, content, untrained=True))
+    assert start["loss"] == []
+    assert not (tmp_path / "start_s0.onnx").exists()
+
+
+def test_crops_of_another_plan_are_refused(tmp_path: Path) -> None:
+    make_crops(tmp_path, {"identities": 5, "test_identities": 2})
+    with pytest.raises(ConfigError, match=r"'identities': 4.*'identities': 5"):
+        crops_for(DATA, tmp_path)
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(ConfigError, match="found None"):
+        crops_for(DATA, tmp_path)

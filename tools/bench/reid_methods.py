@@ -1,0 +1,250 @@
+"""The methods of ``reid`` side by side on the synthetic city's crops: what each part of each paper brings.
+
+    python -m tools.bench.reid_methods                         # hours; finished cells are kept and reused
+    python -m tools.bench.reid_methods --only val --minutes 30
+    python -m tools.bench.reid_methods --table                 # no training, the table of what is there
+
+A cell is one variant of a method with one seed. It is trained by ``configs/reid/<method>_synthcity.yaml``, changed as
+``configs/reid/bench.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The crops
+are rendered where they are missing. The test part has other vehicles and other cameras than the training part and is
+used whole, lookalikes included. The last epoch counts, whatever its score.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmc.files import atomic_path
+from reid.settings import read_yaml
+
+__all__ = ["Cell", "cells_in_order", "load_cell", "report", "run", "table", "training"]
+
+_CONFIGS = Path(__file__).parents[2] / "configs" / "reid"
+_MARKS = ("<!-- bench-reid -->", "<!-- /bench-reid -->")
+_GUESS_MIN = 8.0
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One training to make.
+
+    Attributes:
+        variant: Its name in the table.
+        method: Key of :data:`reid.methods.METHODS`.
+        seed: Of everything random.
+        content: The whole training as nested mappings, but for root and output.
+        untrained: Measure the network as it starts.
+    """
+
+    variant: str
+    method: str
+    seed: int
+    content: dict[str, Any]
+    untrained: bool = False
+
+    @property
+    def name(self) -> str:
+        """For files."""
+        words = "".join(c if c.isalnum() or c == "-" else " " for c in self.variant).split()
+        return f"{'_'.join(words)}_s{self.seed}"
+
+    def key(self, data: Mapping[str, Any]) -> str:
+        """Tells this training from one with other choices or other data."""
+        facts = [self.content, self.untrained, self.seed, dict(data)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def training(method: str, options: Mapping[str, Any], bench: Mapping[str, Any]) -> dict[str, Any]:
+    """The training of a variant: the method's own file, then what all share, the method's part, the variant's."""
+    content = read_yaml(_CONFIGS / f"{method}_synthcity.yaml")
+    # Milestones belong to another decay.
+    content["schedule"] = {k: v for k, v in content.get("schedule", {}).items() if k != "milestones"}
+    for change in (bench["shared"], bench["methods"].get(method) or {}, {"options": dict(options)}):
+        content = _merged(content, change)
+    return {k: v for k, v in content.items() if k not in ("data", "output", "seed")}
+
+
+def cells_in_order(bench: Mapping[str, Any], seeds: int, only: str = "") -> list[Cell]:
+    """All cells, the first seed of every variant before the second of any.
+
+    Args:
+        bench: What ``configs/reid/bench.yaml`` holds.
+        seeds: How many.
+        only: Keep the variants whose name begins so.
+    """
+    return [
+        Cell(
+            entry["name"],
+            entry["method"],
+            seed,
+            training(entry["method"], entry.get("options") or {}, bench),
+            bool(entry.get("untrained")),
+        )
+        for seed in range(seeds)
+        for entry in bench["variants"]
+        if entry["name"].startswith(only)
+    ]
+
+
+def load_cell(cell: Cell, folder: Path, key: str | None = None) -> Result | None:
+    """What was found earlier; None where there is nothing, or ``key`` says that it was another training."""
+    path = folder / f"{cell.name}.json"
+    if not path.is_file():
+        return None
+    found: Result = json.loads(path.read_text(encoding="utf-8"))
+    return found if key is None or found["key"] == key else None
+
+
+def run(
+    cells: Sequence[Cell],
+    folder: Path,
+    measure: Callable[[Cell], Result],
+    key: Callable[[Cell], str],
+    *,
+    limit_min: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Cell]:
+    """Make the missing cells one after the other.
+
+    Args:
+        cells: In order.
+        folder: Of the cells' files.
+        measure: Trains and measures; what it returns is kept together with the cell's names and key.
+        key: Of a cell's choices and data.
+        limit_min: Stop before a cell that would probably end later than this many minutes from now.
+        clock: Seconds.
+
+    Returns:
+        The cells that were made now.
+    """
+    begin, made = clock(), []
+    for cell in cells:
+        if load_cell(cell, folder, key(cell)) is not None:
+            continue
+        spent = (clock() - begin) / 60
+        if limit_min is not None and spent + _expected_min(cell, cells, folder) > limit_min:
+            print(f"stopped before {cell.name}: it would pass {limit_min:g} minutes", flush=True)
+            break
+        print(f"{cell.name} …", flush=True)
+        found = {
+            "variant": cell.variant,
+            "method": cell.method,
+            "seed": cell.seed,
+            "key": key(cell),
+            **measure(cell),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / f"{cell.name}.json") as path:
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(f"  mAP {100 * found['map']:.1f}, rank-1 {100 * found['rank1']:.1f}", flush=True)
+        made.append(cell)
+    return made
+
+
+def _expected_min(cell: Cell, cells: Sequence[Cell], folder: Path) -> float:
+    """Minutes that a cell will take: as other seeds of it did, or as the longest of all."""
+    if cell.untrained:
+        return 0.5
+    done = [(c, float(found["minutes"])) for c in cells if (found := load_cell(c, folder)) and not c.untrained]
+    same = [minutes for c, minutes in done if c.variant == cell.variant]
+    return max(same or [minutes for _, minutes in done] or [_GUESS_MIN])
+
+
+def table(results: Sequence[Result], order: Sequence[str]) -> str:
+    """Mean and sample deviation over seeds, in percent, and CPU minutes of training, as a Markdown table.
+
+    Minutes are those of the cells that were trained in one go.
+    """
+    lines = ["| variant | mAP % | rank-1 % | CPU minutes | seeds |", "|---|---|---|---|---|"]
+    for variant in order:
+        rows = [r for r in results if r["variant"] == variant]
+        if not rows:
+            lines.append(f"| {variant} | not yet | | | 0 |")
+            continue
+        whole = [r["minutes"] for r in rows if not r["resumed"]]
+        minutes = f"{statistics.mean(whole):.1f}" if whole else ""
+        shares = (_spread([100 * r[name] for r in rows]) for name in ("map", "rank1"))
+        lines.append(f"| {variant} | {' | '.join(shares)} | {minutes} | {len(rows)} |")
+    return "\n".join(lines)
+
+
+def claims(results: Sequence[Result], pairs: Sequence[Sequence[str]]) -> str:
+    """For each claim the difference in mAP over the seeds that both have, as a Markdown table."""
+    lines = ["| claim | difference in mAP, points | seeds |", "|---|---|---|"]
+    for better, worse in pairs:
+        by_seed = [{r["seed"]: 100 * r["map"] for r in results if r["variant"] == v} for v in (better, worse)]
+        shared = sorted(by_seed[0].keys() & by_seed[1].keys())
+        gains = [by_seed[0][s] - by_seed[1][s] for s in shared]
+        lines.append(f"| {better} over {worse} | {_spread(gains, '+') if gains else 'not yet'} | {len(gains)} |")
+    return "\n".join(lines)
+
+
+def report(path: Path, text: str) -> None:
+    """Put ``text`` between the marks of a Markdown file, or at its end where it has none."""
+    old = path.read_text(encoding="utf-8") if path.is_file() else "# Methods side by side\n"
+    head, found, rest = old.partition(_MARKS[0])
+    tail = rest.partition(_MARKS[1])[2].strip() if found else ""
+    parts = [head.rstrip(), f"{_MARKS[0]}\n{text}\n{_MARKS[1]}", *([tail] if tail else [])]
+    whole = "\n\n".join(parts) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(whole, encoding="utf-8")
+
+
+def main() -> None:
+    """Train what is missing, print the table, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("runs/bench_reid"), help="folder for crops and networks")
+    parser.add_argument("--cells", type=Path, default=Path("docs/reid/cells"), help="folder of finished cells")
+    parser.add_argument("--report", type=Path, default=Path("docs/reid.md"), help="Markdown file to update")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings per variant")
+    parser.add_argument("--only", default="", help="variants whose name begins so")
+    parser.add_argument("--minutes", type=float, help="start no cell that would end later than this")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    options = parser.parse_args()
+    bench = read_yaml(_CONFIGS / "bench.yaml")
+    if not options.table:
+        from tools.bench.reid_cell import measure_on
+
+        run(
+            cells_in_order(bench, options.seeds, options.only),
+            options.cells,
+            measure_on(options.work, bench["data"], options.threads),
+            lambda cell: cell.key(bench["data"]),
+            limit_min=options.minutes,
+        )
+    every = cells_in_order(bench, options.seeds)
+    results = [found for c in every if (found := load_cell(c, options.cells, c.key(bench["data"]))) is not None]
+    order = list(dict.fromkeys(cell.variant for cell in every))
+    text = f"{table(results, order)}\n\n{claims(results, bench['claims'])}"
+    print(text)
+    report(options.report, text)
+
+
+def _spread(values: Sequence[float], sign: str = "") -> str:
+    mean = statistics.mean(values)
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{mean:{sign}.1f}{deviation}"
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings, the second over the first."""
+    out = dict(first)
+    for key, value in second.items():
+        old = out.get(key)
+        out[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
+if __name__ == "__main__":
+    main()
