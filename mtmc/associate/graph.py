@@ -5,6 +5,7 @@
     ways.py       where each passage was at common moments
     meetings.py   who was near whom in two cameras; small errors of calibrations and clocks taken out
     courses.py    who drives on where another was lost
+    doubles.py    one vehicle tracked twice at once
     travel.py     who can have come from whom along a link, or over a distance, and the times learned on the way
     looks.py      appearance, on a scale that the passages give
     evidence.py   cues as log odds, which add up
@@ -24,6 +25,7 @@ from mtmc.associate.clocks import clock_shifts
 from mtmc.associate.config import GraphConfig
 from mtmc.associate.courses import continuations
 from mtmc.associate.distance import embeddings_of, pair_cosines
+from mtmc.associate.doubles import doubles, overlap_odds
 from mtmc.associate.evidence import heading_odds, place_odds
 from mtmc.associate.looks import centred, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
@@ -73,6 +75,10 @@ class Graph:
         self.start, self.end = ways.start_s, ways.end_s
         self.embeddings = centred(embeddings_of(passages), self.camera)
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
+        pairs, overlap = doubles(passages, self.camera)
+        near = np.array([not self._elsewhere(i, j) for i, j in pairs.tolist()], bool)
+        self._doubles, self._double_odds = pairs[near], overlap_odds(overlap[near])
+        self._one = set(map(tuple, self._doubles.tolist()))
         self.sigma_m, self.per_m2 = _SIGMA_M, _PER_M2
         self._solve()
 
@@ -97,10 +103,10 @@ class Graph:
         meetings, meeting_odds, sure = self._meetings()
         courses, course_odds = self._courses()
         trips = self._trips()
-        fixed = _keys(meetings, n), _keys(courses, n)
-        keys = np.unique(np.concatenate([*fixed, _keys(trips, n)]))
+        parts = _keys(meetings, n), _keys(courses, n), _keys(trips, n), _keys(self._doubles, n)
+        keys = np.unique(np.concatenate(parts))
         self.pairs = np.stack(np.divmod(keys, n), axis=1)
-        at_meeting, at_course, at_trip = (np.searchsorted(keys, k) for k in (*fixed, _keys(trips, n)))
+        at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k) for k in parts)
         looks = self._cosines(keys, sure)
         labels = None
         for _ in range(2 if self.config.learn_times and len(trips.a) else 1):
@@ -113,6 +119,7 @@ class Graph:
                 odds += self.config.appearance * looks_odds(
                     *looks, odds, self.match_similarity, self.config.appearance_limit
                 )
+            odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             self.odds = np.clip(odds + self.config.bias, -_LIMIT, _LIMIT)
             known = Odds(n, keys, self.odds)
             labels = improve(known, contract(known, self.excluded), self.excluded)
@@ -198,16 +205,28 @@ class Graph:
         return cosine, strangers(self.embeddings, self.camera, keys), same
 
     def excluded(self, these: list[int], those: list[int]) -> bool:
-        """Whether two groups hold passages that cannot be one vehicle."""
-        return any(self._impossible(i, j) for i in these for j in those)
+        """Whether two groups hold passages that cannot be one vehicle.
 
-    def _impossible(self, i: int, j: int) -> bool:
+        Nothing is in two places at once, nor faster than vehicles are, nor in one picture twice, but for boxes that
+        lie on each other; and nobody comes back to a camera that he was out of sight of for longer than ``join_s``.
+        """
+        if any(self._apart(i, j) for i in these for j in those):
+            return True
+        camera = self._when[0]
+        shared = {camera[i] for i in these} & {camera[j] for j in those}
+        return any(self._away(c, these + those) for c in shared)
+
+    def _apart(self, i: int, j: int) -> bool:
+        """Whether two passages were in two places at once, or too far apart for the time between them."""
         camera, start, end = self._when
         if start[j] < start[i]:
             i, j = j, i
-        gap = start[j] - end[i]
         if camera[i] == camera[j]:
-            return bool(gap <= 0 or gap > self.config.join_s)
+            return start[j] <= end[i] and (min(i, j), max(i, j)) not in self._one
+        return self._elsewhere(i, j)
+
+    def _elsewhere(self, i: int, j: int) -> bool:
+        """Whether ``i``, and ``j`` who came no earlier, were in two places on the ground."""
         ways = self.ways
         if ways.first[i] < 0 or ways.first[j] < 0:
             return False
@@ -217,8 +236,28 @@ class Graph:
             first = ways.xy[a.start + lo - ways.tick[a.start] : a.start + hi - ways.tick[a.start] + 1]
             second = ways.xy[b.start + lo - ways.tick[b.start] : b.start + hi - ways.tick[b.start] + 1]
             return bool(np.median(np.hypot(*(first - second).T)) > self.config.radius_m)
+        gap = max(self._when[1][j] - self._when[2][i], 0.0)
         jump = np.hypot(*(ways.xy[b.start] - ways.xy[a.stop - 1]))
-        return bool(jump > self.config.radius_m + self.max_speed_mps * max(gap, 0.0))
+        return bool(jump > self.config.radius_m + self.max_speed_mps * gap)
+
+    def _away(self, camera: int, group: list[int]) -> bool:
+        """Whether a group left a camera, and everybody's sight, for longer than ``join_s`` before it came back."""
+        of, start, end = self._when
+        seen = sorted((start[k], end[k], of[k] == camera) for k in group)
+        here = [s for s in seen if s[2]]
+        left = here[0][1]
+        for since, until, _ in here[1:]:
+            if since - left > self.config.join_s:
+                sight, hidden = left, 0.0
+                for begin, stop, _ in seen:
+                    if stop > sight and begin < since:
+                        hidden += max(begin - sight, 0.0)
+                        sight = stop
+                hidden += max(since - sight, 0.0)
+                if hidden > self.config.join_s:
+                    return True
+            left = max(left, until)
+        return False
 
 
 def _finite(values: Array) -> Array:

@@ -133,7 +133,7 @@ def improve(odds: Odds, labels: Array, excluded: Excluded, sweeps: int = 10) -> 
             if not here and not goals:
                 continue
             rooms = [members[g] for g in goals]
-            out = [[m for m in room if excluded([k], [m])] for room in rooms]
+            out = [[m for m in room if excluded([k], [m])] if excluded([k], room) else [] for room in rooms]
             stay = [[m for m in room if m not in gone] for room, gone in zip(rooms, out, strict=True)]
             here_sum, *sums = odds.sums([[k]] * (1 + len(goals)), [here, *stay])
             lost = odds.sums(out, stay)
@@ -148,19 +148,19 @@ def improve(odds: Odds, labels: Array, excluded: Excluded, sweeps: int = 10) -> 
             alone = gain <= 0.0
             if max(gain, 0.0) <= here_sum + _LEAST or (alone and not here):
                 continue
-            moved = [k] if alone else [k, *out[-goal]]
-            restless.update(f for m in moved for f in [m, *odds.friends[m]])
+            gone = [] if alone else out[-goal]
             members[group[k]] = here
-            restless.update(here)
+            for m in gone:
+                group[m], members[fresh] = fresh, [m]
+                fresh += 1
             if alone:
                 group[k], members[fresh] = fresh, [k]
                 fresh += 1
-                continue
-            for m in out[-goal]:
-                group[m], members[fresh] = fresh, [m]
-                fresh += 1
-            group[k] = goals[-goal]
-            members[group[k]] = [*stay[-goal], k]
+            else:
+                group[k] = goals[-goal]
+                members[group[k]] = [*stay[-goal], k]
+            changed = {*here, *gone, *members[group[k]]}
+            restless.update(changed, *(odds.friends[m] for m in changed))
     out_labels = np.arange(odds.n)
     for group_members in members.values():
         if group_members:
