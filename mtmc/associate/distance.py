@@ -56,8 +56,8 @@ def measure(passages: Sequence[Passage], pairs: Array, config: AssociateConfig) 
     return Similarities(embeddings, pairs[keep], value[keep], np.isnan(near[keep]), pairs[apart])
 
 
-def embeddings_of(passages: Sequence[Passage]) -> Array:
-    """Embeddings as rows: float64 (N, D), zeros where there is none.
+def embeddings_of(passages: Sequence[Passage], dtype: type = np.float64) -> Array:
+    """Embeddings as rows: (N, D) of ``dtype``, zeros where there is none.
 
     Raises:
         WeightsError: They are of different sizes.
@@ -68,7 +68,7 @@ def embeddings_of(passages: Sequence[Passage]) -> Array:
             f"expected embeddings of one size, got {' and '.join(map(str, sizes))}",
             remedy="describe all cameras with the same weights",
         )
-    rows = np.zeros((len(passages), sizes[0] if sizes else 0))
+    rows: Array = np.zeros((len(passages), sizes[0] if sizes else 0), dtype)
     for row, passage in zip(rows, passages, strict=True):
         if len(passage.embedding):
             row[:] = passage.embedding

@@ -13,7 +13,7 @@ from mtmc.associate.config import AssociateConfig
 from mtmc.scene import Link, Scene
 from mtmc.types import Array, Passage
 
-__all__ = ["along", "by_camera", "expand", "feasible_pairs", "within"]
+__all__ = ["along", "by_camera", "distinct", "expand", "feasible_pairs", "within"]
 
 
 def feasible_pairs(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
@@ -92,6 +92,12 @@ def expand(first: Array, last: Array) -> tuple[Array, Array]:
     return row, first[row] + offset
 
 
+def distinct(values: Array) -> Array:
+    """Each of the whole numbers ≥ 0 once, sorted; for millions of them faster than :func:`numpy.unique`."""
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
+
+
 def _possible_cameras(pairs: Array, camera: Array, start: Array, end: Array, once: bool) -> Array:
     """Which pairs are of two cameras, or, where vehicles may return, of one camera at different times."""
     a, b = pairs.T
@@ -103,6 +109,5 @@ def _possible_cameras(pairs: Array, camera: Array, start: Array, end: Array, onc
 
 
 def _sorted_once(pairs: Array, n: int) -> Array:
-    keys = np.sort(pairs.min(axis=1) * n + pairs.max(axis=1))
-    keys = keys[np.diff(keys, prepend=-1) > 0]
+    keys = distinct(pairs.min(axis=1) * n + pairs.max(axis=1))
     return np.stack(np.divmod(keys, max(n, 1)), axis=1)

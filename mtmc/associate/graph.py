@@ -27,6 +27,7 @@ from mtmc.associate.courses import continuations
 from mtmc.associate.distance import embeddings_of, pair_cosines
 from mtmc.associate.doubles import doubles, overlap_odds
 from mtmc.associate.evidence import heading_odds, place_odds
+from mtmc.associate.gates import distinct
 from mtmc.associate.looks import centred, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
 from mtmc.associate.solve import Odds, contract, improve
@@ -73,7 +74,7 @@ class Graph:
             ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, start, end)
         self.ways = ways
         self.start, self.end = ways.start_s, ways.end_s
-        self.embeddings = centred(embeddings_of(passages), self.camera)
+        self.embeddings = centred(embeddings_of(passages, np.float32), self.camera)
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
         pairs, overlap = doubles(passages, self.camera)
         near = np.array([not self._elsewhere(i, j) for i, j in pairs.tolist()], bool)
@@ -91,8 +92,10 @@ class Graph:
         placed = ways
         for reach_m in (6.0, 3.0) if self.config.correct_clocks else (0.0,):
             if reach_m:
-                late = late + clock_shifts(placed, self.camera, reach_m)
-                ways = placed = sample_ways(self.passages, late)
+                shift = clock_shifts(placed, self.camera, reach_m)
+                if shift.any():
+                    late = late + shift
+                    ways = placed = sample_ways(self.passages, late)
             if self.config.register_cameras:
                 placed = register(ways, self.camera, self.config.radius_m)
         return placed
@@ -104,12 +107,13 @@ class Graph:
         courses, course_odds = self._courses()
         trips = self._trips()
         parts = _keys(meetings, n), _keys(courses, n), _keys(trips, n), _keys(self._doubles, n)
-        keys = np.unique(np.concatenate(parts))
-        self.pairs = np.stack(np.divmod(keys, n), axis=1)
-        at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k) for k in parts)
+        keys = distinct(np.concatenate(parts))
+        self.pairs = np.stack(np.divmod(keys, n), axis=1, dtype=np.int32, casting="same_kind")
+        at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k).astype(np.int32) for k in parts)
+        del parts
         looks = self._cosines(keys, sure)
         labels = None
-        for _ in range(2 if self.config.learn_times and len(trips.a) else 1):
+        for last in (False, True) if self.config.learn_times and len(trips.a) else (True,):
             trip_odds = trips.odds if labels is None else learned(trips, labels[trips.a] == labels[trips.b])
             odds = np.full(len(keys), -np.inf)
             np.maximum.at(odds, at_course, course_odds)
@@ -122,7 +126,9 @@ class Graph:
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             self.odds = np.clip(odds + self.config.bias, -_LIMIT, _LIMIT)
             known = Odds(n, keys, self.odds)
-            labels = improve(known, contract(known, self.excluded), self.excluded)
+            labels = contract(known, self.excluded)
+            if last:  # times are learned well enough without
+                labels = improve(known, labels, self.excluded)
         self.labels = np.arange(n) if labels is None else labels
 
     def _meetings(self) -> tuple[Array, Array, Array]:
@@ -139,7 +145,7 @@ class Graph:
         self.sigma_m = float(np.clip(np.median(residual) / np.sqrt(2 * np.log(2)), config.least_sigma_m, 5.0))
         size = np.diff(found.begin)
         strangers = size.sum() - size[nearest].sum()
-        witnesses = len(np.unique(found.row))
+        witnesses = len(distinct(found.row.ravel()))
         self.per_m2 = max(float(strangers), 1.0) * 2 / max(witnesses, 1) / (np.pi * config.radius_m**2)
         self.per_m2 = float(np.clip(self.per_m2, 2e-4, 0.02))
         odds = place_odds(found.metres, self.sigma_m, self.per_m2)

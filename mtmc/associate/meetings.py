@@ -75,13 +75,18 @@ def group_median(values: Array, begin: Array) -> Array:
 def mutual_best(pairs: Array, metres: Array, camera: Array) -> Array:
     """Pairs each of whose passages is the other's nearest in that camera: rows of ``pairs``."""
     best = np.ones(len(pairs), bool)
+    cameras = int(camera.max(initial=0)) + 1
     for mine, other in ((0, 1), (1, 0)):
-        key = np.stack([pairs[:, mine], camera[pairs[:, other]]], axis=1)
-        order = np.lexsort([metres, key[:, 1], key[:, 0]])
-        leads = np.ones(len(order), bool)
-        leads[1:] = (np.diff(key[order], axis=0) != 0).any(axis=1)
+        key = pairs[:, mine].astype(np.int64) * cameras + camera[pairs[:, other]]
+        order = np.argsort(key, kind="stable")
+        begin = np.flatnonzero(np.diff(key[order], prepend=-1))
+        size = np.diff(begin, append=len(order))
+        ordered = metres[order]
+        least = np.minimum.reduceat(ordered, begin) if len(order) else ordered
+        tied = np.flatnonzero(ordered == np.repeat(least, size))
+        group = np.repeat(np.arange(len(begin)), size)[tied]
         nearest = np.zeros(len(pairs), bool)
-        nearest[order[leads]] = True
+        nearest[order[tied[np.diff(group, prepend=-1) > 0]]] = True  # of equals the first
         best &= nearest
     return np.flatnonzero(best)
 

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mtmc.associate.distance import pair_cosines
 from mtmc.associate.evidence import heading_odds, speed_odds, time_odds, window_odds
-from mtmc.associate.gates import along, by_camera, expand
+from mtmc.associate.gates import along, by_camera, distinct, expand
 from mtmc.associate.ways import Ways
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
@@ -29,6 +29,7 @@ _SHARE = 0.4  # of those who leave, that take a link of which no more is known
 _UNSEEN = 1.0  # log odds against a link that fits only because a zone was not seen
 _MOST = 256  # partners per passage; of more than that on average, only those most alike are kept
 _KEEP = 64
+_NEIGHBOURS = 12  # of a camera, that are reached without passing another
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,7 @@ def link_trips(passages: Sequence[Passage], scene: Scene, start: Array, end: Arr
     for link in scene.links:
         pairs = along(link, passages, start, end, seen)
         a, b = pairs.T
-        per_s = max(len(np.unique(b)), 1) / span
+        per_s = max(len(distinct(b)), 1) / span
         if link.typical_s is not None and link.spread_s is not None:
             odds = time_odds(start[b] - end[a], link.typical_s, max(link.spread_s, 0.5), per_s)
         else:
@@ -130,20 +131,20 @@ def ground_trips(
 ) -> Trips:
     """Journeys between calibrated cameras, of which the distance tells how long they should take.
 
-    The pairs of cameras are those of ``open_``, bool (C, C).
+    The pairs of cameras are those of ``open_``, bool (C, C), as far as they are neighbours: the way to a camera
+    beyond the dozen nearest leads past one of these.
     """
-    rows = np.flatnonzero(ways.first >= 0)
     start, end = ways.start_s, ways.end_s
-    order = rows[np.argsort(start[rows], kind="stable")]
-    first = np.searchsorted(start[order], end[rows], side="left")
-    last = np.searchsorted(start[order], end[rows] + max_gap_s, side="right")
+    rows = np.flatnonzero(ways.first >= 0)
+    rows = rows[np.argsort(start[rows], kind="stable")]
     found, odds = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
-    total = int(np.maximum(last - first, 0).sum()) + 1
-    for block in np.array_split(np.arange(len(rows)), -(-total // 2_000_000)):
-        row, later = expand(first[block], last[block])
-        a, b = rows[block[row]], order[later]
-        keep = open_[camera[a], camera[b]]
-        a, b = a[keep], b[keep]
+    near = open_ & _neighbours(open_, camera[rows], ways.xy[ways.first[rows]])
+    for c in np.flatnonzero(near.any(axis=1)).tolist():
+        leaving, coming = rows[camera[rows] == c], rows[near[c][camera[rows]]]
+        first = np.searchsorted(start[coming], end[leaving], side="left")
+        last = np.searchsorted(start[coming], end[leaving] + max_gap_s, side="right")
+        row, later = expand(first, last)
+        a, b = leaving[row], coming[later]
         out_row, in_row = ways.last[a], ways.first[b]
         step = ways.xy[in_row] - ways.xy[out_row]
         metres, gap = np.hypot(*step.T), start[b] - end[a]
@@ -160,6 +161,22 @@ def ground_trips(
     route, per_s = _camera_routes(pairs, camera, start, end)
     value = np.concatenate(odds) - np.log(per_s[route]) if len(pairs) else np.zeros(0)
     return _trips(pairs, route, start, end, np.clip(value, -8.0, 3.0), per_s)
+
+
+def _neighbours(open_: Array, camera: Array, xy: Array) -> Array:
+    """Each camera's nearest open ones, and those it is a nearest one of, by where passages begin: bool (C, C)."""
+    size = len(open_)
+    if size <= _NEIGHBOURS + 1:
+        return np.ones((size, size), bool)
+    count = np.bincount(camera, minlength=size)
+    middle = np.stack([np.bincount(camera, xy[:, k], size) for k in (0, 1)], axis=1) / np.maximum(count, 1)[:, None]
+    metres = np.hypot(*(middle[:, None] - middle).transpose(2, 0, 1))
+    metres[~open_ | (count == 0) | (count == 0)[:, None]] = np.inf
+    nearest = np.argsort(metres, axis=1, kind="stable")[:, :_NEIGHBOURS]
+    near = np.zeros((size, size), bool)
+    near[np.arange(size)[:, None], nearest] = True
+    near &= np.isfinite(metres)
+    return near | near.T
 
 
 def _camera_routes(pairs: Array, camera: Array, start: Array, end: Array) -> tuple[Array, Array]:
@@ -206,7 +223,7 @@ def learned(trips: Trips, same: Array) -> Array:
         others -= mine / (width * np.sqrt(2 * np.pi))
         left = len(known) - mine
         density = np.maximum(others, 0.0) + _DOUBT * np.exp(out[rows]) * per_s
-        leavers = len(np.unique(trips.a[rows]))
+        leavers = len(distinct(trips.a[rows]))
         share = (left + 1) / (leavers + 2)
         out[rows] = np.log(density / (left + _DOUBT) / per_s) + 0.5 * np.log(np.clip(share, 0.01, 1.0))
     return out

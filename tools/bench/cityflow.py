@@ -1,11 +1,12 @@
-"""Single-camera tracking on CityFlow's own detections, scored against its ground truth.
+"""CityFlow without pixels: tracking on S03's own detections, association on S01's own tracklets.
 
-    python -m tools.bench.cityflow DATA                   # DATA/S03/{det,gt_v1,mtsc}, DATA/roi
+    python -m tools.bench.cityflow DATA                   # DATA/S03/{det,gt_v1,mtsc}, DATA/roi; DATA/S01, clocks, …
+    python -m tools.bench.cityflow DATA --only S01        # association alone: see cityflow_s01.py
     python -m tools.bench.cityflow DATA --config configs/run/cityflow_s03.yaml -o track.max_age_s=3
 
-One setting for six cameras × three detectors. IDF1, IDP and IDR of each camera by itself at IoU ≥ 0.5; all tracks
-count as predictions, though the ground truth lacks parked and small vehicles and those that only one camera saw.
-Beside it the IDF1 of the tracks that come with the data (Deep SORT).
+S03: one setting for six cameras × three detectors. IDF1, IDP and IDR of each camera by itself at IoU ≥ 0.5; all
+tracks count as predictions, though the ground truth lacks parked and small vehicles and those that only one camera
+saw. Beside it the IDF1 of the tracks that come with the data (Deep SORT).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -31,6 +33,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
 from mtmc.types import Detections
+from tools.bench.cityflow_s01 import rows
 
 #: Effective frames per second; c015 was recorded more slowly.
 CAMERAS = {"c010": 10, "c011": 10, "c012": 10, "c013": 10, "c014": 10, "c015": 8}
@@ -63,21 +66,42 @@ def _by_frame(table: Table) -> Iterator[tuple[int, Detections]]:
 
 
 def main() -> None:
-    """Measure all files and print the table."""
+    """Measure and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with S03/ and roi/")
+    parser.add_argument(
+        "data",
+        type=Path,
+        help="folder with S01/, S03/, roi/, calibration/, cam_*/ and ground_truth_train_v2.txt",
+    )
     parser.add_argument("--config", type=Path, action="append", help=f"instead of {PRESET.name}")
     parser.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--only", choices=("S01", "S03"), help="one of the two tables")
     args = parser.parse_args()
+    if args.only != "S01":
+        print_tracking(args)
+    if args.only != "S03":
+        print_association(args.data)
+
+
+def print_association(data: Path) -> None:
+    """The table of S01."""
+    print(f"{'S01, association':52}{'IDF1':>7}{'IDP':>7}{'IDR':>7}")
+    with TemporaryDirectory() as folder:
+        for row in rows(data, Path(folder)):
+            print(f"{row.name:52}{row.scores.idf1:7.3f}{row.scores.idp:7.3f}{row.scores.idr:7.3f}", flush=True)
+
+
+def print_tracking(args: argparse.Namespace) -> None:
+    """The table of S03."""
     config = load_config(args.config or [PRESET], args.override)
     print(f"{'camera':7}{'detector':11}{'IDF1':>7}{'IDP':>7}{'IDR':>7}{'given':>8}")
-    rows = []
+    found = []
     for camera_id in CAMERAS:
         for detector in DETECTORS:
             ours, given = measure(args.data, camera_id, detector, config)
-            rows.append((ours.idf1, ours.idp, ours.idr, given.idf1))
-            print(f"{camera_id:7}{detector:11}" + "{:7.3f}{:7.3f}{:7.3f}{:8.3f}".format(*rows[-1]), flush=True)
-    print(f"{'mean':18}" + "{:7.3f}{:7.3f}{:7.3f}{:8.3f}".format(*np.mean(rows, axis=0)))
+            found.append((ours.idf1, ours.idp, ours.idr, given.idf1))
+            print(f"{camera_id:7}{detector:11}" + "{:7.3f}{:7.3f}{:7.3f}{:8.3f}".format(*found[-1]), flush=True)
+    print(f"{'mean':18}" + "{:7.3f}{:7.3f}{:7.3f}{:8.3f}".format(*np.mean(found, axis=0)))
 
 
 if __name__ == "__main__":

@@ -146,6 +146,24 @@ def test_meetings_against_all_pairs():
     np.testing.assert_allclose(found.metres, [np.median(expected[k]) for k in sorted(expected)])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_mutual_best_against_a_twin(seed):
+    """Of equally near ones the first counts."""
+    rng = np.random.default_rng(seed)
+    camera = rng.integers(0, 3, 12)
+    pairs = np.array([p for p in combinations(range(12), 2) if camera[p[0]] != camera[p[1]] and rng.random() < 0.6])
+    metres = rng.integers(0, 4, len(pairs)).astype(float)
+
+    def sides(k):
+        first, second = pairs[k]
+        forward = [r for r, p in enumerate(pairs) if p[0] == first and camera[p[1]] == camera[second]]
+        back = [r for r, p in enumerate(pairs) if p[1] == second and camera[p[0]] == camera[first]]
+        return [min(rows, key=lambda r: (metres[r], r)) for rows in (forward, back)]
+
+    expected = [k for k in range(len(pairs)) if sides(k) == [k, k]]
+    assert mutual_best(pairs, metres, camera).tolist() == expected
+
+
 def test_a_calibration_that_is_off_is_bent_back():
     rng = np.random.default_rng(5)
     turn = np.array([[1.02, 0.05], [-0.04, 0.97]])

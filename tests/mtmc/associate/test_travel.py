@@ -112,6 +112,19 @@ def test_over_the_ground_the_likely_speed_is_preferred():
     assert pairs_of(ground_trips(open_, camera, ways, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
 
 
+def test_a_city_is_searched_among_neighbours_only():
+    """Thirty cameras in a row: journeys lead to the dozen nearest, or from them, and to no others."""
+    passages = []
+    for k in range(30):
+        time = 2.0 * k + np.arange(5) / 10
+        passages.append(passage(f"c{k}", k, time, np.stack([100.0 * k + 8 * (time - time[0]), 0 * time], axis=1)))
+    camera = np.arange(30)
+    trips = ground_trips(~np.eye(30, dtype=bool), camera, sample_ways(passages), 1e4, 50.0, 0.0)
+    nearest = {k: sorted(range(30), key=lambda m: (abs(m - k), m))[1:13] for k in range(30)}
+    expected = {(a, b) for a in range(30) for b in range(a + 1, 30) if b in nearest[a] or a in nearest[b]}
+    assert pairs_of(trips) == expected
+
+
 def journeys(rng, n=200, usual=20.0):
     """n true journeys of about ``usual`` seconds and as many false ones of any length, on one route."""
     seconds = np.concatenate([rng.normal(usual, 1.5, n), rng.uniform(0, 60, n)]).astype(np.float32)
