@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 import torch
 
+from mtmc.cli import main as run_mtmc
+from mtmc.pipeline.reload import load_run
 from reid import checkpoint
 from reid.config import load_config, make_config
 from reid.data import DatasetSplit, Record
 from reid.engine import train
 from reid.errors import ConfigError, DataError, ReidError, WeightsError
+from reid.evaluate import Embeddings, evaluate
 from reid.export import load_embedder
+from reid.extract import extract
 from reid.methods import METHODS
 from reid.methods.base import BaseMethod
 from reid.trained import export_checkpoint, open_checkpoint
+from tests.builders import traffic_frames, write_video
 
 SIDE = 32
 
@@ -163,11 +168,25 @@ def test_named_alternatives_train(method: str, options: dict[str, Any], city: Da
     "backbone", ["resnet18", "timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:convnext_atto"]
 )
 def test_only_the_name_of_the_backbone_changes(backbone: str, city: DatasetSplit, tmp_path: Path) -> None:
+    """Trained, evaluated, exported, and used to follow vehicles from camera to camera."""
     choice = config("ssbver", tmp_path, backbone, local_size_hw=[32, 32], local_views=1)
     choice = choice.model_copy(update={"schedule": choice.schedule.model_copy(update={"epochs": 1})})
     card = export_checkpoint(train(choice, city), tmp_path / "network.onnx")
-    images = np.zeros((2, SIDE, SIDE, 3), np.uint8)
-    assert load_embedder(tmp_path / "network.onnx")(images).shape == (2, card.dim)
+    embedder = load_embedder(tmp_path / "network.onnx")
+    query, gallery = (Embeddings.of(extract(embedder, part), part) for part in (city.query, city.gallery))
+    assert query.features.shape == (2, card.dim)
+    assert 0 < evaluate(query, gallery).map <= 1
+
+    for name in ("c001", "c002"):
+        write_video(tmp_path / "street" / f"{name}.mp4", traffic_frames(40))
+    settings = {"detect.weights": "motion", "embed.weights": tmp_path / "network.onnx", "clean.drop.enabled": "false"}
+    settings |= {"render.videos": "false", "render.mosaic": "false", "render.report": "false"}
+    overrides = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+    command = ["run", "--videos", str(tmp_path / "street"), "--out", str(tmp_path / "run"), "--workers", "1"]
+    assert run_mtmc([*command, *overrides]) == 0
+    found = load_run(tmp_path / "run").passages
+    assert {passage.tracklet.camera_id for passage in found} == {"c001", "c002"}
+    assert {passage.embedding.shape for passage in found} == {(card.dim,)}
 
 
 @pytest.mark.slow
