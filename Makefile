@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-cities bench-reid clean
+.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,8 +44,11 @@ bench-pipeline: $(READY)  ## the whole run against its bare models: make bench-p
 	$(BIN)/python -m tools.bench.pipeline --videos $(VIDEOS) --detect $(DETECT) --embed $(EMBED)
 
 DATA ?= ../shared/data/aicity
-bench-cityflow: $(READY)  ## single-camera tracking on the given detections of CityFlow S03, below DATA
+bench-cityflow: $(READY)  ## CityFlow without pixels, below DATA: tracking on S03's detections, association of S01's tracklets
 	$(BIN)/python -m tools.bench.cityflow $(DATA)
+
+bench-scale: $(READY)  ## cross-camera association of 1,000 to 100,000 tracklets: time, memory, accuracy, beside scipy
+	$(BIN)/python -m tools.bench.scale
 
 CITIES ?= runs/cities
 bench-cities: $(READY)  ## six held-out synthetic scenes: models, pipeline, every way of associating; hours, finished parts are kept

@@ -74,7 +74,6 @@ class Graph:
             ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, start, end)
         self.ways = ways
         self.start, self.end = ways.start_s, ways.end_s
-        self.embeddings = centred(embeddings_of(passages, np.float32), self.camera)
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
         pairs, overlap = doubles(passages, self.camera)
         near = np.array([not self._elsewhere(i, j) for i, j in pairs.tolist()], bool)
@@ -105,16 +104,18 @@ class Graph:
         n = len(self.passages)
         meetings, meeting_odds, sure = self._meetings()
         courses, course_odds = self._courses()
-        trips = self._trips()
+        embeddings = centred(embeddings_of(self.passages, np.float32), self.camera)
+        trips = self._trips(embeddings)
         parts = _keys(meetings, n), _keys(courses, n), _keys(trips, n), _keys(self._doubles, n)
         keys = distinct(np.concatenate(parts))
         self.pairs = np.stack(np.divmod(keys, n), axis=1, dtype=np.int32, casting="same_kind")
         at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k).astype(np.int32) for k in parts)
         del parts
-        looks = self._cosines(keys, sure)
-        labels = None
+        looks = self._cosines(embeddings, keys, sure)
+        del embeddings
+        labels: Array = np.zeros(0, np.int64)
         for last in (False, True) if self.config.learn_times and len(trips.a) else (True,):
-            trip_odds = trips.odds if labels is None else learned(trips, labels[trips.a] == labels[trips.b])
+            trip_odds = learned(trips, labels[trips.a] == labels[trips.b]) if len(labels) else trips.odds
             odds = np.full(len(keys), -np.inf)
             np.maximum.at(odds, at_course, course_odds)
             np.maximum.at(odds, at_trip, trip_odds)
@@ -124,12 +125,14 @@ class Graph:
                     *looks, odds, self.match_similarity, self.config.appearance_limit
                 )
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
-            self.odds = np.clip(odds + self.config.bias, -_LIMIT, _LIMIT)
-            known = Odds(n, keys, self.odds)
+            del trip_odds
+            known = Odds(n, keys, np.clip(odds + self.config.bias, -_LIMIT, _LIMIT))
             labels = contract(known, self.excluded)
             if last:  # times are learned well enough without
                 labels = improve(known, labels, self.excluded)
-        self.labels = np.arange(n) if labels is None else labels
+                self.odds = known.values
+            del known, odds
+        self.labels = labels
 
     def _meetings(self) -> tuple[Array, Array, Array]:
         """Pairs seen near each other at one moment, their log odds, and those beyond doubt."""
@@ -177,7 +180,7 @@ class Graph:
             per_m2=self.per_m2,
         )
 
-    def _trips(self) -> Trips:
+    def _trips(self, embeddings: Array) -> Trips:
         """Journeys along the links; to and from cameras that no link names, by distance or by nothing but time."""
         config = self.config
         where = {name: k for k, name in enumerate(self.names)}
@@ -196,19 +199,20 @@ class Graph:
             )
         unplaced = ~placed & ~np.eye(len(self.names), dtype=bool)
         if longest and unplaced.any():  # whose overlap no ground tells
-            parts.append(any_trips(unplaced, self.camera, self.start, self.end, longest, self.embeddings))
+            parts.append(any_trips(unplaced, self.camera, self.start, self.end, longest, embeddings))
         return Trips.joined(parts)
 
-    def _cosines(self, keys: Array, sure: Array) -> tuple[Array, Array, Array] | None:
+    def _cosines(self, embeddings: Array, keys: Array, sure: Array) -> tuple[Array, Array, Array] | None:
         """Cosines of the candidates, of strangers, and of pairs beyond doubt; None without any appearance."""
-        if not self.config.appearance or not self.embeddings.shape[1]:
+        if not self.config.appearance or not embeddings.shape[1]:
             return None
-        cosine = pair_cosines(self.embeddings, self.pairs, self.start)
-        same = _finite(pair_cosines(self.embeddings, sure, self.start))
-        if len(same) < _ENOUGH:  # those that are each other's most alike are a start, too
-            known = np.flatnonzero(np.isfinite(cosine))
-            same = cosine[known[mutual_best(self.pairs[known], -cosine[known], self.camera)]]
-        return cosine, strangers(self.embeddings, self.camera, keys), same
+        cosine = pair_cosines(embeddings, self.pairs, self.start).astype(np.float32)
+        same = _finite(pair_cosines(embeddings, sure, self.start))
+        if len(same) < _ENOUGH:  # those that are each other's most alike, and more than most, are a start, too
+            least = np.quantile(_finite(cosine), 0.75) if np.isfinite(cosine).any() else 1.0
+            alike = np.flatnonzero(cosine >= least)
+            same = cosine[alike[mutual_best(self.pairs[alike], -cosine[alike], self.camera)]]
+        return cosine, strangers(embeddings, self.camera, keys), same
 
     def excluded(self, these: list[int], those: list[int]) -> bool:
         """Whether two groups hold passages that cannot be one vehicle.

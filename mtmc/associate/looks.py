@@ -22,6 +22,7 @@ _STRANGERS = 60_000
 _ENOUGH = 15  # pairs that give a scale
 _PLENTY = 1500  # strangers that show how alike strangers can be
 _LEAST = 0.04  # spread of a density
+_BLOCK = 200_000  # of pairs at a time
 _MAGNET = 20.0  # passages of a camera that count as much as what is known before
 
 
@@ -90,7 +91,7 @@ def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: f
     out = np.zeros(len(cosine))
     if not known.any():
         return out
-    values = cosine[known].astype(float)
+    values = cosine[known]
     plenty = len(other) >= _PLENTY
     bulk = other if plenty else np.concatenate([other, values])
     if len(bulk) >= 10 * _ENOUGH:
@@ -122,7 +123,11 @@ def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: f
         if not plenty and len(bulk) >= 10 * _ENOUGH:
             everyone = np.concatenate([_places(other), cell])
             crowd = _log_density(everyone, np.concatenate([np.ones(len(other)), count - mine]), centre, spread)
-    out[known] = np.interp(values, _GRID, np.clip(_ratio(mean, width, crowd, centre), -limit, limit))
+    ratio = np.clip(_ratio(mean, width, crowd, centre), -limit, limit)
+    rows = np.flatnonzero(known)
+    for begin in range(0, len(rows), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        out[rows[block]] = np.interp(values[block], _GRID, ratio)
     return out
 
 
@@ -135,8 +140,11 @@ def _cells(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:
     """
     low, high, fine = -8.0, 4.0, 8
     steps = round((high - low) * fine) + 1
-    level = np.round((np.clip(prior, low, high) - low) * fine).astype(np.int64)
-    count = np.bincount(_places(cosine) * steps + level, minlength=len(_GRID) * steps)
+    count = np.zeros(len(_GRID) * steps, np.int64)
+    for begin in range(0, len(cosine), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        level = np.round((np.clip(prior[block], low, high) - low) * fine).astype(np.int64)
+        count += np.bincount(_places(cosine[block]) * steps + level, minlength=len(count))
     cell = np.flatnonzero(count)
     return cell // steps, count[cell].astype(float), low + cell % steps / fine
 

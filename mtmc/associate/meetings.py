@@ -84,7 +84,7 @@ def mutual_best(pairs: Array, metres: Array, camera: Array) -> Array:
         ordered = metres[order]
         least = np.minimum.reduceat(ordered, begin) if len(order) else ordered
         tied = np.flatnonzero(ordered == np.repeat(least, size))
-        group = np.repeat(np.arange(len(begin)), size)[tied]
+        group = np.searchsorted(begin, tied, side="right")
         nearest = np.zeros(len(pairs), bool)
         nearest[order[tied[np.diff(group, prepend=-1) > 0]]] = True  # of equals the first
         best &= nearest
