@@ -41,7 +41,7 @@ class GraphConfig(Settings):
     )
     heading: float = Field(2.0, gt=0, description="sharpness of directions (von Mises κ)")
     appearance: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")
-    appearance_limit: float = Field(5.0, gt=0, description="most that appearance says for or against, log odds")
+    appearance_limit: float = Field(8.0, gt=0, description="most that appearance says for or against, log odds")
     bias: float = Field(
         0.5,
         description="added to the log odds of every pair; 0 joins what is more likely one vehicle than two; above 0 "
