@@ -33,6 +33,12 @@ class GraphConfig(Settings):
         description="longest time out of sight between two cameras that no link joins, in a scene with links; "
         "0: the links are complete",
     )
+    link_slack_s: float = Field(
+        2.0,
+        ge=0,
+        description="how far outside of a link's travel times a journey may be, at a loss of 1 log odds per second: "
+        "tracklets seldom begin and end where the times were taken",
+    )
     typical_mps: float = Field(
         8.0, gt=0, description="speed over ground from one camera to another where no link tells, metres per second"
     )

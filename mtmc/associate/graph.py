@@ -189,7 +189,9 @@ class Graph:
             if link.from_camera in where and link.to_camera in where:
                 a, b = where[link.from_camera], where[link.to_camera]
                 open_[a, b] = open_[b, a] = False
-        parts = [link_trips(self.passages, self.scene, self.start, self.end)] if self.scene.links else []
+        parts = []
+        if self.scene.links:
+            parts.append(link_trips(self.passages, self.scene, self.start, self.end, config.link_slack_s))
         longest = config.unlinked_s if self.scene.links else self.max_gap_s
         placed = np.bincount(self.camera, self.ways.first >= 0, len(self.names)) > 0
         placed = placed[:, None] & placed

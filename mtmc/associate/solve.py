@@ -101,9 +101,9 @@ def contract(odds: Odds, excluded: Excluded) -> Array:
         for c, value in joined.items():
             around[c].pop(b, None)
             around[c][a] = value
-            if value > 0:
+            if (gain := round(value, _DIGITS)) > 0:
                 low, high = (a, c) if a < c else (c, a)
-                heapq.heappush(heap, (-round(value, _DIGITS), low, high, age[low], age[high]))
+                heapq.heappush(heap, (-gain, low, high, age[low], age[high]))
     labels = np.arange(n)
     for group in members:
         if group:

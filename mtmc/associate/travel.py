@@ -8,7 +8,7 @@ of those journeys that a first solution found on it, so that a route without any
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -71,21 +71,35 @@ def _trips(pairs: Array, route: Array, start: Array, end: Array, odds: Array, pe
     return Trips(a, b, route.astype(np.int32), seconds, odds.astype(np.float32), per_s)
 
 
-def link_trips(passages: Sequence[Passage], scene: Scene, start: Array, end: Array) -> Trips:
-    """Journeys along the links of the scene, each within its window."""
+def link_trips(passages: Sequence[Passage], scene: Scene, start: Array, end: Array, slack_s: float = 0.0) -> Trips:
+    """Journeys along the links of the scene, each within its window or so.
+
+    A window is that of vehicles seen from zone to zone. Tracklets begin before and end behind, or the other way
+    round, so journeys outside are possible, by e times less for every second.
+
+    Args:
+        passages: N of them.
+        scene: Whose links.
+        start: float64 (N,), when each was seen first, seconds.
+        end: float64 (N,), when last.
+        slack_s: Farthest outside of a window.
+    """
     seen = by_camera(passages)
     entered = np.array([bool(p.entry) for p in passages])
     left = np.array([bool(p.exit) for p in passages])
     span = max(float(end.max() - start.min()), 1.0)
     parts = []
     for link in scene.links:
-        pairs = along(link, passages, start, end, seen)
+        wide = replace(link, min_s=link.min_s - slack_s, max_s=link.max_s + slack_s)
+        pairs = along(wide, passages, start, end, seen)
         a, b = pairs.T
+        seconds = start[b] - end[a]
         per_s = max(len(distinct(b)), 1) / span
         if link.typical_s is not None and link.spread_s is not None:
-            odds = time_odds(start[b] - end[a], link.typical_s, max(link.spread_s, 0.5), per_s)
+            odds = time_odds(seconds, link.typical_s, max(link.spread_s, 0.5), per_s)
         else:
-            odds = np.full(len(a), float(window_odds(link.max_s - link.min_s, per_s)))
+            outside = np.maximum(np.maximum(link.min_s - seconds, seconds - link.max_s), 0.0)
+            odds = float(window_odds(link.max_s - link.min_s, per_s)) - outside
         odds = np.clip(odds, -6.0, 3.0)
         odds -= _UNSEEN * ((bool(link.from_zone) & ~left[a]) | (bool(link.to_zone) & ~entered[b]))
         odds += np.log(_SHARE if link.share is None else max(link.share, 0.05))

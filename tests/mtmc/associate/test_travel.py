@@ -56,6 +56,19 @@ def test_journeys_along_links_by_hand():
     np.testing.assert_allclose(odds[0], window_odds(10.0, per_s) + np.log(0.4), rtol=1e-5)
 
 
+def test_a_journey_outside_of_a_window_loses_one_log_odds_per_second():
+    window = Link("c0", "out", "c1", "in", 5, 10)
+    passages = [
+        seen(0, 1, 0, 10, exit="out"),
+        *(seen(1, k, 10 + s, 60, entry="in") for k, s in enumerate([2, 3, 4.5, 11.5, 13])),
+    ]
+    trips = link_trips(passages, place(window), *times(passages), slack_s=2.0)
+    assert pairs_of(trips) == {(0, 2), (0, 3), (0, 4)}
+    inside = float(window_odds(5.0, 3 / 60)) + np.log(0.4)
+    lost = dict(zip(trips.b.tolist(), (inside - trips.odds).tolist(), strict=True))
+    assert lost == pytest.approx({2: 2.0, 3: 0.5, 4: 1.5}, abs=1e-5)
+
+
 def test_any_journey_against_all_pairs():
     rng = np.random.default_rng(1)
     passages = crowd(rng, 60)
