@@ -21,6 +21,8 @@ from mtmc.video.read import ONE_THREAD
 
 __all__ = ["VideoWriter"]
 
+# x264's macroblock tree reads memory that nobody wrote on processors with AVX-512: the same pictures, other bytes.
+_REPEATABLE = "no-mbtree=1"
 _BT601, _LIMITED_RANGE = 6, 1  # how RGB becomes YUV; written into the file so that no player has to guess
 
 
@@ -95,7 +97,7 @@ class VideoWriter:
                 "writing videos needs a PyAV with the H.264 encoder libx264, got one without",
                 remedy="pip install --force-reinstall --only-binary=av av",
             )
-        options = {"crf": str(self._crf), "preset": "veryfast"}
+        options = {"crf": str(self._crf), "preset": "veryfast", "x264-params": _REPEATABLE}
         rate = Fraction(self.fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = (side + side % 2 for side in self.size_wh)

@@ -135,9 +135,10 @@ def test_trains_resumes_and_exports(
 
 def test_baseline_learns_the_cars(city: DatasetSplit, tmp_path: Path) -> None:
     choice = config("baseline", tmp_path)
-    train(choice.model_copy(update={"schedule": choice.schedule.model_copy(update={"epochs": 12})}), city)
+    schedule = choice.schedule.model_copy(update={"epochs": 24, "learning_rate": 1e-3, "decay": "cosine"})
+    train(choice.model_copy(update={"schedule": schedule}), city)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert losses[-1] < 0.8 * losses[0]
+    assert np.mean(losses[-3:]) < 0.8 * losses[0]  # of single epochs of six steps one says little
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def crops_for(data: Mapping[str, Any], root: Path) -> DatasetSplit:
     """The benchmark's crops below ``root``, rendered where they are missing or incomplete.
 
     Args:
-        data: ``data`` of ``configs/reid/bench.yaml``: a plan of :mod:`tools.synthcity.crops`, and ``pictures``.
+        data: ``data`` of ``tools/bench/reid_methods.yaml``: a plan of :mod:`tools.synthcity.crops`, and ``pictures``.
         root: The folder that holds ``crops``.
 
     Raises:

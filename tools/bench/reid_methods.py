@@ -5,7 +5,7 @@
     python -m tools.bench.reid_methods --table                 # no training, the table of what is there
 
 A cell is one variant of a method with one seed. It is trained by ``configs/reid/<method>_synthcity.yaml``, changed as
-``configs/reid/bench.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The crops
+``tools/bench/reid_methods.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The crops
 are rendered where they are missing. The test part has other vehicles and other cameras than the training part and is
 used whole, lookalikes included. The last epoch counts, whatever its score.
 """
@@ -78,7 +78,7 @@ def cells_in_order(bench: Mapping[str, Any], seeds: int, only: str = "") -> list
     """All cells, the first seed of every variant before the second of any.
 
     Args:
-        bench: What ``configs/reid/bench.yaml`` holds.
+        bench: What ``tools/bench/reid_methods.yaml`` holds.
         seeds: How many.
         only: Keep the variants whose name begins so.
     """
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--table", action="store_true", help="train nothing")
     options = parser.parse_args()
-    bench = read_yaml(_CONFIGS / "bench.yaml")
+    bench = read_yaml(Path(__file__).with_suffix(".yaml"))
     if not options.table:
         from tools.bench.reid_cell import measure_on
 
