@@ -5,9 +5,9 @@
     python -m tools.bench.reid_methods --table                 # no training, the table of what is there
 
 A cell is one variant of a method with one seed. It is trained by ``configs/reid/<method>_synthcity.yaml``, changed as
-``tools/bench/reid_methods.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The crops
-are rendered where they are missing. The test part has other vehicles and other cameras than the training part and is
-used whole, lookalikes included. The last epoch counts, whatever its score.
+``tools/bench/reid_methods.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The
+crops are rendered where they are missing. The test part has other vehicles and other cameras than the training part
+and is used whole, lookalikes included. The last epoch counts, whatever its score.
 """
 
 from __future__ import annotations
