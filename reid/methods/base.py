@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from numpy.typing import NDArray
@@ -24,9 +24,25 @@ from reid.networks.base import Backbone, Family
 from reid.schedule import Schedule
 from reid.settings import Settings
 
-__all__ = ["BaseConfig", "BaseMethod", "Extract", "Logs", "Material", "Setup", "at_size", "spread", "total"]
+__all__ = [
+    "BaseConfig",
+    "BaseMethod",
+    "Extract",
+    "Logs",
+    "Material",
+    "Setup",
+    "TripletOn",
+    "at_size",
+    "compared",
+    "spread",
+    "total",
+    "triplet_on",
+]
 
 Logs = dict[str, Tensor]
+
+#: Which of a network's features triplets compare; see :func:`compared`.
+TripletOn = Literal["pooled", "embedding"]
 
 
 #: Features of records, in order: ``extract(network, records, recipe, backbone)`` is float32 (N, d) on the CPU; pixels
@@ -141,6 +157,20 @@ def at_size(recipe: Recipe, size_hw: tuple[int, int]) -> Recipe:
 def total(parts: Logs) -> tuple[Tensor, Logs]:
     """The sum of named parts, and the parts for the log."""
     return torch.stack(list(parts.values())).sum(), {k: v.detach() for k, v in parts.items()}
+
+
+def triplet_on() -> Any:
+    """The field of a method's choices that says what its triplets compare."""
+    return Field(
+        "pooled",
+        description="pooled: before the neck, as published; embedding: what is deployed, at unit length, "
+        "where distances cannot shrink together",
+    )
+
+
+def compared(pooled: Tensor, behind: Tensor, on: TripletOn) -> Tensor:
+    """What triplets compare: the feature (B, d) before the neck as it is, or the one behind it at unit length."""
+    return pooled if on == "pooled" else functional.normalize(behind.float())
 
 
 def spread(x: Tensor) -> Tensor:

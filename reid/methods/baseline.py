@@ -6,14 +6,24 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
 from reid.heads import BNNeck, Embedder
 from reid.losses.identity import smoothed_cross_entropy
 from reid.losses.triplet import batch_hard
-from reid.methods.base import BaseConfig, BaseMethod, Logs, Setup, at_size, spread, total
+from reid.methods.base import (
+    BaseConfig,
+    BaseMethod,
+    Logs,
+    Setup,
+    TripletOn,
+    at_size,
+    compared,
+    spread,
+    total,
+    triplet_on,
+)
 from reid.networks.base import Family
 from reid.schedule import Schedule
 
@@ -44,11 +54,7 @@ class Config(BaseConfig):
     )
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
     margin: float | None = Field(None, gt=0, description="of the triplets; null for the soft margin")
-    triplet_on: Literal["pooled", "embedding"] = Field(
-        "pooled",
-        description="pooled: before the neck, as published; embedding: what is deployed, at unit length, "
-        "where distances cannot shrink together",
-    )
+    triplet_on: TripletOn = triplet_on()
     triplet_weight: float = Field(1.0, ge=0, description="weight of the triplet loss")
 
 
@@ -73,11 +79,11 @@ class Method(BaseMethod):
         """Triplets on the pooled feature or on the embedding, classes behind the neck."""
         x = self.backbone(batch.views[0])
         behind = self.head.norm(x)
-        compared = x if self.config.triplet_on == "pooled" else functional.normalize(behind.float())
+        triplets = compared(x, behind, self.config.triplet_on)
         loss, logs = total(
             {
                 "identity": smoothed_cross_entropy(self.head.classifier(behind), batch.label, self.config.smoothing),
-                "triplet": self.config.triplet_weight * batch_hard(compared, batch.label, self.config.margin),
+                "triplet": self.config.triplet_weight * batch_hard(triplets, batch.label, self.config.margin),
             }
         )
         return loss, {**logs, "spread": spread(x)}

@@ -21,7 +21,18 @@ from reid.errors import ConfigError
 from reid.heads import CosineHead, classifier, neck
 from reid.losses.identity import smoothed_cross_entropy
 from reid.losses.triplet import batch_hard
-from reid.methods.base import BaseConfig, BaseMethod, Logs, Setup, at_size, spread, total
+from reid.methods.base import (
+    BaseConfig,
+    BaseMethod,
+    Logs,
+    Setup,
+    TripletOn,
+    at_size,
+    compared,
+    spread,
+    total,
+    triplet_on,
+)
 from reid.networks.base import Backbone, Family
 from reid.networks.convolutional import unstride
 from reid.schedule import Schedule
@@ -48,6 +59,7 @@ class Config(BaseConfig):
     branches: Literal["global", "attention"] = Field("attention", description="global leaves out all that is new")
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
     margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for persons")
+    triplet_on: TripletOn = triplet_on()
     rotation_weight: float = Field(1.0, ge=0, description="λ of the rotation loss; 0 leaves that branch out")
     window: int = Field(7, ge=3, description="K, side of the neighbourhood in the attention")
     exponent: Literal["scaled", "raw"] = Field("scaled", description="raw as printed, scaled as the authors' program")
@@ -103,8 +115,10 @@ class Method(BaseMethod):
         for name, x, norm, classify in zip(
             ("global", "attended"), features, self.network.norms, self.classifiers, strict=False
         ):
-            identity = smoothed_cross_entropy(classify(norm(x)), batch.label, config.smoothing)
-            parts[name] = (identity + batch_hard(x, batch.label, config.margin)) / len(features)
+            behind = norm(x)
+            identity = smoothed_cross_entropy(classify(behind), batch.label, config.smoothing)
+            triplet = batch_hard(compared(x, behind, config.triplet_on), batch.label, config.margin)
+            parts[name] = (identity + triplet) / len(features)
         loss, logs = total(parts)
         return loss, {**logs, "spread": spread(features[0])}
 

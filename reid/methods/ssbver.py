@@ -22,7 +22,18 @@ from reid.heads import BNNeck, DinoHead, Embedder
 from reid.losses.distillation import distillation, distillation_rmse, moved_centre
 from reid.losses.identity import smoothed_cross_entropy
 from reid.losses.triplet import batch_hard
-from reid.methods.base import BaseConfig, BaseMethod, Logs, Setup, at_size, spread, total
+from reid.methods.base import (
+    BaseConfig,
+    BaseMethod,
+    Logs,
+    Setup,
+    TripletOn,
+    at_size,
+    compared,
+    spread,
+    total,
+    triplet_on,
+)
 from reid.networks.base import Backbone, Family
 from reid.schedule import Schedule
 
@@ -60,6 +71,8 @@ class Config(BaseConfig):
     outputs: int = Field(1024, ge=2, description="E of the self-supervised head; 16384 beyond VeRi-776")
     hidden: int = Field(2048, ge=2, description="channels of that head's hidden layers")
     smoothing: float = Field(0.2, ge=0, lt=1, description="label smoothing ε")
+    margin: float | None = Field(None, gt=0, description="of the triplets; null for the soft margin, as published")
+    triplet_on: TripletOn = triplet_on()
     student_temperature: float = Field(0.1, gt=0, description="τ_s")
     teacher_temperatures: tuple[float, float] = Field((0.0005, 0.001), description="τ_t at first and finally")
     temperature_epochs: int = Field(10, ge=1, description="epochs in which τ_t rises")
@@ -120,10 +133,14 @@ class Method(BaseMethod):
             self.teacher.head.norm(t)  # what is deployed keeps its own running statistics
             teacher = self.teacher.ssl(t).view(2, size, self.config.outputs)
         self._teacher_mean = teacher.flatten(0, 1).mean(0)
+        behind = self.student.head.norm(x)
+        triplets = compared(x, behind, self.config.triplet_on)
         loss, logs = total(
             {
-                "identity": smoothed_cross_entropy(self.student.head(x), label, self.config.smoothing),
-                "triplet": batch_hard(x, label),
+                "identity": smoothed_cross_entropy(
+                    self.student.head.classifier(behind), label, self.config.smoothing
+                ),
+                "triplet": batch_hard(triplets, label, self.config.margin),
                 "distillation": self.config.weight * self._distillation(student, teacher),
             }
         )

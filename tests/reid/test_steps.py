@@ -140,3 +140,44 @@ def test_attended_features_follow_the_attention(tmp_path: Path) -> None:
         assert torch.allclose(network.attended(lower(images)), plain, atol=1e-6)
         assert torch.allclose(network.attended(lower(images) * weights * 16), attended, atol=1e-6)
         assert not torch.equal(attended, plain)
+
+
+@pytest.mark.parametrize("method_name", ["baseline", "ssbver", "sgfd"])
+@pytest.mark.parametrize("margin", [0.3, 2.5])
+def test_triplets_of_the_embedding_by_hand(tmp_path: Path, method_name: str, margin: float) -> None:
+    """Every anchor's farthest companion and nearest stranger, found by loops over what is deployed."""
+    options = {
+        "baseline": {},
+        "ssbver": {"local_views": 0, "outputs": 8, "hidden": 16},
+        "sgfd": {"branches": "global"},
+    }[method_name]
+    method, _ = make(method_name, tmp_path, margin=margin, triplet_on="embedding", **options)
+    method.eval()  # running statistics: images do not depend on each other
+    seen = batch([SIDE, SIDE] if method_name == "ssbver" else [SIDE])
+    with torch.no_grad():
+        _, logs = method.step(seen)
+        # Student and teacher are still the same.
+        vectors = torch.cat([method.embedder(view) for view in seen.views]).double().numpy()
+    labels = seen.label.tolist() * len(seen.views)
+    units = [v / np.sqrt((v**2).sum()) for v in vectors]
+    gaps = []
+    for anchor, label in zip(units, labels, strict=True):
+        apart = [float(np.sqrt(((anchor - other) ** 2).sum())) for other in units]
+        companions = [d for d, other in zip(apart, labels, strict=True) if other == label]
+        strangers = [d for d, other in zip(apart, labels, strict=True) if other != label]
+        gaps.append(max(0.0, max(companions) - min(strangers) + margin))
+    expected = sum(gaps) / len(gaps)
+    found = logs["triplet"] if method_name != "sgfd" else logs["global"] - identity_of(method, seen)
+    assert float(found) == pytest.approx(expected, abs=2e-5)
+
+
+def identity_of(method: Any, seen: Batch) -> float:
+    """Smoothed cross entropy of the global branch, one image and one class at a time."""
+    with torch.no_grad():
+        logits = method.classifiers[0](method.embedder(seen.views[0])).double().numpy()
+    losses = []
+    for row, label in zip(logits, seen.label.tolist(), strict=True):
+        log_sum = np.log(sum(np.exp(row)))
+        shares = [0.1 / len(row) + (0.9 if c == label else 0.0) for c in range(len(row))]
+        losses.append(-sum(share * (value - log_sum) for share, value in zip(shares, row, strict=True)))
+    return float(np.mean(losses))
