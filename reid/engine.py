@@ -145,6 +145,7 @@ def build_method(
         unlabelled=split.gallery if split is not None else (),
         classes=classes or material.classes,
         device=device,
+        precision=config.precision,
         seed=config.seed,
         folder=config.output / "stages",
         extract=partial(_extract, config, device),

@@ -84,6 +84,7 @@ class Setup:
         unlabelled: Further records whose identities must not be looked at.
         classes: Number of identities.
         device: Where to compute.
+        precision: As configured.
         seed: Root of all randomness.
         folder: For the results of earlier stages.
         extract: See :data:`Extract`.
@@ -97,6 +98,7 @@ class Setup:
     unlabelled: tuple[Record, ...]
     classes: int
     device: torch.device
+    precision: str
     seed: int
     folder: Path
     extract: Extract

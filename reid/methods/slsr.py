@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +27,7 @@ from reid.data.images import read_image
 from reid.data.loader import Batch
 from reid.data.records import Record
 from reid.data.views import RECIPES
+from reid.device import mixed_precision
 from reid.heads import BottleneckClassifier
 from reid.kmeans import kmeans
 from reid.losses.identity import soft_cross_entropy
@@ -72,7 +74,8 @@ class Config(BaseConfig):
     feature_epochs: int = Field(40, ge=1, description="epochs of the classifier whose features are clustered")
     gan_epochs: int = Field(30, ge=1, description="epochs of each generative network, after as many on all images")
     gan_batch: int = Field(64, ge=2, description="images per step of a generative network")
-    gan_width: int = Field(64, ge=1, description="channels of the generative networks' widest map but seven eighths")
+    gan_width: int = Field(64, ge=1, description="channels of the generative networks' largest map")
+    gan_side: Literal[32, 64, 128] = Field(128, description="side of the generated images, px")
     noise_layer: Literal["none", "feature", "output"] = Field(
         "none", description="the paper's noise layer: absent as in the program, on the feature, or on probabilities"
     )
@@ -167,7 +170,8 @@ class Method(BaseMethod):
         each = config.generated // count + 1
         made = np.repeat(np.arange(count), each)
         made = np.random.default_rng(setup.seed).permutation(made)[: config.generated]
-        key = _key(clusters.tolist(), config.generated, config.gan_epochs, config.gan_width, setup.seed)
+        size = [config.gan_epochs, config.gan_batch, config.gan_width, config.gan_side]
+        key = _key(clusters.tolist(), config.generated, size, setup.seed)
         if _kept(folder / "done.json", key) is None:
             self._train_gans(setup, clusters, made, folder)
             (folder / "done.json").write_text(json.dumps({"key": key, "values": made.tolist()}), encoding="utf-8")
@@ -178,12 +182,18 @@ class Method(BaseMethod):
         import cv2
 
         config = self.config
-        pictures = torch.from_numpy(
-            np.stack([resize(read_image(r.path), (gan.SIDE, gan.SIDE)) for r in setup.material.records])
-        )
+        side = (config.gan_side, config.gan_side)
+        pictures = torch.from_numpy(np.stack([resize(read_image(r.path), side) for r in setup.material.records]))
         torch.manual_seed(setup.seed)
-        start = gan.Generator(config.gan_width), gan.Discriminator(config.gan_width)
-        choices: dict[str, Any] = {"epochs": config.gan_epochs, "batch": config.gan_batch, "device": setup.device}
+        start = tuple(net(config.gan_width, config.gan_side) for net in (gan.Generator, gan.Discriminator))
+        # Half precision would need scaled losses.
+        precision = "fp32" if setup.precision == "fp16" else setup.precision
+        choices: dict[str, Any] = {
+            "epochs": config.gan_epochs,
+            "batch": config.gan_batch,
+            "device": setup.device,
+            "mixed": partial(mixed_precision, precision, setup.device),
+        }
         gan.train_gan(*start, pictures, seed=setup.seed, **choices)
         folder.mkdir(parents=True, exist_ok=True)
         for c in range(int(clusters.max()) + 1):

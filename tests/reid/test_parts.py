@@ -102,6 +102,28 @@ def test_generative_networks_have_the_published_size_and_repeat_themselves() -> 
     assert torch.equal(made[0], made[1])
 
 
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_generative_networks_of_another_side(side: int) -> None:
+    """Layers double or halve the side between 8 px and the picture; at 32 px there are two of them."""
+    generator, discriminator = gan.Generator(4, side), gan.Discriminator(4, side)
+    pictures = torch.randint(256, (4, side, side, 3), dtype=torch.uint8)
+    kinds = [torch.nn.ConvTranspose2d, torch.nn.Conv2d]
+    counts = [
+        sum(isinstance(m, k) for m in n.modules()) for n, k in zip((generator, discriminator), kinds, strict=True)
+    ]
+    assert [8 * 2**count for count in counts] == [side, side]
+    mixed: list[str] = []
+
+    def told() -> torch.autocast:
+        mixed.append("")
+        return torch.autocast("cpu", torch.bfloat16)
+
+    cpu = torch.device("cpu")
+    gan.train_gan(generator, discriminator, pictures, epochs=1, batch=4, seed=0, device=cpu, mixed=told)
+    assert len(mixed) == 3  # one step of the discriminator, two of the generator
+    assert gan.generate(generator, 2, seed=0, device=cpu).shape == (2, side, side, 3)
+
+
 # --- viewpoints --------------------------------------------------------------------------------------------------
 def records(*places: tuple[int, int]) -> list[Record]:
     return [Record(Path(f"{v:04d}_c{c:03d}_{n:04d}.jpg"), v, c) for n, (v, c) in enumerate(places)]
