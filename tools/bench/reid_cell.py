@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -29,7 +30,7 @@ from reid.trained import export_checkpoint, open_checkpoint
 from tools.bench.reid_methods import Cell
 from tools.embedder.export import equal_error, pair_similarities
 
-__all__ = ["crops_for", "fewer_pictures", "measure_on"]
+__all__ = ["crops_for", "fewer_pictures", "measure_on", "shared_stages"]
 
 _NUMBER = re.compile(r"_(\d+)$")
 
@@ -81,6 +82,8 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
         output = work / f"{cell.name}_{cell.key(data)}"
         config = make_config({**cell.content, "data": source, "output": str(output), "seed": cell.seed})
         resumed = (output / "checkpoint").exists()
+        if (origin := cell.stages_of) is not None:
+            shared_stages(work / f"{origin.name}_{origin.key(data)}", output)
         begin = time.process_time()
         embedder = _untrained(config, split) if cell.untrained else _trained(config, split)
         minutes = (time.process_time() - begin) / 60
@@ -100,6 +103,15 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
         }
 
     return measure
+
+
+def shared_stages(origin: Path, output: Path) -> None:
+    """Give a training the earlier stages of another one; it makes anew those that its own choices differ in."""
+    if (origin / "stages").is_dir() and not (output / "stages").exists():
+        part = output / "stages.part"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(origin / "stages", part)
+        part.replace(output / "stages")
 
 
 def _deploy(checkpoint: Path, query: Embeddings, gallery: Embeddings, out: Path) -> None:

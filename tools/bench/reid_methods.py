@@ -44,6 +44,7 @@ class Cell:
         seed: Of everything random.
         content: The whole training as nested mappings, but for root and output.
         untrained: Measure the network as it starts.
+        stages_of: The cell whose earlier stages, such as generated images, this one uses where they are there.
     """
 
     variant: str
@@ -51,6 +52,7 @@ class Cell:
     seed: int
     content: dict[str, Any]
     untrained: bool = False
+    stages_of: Cell | None = None
 
     @property
     def name(self) -> str:
@@ -82,18 +84,21 @@ def cells_in_order(bench: Mapping[str, Any], seeds: int, only: str = "") -> list
         seeds: How many.
         only: Keep the variants whose name begins so.
     """
-    return [
-        Cell(
-            entry["name"],
-            entry["method"],
-            seed,
-            training(entry["method"], entry.get("options") or {}, bench),
-            bool(entry.get("untrained")),
-        )
-        for seed in range(seeds)
-        for entry in bench["variants"]
-        if entry["name"].startswith(only)
-    ]
+    cells = []
+    for seed in range(seeds):
+        of_seed: dict[str, Cell] = {}
+        for entry in bench["variants"]:
+            cell = Cell(
+                entry["name"],
+                entry["method"],
+                seed,
+                training(entry["method"], entry.get("options") or {}, bench),
+                bool(entry.get("untrained")),
+                of_seed[entry["stages_of"]] if "stages_of" in entry else None,
+            )
+            of_seed[cell.variant] = cell
+        cells += [cell for cell in of_seed.values() if cell.variant.startswith(only)]
+    return cells
 
 
 def load_cell(cell: Cell, folder: Path, key: str | None = None) -> Result | None:

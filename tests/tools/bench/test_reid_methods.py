@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from mtmc.errors import ConfigError
+from reid import gan
 from reid.card import read_card
 from reid.config import make_config
 from reid.settings import read_yaml
@@ -235,6 +236,47 @@ def test_a_cell_from_crops_to_its_score(tmp_path: Path) -> None:
     start = measure(Cell("start", "baseline", 0, content, untrained=True))
     assert start["loss"] == []
     assert not (tmp_path / "start_s0.onnx").exists()
+
+
+def test_a_variant_uses_the_earlier_stages_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second variant draws nothing itself and learns from the same images; with other choices it would draw."""
+    make_crops(tmp_path, {"identities": 4, "test_identities": 2})
+    options = {"size_hw": [32, 32], "generated": 4, "clusters": 2, "feature_epochs": 1}
+    options |= {"gan_epochs": 1, "gan_width": 2, "gan_side": 32}
+    shared = {
+        "backbone": "resnet18_x0_25",
+        "pretrained": False,
+        "options": options,
+        "schedule": {"epochs": 1, "batch": 4},
+        "device": "cpu",
+        "workers": 0,
+    }
+    bench = {
+        "shared": shared,
+        "methods": {},
+        "variants": [
+            {"name": "a", "method": "slsr"},
+            {"name": "b", "method": "slsr", "options": {"targets": "all"}, "stages_of": "a"},
+            {"name": "c", "method": "slsr", "options": {"gan_width": 3}, "stages_of": "a"},
+        ],
+    }
+    first, second, third = cells_in_order(bench, 1)
+    trained: list[int] = []
+    original = gan.train_gan
+    monkeypatch.setattr(gan, "train_gan", lambda *a, **k: (trained.append(1), original(*a, **k)))
+    measure = measure_on(tmp_path, DATA, threads=1)
+
+    def drawn(cell: Cell) -> list[bytes]:
+        measure(cell)
+        folder = tmp_path / f"{cell.name}_{cell.key(DATA)}" / "stages" / "generated"
+        return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
+
+    pictures = drawn(first)
+    assert (len(pictures), len(trained)) == (4, 3)  # on all images, then per cluster
+    assert drawn(second) == pictures
+    assert len(trained) == 3
+    assert drawn(third) != pictures
+    assert len(trained) == 6
 
 
 def test_crops_of_another_plan_are_refused(tmp_path: Path) -> None:
