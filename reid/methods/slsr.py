@@ -185,7 +185,8 @@ class Method(BaseMethod):
         side = (config.gan_side, config.gan_side)
         pictures = torch.from_numpy(np.stack([resize(read_image(r.path), side) for r in setup.material.records]))
         torch.manual_seed(setup.seed)
-        start = tuple(net(config.gan_width, config.gan_side) for net in (gan.Generator, gan.Discriminator))
+        size = (config.gan_width, config.gan_side)
+        start = gan.Generator(*size), gan.Discriminator(*size)
         # Half precision would need scaled losses.
         precision = "fp32" if setup.precision == "fp16" else setup.precision
         choices: dict[str, Any] = {
