@@ -47,6 +47,7 @@ class Card:
         name: What to call it.
         mean: Subtracted from channels in [0, 1], in the network's channel order.
         std: Divides them then.
+        interpolation: ``linear`` or ``cubic``: how pictures are resized to that input.
         color: ``rgb`` or ``bgr``: the channel order the network was trained with.
         backbone: Which network a state dict is of: a name that :func:`reid.networks.build` knows.
         match_similarity: Cosine above which two tracklets are more likely one vehicle than two, as measured on
@@ -62,6 +63,7 @@ class Card:
     name: str = ""
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    interpolation: str = "linear"
     color: str = "rgb"
     backbone: str = ""
     match_similarity: float | None = None
@@ -96,6 +98,7 @@ _EXPECTED = {
     "dim": "a whole number from 1",
     "mean": "three numbers",
     "std": "three numbers above 0",
+    "interpolation": '"linear" or "cubic"',
     "color": '"rgb" or "bgr"',
     "match_similarity": "a number in [-1, 1] or null",
     "scores": "an object of numbers",
@@ -119,6 +122,8 @@ def _check(key: str, value: Any) -> tuple[bool, Any]:
     if key in ("mean", "std"):
         good = _are(value, 3, int, float) and (key == "mean" or min(value) > 0)
         return good, tuple(map(float, value)) if good else value
+    if key == "interpolation":
+        return value in ("linear", "cubic"), value
     if key == "color":
         return value in ("rgb", "bgr"), value
     if key == "match_similarity":

@@ -255,7 +255,9 @@ def _explain(arguments: argparse.Namespace) -> None:
     model, card = _module(arguments)
     from reid.explain import explain_pair
 
-    pair = [resize(read_image(path), card.size_hw) for path in (arguments.query, arguments.gallery)]
+    pair = [
+        resize(read_image(path), card.size_hw, card.interpolation) for path in (arguments.query, arguments.gallery)
+    ]
     similarity, picture = explain_pair(model, card, *pair)
     save_picture(arguments.output, picture)
     print(f"similarity {similarity:.4f}")

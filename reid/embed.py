@@ -38,7 +38,8 @@ def embed_folder(folder: Path, embedder: Embedder) -> tuple[list[str], NDArray[A
     with tqdm(total=len(paths), desc="embed", unit="picture", disable=None, dynamic_ncols=True) as bar:
         for start in range(0, len(paths), embedder.batch):
             part = paths[start : start + embedder.batch]
-            rows.append(embedder(np.stack([resize(read_image(path), embedder.size_hw) for path in part])))
+            seen = [resize(read_image(path), embedder.size_hw, embedder.interpolation) for path in part]
+            rows.append(embedder(np.stack(seen)))
             bar.update(len(part))
     return [path.relative_to(folder).as_posix() for path in paths], np.concatenate(rows)
 

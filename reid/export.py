@@ -50,6 +50,11 @@ class Embedder:
         return self.card.size_hw
 
     @property
+    def interpolation(self) -> str:
+        """How pictures are resized to that: ``linear`` or ``cubic``."""
+        return self.card.interpolation
+
+    @property
     def dim(self) -> int:
         """Numbers per embedding, D."""
         return self.card.dim

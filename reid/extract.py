@@ -25,6 +25,10 @@ class Embed(Protocol):
     def size_hw(self) -> tuple[int, int]:
         """Height and width of its pictures, px."""
 
+    @property
+    def interpolation(self) -> str:
+        """How pictures are resized to that."""
+
     def __call__(self, images: NDArray[Any], /) -> NDArray[Any]:
         """From uint8 (N, h, w, 3) RGB to float32 (N, D)."""
 
@@ -47,7 +51,7 @@ def extract(embed: Embed, records: Sequence[Record], *, batch: int = 64, threads
     parts = [records[start : start + batch] for start in range(0, len(records), batch)]
     rows = [np.zeros((0, 0), np.float32)] if not parts else []
     with ThreadPoolExecutor(threads) as pool:
-        read = partial(read_crop, size_hw=embed.size_hw)
+        read = partial(read_crop, size_hw=embed.size_hw, interpolation=embed.interpolation)
         coming = [pool.submit(read, r) for r in parts[0]] if parts else []
         for following in tqdm([*parts[1:], []][: len(parts)], desc="embed", unit="batch", disable=None):
             images = np.stack([crop.result() for crop in coming])
@@ -56,6 +60,6 @@ def extract(embed: Embed, records: Sequence[Record], *, batch: int = 64, threads
     return np.concatenate(rows)
 
 
-def read_crop(record: Record, size_hw: tuple[int, int]) -> NDArray[Any]:
+def read_crop(record: Record, size_hw: tuple[int, int], interpolation: str = "linear") -> NDArray[Any]:
     """The crop as the embedder wants it: uint8 (h, w, 3) RGB."""
-    return resize(read_image(record.path), size_hw)
+    return resize(read_image(record.path), size_hw, interpolation)

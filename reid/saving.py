@@ -76,6 +76,7 @@ def make_card(config: TrainConfig, method: BaseMethod) -> Card:
         name=f"{config.method} {config.backbone}",
         mean=method.backbone.mean,
         std=method.backbone.std,
+        interpolation=method.test_view.interpolation,
         trained_on=config.data.name,
     )
 

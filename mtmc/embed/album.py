@@ -70,7 +70,7 @@ class Album:
         """Take the shots of a frame, with their boxes (N, 4)."""
         from mtmc.video.crop import cut, sharpness
 
-        crops = cut(frame.image, xyxy, self._embedder.size_hw, self._config.pad)
+        crops = cut(frame.image, xyxy, self._embedder.size_hw, self._config.pad, self._embedder.interpolation)
         for shot, crop, sharp in zip(shots, crops, sharpness(frame.image, xyxy).tolist(), strict=True):
             stretch = shot.tracklet, shot.stretch
             if stretch not in self._sharpest or sharp > self._sharpest[stretch][0]:

@@ -56,6 +56,6 @@ class _Describing:
         vectors = [np.zeros((0, self.embedder.dim), np.float32)]
         for start in range(0, len(xyxy), self.config.batch):
             boxes = xyxy[start : start + self.config.batch]
-            crops = cut(frame.image, boxes, self.embedder.size_hw, self.config.pad)
+            crops = cut(frame.image, boxes, self.embedder.size_hw, self.config.pad, self.embedder.interpolation)
             vectors.append(embed_pictures(crops, self.embedder, self.config.flip))
         return np.concatenate(vectors)

@@ -28,6 +28,7 @@ class ColourEmbedder:
 
     name = "colour"
     size_hw = _SIZE_HW
+    interpolation = "linear"
     dim = _BANDS * int(np.prod(_BINS))
     match_similarity: float | None = 0.85
 

@@ -18,6 +18,7 @@ class Embedder(Protocol):
     Attributes:
         name: What to call it.
         size_hw: Height and width of its pictures, pixels.
+        interpolation: How they are resized to that: ``linear`` or ``cubic``.
         dim: D.
         match_similarity: Cosine that suggests one vehicle rather than two; None where nobody measured it.
     """
@@ -26,6 +27,8 @@ class Embedder(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def size_hw(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def interpolation(self) -> str: ...  # noqa: D102
     @property
     def dim(self) -> int: ...  # noqa: D102
     @property

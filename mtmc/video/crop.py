@@ -11,18 +11,22 @@ __all__ = ["cut", "sharpness"]
 
 _GREY = 114  # what boxes without pixels look like: near the mean of photographs, so models see "nothing"
 _SHARPNESS_HW = (64, 64)
+_INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 
 
-def cut(image: Array, xyxy: Array, size_hw: tuple[int, int], pad: float = 0.0) -> Array:
+def cut(
+    image: Array, xyxy: Array, size_hw: tuple[int, int], pad: float = 0.0, interpolation: str = "linear"
+) -> Array:
     """Pictures of the boxes, clipped to the image and resized without keeping their shape.
 
-    Bilinear, as the pictures that re-ID models are trained on are resized. Box edges are rounded to whole pixels.
+    Box edges are rounded to whole pixels.
 
     Args:
         image: uint8 (H, W, 3).
         xyxy: float (N, 4), pixels of that image.
         size_hw: Height and width of each picture.
         pad: Share of the box's width and height added on each side before clipping.
+        interpolation: ``linear`` or ``cubic``, as the pictures that the re-ID model was trained on were resized.
 
     Returns:
         uint8 (N, h, w, 3); even grey where a box has no pixel in the image or is not finite.
@@ -30,7 +34,7 @@ def cut(image: Array, xyxy: Array, size_hw: tuple[int, int], pad: float = 0.0) -
     crops = np.empty((len(xyxy), *size_hw, image.shape[2]), np.uint8)
     for crop, (x1, y1, x2, y2) in zip(crops, _pixel_boxes(image, xyxy, pad), strict=True):
         if x1 < x2 and y1 < y2:
-            cv2.resize(image[y1:y2, x1:x2], size_hw[::-1], dst=crop, interpolation=cv2.INTER_LINEAR)
+            cv2.resize(image[y1:y2, x1:x2], size_hw[::-1], dst=crop, interpolation=_INTERPOLATION[interpolation])
         else:
             crop[:] = _GREY
     return crops

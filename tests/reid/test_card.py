@@ -46,6 +46,7 @@ def test_defaults_stay_unwritten_and_come_back(tmp_path):
         ({"dim": True}, "dim: expected a whole number from 1, got true"),
         ({"std": [1, 0, 1]}, "std: expected three numbers above 0"),
         ({"mean": [1, 0]}, "mean: expected three numbers"),
+        ({"interpolation": "nearest"}, 'interpolation: expected "linear" or "cubic", got "nearest"'),
         ({"color": "grey"}, 'color: expected "rgb" or "bgr", got "grey"'),
         ({"match_similarity": 2}, "match_similarity: expected"),
         ({"scores": {"mAP": "high"}}, "scores: expected an object of numbers"),

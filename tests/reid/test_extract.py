@@ -17,6 +17,7 @@ class Mean:
     """The mean colour; remembers how many crops came at once."""
 
     size_hw = (6, 10)
+    interpolation = "linear"
 
     def __init__(self) -> None:
         self.seen: list[int] = []
@@ -50,3 +51,27 @@ def test_no_records_give_no_rows() -> None:
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg: no such picture"):
         extract(Mean(), [Record(tmp_path / "gone.jpg", 1, 1)])
+
+
+def test_pictures_are_resized_as_the_card_says(tmp_path: Path) -> None:
+    """A step between two columns overshoots when it is resized by cubic interpolation, never by linear."""
+    picture = np.full((4, 8, 3), 100, np.uint8)
+    picture[:, 4:] = 150
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    seen: list[np.ndarray] = []
+
+    class Keeps(Mean):
+        size_hw = (8, 16)
+
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            seen.append(images)
+            return np.zeros((len(images), 1), np.float32)
+
+    for interpolation in ("linear", "cubic"):
+        embed = Keeps()
+        embed.interpolation = interpolation
+        extract(embed, [Record(tmp_path / "a.png", 1, 1)])
+    linear, cubic = seen
+    assert (linear.min(), linear.max()) == (100, 150)
+    assert cubic.min() < 100
+    assert cubic.max() > 150

@@ -16,6 +16,7 @@ from reid.data.loader import Batch
 from reid.engine import build_method
 from reid.losses.distillation import distillation
 from reid.methods import slsr, val
+from reid.saving import make_card
 
 SIDE, B = 32, 4
 RECORDS = tuple(Record(Path(f"{i}.png"), i // 2, i % 2, view) for i, view in enumerate((0, 3, 6, 4, 2, 7, -1, 1)))
@@ -181,3 +182,14 @@ def identity_of(method: Any, seen: Batch) -> float:
         shares = [0.1 / len(row) + (0.9 if c == label else 0.0) for c in range(len(row))]
         losses.append(-sum(share * (value - log_sum) for share, value in zip(shares, row, strict=True)))
     return float(np.mean(losses))
+
+
+@pytest.mark.parametrize(("method_name", "expected"), [("ssbver", "cubic"), ("baseline", "linear")])
+def test_the_card_says_how_a_method_resizes(tmp_path: Path, method_name: str, expected: str) -> None:
+    options = {"local_views": 0, "outputs": 8, "hidden": 16} if method_name == "ssbver" else {}
+    method, _ = make(method_name, tmp_path, **options)
+    content = {"data": {"name": "folder", "root": "unused"}, "output": str(tmp_path)}
+    config = make_config(
+        {"method": method_name, "backbone": "resnet18_x0_25", "options": {"size_hw": [SIDE, SIDE]}, **content}
+    )
+    assert make_card(config, method).interpolation == expected

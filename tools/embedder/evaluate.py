@@ -211,7 +211,7 @@ def _embed(embedder: Embedder, video: Path, rows: Sequence[Record]) -> Array:
     for frame in read_frames(video, video.parent.name, Clock(fps=1.0), wanted=wanted):
         places = wanted[frame.index]
         boxes = np.array([(rows[p].x1, rows[p].y1, rows[p].x2, rows[p].y2) for p in places])
-        crops[places] = cut(frame.image, boxes, embedder.size_hw)
+        crops[places] = cut(frame.image, boxes, embedder.size_hw, interpolation=embedder.interpolation)
     return embedder(crops)
 
 

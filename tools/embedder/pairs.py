@@ -17,6 +17,7 @@ import numpy as np
 from mtmc.errors import FormatError
 from mtmc.types import Array
 from mtmc.video.images import read_image
+from reid.data.augment import resize
 from reid.evaluate import Embeddings, RetrievalScores, evaluate
 
 __all__ = ["HsvHistogram", "score_pairs"]
@@ -29,6 +30,8 @@ class Describe(Protocol):
 
     @property
     def size_hw(self) -> tuple[int, int]: ...
+    @property
+    def interpolation(self) -> str: ...
     def __call__(self, images: Array, /) -> Array: ...
 
 
@@ -36,6 +39,7 @@ class HsvHistogram:
     """Joint histogram of hue, saturation and value in 8 × 8 × 8 bins; the cosine is Bhattacharyya's coefficient."""
 
     size_hw = (128, 128)
+    interpolation = "linear"
 
     def __call__(self, images: Array, /) -> Array:
         """uint8 (N, 128, 128, 3) RGB → float32 (N, 512), unit length."""
@@ -65,7 +69,6 @@ def score_pairs(describe: Describe, folder: Path, kind: str = "car") -> Retrieva
     sides = []
     for camera in (1, 2):
         rows = [(vehicle, path) for number, vehicle, path in found if number == camera]
-        size = describe.size_hw[::-1]
-        images = np.stack([cv2.resize(read_image(path), size, interpolation=cv2.INTER_LINEAR) for _, path in rows])
+        images = np.stack([resize(read_image(path), describe.size_hw, describe.interpolation) for _, path in rows])
         sides.append(Embeddings(describe(images), np.array([v for v, _ in rows]), np.full(len(rows), camera)))
     return evaluate(sides[0], sides[1])

@@ -20,7 +20,7 @@ COLOURS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 128, 255)}
 class MeanColour:
     """The mean of each channel, and a record of how it was called."""
 
-    name, size_hw, dim, match_similarity = "mean colour", (8, 8), 3, None
+    name, size_hw, interpolation, dim, match_similarity = "mean colour", (8, 8), "linear", 3, None
 
     def __init__(self):
         self.calls = []

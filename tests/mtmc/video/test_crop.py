@@ -71,3 +71,13 @@ def test_blur_lowers_sharpness():
     blurred = cv2.GaussianBlur(IMAGE, (0, 0), 2)
     box = np.array([[5, 5, 50, 35]])
     assert sharpness(blurred, box)[0] < 0.2 * sharpness(IMAGE, box)[0]
+
+
+def test_cubic_pictures_overshoot_at_an_edge_and_linear_ones_do_not():
+    image = np.full((8, 8, 3), 100, np.uint8)
+    image[:, 4:] = 150
+    box = np.array([[0, 0, 8, 8]], np.float32)
+    linear, cubic = (cut(image, box, (16, 16), interpolation=name) for name in ("linear", "cubic"))
+    assert (linear.min(), linear.max()) == (100, 150)
+    assert cubic.min() < 100
+    assert cubic.max() > 150
