@@ -48,6 +48,10 @@ class GraphConfig(Settings):
     heading: float = Field(2.0, gt=0, description="sharpness of directions (von Mises κ)")
     appearance: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")
     appearance_limit: float = Field(8.0, gt=0, description="most that appearance says for or against, log odds")
+    unlike: float = Field(
+        0.1, ge=0, lt=1, description="share of one vehicle's pairs that look like two: half hidden, or mixed up"
+    )
+    alike: float = Field(0.03, ge=0, lt=1, description="share of two vehicles' pairs that look like one: lookalikes")
     bias: float = Field(
         0.5,
         description="added to the log odds of every pair; 0 joins what is more likely one vehicle than two; above 0 "

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["heading_odds", "place_odds", "speed_odds", "time_odds", "window_odds"]
+__all__ = ["heading_odds", "meeting_odds", "place_odds", "speed_odds", "time_odds", "window_odds"]
 
 
 def place_odds(distance_m: Array, sigma_m: Array | float, per_m2: float) -> Array:
@@ -21,6 +21,20 @@ def place_odds(distance_m: Array, sigma_m: Array | float, per_m2: float) -> Arra
     """
     sigma2 = np.square(np.asarray(sigma_m, float))
     return np.asarray(-np.log(2 * np.pi * sigma2 * per_m2) - np.square(distance_m) / (2 * sigma2))
+
+
+_ASTRAY, _TIMES = 0.1, 4.0  # share of places that are off by more, and by how much: boxes half hidden or shared
+
+
+def meeting_odds(distance_m: Array, sigma_m: float, per_m2: float) -> Array:
+    """:func:`place_odds` of two places seen at one moment, of which one in ten is off by four times as much.
+
+    >>> near, far = meeting_odds(np.array([0.0, 5.0]), 1.0, 0.002).round(1).tolist()
+    >>> near, far, place_odds(np.array(5.0), 1.0, 0.002).round(1).item()
+    (4.3, -1.5, -8.1)
+    """
+    usual = np.log(1 - _ASTRAY) + place_odds(distance_m, sigma_m, per_m2)
+    return np.asarray(np.logaddexp(usual, np.log(_ASTRAY) + place_odds(distance_m, _TIMES * sigma_m, per_m2)))
 
 
 def time_odds(seconds: Array, typical_s: Array | float, spread_s: Array | float, per_s: Array | float) -> Array:

@@ -26,9 +26,9 @@ from mtmc.associate.config import GraphConfig
 from mtmc.associate.courses import continuations
 from mtmc.associate.distance import embeddings_of, pair_cosines
 from mtmc.associate.doubles import doubles, overlap_odds
-from mtmc.associate.evidence import heading_odds, place_odds
+from mtmc.associate.evidence import heading_odds, meeting_odds
 from mtmc.associate.gates import distinct
-from mtmc.associate.looks import centred, looks_odds, strangers
+from mtmc.associate.looks import centred, doubted, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
 from mtmc.associate.solve import Odds, contract, improve
 from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips
@@ -41,6 +41,7 @@ __all__ = ["Graph", "group"]
 _MOVING_MPS = 2.0
 _ENOUGH = 15  # pairs that give a scale
 _LIMIT = 20.0  # of log odds
+_BROKEN = 1.0  # log odds against two tracklets of one camera being one vehicle, where nothing else is known
 _SIGMA_M, _PER_M2 = 1.5, 0.002  # where nobody was met
 
 
@@ -102,7 +103,7 @@ class Graph:
     def _solve(self) -> None:
         """Candidates and their log odds, the second time with the travel times that the first solution found."""
         n = len(self.passages)
-        meetings, meeting_odds, sure = self._meetings()
+        meetings, met_odds, sure = self._meetings()
         courses, course_odds = self._courses()
         embeddings = centred(embeddings_of(self.passages, np.float32), self.camera)
         trips = self._trips(embeddings)
@@ -119,11 +120,11 @@ class Graph:
             odds = np.full(len(keys), -np.inf)
             np.maximum.at(odds, at_course, course_odds)
             np.maximum.at(odds, at_trip, trip_odds)
-            odds[at_meeting] = meeting_odds  # what was seen at one moment is judged by that moment
+            odds[at_meeting] = met_odds  # what was seen at one moment is judged by that moment
             if looks is not None:
-                odds += self.config.appearance * looks_odds(
-                    *looks, odds, self.match_similarity, self.config.appearance_limit
-                )
+                told = looks_odds(*looks, odds, self.match_similarity, self.config.appearance_limit)
+                odds += self.config.appearance * doubted(told, self.config.unlike, self.config.alike)
+                del told
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             del trip_odds
             known = Odds(n, keys, np.clip(odds + self.config.bias, -_LIMIT, _LIMIT))
@@ -151,7 +152,7 @@ class Graph:
         witnesses = len(distinct(found.row.ravel()))
         self.per_m2 = max(float(strangers), 1.0) * 2 / max(witnesses, 1) / (np.pi * config.radius_m**2)
         self.per_m2 = float(np.clip(self.per_m2, 2e-4, 0.02))
-        odds = place_odds(found.metres, self.sigma_m, self.per_m2)
+        odds = meeting_odds(found.metres, self.sigma_m, self.per_m2)
         odds = np.maximum(odds, -12.0) + self._headings(found.row, found.begin)
         sure = found.pairs[nearest][(odds[nearest] > 3.0) & (size[nearest] >= 3)]
         return found.pairs, odds, sure
@@ -169,8 +170,11 @@ class Graph:
         return np.nan_to_num(heading_odds(middle, self.config.heading), nan=0.0)
 
     def _courses(self) -> tuple[Array, Array]:
-        """Continuations over the ground, within a camera or from one to the next."""
-        return continuations(
+        """Continuations over the ground, within a camera or from one to the next.
+
+        A tracker loses few of those it could go on with, so that one of them in the same camera is less likely.
+        """
+        pairs, odds = continuations(
             self.ways,
             self.camera,
             continue_s=self.config.continue_s,
@@ -179,6 +183,8 @@ class Graph:
             drift_mps=self.config.drift_mps,
             per_m2=self.per_m2,
         )
+        a, b = self.camera[pairs.T]
+        return pairs, odds - _BROKEN * (a == b)
 
     def _trips(self, embeddings: Array) -> Trips:
         """Journeys along the links; to and from cameras that no link names, by distance or by nothing but time."""

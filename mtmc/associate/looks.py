@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from mtmc.types import Array
 
-__all__ = ["centred", "looks_odds", "strangers"]
+__all__ = ["centred", "doubted", "looks_odds", "strangers"]
 
 _GRID = np.linspace(-1.0, 1.0, 401)
 _ROUNDS = 15
@@ -129,6 +129,26 @@ def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: f
         block = slice(begin, begin + _BLOCK)
         out[rows[block]] = np.interp(values[block], _GRID, ratio)
     return out
+
+
+def doubted(odds: Array, unlike: float, alike: float) -> Array:
+    """Log odds of looks, where a few pairs of one vehicle look like two, and a few of two look like one: (P,).
+
+    A vehicle may be half hidden, share its tracklet with another or be seen from behind: looks cannot tell then, and
+    so never speak against a pair by more than log ``unlike``. Lookalikes do the same for log ``alike``.
+
+    Args:
+        odds: float (P,), of pairs of whom looks tell what there is to tell.
+        unlike: Share of one vehicle's pairs, 0 to 1, that look like any two.
+        alike: Share of two vehicles' pairs that look like one.
+
+    >>> doubted(np.array([-9.0, 0.0, 9.0]), 0.1, 0.05).round(1).tolist()
+    [-2.2, 0.0, 3.0]
+    """
+    with np.errstate(divide="ignore"):  # log 0 where nothing is doubted
+        sure_of_one, sure_of_two = np.log(unlike), np.log(alike)
+    for_one = np.logaddexp(np.log1p(-unlike) + odds, sure_of_one)
+    return np.asarray(-np.logaddexp(np.log1p(-alike) - for_one, sure_of_two))
 
 
 def _cells(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:

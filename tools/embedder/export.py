@@ -78,7 +78,7 @@ def export(checkpoint: Path, crops: Path, out: Path) -> tuple[float, float]:
         match_similarity=round(threshold, 3),
         trained_on="the synthetic city's crops (tools/synthcity), from random weights",
         scores=scores,
-        license="MIT",
+        license="Apache-2.0",
         source="docs/embedder.md",
     )
     write_card(about, card_path(out))
