@@ -51,7 +51,6 @@ class GraphConfig(Settings):
     unlike: float = Field(
         0.1, ge=0, lt=1, description="share of one vehicle's pairs that look like two: half hidden, or mixed up"
     )
-    alike: float = Field(0.03, ge=0, lt=1, description="share of two vehicles' pairs that look like one: lookalikes")
     bias: float = Field(
         0.5,
         description="added to the log odds of every pair; 0 joins what is more likely one vehicle than two; above 0 "

@@ -123,7 +123,7 @@ class Graph:
             odds[at_meeting] = met_odds  # what was seen at one moment is judged by that moment
             if looks is not None:
                 told = looks_odds(*looks, odds, self.match_similarity, self.config.appearance_limit)
-                odds += self.config.appearance * doubted(told, self.config.unlike, self.config.alike)
+                odds += self.config.appearance * doubted(told, self.config.unlike)
                 del told
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             del trip_odds

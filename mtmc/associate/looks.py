@@ -131,24 +131,21 @@ def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: f
     return out
 
 
-def doubted(odds: Array, unlike: float, alike: float) -> Array:
-    """Log odds of looks, where a few pairs of one vehicle look like two, and a few of two look like one: (P,).
+def doubted(odds: Array, unlike: float) -> Array:
+    """Log odds of looks, where a share ``unlike`` of one vehicle's pairs looks like any two: (P,).
 
-    A vehicle may be half hidden, share its tracklet with another or be seen from behind: looks cannot tell then, and
-    so never speak against a pair by more than log ``unlike``. Lookalikes do the same for log ``alike``.
+    A vehicle may be half hidden, share its tracklet with another or be seen from behind. Looks cannot tell then, and
+    so never speak against a pair by more than log ``unlike``.
 
     Args:
         odds: float (P,), of pairs of whom looks tell what there is to tell.
-        unlike: Share of one vehicle's pairs, 0 to 1, that look like any two.
-        alike: Share of two vehicles' pairs that look like one.
+        unlike: 0 to 1.
 
-    >>> doubted(np.array([-9.0, 0.0, 9.0]), 0.1, 0.05).round(1).tolist()
-    [-2.2, 0.0, 3.0]
+    >>> doubted(np.array([-9.0, 0.0, 9.0]), 0.1).round(1).tolist()
+    [-2.3, 0.0, 8.9]
     """
     with np.errstate(divide="ignore"):  # log 0 where nothing is doubted
-        sure_of_one, sure_of_two = np.log(unlike), np.log(alike)
-    for_one = np.logaddexp(np.log1p(-unlike) + odds, sure_of_one)
-    return np.asarray(-np.logaddexp(np.log1p(-alike) - for_one, sure_of_two))
+        return np.asarray(np.logaddexp(np.log1p(-unlike) + odds, np.log(unlike)))
 
 
 def _cells(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:

@@ -206,7 +206,7 @@ def test_looks_or_place_whichever_decides() -> None:
         for camera in ("c001", "c002")
         for k in range(24)
     ]
-    sure = GraphConfig(unlike=0.001, alike=0.001)
+    sure = GraphConfig(unlike=0.001)
     judge = judge_of(strangers, place(), AssociateConfig(min_similarity=0.5, graph=sure))
     other, same = judge.ask(strangers[0], strangers[25]), judge.ask(strangers[0], strangers[24])
     assert (other.enough, other.gate, other.cue) == (False, "", "appearance")
