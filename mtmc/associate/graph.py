@@ -28,7 +28,7 @@ from mtmc.associate.distance import embeddings_of, pair_cosines
 from mtmc.associate.doubles import doubles, overlap_odds
 from mtmc.associate.evidence import heading_odds, meeting_odds
 from mtmc.associate.gates import distinct
-from mtmc.associate.looks import centred, doubted, looks_odds, strangers
+from mtmc.associate.looks import centred, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
 from mtmc.associate.solve import Odds, contract, improve
 from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips
@@ -122,9 +122,9 @@ class Graph:
             np.maximum.at(odds, at_trip, trip_odds)
             odds[at_meeting] = met_odds  # what was seen at one moment is judged by that moment
             if looks is not None:
-                told = looks_odds(*looks, odds, self.match_similarity, self.config.appearance_limit)
-                odds += self.config.appearance * doubted(told, self.config.unlike)
-                del told
+                odds += self.config.appearance * looks_odds(
+                    *looks, odds, self.match_similarity, self.config.appearance_limit, self.config.unlike
+                )
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             del trip_odds
             known = Odds(n, keys, np.clip(odds + self.config.bias, -_LIMIT, _LIMIT))

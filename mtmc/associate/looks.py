@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from mtmc.types import Array
 
-__all__ = ["centred", "doubted", "looks_odds", "strangers"]
+__all__ = ["centred", "looks_odds", "strangers"]
 
 _GRID = np.linspace(-1.0, 1.0, 401)
 _ROUNDS = 15
@@ -72,7 +72,9 @@ def strangers(embeddings: Array, camera: Array, keys: Array) -> Array:
     return np.concatenate(out)
 
 
-def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: float, limit: float) -> Array:
+def looks_odds(
+    cosine: Array, other: Array, sure: Array, prior: Array, middle: float, limit: float, unlike: float = 0.0
+) -> Array:
     """Log odds of cosines: how much more often one vehicle gives them than two.
 
     Strangers have a smoothed histogram, one vehicle a normal density, found by expectation maximisation over the
@@ -86,6 +88,8 @@ def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: f
         prior: (P,), log odds by all other cues.
         middle: The embedder's own threshold, used where there are too few of all of these.
         limit: Largest value to either side; appearance alone never decides against all else.
+        unlike: Share of one vehicle's pairs that look like any two, being half hidden, mixed up or seen from behind:
+            looks never speak against a pair by more than the logarithm of it.
     """
     known = np.isfinite(cosine)
     out = np.zeros(len(cosine))
@@ -124,28 +128,13 @@ def looks_odds(cosine: Array, other: Array, sure: Array, prior: Array, middle: f
             everyone = np.concatenate([_places(other), cell])
             crowd = _log_density(everyone, np.concatenate([np.ones(len(other)), count - mine]), centre, spread)
     ratio = np.clip(_ratio(mean, width, crowd, centre), -limit, limit)
+    if unlike:
+        ratio = np.logaddexp(np.log1p(-unlike) + ratio, np.log(unlike))
     rows = np.flatnonzero(known)
     for begin in range(0, len(rows), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         out[rows[block]] = np.interp(values[block], _GRID, ratio)
     return out
-
-
-def doubted(odds: Array, unlike: float) -> Array:
-    """Log odds of looks, where a share ``unlike`` of one vehicle's pairs looks like any two: (P,).
-
-    A vehicle may be half hidden, share its tracklet with another or be seen from behind. Looks cannot tell then, and
-    so never speak against a pair by more than log ``unlike``.
-
-    Args:
-        odds: float (P,), of pairs of whom looks tell what there is to tell.
-        unlike: 0 to 1.
-
-    >>> doubted(np.array([-9.0, 0.0, 9.0]), 0.1).round(1).tolist()
-    [-2.3, 0.0, 8.9]
-    """
-    with np.errstate(divide="ignore"):  # log 0 where nothing is doubted
-        return np.asarray(np.logaddexp(np.log1p(-unlike) + odds, np.log(unlike)))
 
 
 def _cells(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:

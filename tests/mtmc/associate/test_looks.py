@@ -53,6 +53,17 @@ def test_the_more_alike_the_better_and_never_beyond_the_limit():
     assert (found[0], found[1]) == (-3.0, 3.0)
 
 
+def test_looks_that_mislead_one_time_in_ten():
+    """Nine in ten pairs of one vehicle look alike, one like any two: the odds are those of that mixture."""
+    rng = np.random.default_rng(5)
+    cosine, crowd = world(rng, 8000, 6000, 0.1)
+    prior, sure = np.full(len(cosine), np.log(0.1 / 0.9)), rng.normal(0.7, 0.12, 40)
+    plain = looks_odds(cosine, crowd, sure, prior, 0.5, 5.0)
+    found = looks_odds(cosine, crowd, sure, prior, 0.5, 5.0, 0.1)
+    np.testing.assert_allclose(np.exp(found), 0.9 * np.exp(plain) + 0.1, rtol=0.02)
+    assert found.min() >= np.log(0.1)
+
+
 def test_two_sharp_heaps_are_told_apart():
     """24 vehicles without anything in common in two cameras: 24 cosines of 1 among 552 that are all the same."""
     cosine = np.repeat([1.0, -1 / 23], [24, 552])
