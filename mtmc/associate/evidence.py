@@ -12,6 +12,8 @@ from mtmc.types import Array
 
 __all__ = ["heading_odds", "meeting_odds", "place_odds", "speed_odds", "time_odds", "window_odds"]
 
+_ASTRAY, _TIMES = 0.1, 4.0  # share of places that are off by more, and by how much: boxes half hidden or shared
+
 
 def place_odds(distance_m: Array, sigma_m: Array | float, per_m2: float) -> Array:
     """log[N₂(d; σ) / density]: two places d metres apart, where chance has ``per_m2`` vehicles per square metre.
@@ -21,9 +23,6 @@ def place_odds(distance_m: Array, sigma_m: Array | float, per_m2: float) -> Arra
     """
     sigma2 = np.square(np.asarray(sigma_m, float))
     return np.asarray(-np.log(2 * np.pi * sigma2 * per_m2) - np.square(distance_m) / (2 * sigma2))
-
-
-_ASTRAY, _TIMES = 0.1, 4.0  # share of places that are off by more, and by how much: boxes half hidden or shared
 
 
 def meeting_odds(distance_m: Array, sigma_m: float, per_m2: float) -> Array:
