@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from mtmc.clean.motion import centre, diagonal
-from mtmc.geometry.boxes import area, foot
+from mtmc.geometry.boxes import area, foot, travel
 from mtmc.settings import Settings
 from mtmc.types import Array, Tracklet
 
 __all__ = ["DropConfig", "drop"]
-
-_SMOOTHING = 5
 
 
 class DropConfig(Settings):
@@ -24,10 +21,10 @@ class DropConfig(Settings):
     min_duration_s: float = Field(default=0.5, ge=0, description="From the first to the last box.")
     min_boxes: int = Field(default=3, ge=0, description="Detected boxes.")
     min_travel: float = Field(
-        default=0.5,
+        default=0.0,
         ge=0,
-        description="Way between the outermost points of its path, in box diagonals: less is a parked vehicle. "
-        "One that waits and drives on has travelled.",
+        description="Way between the outermost points of its path, in box diagonals. A vehicle may wait here and be "
+        "seen driving by another camera, so what is parked is decided after association (polish.min_travel).",
     )
     min_roi_share: float = Field(
         default=0.5, ge=0, le=1, description="Share of foot points in the region of interest."
@@ -47,14 +44,6 @@ def drop(tracklets: Sequence[Tracklet], config: DropConfig, roi: Array | None = 
     return [t for t in tracklets if _lasts(t, config) and _is_clear(t, config) and _drives_in(t, config, roi)]
 
 
-def travel(tracklet: Tracklet) -> float:
-    """How far apart the outermost points of the path are, in median box diagonals; jitter of boxes is smoothed."""
-    path = centre(tracklet.xyxy)
-    if len(path) >= _SMOOTHING:
-        path = np.median(np.lib.stride_tricks.sliding_window_view(path, _SMOOTHING, axis=0), axis=-1)
-    return float(np.hypot(*np.ptp(path, axis=0)) / np.median(diagonal(tracklet.xyxy)))
-
-
 def _lasts(tracklet: Tracklet, config: DropConfig) -> bool:
     detected = int((tracklet.score > 0).sum())
     return tracklet.end_s - tracklet.start_s >= config.min_duration_s and detected >= config.min_boxes
@@ -67,7 +56,7 @@ def _is_clear(tracklet: Tracklet, config: DropConfig) -> bool:
 
 
 def _drives_in(tracklet: Tracklet, config: DropConfig, roi: Array | None) -> bool:
-    if config.min_travel > 0 and travel(tracklet) < config.min_travel:
+    if config.min_travel > 0 and travel(tracklet.xyxy) < config.min_travel:
         return False
     if roi is None:
         return True

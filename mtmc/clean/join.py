@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 
-from mtmc.clean.motion import centre, diagonal, velocity_after, velocity_before
+from mtmc.clean.motion import velocity_after, velocity_before
+from mtmc.geometry.boxes import centre, diagonal
 from mtmc.settings import Settings
 from mtmc.types import Array, Tracklet
 
@@ -20,7 +21,7 @@ class JoinConfig(Settings):
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     max_gap_s: float = Field(
-        default=3.0, gt=0, description="Seconds between the end of one and the start of the other."
+        default=2.0, gt=0, description="Seconds between the end of one and the start of the other."
     )
     window_s: float = Field(default=1.0, gt=0, description="Seconds at an end from which its velocity is taken.")
     max_miss: float = Field(

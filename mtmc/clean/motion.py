@@ -1,24 +1,13 @@
-"""How a tracklet moves: positions, speeds and sizes that the steps share."""
+"""How fast a tracklet moves before and after each of its boxes."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from mtmc.geometry.boxes import centre
 from mtmc.types import Array, Tracklet
 
-__all__ = ["centre", "diagonal", "velocity_after", "velocity_before"]
-
-
-def centre(xyxy: Array) -> Array:
-    """Middle of boxes: (L, 4) → float64 (L, 2)."""
-    corners = xyxy.astype(np.float64)
-    return np.asarray((corners[:, :2] + corners[:, 2:]) / 2)
-
-
-def diagonal(xyxy: Array) -> Array:
-    """Length of the diagonal of boxes, the unit in which distances are judged: (L, 4) → float64 (L,), px."""
-    corners = xyxy.astype(np.float64)
-    return np.hypot(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+__all__ = ["velocity_after", "velocity_before"]
 
 
 def velocity_before(tracklet: Tracklet, window_s: float) -> tuple[Array, Array]:

@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 from pydantic import Field
 
-from mtmc.clean.motion import centre, diagonal, velocity_after, velocity_before
+from mtmc.clean.motion import velocity_after, velocity_before
+from mtmc.geometry.boxes import centre, diagonal
 from mtmc.settings import Settings
 from mtmc.types import Array, Tracklet
 

@@ -40,8 +40,8 @@ class Case:
     Attributes:
         truth: True boxes, an identity at most once per frame.
         written: The run's answer as it is scored, boxes on whole pixels.
-        boxes: All boxes the run could have written: ``written``, and those of tracklets that association left out,
-            each a vehicle of its own. Boxes that match the truth come first, so that they win where an identity gets
+        boxes: All boxes the run could have written: ``written``, and those of tracklets that are in none of its
+            vehicles, each a vehicle of its own. Boxes that match the truth come first, so that they win where an identity gets
             two boxes in a frame.
         match: int64 (R,), for each of ``boxes`` the row of ``truth`` it found, or −1; one to one.
         iou: float64 (R,), overlap of the two, 0 without a match.
@@ -153,10 +153,13 @@ def _whole(table: Table) -> Table:
 
 
 def _left_out(run: LoadedRun, written: Table) -> Table:
-    """Boxes of tracklets that association left out of its answer, each a vehicle of its own."""
+    """Boxes of tracklets that are in no vehicle of the answer, each a vehicle of its own.
+
+    Among them are those that stand still and were joined to none that drives, which looks like parking.
+    """
     used = {(p.tracklet.camera_id, p.tracklet.track_id) for track in run.tracks for p in track.passages}
     rest = [p for p in run.passages if (p.tracklet.camera_id, p.tracklet.track_id) not in used]
     first = int(written.id.max(initial=0)) + 1
     alone = [GlobalTrack(first + k, (passage,)) for k, passage in enumerate(rest)]
-    polished = polish(alone, run.scene, run.config.polish)
+    polished = polish(alone, run.scene, run.config.polish.model_copy(update={"min_travel": 0.0}))
     return _whole(table_of_tracks(polished, {camera.id: camera.number for camera in run.scene.cameras}))

@@ -175,7 +175,7 @@ def _config(config: RunConfig, source: str) -> RunConfig:
             "filter": FilterConfig(nms_iou=None, roi="off"),
             "clean": config.clean if source == "detections" else off,
             "embed": config.embed.model_copy(update={"every_box": False}),
-            "polish": PolishConfig(),
+            "polish": PolishConfig(min_travel=0, max_cut_off=1),
             "render": RenderConfig(videos=False, mosaic=False, report=False),
         }
     )

@@ -6,7 +6,21 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["area", "clip", "expand", "foot", "iou_matrix", "iou_pairs", "xywh_to_xyxy", "xyxy_to_xywh"]
+__all__ = [
+    "area",
+    "centre",
+    "clip",
+    "diagonal",
+    "expand",
+    "foot",
+    "iou_matrix",
+    "iou_pairs",
+    "travel",
+    "xywh_to_xyxy",
+    "xyxy_to_xywh",
+]
+
+_SMOOTHING = 5  # boxes of a path
 
 
 def xywh_to_xyxy(xywh: Array) -> Array:
@@ -65,3 +79,27 @@ def expand(xyxy: Array, factor: float) -> Array:
     centre = (xyxy[..., :2] + xyxy[..., 2:]) / 2
     half = (xyxy[..., 2:] - xyxy[..., :2]) * (factor / 2)
     return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def centre(xyxy: Array) -> Array:
+    """Middle of boxes: (L, 4) → float64 (L, 2)."""
+    corners = xyxy.astype(np.float64)
+    return np.asarray((corners[:, :2] + corners[:, 2:]) / 2)
+
+
+def diagonal(xyxy: Array) -> Array:
+    """Length of the diagonal of boxes, the unit in which distances are judged: (L, 4) → float64 (L,), px."""
+    corners = xyxy.astype(np.float64)
+    return np.hypot(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+
+
+def travel(xyxy: Array) -> float:
+    """How far apart the outermost points of a path of boxes are, in median diagonals; jitter is smoothed: (L, 4).
+
+    >>> travel(np.array([[0.0, 0, 3, 4], [6.0, 8, 9, 12]]))
+    2.0
+    """
+    path = centre(xyxy)
+    if len(path) >= _SMOOTHING:
+        path = np.median(np.lib.stride_tricks.sliding_window_view(path, _SMOOTHING, axis=0), axis=-1)
+    return float(np.hypot(*np.ptp(path, axis=0)) / np.median(diagonal(xyxy)))

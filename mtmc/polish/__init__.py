@@ -3,7 +3,7 @@
 ::
 
     boxes.py      grown by a factor (of the run, or calibrated per camera), cut at the image
-    weed.py       small boxes, boxes cut off by the border, two vehicles' boxes on one spot
+    weed.py       parked vehicles, small boxes, boxes cut off by the border, two vehicles' boxes on one spot
     sizes.py      of the cameras' images
     calibrate.py  the factors, from the ground truth of training scenes
 
@@ -23,7 +23,7 @@ from mtmc.polish.boxes import clip_rows, grow
 from mtmc.polish.calibrate import calibrate
 from mtmc.polish.config import PolishConfig
 from mtmc.polish.sizes import image_sizes
-from mtmc.polish.weed import cut_off, duplicates, large_enough
+from mtmc.polish.weed import cut_off, driven, duplicates, large_enough
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
@@ -92,6 +92,8 @@ def polish_boxes(
     if config.clip:
         xyxy = clip_rows(xyxy, size_wh)
     keep = large_enough(xyxy, size_wh, config.min_area_px, config.min_area_share)
+    if config.min_travel:
+        keep &= driven(table.xyxy, table.track_id, table.id, config.min_travel)
     if config.max_cut_off < 1:
         keep &= cut_off(clip_rows(table.xyxy, size_wh), table.track_id, table.frame, size_wh) <= config.max_cut_off
     if config.duplicate_iou < 1:

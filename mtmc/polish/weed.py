@@ -1,15 +1,30 @@
-"""Which boxes of a result to leave out: small ones, cut-off ones, and the worse of two on one vehicle."""
+"""Which boxes of a result to leave out: of parked vehicles, small ones, cut-off ones, the worse of two on one vehicle."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mtmc.geometry.boxes import area, iou_matrix
+from mtmc.geometry.boxes import area, iou_matrix, travel
 from mtmc.types import Array
 
-__all__ = ["cut_off", "duplicates", "large_enough"]
+__all__ = ["cut_off", "driven", "duplicates", "large_enough"]
 
 _BORDER_PX = 1.0  # a box that ends this close to the border touches it
+
+
+def driven(xyxy: Array, passage: Array, vehicle: Array, min_travel: float) -> Array:
+    """Which boxes are of vehicles that drive somewhere: bool (R,). One that waits in this camera may in the next.
+
+    Args:
+        xyxy: float64 (R, 4).
+        passage: int64 (R,), equal for boxes of one passage; rows of one are neighbours, in order of frame.
+        vehicle: int64 (R,).
+        min_travel: How far one passage of a vehicle must get, in diagonals of its box.
+    """
+    bounds = np.flatnonzero(np.diff(passage, prepend=passage[:1] - 1, append=passage[-1:] + 1))
+    starts, stops = bounds[:-1], bounds[1:]
+    far = [travel(xyxy[a:b]) >= min_travel for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+    return np.isin(vehicle, vehicle[starts[np.array(far, bool)]])
 
 
 def large_enough(xyxy: Array, size_wh: Array, min_area_px: float, min_area_share: float) -> Array:

@@ -8,6 +8,7 @@ from itertools import permutations
 
 import numpy as np
 
+from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene, Zone
 from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
@@ -22,6 +23,7 @@ from mtmc.types import Array, Passage
 
 __all__ = ["Learned", "learn", "retime"]
 
+_LEAST_TRAVEL = 0.5  # diagonals of a box; who never drives says nothing about the ways
 _LEAST_OFFSET_S = 0.05
 _SIGMAS = 3.0
 _LEAST_DRIFT_S = 0.2  # over the recording
@@ -76,7 +78,8 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     """
     config = config or SiteConfig()
     notes: list[str] = []
-    ordered = sorted(passages, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
+    driving = [p for p in passages if travel(p.tracklet.xyxy) >= _LEAST_TRAVEL]
+    ordered = sorted(driving, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
     by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
     size_wh = {c.id: picture_size(c, by_camera[c.id]) for c in scene.cameras}
     ways = ways_of(ordered, size_wh)

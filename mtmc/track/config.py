@@ -19,6 +19,8 @@ JDE: dict[str, Any] = {
     "n_init": 2,
     "max_age_s": 1.0,
     "velocity_noise": 1 / 160,
+    "birth_velocity": 1 / 16,
+    "newborn_scale": 1.0,
     "duplicate_iou": 0.85,
     "output": "posterior",
 }
@@ -76,7 +78,7 @@ class TrackConfig(Settings):
     )
     new_track_score: float = Field(default=0.0, ge=0, le=1, description="Boxes scoring less start no track.")
     n_init: int = Field(default=3, ge=1, description="Boxes in consecutive frames that confirm a track.")
-    max_age_s: float = Field(default=3.0, ge=0, description="A confirmed track unseen for longer ends.")
+    max_age_s: float = Field(default=1.0, ge=0, description="A confirmed track unseen for longer ends.")
     stopped_memory_s: float = Field(
         default=0.0,
         ge=0,
@@ -90,6 +92,17 @@ class TrackConfig(Settings):
     )
     velocity_noise: float = Field(
         default=1 / 320, gt=0, description="Standard deviation of a change of velocity, in box heights per frame."
+    )
+    birth_velocity: float = Field(
+        default=0.3,
+        gt=0,
+        description="Standard deviation of the velocity of a vehicle seen for the first time, in box heights per "
+        "frame; in the paper 1/16, which loses those that cross the picture fast.",
+    )
+    newborn_scale: float = Field(
+        default=1.5,
+        ge=1,
+        description="Boxes grow by this factor before their overlap with tracks of one box counts; 1: they do not.",
     )
     score_adaptive_noise: bool = Field(
         default=False, description="Trust a box by its score: measurement variance × (1 − score), as NSA Kalman does."

@@ -31,10 +31,12 @@ class Noise:
     Attributes:
         position: Of a position, in a step and in a measurement.
         velocity: Of the change of a velocity in a step, per frame.
+        birth: Of the velocity of what is seen for the first time, per frame.
     """
 
     position: float = 1 / 20
     velocity: float = 1 / 160
+    birth: float = 1 / 16
 
 
 def measure(xyxy: Array) -> Array:
@@ -57,11 +59,11 @@ def boxes(state: Array) -> Array:
 
 
 def initiate(xyah: Array, noise: Noise) -> Array:
-    """States of tracks born from measurements, at rest: (M, 4) → (M, 5, 4)."""
+    """States of tracks born from measurements, at rest as far as anybody knows: (M, 4) → (M, 5, 4)."""
     state = np.zeros((len(xyah), 5, 4))
     state[:, 0] = xyah
     state[:, 2] = _variance(xyah, 2 * noise.position, 1e-2)
-    state[:, 4] = _variance(xyah, 10 * noise.velocity, 1e-5)
+    state[:, 4] = _variance(xyah, noise.birth, 1e-5)
     return state
 
 

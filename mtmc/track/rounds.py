@@ -14,7 +14,9 @@ last                                                            tentative tracks
 Where boxes come without appearance the first round goes by motion alone: the squared Mahalanobis distance.
 
 Sources: N. Wojke et al. (2017), section 2.2-2.3 and listing 1; Z. Wang et al., "Towards Real-Time Multi-Object
-Tracking" (2020), section 3.4; for low-scoring boxes Y. Zhang et al., "ByteTrack" (2022).
+Tracking" (2020), section 3.4; for low-scoring boxes Y. Zhang et al., "ByteTrack" (2022); for grown boxes F. Yang et
+al., "Hard to Track Objects with Irregular Motions and Similar Appearances? Make It Easier by Buffering the Matching
+Space" (2023).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mtmc.geometry.boxes import expand
 from mtmc.track import costs, kalman
 from mtmc.track.assignment import assign
 from mtmc.track.config import TrackConfig
@@ -88,10 +91,19 @@ class Matching:
         self._match(rows, self.high, distance, limit, recent_first)
 
     def by_overlap(self, rows: Array, boxes: Array, limit: float) -> None:
-        """Match by overlap of the predicted boxes of tracks ``rows`` with the detected ``boxes`` (masks)."""
+        """Match by overlap of the predicted boxes of tracks ``rows`` with the detected ``boxes`` (masks).
+
+        Where a track has one box its velocity is not known, and both boxes are grown before they are compared.
+        """
+        scale = self.config.newborn_scale
 
         def distance(i: Array, j: Array) -> Array:
-            return costs.iou_distance(kalman.boxes(self.tracks.motion[i]), self._detections.xyxy[j])
+            predicted, detected = kalman.boxes(self.tracks.motion[i]), self._detections.xyxy[j]
+            cost = costs.iou_distance(predicted, detected)
+            newborn = self.tracks.hits[i] == 1
+            if scale > 1 and newborn.any():
+                cost[newborn] = costs.iou_distance(expand(predicted[newborn], scale), expand(detected, scale))
+            return cost
 
         self._match(rows, boxes, distance, limit)
 

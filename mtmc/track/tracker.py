@@ -39,7 +39,7 @@ class Tracker:
 
     def __init__(self, camera_id: str, clock: Clock, config: TrackConfig) -> None:
         self._camera_id, self._clock, self._config = camera_id, clock, config
-        self._noise = kalman.Noise(config.position_noise, config.velocity_noise)
+        self._noise = kalman.Noise(config.position_noise, config.velocity_noise, config.birth_velocity)
         self._max_age = int(config.max_age_s * clock.fps + 1e-9)
         self._stopped_age = max(self._max_age, int(config.stopped_memory_s * clock.fps + 1e-9))
         self._coast = int(config.coast_s * clock.fps + 1e-9)

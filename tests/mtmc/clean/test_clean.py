@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from mtmc.clean import CleanConfig, clean, drop, interpolate, join, split
-from mtmc.clean.drop import DropConfig, travel
+from mtmc.clean.drop import DropConfig
 from mtmc.clean.hidden import HiddenConfig, drop_hidden, hidden_share
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
 from mtmc.clean.split import SplitConfig, cuts
+from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera
 from mtmc.types import Array, Tracklet
@@ -174,11 +175,11 @@ class TestDrop:
         glitch[150] = 400
         parked_with_one_bad_box = drive(glitch, track_id=2)
         waiting = drive(np.concatenate([np.arange(0, 100, 8), np.full(600, 100), np.arange(100, 200, 8)]), track_id=3)
-        kept = drop([parked, parked_with_one_bad_box, waiting], DropConfig())
+        kept = drop([parked, parked_with_one_bad_box, waiting], DropConfig(min_travel=0.5))
         assert [t.track_id for t in kept] == [3]
 
     def test_travel_by_hand(self) -> None:
-        assert travel(drive([0, 40, 80], size=40)) == pytest.approx(80 / np.hypot(40, 40))
+        assert travel(drive([0, 40, 80], size=40).xyxy) == pytest.approx(80 / np.hypot(40, 40))
 
     @pytest.mark.parametrize(
         ("config", "kept"),
@@ -211,10 +212,10 @@ class TestDrop:
 def test_steps_in_order_and_each_by_itself() -> None:
     camera = Camera("c1", 1, CLOCK)
     torn = [drive(8.0 * np.arange(20), track_id=1), drive(8.0 * np.arange(30, 50), first=30, track_id=2)]
-    parked = drive(np.full(50, 300.0), track_id=3)
-    (whole,) = clean([*torn, parked], camera, CleanConfig())
+    brief = drive([300.0] * 4, track_id=3)
+    (whole,) = clean([*torn, brief], camera, CleanConfig())
     assert whole.frame.tolist() == list(range(50))
     off = {"enabled": False}
     everything_off = CleanConfig.model_validate({"split": off, "join": off, "interpolate": off, "drop": off})
-    assert clean([*torn, parked], camera, everything_off) == [*torn, parked]
+    assert clean([*torn, brief], camera, everything_off) == [*torn, brief]
     assert clean([], camera, CleanConfig()) == []

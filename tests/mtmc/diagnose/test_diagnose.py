@@ -40,7 +40,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on given detections of two cameras, in which vehicles are lost at different stages.
 
     Vehicle 1 is found by both. In camera 1, 2 is not detected, 3 has too low a score, 4 is seen in two frames only,
-    which is too few to be tracked, and 5 waits in one place, which the clean-up takes for parking.
+    which is too few to be tracked, and 5 waits in one place, which the clean-up is told to take for parking.
     """
     home = tmp_path_factory.mktemp("given")
     parked: list[Row] = [(f, 5, 300.0, 500.0, 40.0, 30.0, 1.0) for f in range(1, 31)]
@@ -71,7 +71,12 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ground = np.array([[0.05, 0, 0], [0, 0.05, 0], [0, 0, 1]])
     scene = Scene("given", home, tuple(replace(c, ground_from_image=ground) for c in cameras))
     config = load_config(
-        overrides=["filter.min_confidence=0.3", "embed.weights=none", "associate.method=hierarchical"]
+        overrides=[
+            "filter.min_confidence=0.3",
+            "clean.drop.min_travel=0.5",
+            "embed.weights=none",
+            "associate.method=hierarchical",
+        ]
     )
     run(scene, config, home / "out", map_cameras=lambda fn, cameras: [fn(c) for c in cameras])
     return home / "out"

@@ -71,10 +71,21 @@ def test_cutting_at_the_image_where_its_size_is_known() -> None:
 
 def test_a_camera_s_own_scale_comes_before_the_run_s() -> None:
     tracks = [GlobalTrack(1, tuple(passage(tracklet(c, start=(90, 40), length=1)) for c in ("c001", "c002")))]
-    first, second = polish(tracks, scene(box_scale=(2.0, 1.0)), PolishConfig(box_scale=1.5))[0].passages
+    first, second = polish(tracks, scene(box_scale=(2.0, 1.0)), PolishConfig(min_travel=0, box_scale=1.5))[0].passages
     assert first.tracklet.xyxy.tolist() == [[70, 40, 150, 70]]  # 40 × 30 at (90, 40), twice as wide
     assert second.tracklet.xyxy.tolist() == [[80, 32.5, 140, 77.5]]
     assert first.ground_m.tolist() == [[0, 1]]
+
+
+def test_parked_vehicles_are_left_out_and_waiting_ones_stay() -> None:
+    standing = {"step": (0, 0), "length": 9}
+    waits, drives = tracklet("c001", 1, **standing), tracklet("c002", 1, start=(20, 20), step=(9, 0), length=9)
+    parked = [tracklet("c001", 2, **standing), tracklet("c002", 2, **standing)]
+    tracks = [GlobalTrack(1, (passage(waits), passage(drives))), GlobalTrack(2, tuple(map(passage, parked)))]
+    assert [(t.global_id, len(t.passages)) for t in polish(tracks, scene(), PolishConfig())] == [(1, 2)]
+    # 72 px to the right are 1.44 diagonals of 50 px
+    assert not polish(tracks, scene(), PolishConfig(min_travel=1.5))
+    assert len(polish(tracks, scene(), PolishConfig(min_travel=0))) == 2
 
 
 def test_small_boxes_are_dropped_by_pixels_or_by_share() -> None:
@@ -155,7 +166,7 @@ def test_detected_boxes_win_over_interpolated_ones() -> None:
                     np.where(np.arange(10) < 5, 0.9, 0).astype(np.float32), 1, long.appearance)  # fmt: skip
     short = tracklet("c001", 2, first=4, start=(20, 20), step=(0, 0), length=4)  # frames 4 … 7
     tracks = [GlobalTrack(1, (passage(long),)), GlobalTrack(2, (passage(short),))]
-    first, second = polish(tracks, scene(), PolishConfig(duplicate_iou=0.9))
+    first, second = polish(tracks, scene(), PolishConfig(min_travel=0, duplicate_iou=0.9))
     assert first.passages[0].tracklet.frame.tolist() == [
         0,
         1,

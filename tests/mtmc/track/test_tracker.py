@@ -59,6 +59,14 @@ def test_stopped_vehicles_are_remembered_longer() -> None:
     assert len(track(moving, "c1", CLOCK, TrackConfig(max_age_s=1, stopped_memory_s=5))) == 2
 
 
+def test_fast_vehicles_are_followed_from_their_first_box() -> None:
+    """Boxes that move on by two thirds of their width from frame to frame, as on a highway at 10 fps."""
+    width = float(np.ptp(boxes_at(0).xyxy[0, [0, 2]]))
+    passing = [(i, boxes_at(100 + 0.65 * width * i)) for i in range(8)]
+    assert frames_of(track(passing, "c1", CLOCK, TrackConfig())) == [list(range(8))]
+    assert not track(passing, "c1", CLOCK, TrackConfig(birth_velocity=1 / 16, newborn_scale=1))
+
+
 def test_a_tracklet_says_what_was_seen() -> None:
     looks = np.array([[3.0, 4.0]], np.float32)
     frames = [(i, boxes_at(100 + i, class_id=4 if i == 1 else 1, looks=looks)) for i in range(4)]

@@ -31,7 +31,7 @@ class NaiveTracker:
 
     def __init__(self, config: TrackConfig, fps: float) -> None:
         self.config, self.max_age = config, round(config.max_age_s * fps)
-        self.noise = kalman.Noise(config.position_noise, config.velocity_noise)
+        self.noise = kalman.Noise(config.position_noise, config.velocity_noise, config.birth_velocity)
         self.living: list[NaiveTrack] = []
         self.all: list[NaiveTrack] = []
         self.previous: int | None = None
@@ -85,7 +85,15 @@ class NaiveTracker:
         return unlike if motion <= self.config.gate_chi2 else np.inf
 
     def overlap(self, t: NaiveTrack, j: int) -> float:
-        return 1 - float(iou_pairs(kalman.boxes(t.state)[0], self.found.xyxy[j]))
+        predicted, detected = kalman.boxes(t.state)[0], self.found.xyxy[j]
+        if len(t.boxes) == 1:
+            predicted, detected = self.grown(predicted), self.grown(detected)
+        return 1 - float(iou_pairs(predicted, detected))
+
+    def grown(self, box: Array) -> Array:
+        x, y, right, bottom = box
+        dx, dy = (self.config.newborn_scale - 1) * np.array([right - x, bottom - y]) / 2
+        return np.array([x - dx, y - dy, right + dx, bottom + dy])
 
     def match(
         self, tracks: list[NaiveTrack], boxes: list[int], cost: Callable[[NaiveTrack, int], float], limit: float
@@ -137,6 +145,7 @@ def crossing_traffic(seed: int, dim: int, *, gaps: bool) -> Frames:
 CONFIGS = {
     "deepsort, running mean": {},
     "deepsort, gallery": {"appearance_memory": "gallery", "gallery_size": 3},
+    "deepsort, as published": {"birth_velocity": 1 / 16, "newborn_scale": 1},
     "deepsort, low scores": {"high_score": 0.5, "score_adaptive_noise": True},
     "jde": {"association": "jde", "duplicate_iou": 1.0, "high_score": 0.4},
 }
