@@ -18,6 +18,7 @@ continuation: along a link of the scene, or over the ground, or, where neither i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,6 +43,7 @@ _MOVING_MPS = 2.0
 _ENOUGH = 15  # pairs that give a scale
 _LIMIT = 20.0  # of log odds
 _BROKEN = 1.0  # log odds against two tracklets of one camera being one vehicle, where nothing else is known
+_UNLINKED = 1.5  # log odds against a journey that no link names, where links are known
 _SIGMA_M, _PER_M2 = 1.5, 0.002  # where nobody was met
 
 
@@ -199,6 +201,7 @@ class Graph:
         if self.scene.links:
             parts.append(link_trips(self.passages, self.scene, self.start, self.end, config.link_slack_s))
         longest = config.unlinked_s if self.scene.links else self.max_gap_s
+        linked = len(parts)
         placed = np.bincount(self.camera, self.ways.first >= 0, len(self.names)) > 0
         placed = placed[:, None] & placed
         if longest and (open_ & placed).any():
@@ -208,6 +211,8 @@ class Graph:
         unplaced = ~placed & ~np.eye(len(self.names), dtype=bool)
         if longest and unplaced.any():  # whose overlap no ground tells
             parts.append(any_trips(unplaced, self.camera, self.start, self.end, longest, embeddings))
+        if linked:  # most journeys are along the links
+            parts[linked:] = [replace(p, odds=p.odds - np.float32(_UNLINKED)) for p in parts[linked:]]
         return Trips.joined(parts)
 
     def _cosines(self, embeddings: Array, keys: Array, sure: Array) -> tuple[Array, Array, Array] | None:

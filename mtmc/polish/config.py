@@ -38,7 +38,7 @@ class PolishConfig(Settings):
     min_area_px: float = Field(0.0, ge=0, description="drop smaller boxes, in square pixels")
     min_area_share: float = Field(0.0, ge=0, lt=1, description="drop boxes of a smaller share of the image's area")
     max_cut_off: float = Field(
-        0.6,
+        0.5,
         ge=0,
         le=1,
         description="drop a box at the border of the image of whose vehicle more than this share is out of view, "

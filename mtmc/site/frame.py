@@ -8,7 +8,7 @@ distance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,14 +16,13 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtmc.geometry.ground import project
-from mtmc.site.register import LEAST_MET, Registration, fit_again, register
+from mtmc.site.register import Registration, fit_again, register
 from mtmc.site.scale import FOCAL, Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
 __all__ = ["Frame", "learn_frame"]
 
-_LEAST_RATIO = 1.8  # of vehicles that meet to those that meet by accident
 _ROUNDS_M = (8.0, 6.0, 5.0, 4.0, 3.5, 3.0)  # how near ways must be to count, round by round
 _LEAST_COMMON = 4
 _MOST_SAMPLES = 8  # per pair of ways
@@ -67,14 +66,24 @@ class _Pose:
 
 
 def learn_frame(
-    ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale], most_late_s: float = 3.0
+    ways: Mapping[str, Sequence[Way]],
+    scales: Mapping[str, Scale],
+    most_late_s: float = 3.0,
+    alike: Callable[[str, str], Array | None] = lambda a, b: None,
 ) -> tuple[list[Frame], list[Registration]]:
-    """Frames of cameras that see common road, the largest first, and all registrations that were tried."""
+    """Frames of cameras that see common road, the largest first, and all registrations that were tried.
+
+    Args:
+        ways: By camera.
+        scales: By camera.
+        most_late_s: How far two clocks may differ.
+        alike: Of two cameras, how alike the vehicles of their ways look: (W, W') in [0, 1], or None.
+    """
     cameras = sorted(camera for camera in ways if camera in scales and ways[camera])
     tried = [
         found
         for a, b in combinations(cameras, 2)
-        if (found := register(ways[a], ways[b], (scales[a], scales[b]), most_late_s)) is not None
+        if (found := register(ways[a], ways[b], (scales[a], scales[b]), most_late_s, alike(a, b))) is not None
     ]
     frames = []
     for poses, edges in _trees(tried, ways, scales):
@@ -88,7 +97,7 @@ def _trees(
     tried: Sequence[Registration], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale]
 ) -> list[tuple[dict[str, _Pose], tuple[Registration, ...]]]:
     """Cameras joined by the surest registrations, with their poses on the ground of the first camera of each tree."""
-    good = [r for r in tried if r.met >= LEAST_MET and r.met >= _LEAST_RATIO * r.accident]
+    good = [r for r in tried if r.holds]
     good.sort(key=lambda r: (r.accident - r.met, r.cameras))
     home = {camera: camera for r in good for camera in r.cameras}
     used: list[Registration] = []

@@ -11,6 +11,7 @@ import numpy as np
 from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene, Zone
+from mtmc.site.alike import alike, looks_of
 from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
 from mtmc.site.config import SiteConfig
 from mtmc.site.frame import Frame, learn_frame
@@ -86,7 +87,8 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     scales = {c: s for c in ways if (s := fit_scale(ways[c], size_wh[c])) is not None}
     notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
 
-    scene, frames, tried = _ground(scene, ways, scales, config, notes)
+    looks = looks_of(ways, ordered)
+    scene, frames, tried = _ground(scene, ways, scales, looks, config, notes)
     ground = {c.id: c.ground_from_image for c in scene.cameras if c.ground_from_image is not None}
     clocks, pair_clocks = fit_clocks(ways, ground, config.most_clock_s + 2.0)
     scene, applied = _set_clocks(scene, clocks, ways, config)
@@ -115,6 +117,7 @@ def _ground(
     scene: Scene,
     ways: Mapping[str, Sequence[Way]],
     scales: Mapping[str, Scale],
+    looks: Mapping[str, Array],
     config: SiteConfig,
     notes: list[str],
 ) -> tuple[Scene, tuple[Frame, ...], tuple[Registration, ...]]:
@@ -124,7 +127,7 @@ def _ground(
             lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
             notes.append(f"{lacking} stay without ground: others have a given one that a learned one would not fit")
         return scene, (), ()
-    frames, tried = learn_frame(ways, scales, config.most_clock_s)
+    frames, tried = learn_frame(ways, scales, config.most_clock_s, lambda a, b: alike(looks[a], looks[b]))
     best = frames[0].ground_from_image if frames else {}
     alone = sorted(c.id for c in scene.cameras if c.id not in best)
     if alone:

@@ -3,8 +3,9 @@
 Each picture has a rough ground of its own (:mod:`mtmc.site.scale`). If two cameras see one stretch of road, some
 rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same
 moments. Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined
-(RANSAC over pairs of ways, Fischler and Bolles 1981). How many ways meet by accident is found by searching again
-with one camera's clock moved so far that nothing can be the same vehicle.
+(RANSAC over pairs of ways, Fischler and Bolles 1981), and where vehicles were described those that look unlike each
+other hardly count. How many ways meet by accident is found by searching again with one camera's clock moved so far
+that nothing can be the same vehicle.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from mtmc.site.scale import Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
-__all__ = ["LEAST_MET", "Meeting", "Registration", "Stack", "fit_again", "register"]
+__all__ = ["Meeting", "Registration", "Stack", "fit_again", "register"]
 
-LEAST_MET = 5.0  #: vehicles; fewer are no registration
+_LEAST_MET = 5.0  # vehicles; fewer are no registration
+_LEAST_ALIKE = 4.0  # the same where looks have their say, by which strangers weigh little
+_LEAST_RATIO = 1.8  # of vehicles that meet to those that meet by accident
 _FOCALS = (0.65, 1.15)  # focal lengths that are tried, in picture widths
 _NEAR_M = 4.0  # ways that are nearer than this meet
 _LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
@@ -41,6 +44,7 @@ class Meeting:
         first, second: int64 (P,), indices of the ways.
         start: int64 (P,), first row of each pair; rows of a pair are in order of time.
         row_first, row_second: int64 (E,), rows in the two cameras' stacks of samples.
+        weight: float64 (P,), how much it says that the two meet, in [0, 1].
     """
 
     first: Array
@@ -48,6 +52,7 @@ class Meeting:
     start: Array
     row_first: Array
     row_second: Array
+    weight: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +65,8 @@ class Registration:
         turn: Complex factor of places on the first one's ground: rotation and scale onto the second one's.
         shift: Complex shift that follows, metres.
         late_s: The first clock plus this is the second clock.
-        met: How many vehicles (ways of one camera matched one to one) meet.
-        accident: How many meet when they cannot be the same.
+        met: How many vehicles (ways of one camera matched one to one) meet; those that look unlike count less.
+        accident: How many meet when they cannot be the same; where hardly any meet, as many as do.
         pairs: Which: (index in the first camera's ways, index in the second's).
     """
 
@@ -73,6 +78,11 @@ class Registration:
     met: float
     accident: float
     pairs: tuple[tuple[int, int], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether so many vehicles meet that it can be no accident."""
+        return self.met >= _LEAST_RATIO * self.accident
 
     @property
     def sure(self) -> float:
@@ -101,8 +111,8 @@ class Stack:
         moving = same & (step > _LEAST_MOTION_M)
         self.moves = moving | np.append(moving[1:], False)
 
-    def meet(self, other: Stack, late_ticks: int) -> Meeting:
-        """Pairs of ways with at least a few common moments at which both move."""
+    def meet(self, other: Stack, late_ticks: int, alike: Array | None = None) -> Meeting:
+        """Pairs of ways with at least a few common moments at which both move, weighted by ``alike`` (W, W')."""
         a, b = np.flatnonzero(self.moves), np.flatnonzero(other.moves)
         b = b[np.argsort(other.tick[b], kind="stable")]
         low = np.searchsorted(other.tick[b], self.tick[a] + late_ticks, "left")
@@ -122,11 +132,17 @@ class Stack:
         keep = (size[group] >= _LEAST_COMMON) & spread
         row_first, row_second, key = row_first[keep], row_second[keep], key[keep]
         _, start = np.unique(key, return_index=True)
-        return Meeting(self.way[row_first[start]], other.way[row_second[start]], start, row_first, row_second)
+        first, second = self.way[row_first[start]], other.way[row_second[start]]
+        weight = np.ones(len(start)) if alike is None else alike[first, second]
+        return Meeting(first, second, start, row_first, row_second, weight)
 
 
 def register(
-    first: Sequence[Way], second: Sequence[Way], scales: tuple[Scale, Scale], most_late_s: float = 3.0
+    first: Sequence[Way],
+    second: Sequence[Way],
+    scales: tuple[Scale, Scale],
+    most_late_s: float = 3.0,
+    alike: Array | None = None,
 ) -> Registration | None:
     """Find the map between two cameras' grounds; None where no two ways could be one vehicle.
 
@@ -135,19 +151,22 @@ def register(
         second: Ways of the other.
         scales: The two cameras' own grounds.
         most_late_s: How far the clocks may differ.
+        alike: float64 (W, W'), how alike each two ways' vehicles look, in [0, 1]; None: nobody knows.
     """
     stacks = tuple(Stack(ways, scale, _FOCALS) for ways, scale in zip((first, second), scales, strict=True))
     if not all(len(stack.tick) for stack in stacks):
         return None
     lates = _ticks(np.arange(-most_late_s, most_late_s + 0.5, 1.0))
-    found = _search(stacks, lates)
+    found = _search(stacks, lates, alike)
     if found is None:
         return None
     score, late, focal, turn, shift, pairs = found
     accident = score  # hardly anything meets: no need to look how much would by accident
-    if score >= LEAST_MET:
+    if score >= (_LEAST_MET if alike is None else _LEAST_ALIKE):
         moved = [
-            _search(stacks, _ticks(sign * np.array([s - 1.0, s, s + 1.0]))) for s in _ACCIDENT_S for sign in (-1, 1)
+            _search(stacks, _ticks(sign * np.array([s - 1.0, s, s + 1.0])), alike)
+            for s in _ACCIDENT_S
+            for sign in (-1, 1)
         ]
         accident = float(np.median([0.0 if found is None else found[0] for found in moved]))
     return Registration(
@@ -197,12 +216,12 @@ def _ticks(seconds: Array) -> list[int]:
     return [round(float(s) / STEP_S) for s in seconds]
 
 
-def _search(stacks: Sequence[Stack], lates: Sequence[int]) -> _Found | None:
+def _search(stacks: Sequence[Stack], lates: Sequence[int], alike: Array | None) -> _Found | None:
     """The best map over clock differences and focal lengths."""
     a, b = stacks
     best: _Found | None = None
     for late in lates:
-        meeting = a.meet(b, late)
+        meeting = a.meet(b, late, alike)
         if not len(meeting.start):
             continue
         for fa in range(len(_FOCALS)):
@@ -245,7 +264,7 @@ def _support(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) 
     total = np.add.reduceat(kernel, meeting.start, axis=1)
     count = np.diff(np.append(meeting.start, len(za)))
     mean = total / count
-    return np.where(mean > 0.35, mean * np.minimum(count, _LONGEST_USE) / _LONGEST_USE, 0.0)
+    return np.where(mean > 0.35, mean * meeting.weight * np.minimum(count, _LONGEST_USE) / _LONGEST_USE, 0.0)
 
 
 def _scores(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) -> Array:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -29,6 +29,8 @@ from mtmc.types import Array, Passage, Tracklet
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "association"
 
 _CAMERAS = 4
+_BOXES, _FPS = 30, 10.0
+_APART_M = 80.0  # cameras along the road
 _WIDTH, _NAMES, _LANE, _BAR, _ROW, _TITLE, _PAD = 1200, 50, 22, 17, 22, 44, 12
 _RED, _GREY, _TEXT = (207, 34, 46), (150, 150, 150), (40, 40, 40)
 Name = tuple[str, int]
@@ -36,14 +38,28 @@ Name = tuple[str, int]
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: its title, the settings of ``associate``, and whether every pair of cameras has a window."""
+    """One picture.
+
+    Attributes:
+        title: What is written above it.
+        settings: Of ``associate``.
+        windows: Which pairs of cameras have one.
+        ground: Whether the cameras are calibrated.
+    """
 
     title: str
     settings: Mapping[str, Any]
-    all_windows: bool = False
+    windows: Literal["neighbours", "all", "none"] = "neighbours"
+    ground: bool = False
 
 
 PICTURES: dict[str, tuple[Panel, ...]] = {
+    "graph": (
+        Panel("links between neighbours, and looks", {}),
+        Panel("nothing known of the place: looks, and times learned on the way", {"max_gap_s": 20}, windows="none"),
+        Panel("calibrated cameras, no looks", {"graph": {"appearance": 0}}, windows="none", ground=True),
+        Panel("calibrated cameras and looks", {}, windows="none", ground=True),
+    ),
     "electricity": (
         Panel(
             "strict, scale 5: as released", {"method": "electricity", "electricity": {"mode": "strict", "scale": 5}}
@@ -56,7 +72,7 @@ PICTURES: dict[str, tuple[Panel, ...]] = {
         Panel(
             "a window for every two cameras, all_pairs true, complete linkage",
             {"method": "hierarchical", "linkage": "complete", "hierarchical": {"all_pairs": True}},
-            all_windows=True,
+            windows="all",
         ),
     ),
     "zones": (
@@ -69,7 +85,7 @@ PICTURES: dict[str, tuple[Panel, ...]] = {
 }
 
 
-def street(seed: int = 4) -> tuple[list[Passage], dict[Name, int]]:
+def street(seed: int = 4, *, ground: bool = False) -> tuple[list[Passage], dict[Name, int]]:
     """Tracklets along a road of four cameras, some 9 s apart, and the true vehicle of each.
 
     Three vehicles look like another one, every camera tints what it sees, two drive faster and overtake, one
@@ -81,9 +97,11 @@ def street(seed: int = 4) -> tuple[list[Passage], dict[Name, int]]:
         looks[k] = 0.85 * looks[k - 1] + 0.35 * rng.normal(size=24)
     tint = 0.5 * rng.normal(size=(_CAMERAS, 24))
     seen: list[tuple[int, float, int]] = []
+    way_m: dict[int, float] = {}  # per second, down the road or up
     for vehicle in range(14):
         pace = 5.0 if vehicle in (3, 9) else 9.0 + rng.normal() * 0.7
         order = range(_CAMERAS) if vehicle % 4 else range(_CAMERAS - 1, -1, -1)
+        way_m[vehicle + 1] = _APART_M / pace * (1 if vehicle % 4 else -1)
         for step, camera in enumerate(order):
             if (vehicle, camera) != (6, 2):
                 seen.append((camera, 4.0 * vehicle + pace * step, vehicle + 1))
@@ -93,43 +111,45 @@ def street(seed: int = 4) -> tuple[list[Passage], dict[Name, int]]:
         latest[camera] += 1
         name = (f"c{camera}", latest[camera])
         look = looks[vehicle - 1] + tint[camera] + 0.65 * rng.normal(size=24)
-        passages.append(_passage(name, start, (look / np.linalg.norm(look)).astype(np.float32)))
+        along_m = _APART_M * camera + way_m[vehicle] * np.arange(_BOXES) / _FPS
+        side_m = np.full(_BOXES, 4.0 if way_m[vehicle] > 0 else 0.0)
+        where = np.stack([along_m, side_m], axis=1) if ground else np.full((_BOXES, 2), np.nan)
+        passages.append(_passage(name, start, (look / np.linalg.norm(look)).astype(np.float32), where))
         truth[name] = vehicle
     return passages, truth
 
 
-def _passage(name: Name, start: float, embedding: Array) -> Passage:
-    boxes = 30
+def _passage(name: Name, start: float, embedding: Array, ground_m: Array) -> Passage:
     tracklet = Tracklet(
         camera_id=name[0],
         track_id=name[1],
-        frame=np.arange(boxes),
-        time_s=start + np.arange(boxes) / 10,
-        xyxy=np.zeros((boxes, 4), np.float32),
-        score=np.ones(boxes, np.float32),
+        frame=np.arange(_BOXES),
+        time_s=start + np.arange(_BOXES) / _FPS,
+        xyxy=np.zeros((_BOXES, 4), np.float32),
+        score=np.ones(_BOXES, np.float32),
         class_id=1,
-        appearance=np.zeros((boxes, 0), np.float32),
+        appearance=np.zeros((_BOXES, 0), np.float32),
     )
-    return Passage(tracklet, embedding, "", "", np.full((boxes, 2), np.nan))
+    return Passage(tracklet, embedding, "", "", ground_m)
 
 
-def place(all_windows: bool) -> Scene:
-    """The road: links between neighbours, or between all of its cameras."""
-    cameras = tuple(Camera(f"c{k}", k, Clock(10.0)) for k in range(_CAMERAS))
+def place(windows: str) -> Scene:
+    """The road: links between neighbours, between all of its cameras, or none."""
+    cameras = tuple(Camera(f"c{k}", k, Clock(_FPS)) for k in range(_CAMERAS))
     links = [
         Link(a.id, "", b.id, "", 1.0 * far, 9.0 * far)
         for a in cameras
         for b in cameras
-        if (far := abs(a.number - b.number)) == 1 or (all_windows and far)
+        if (far := abs(a.number - b.number)) and (windows == "all" or (windows == "neighbours" and far == 1))
     ]
     return Scene("road", Path(), cameras, tuple(links))
 
 
 def draw(panel: Panel) -> Array:
     """One panel: uint8 (H, W, 3) RGB."""
-    passages, truth = street()
+    passages, truth = street(ground=panel.ground)
     config = parse_settings(AssociateConfig, panel.settings)
-    tracks = associate(passages, place(panel.all_windows), config)
+    tracks = associate(passages, place(panel.windows), config)
     given = {_name(p): t.global_id for t in tracks for p in t.passages}
     alone = {_name(t.passages[0]) for t in tracks if len(t.passages) == 1}
     latest = max(p.tracklet.end_s for p in passages)

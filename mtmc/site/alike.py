@@ -1,0 +1,57 @@
+"""How alike the vehicles of two cameras look, as weights for ways that may be one vehicle's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mtmc.site.ways import Way
+from mtmc.types import Array, Passage
+
+__all__ = ["alike", "looks_of"]
+
+_UNKNOWN = 1 / 5  # the mean of all weights
+
+
+def looks_of(ways: Mapping[str, Sequence[Way]], passages: Sequence[Passage]) -> dict[str, Array]:
+    """Embeddings of each camera's ways, without what they all share, of unit length: float64 (W, D).
+
+    Rows of vehicles that nobody described are zeros; D is 0 where no vehicle was.
+    """
+    by_name = {(p.tracklet.camera_id, p.tracklet.track_id): p.embedding for p in passages}
+    dim = max((len(e) for e in by_name.values()), default=0)
+    out = {}
+    for camera, mine in ways.items():
+        rows = np.zeros((len(mine), dim))
+        for row, way in zip(rows, mine, strict=True):
+            embedding = by_name[camera, way.track_id]
+            row[: len(embedding)] = embedding
+        known = rows.any(axis=1)
+        if known.any():
+            rows[known] -= rows[known].mean(axis=0)
+        out[camera] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return out
+
+
+def alike(first: Array, second: Array) -> Array | None:
+    """Weights in [0, 1] of all pairs, float64 (W, W'): the fourth power of a pair's rank by cosine, 1 for the most
+    alike.
+
+    Strangers weigh a fifth on average and one vehicle's pairs nearly 1, whatever cosines an embedder gives. A vehicle
+    without a description weighs a fifth with everybody. None where nobody has one.
+
+    Args:
+        first, second: Rows of :func:`looks_of`.
+
+    >>> alike(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
+    [[1.0, 0.0625]]
+    """
+    known = first.any(axis=1)[:, None] & second.any(axis=1)
+    if not known.any():
+        return None
+    cosine = (first @ second.T)[known]
+    rank = np.searchsorted(np.sort(cosine), cosine, side="right") / len(cosine)
+    weight = np.full(known.shape, _UNKNOWN)
+    weight[known] = rank**4
+    return weight
