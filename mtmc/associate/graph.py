@@ -266,20 +266,16 @@ class Graph:
     def _away(self, camera: int, group: list[int]) -> bool:
         """Whether a group left a camera, and everybody's sight, for longer than ``join_s`` before it came back."""
         of, start, end = self._when
-        seen = sorted((start[k], end[k], of[k] == camera) for k in group)
-        here = [s for s in seen if s[2]]
-        left = here[0][1]
-        for since, until, _ in here[1:]:
-            if since - left > self.config.join_s:
-                sight, hidden = left, 0.0
-                for begin, stop, _ in seen:
-                    if stop > sight and begin < since:
-                        hidden += max(begin - sight, 0.0)
-                        sight = stop
-                hidden += max(since - sight, 0.0)
-                if hidden > self.config.join_s:
+        seen = sorted((start[k], end[k], k) for k in group)
+        sight = seen[0][1]  # until when anybody saw it, so far
+        hidden, here = 0.0, False  # since this camera saw it
+        for since, until, k in seen:
+            hidden += max(since - sight, 0.0)
+            if of[k] == camera:
+                if here and hidden > self.config.join_s:
                     return True
-            left = max(left, until)
+                hidden, here = 0.0, True
+            sight = max(sight, until)
         return False
 
 

@@ -41,8 +41,8 @@ class Case:
         truth: True boxes, an identity at most once per frame.
         written: The run's answer as it is scored, boxes on whole pixels.
         boxes: All boxes the run could have written: ``written``, and those of tracklets that are in none of its
-            vehicles, each a vehicle of its own. Boxes that match the truth come first, so that they win where an identity gets
-            two boxes in a frame.
+            vehicles, each a vehicle of its own. Boxes that match the truth come first, so that they win where an
+            identity gets two boxes in a frame.
         match: int64 (R,), for each of ``boxes`` the row of ``truth`` it found, or −1; one to one.
         iou: float64 (R,), overlap of the two, 0 without a match.
         label: int64 (R,), the true identity that the box's tracklet overlaps most, or −1.

@@ -13,8 +13,8 @@ class PolishConfig(Settings):
     """What is done to the boxes of the vehicles found, in this order.
 
     The defaults leave out parked vehicles, which CityFlow does not annotate, and touch the border of the image, where
-    they raise IDF1 on all of CityFlow's tracks at hand. How far boxes must grow depends on detector and annotation, and
-    the least area on the annotation: both are off.
+    they raise IDF1 on all of CityFlow's tracks at hand. How far boxes must grow depends on detector and annotation,
+    and the least area on the annotation: both are off.
     """
 
     min_travel: float = Field(

@@ -1,4 +1,4 @@
-"""Which boxes of a result to leave out: of parked vehicles, small ones, cut-off ones, the worse of two on one vehicle."""
+"""Which boxes to leave out: of parked vehicles, small ones, cut-off ones, and the worse of two on one vehicle."""
 
 from __future__ import annotations
 

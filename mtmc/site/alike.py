@@ -35,19 +35,19 @@ def looks_of(ways: Mapping[str, Sequence[Way]], passages: Sequence[Passage]) -> 
 
 
 def alike(first: Array, second: Array) -> Array | None:
-    """Weights in [0, 1] of all pairs, float64 (W, W'): the fourth power of a pair's rank by cosine, 1 for the most
-    alike.
+    """Weights in [0, 1] of all pairs, float64 (W, W'): a pair's rank by cosine, 1 for the most alike, to the power 4.
 
     Strangers weigh a fifth on average and one vehicle's pairs nearly 1, whatever cosines an embedder gives. A vehicle
     without a description weighs a fifth with everybody. None where nobody has one.
 
     Args:
-        first, second: Rows of :func:`looks_of`.
+        first: One camera's rows of :func:`looks_of`.
+        second: Another's.
 
     >>> alike(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
     [[1.0, 0.0625]]
     """
-    known = first.any(axis=1)[:, None] & second.any(axis=1)
+    known = np.outer(first.any(axis=1), second.any(axis=1))
     if not known.any():
         return None
     cosine = (first @ second.T)[known]
