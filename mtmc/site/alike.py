@@ -9,9 +9,10 @@ import numpy as np
 from mtmc.site.ways import Way
 from mtmc.types import Array, Passage
 
-__all__ = ["alike", "looks_of"]
+__all__ = ["STRANGERS", "alike", "likeness", "looks_of"]
 
-_UNKNOWN = 1 / 5  # the mean of all weights
+STRANGERS = 1 / 5  #: mean weight of pairs of strangers
+_DEVIATION = 4 / 15  # of the fourth power of what is evenly spread over [0, 1]
 
 
 def looks_of(ways: Mapping[str, Sequence[Way]], passages: Sequence[Passage]) -> dict[str, Array]:
@@ -52,6 +53,15 @@ def alike(first: Array, second: Array) -> Array | None:
         return None
     cosine = (first @ second.T)[known]
     rank = np.searchsorted(np.sort(cosine), cosine, side="right") / len(cosine)
-    weight = np.full(known.shape, _UNKNOWN)
+    weight = np.full(known.shape, STRANGERS)
     weight[known] = rank**4
     return weight
+
+
+def likeness(weight: Array) -> float:
+    """By how many standard deviations some pairs' weights exceed what as many pairs of strangers would have.
+
+    >>> round(likeness(np.array([0.9, 0.8, 1.0, 0.7])), 2)
+    4.88
+    """
+    return float((weight - STRANGERS).sum() / (_DEVIATION * np.sqrt(max(len(weight), 1))))

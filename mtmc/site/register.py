@@ -3,8 +3,10 @@
 Each picture has a rough ground of its own (:mod:`mtmc.site.scale`). If two cameras see one stretch of road, some
 rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same
 moments. Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined
-(RANSAC over pairs of ways, Fischler and Bolles 1981), and where vehicles were described those that look unlike each
-other hardly count. How many ways meet by accident is found by searching again with one camera's clock moved so far
+(RANSAC over pairs of ways, Fischler and Bolles 1981).
+
+Where vehicles were described, those that look unlike each other hardly count, and the map is believed if those that
+meet look alike. Else how many ways meet by accident is found by searching again with one camera's clock moved so far
 that nothing can be the same vehicle.
 """
 
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmc.geometry.ground import project
+from mtmc.site.alike import STRANGERS, likeness
 from mtmc.site.scale import Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
@@ -23,7 +26,7 @@ from mtmc.types import Array
 __all__ = ["Meeting", "Registration", "Stack", "fit_again", "register"]
 
 _LEAST_MET = 5.0  # vehicles; fewer are no registration
-_LEAST_ALIKE = 4.0  # the same where looks have their say, by which strangers weigh little
+_LEAST_ALIKE, _LEAST_LIKENESS = 2.0, 5.2  # where looks decide: vehicles, and standard deviations
 _LEAST_RATIO = 1.8  # of vehicles that meet to those that meet by accident
 _FOCALS = (0.65, 1.15)  # focal lengths that are tried, in picture widths
 _NEAR_M = 4.0  # ways that are nearer than this meet
@@ -66,8 +69,10 @@ class Registration:
         shift: Complex shift that follows, metres.
         late_s: The first clock plus this is the second clock.
         met: How many vehicles (ways of one camera matched one to one) meet; those that look unlike count less.
-        accident: How many meet when they cannot be the same; where hardly any meet, as many as do.
+        accident: How many meet when they cannot be the same, or would count if they were strangers; where hardly any
+            meet, as many as do.
         pairs: Which: (index in the first camera's ways, index in the second's).
+        likeness: How much more alike they look than strangers, in standard deviations; None where nobody knows.
     """
 
     cameras: tuple[str, str]
@@ -78,11 +83,14 @@ class Registration:
     met: float
     accident: float
     pairs: tuple[tuple[int, int], ...]
+    likeness: float | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether so many vehicles meet that it can be no accident."""
-        return self.met >= _LEAST_RATIO * self.accident
+        """Whether what meets can be no accident."""
+        if self.likeness is not None:
+            return self.met >= _LEAST_ALIKE and self.likeness >= _LEAST_LIKENESS
+        return self.met >= _LEAST_MET and self.met >= _LEAST_RATIO * self.accident
 
     @property
     def sure(self) -> float:
@@ -161,10 +169,13 @@ def register(
     if found is None:
         return None
     score, late, focal, turn, shift, pairs = found
-    accident = score  # hardly anything meets: no need to look how much would by accident
-    if score >= (_LEAST_MET if alike is None else _LEAST_ALIKE):
+    accident, how_alike = score, None  # where hardly anything meets there is no need to look for accidents
+    if alike is not None and pairs:
+        weight = np.array([alike[pair] for pair in pairs])
+        how_alike, accident = likeness(weight), score * min(1.0, STRANGERS / float(weight.mean()))
+    elif score >= _LEAST_MET:
         moved = [
-            _search(stacks, _ticks(sign * np.array([s - 1.0, s, s + 1.0])), alike)
+            _search(stacks, _ticks(sign * np.array([s - 1.0, s, s + 1.0])), None)
             for s in _ACCIDENT_S
             for sign in (-1, 1)
         ]
@@ -178,6 +189,7 @@ def register(
         score,
         accident,
         pairs,
+        how_alike,
     )
 
 
