@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import project
 from mtmc.scene import Camera, Scene
+from mtmc.site.alike import STRANGERS, alike, likeness, looks_of
 from mtmc.site.clocks import fit_clocks
 from mtmc.site.config import SiteConfig
 from mtmc.site.frame import learn_frame
 from mtmc.site.learn import learn
+from mtmc.site.register import register
 from mtmc.site.scale import fit_scale
 from mtmc.site.ways import ways_of
 from mtmc.types import Array, Passage
@@ -100,6 +103,40 @@ def test_views_without_common_road_share_no_ground() -> None:
     frames, tried = learn_frame(ways, scales)
     assert frames == []
     assert all(r.sure < 0.6 for r in tried)
+
+
+@pytest.mark.parametrize(("same", "together"), [(True, True), (False, False)])
+def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same: bool, together: bool) -> None:
+    """The same motion twice: vehicles that look like themselves in both views, or like anybody."""
+    rng = np.random.default_rng(5)
+    vehicles = rng.standard_normal((99, 16))
+    described = []
+    for passage in passages:
+        vehicle = vehicles[passage.tracklet.track_id] if same else rng.standard_normal(16)
+        look = vehicle + 0.7 * rng.standard_normal(16) + 2.0  # what they share, cameras take out
+        described.append(replace(passage, embedding=(look / np.linalg.norm(look)).astype(np.float32)))
+    ways = ways_of(described, dict.fromkeys(CAMERAS, SIZE))
+    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+    looks = looks_of(ways, described)
+    a, b = "c001", "c002"
+    found = register(ways[a], ways[b], (scales[a], scales[b]), alike=alike(looks[a], looks[b]))
+    assert found is not None
+    assert found.holds is together
+    if together:
+        assert all(ways[a][i].track_id == ways[b][j].track_id for i, j in found.pairs)
+
+
+def test_vehicles_that_nobody_described_weigh_as_strangers() -> None:
+    rng = np.random.default_rng(6)
+    first, second = rng.standard_normal((40, 8)), rng.standard_normal((30, 8))
+    weight = alike(first, second)
+    assert weight is not None
+    assert weight.mean() == pytest.approx(STRANGERS, abs=0.01)
+    assert likeness(weight.ravel()) == pytest.approx(0, abs=0.5)
+    blank = np.vstack([first, np.zeros(8)])
+    assert (alike(blank, second)[-1] == STRANGERS).all()  # type: ignore[index]
+    assert alike(np.zeros((2, 8)), second) is None
+    assert alike(np.zeros((2, 0)), np.zeros((3, 0))) is None
 
 
 @pytest.mark.parametrize("ground", ["keep", "learn"])
