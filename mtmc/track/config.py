@@ -78,7 +78,7 @@ class TrackConfig(Settings):
     )
     new_track_score: float = Field(default=0.0, ge=0, le=1, description="Boxes scoring less start no track.")
     n_init: int = Field(default=3, ge=1, description="Boxes in consecutive frames that confirm a track.")
-    max_age_s: float = Field(default=1.0, ge=0, description="A confirmed track unseen for longer ends.")
+    max_age_s: float = Field(default=3.0, ge=0, description="A confirmed track unseen for longer ends.")
     stopped_memory_s: float = Field(
         default=0.0,
         ge=0,
