@@ -70,7 +70,7 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
     """A function that trains and measures a cell.
 
     Args:
-        work: Gets the crops, a checkpoint per cell, and each variant's ``<variant>_s0.onnx`` with its card.
+        work: Gets the crops, a checkpoint per cell, and each cell's ``<variant>_s<seed>.onnx`` with its card.
         data: See :func:`crops_for`.
         threads: Of torch.
     """
@@ -89,7 +89,7 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
         minutes = (time.process_time() - begin) / 60
         query, gallery = (Embeddings.of(extract(embedder, p, threads=1), p) for p in (split.query, split.gallery))
         found = evaluate(query, gallery)
-        if cell.seed == 0 and not cell.untrained:
+        if not cell.untrained:
             _deploy(output, query, gallery, work / f"{cell.name}.onnx")
         log = output / "log.jsonl"
         losses = [json.loads(line)["loss"] for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
