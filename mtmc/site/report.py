@@ -50,6 +50,7 @@ def _ground(learned: Learned) -> str:
         lines.append(f"  ways that meet are {frame.error_m:.1f} m apart (median); metres rest on the size of a car")
         lines += [
             f"  {'–'.join(e.cameras)}: {e.met:.1f} vehicles meet, {e.accident:.1f} by accident, sure {e.sure:.2f}"
+            + ("" if e.likeness is None else f", more alike than strangers by {e.likeness:.1f} standard deviations")
             for e in frame.edges
         ]
     return "\n".join(lines)
