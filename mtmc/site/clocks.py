@@ -2,8 +2,10 @@
 
 For every pair of cameras the shift is first searched on a grid of offset and rate, by how many ways of one meet one
 of the other (a Hough transform over clocks); then every pair of ways that meet gives its own shift, along its
-speed, and a robust line through them gives offset and rate with their errors. Pairs are reconciled by weighted
-least squares over all cameras, one camera of each group being the reference.
+speed, and a robust line through them gives offset and rate with their errors. Calibrations are off by metres, which
+looks like time to all who drive in one direction, and like the opposite to those who come the other way, so that
+displacement is fitted along, small ones expected. Pairs are reconciled by weighted least squares over all cameras,
+one camera of each group being the reference.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ _LEAST_SPEED = 2.0  # metres per second: what is slower tells little about time
 _RATES = np.arange(-0.06, 0.0601, 0.005)
 _RATE_COSTS = 0.12  # a rate must bring this much more than none
 _LEAST_WAYS = 5
+_DISPLACED_M = 2.0  # usual distance of two calibrations
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +122,17 @@ def fit_pair(
     if line is None:
         return None
     offset, rate = line
-    time_s, shift_s, pairs = [], [], set()
-    for k, (first_way, second_way, support, wait, _) in enumerate(found):
-        for i, j, s, w in zip(first_way.tolist(), second_way.tolist(), support.tolist(), wait.tolist(), strict=True):
+    time_s, shift_s, slowness, pairs = [], [], [], set()
+    for k, (first_way, second_way, support, wait, slow, _) in enumerate(found):
+        columns = (values.tolist() for values in (first_way, second_way, support, wait, slow))
+        for i, j, s, w, per_m in zip(*columns, strict=True):
             here = (offset + rate * a.middle[i]) / STEP_S
             if abs(shifts[k] - here) <= 0.5 and s > 0 and (i, j) not in pairs:
                 pairs.add((i, j))
                 time_s.append(a.middle[i])
                 shift_s.append(shifts[k] * STEP_S + w)
-    return _line(cameras, np.array(time_s), np.array(shift_s))
+                slowness.append(per_m)
+    return _line(cameras, np.array(time_s), np.array(shift_s), np.array(slowness))
 
 
 def meetings(
@@ -141,15 +146,15 @@ def meetings(
     return list(zip(one.tolist(), two.tolist(), strict=True))
 
 
-_Met = tuple[Array, Array, Array, Array, Array]
+_Met = tuple[Array, Array, Array, Array, Array, Array]
 
 
 def _meet(a: _Samples, b: _Samples, shift: int) -> _Met:
     """Ways that run along each other when a's ticks are moved by ``shift``.
 
     Returns:
-        Mutually best pairs: way of a, way of b, support in [0, 1], seconds that b is later still (by its speed); and
-        float64 (ways of a,), the support of each.
+        Mutually best pairs: way of a, way of b, support in [0, 1], seconds that b is later still (by its speed),
+        seconds per metre in the direction they drive (complex); and float64 (ways of a,), the support of each.
     """
     low, high = (np.searchsorted(b.tick[b.order], a.tick + shift, side) for side in ("left", "right"))
     count = high - low
@@ -167,12 +172,13 @@ def _meet(a: _Samples, b: _Samples, shift: int) -> _Met:
     np.maximum.at(best_b, second, support)
     mutual = (support > 0) & (support == best_a[first]) & (support == best_b[second])
     along = np.bincount(group, (gap * speed.conj()).real, minlength=len(names))
-    power = np.bincount(group, np.abs(speed) ** 2, minlength=len(names))
+    power = np.maximum(np.bincount(group, np.abs(speed) ** 2, minlength=len(names)), 1e-9)
     # b is ahead by `gap` along the way at that shift, so the true shift is smaller by gap / speed.
-    wait = np.clip(-along / np.maximum(power, 1e-9), -1.0, 1.0)
+    wait = np.clip(-along / power, -1.0, 1.0)
+    slow = (np.bincount(group, speed.real, len(names)) + 1j * np.bincount(group, speed.imag, len(names))) / power
     each = np.zeros(a.way.max() + 1)
     np.maximum.at(each, first[mutual], support[mutual])
-    return first[mutual], second[mutual], support[mutual], wait[mutual], each
+    return first[mutual], second[mutual], support[mutual], wait[mutual], slow[mutual], each
 
 
 def _coarse(found: Sequence[_Met], a: _Samples, reach: int) -> tuple[float, float] | None:
@@ -197,21 +203,29 @@ def _coarse(found: Sequence[_Met], a: _Samples, reach: int) -> tuple[float, floa
     return (offset_s, rate if abs(rate) > 1e-9 else 0.0) if score >= 2.0 else None
 
 
-def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array) -> PairClock | None:
-    """A robust line through the shifts of single pairs of ways."""
+def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array, slowness: Array) -> PairClock | None:
+    """A robust line through the shifts of single pairs of ways, beside what displaced places make of them.
+
+    Args:
+        cameras: The two.
+        time_s: float64 (P,), when each pair was seen.
+        shift_s: float64 (P,).
+        slowness: complex128 (P,), seconds per metre in the direction of each pair.
+    """
     if len(time_s) < _LEAST_WAYS:
         return None
     middle = float(time_s.mean())
-    design = np.stack([np.ones_like(time_s), time_s - middle], axis=1)
+    design = np.stack([np.ones_like(time_s), time_s - middle, slowness.real, slowness.imag], axis=1)
     weight = np.ones_like(time_s)
-    fit, spread = np.array([np.median(shift_s), 0.0]), 0.1
+    fit, spread, prior = np.array([np.median(shift_s), 0.0, 0.0, 0.0]), 0.1, np.zeros(4)
     for _ in range(30):
-        scaled = design * np.sqrt(weight)[:, None]
-        fit = np.linalg.lstsq(scaled, shift_s * np.sqrt(weight), rcond=None)[0]
+        prior = np.array([0.0, 0.0, 1.0, 1.0]) * (spread / _DISPLACED_M) ** 2
+        weighted = design * weight[:, None]
+        fit = np.linalg.pinv(weighted.T @ design + np.diag(prior)) @ (weighted.T @ shift_s)
         left = shift_s - design @ fit
         spread = max(1.4826 * float(np.median(np.abs(left))), 0.01)
         weight = 1 / (1 + (left / (1.5 * spread)) ** 2)
-    information = (design * weight[:, None]).T @ design
+    information = (design * weight[:, None]).T @ design + np.diag(prior)
     error = spread * np.sqrt(np.diag(np.linalg.pinv(information)))
     return PairClock(
         cameras, float(fit[0]), float(error[0]), float(fit[1]), float(error[1]), middle, len(time_s), spread

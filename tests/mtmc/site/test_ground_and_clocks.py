@@ -158,6 +158,18 @@ def test_clock_offsets_and_drift(ground: str) -> None:
     assert set(learned.applied) == set(CAMERAS) - {base}
 
 
+def test_calibrations_that_are_off_are_no_reason_to_set_a_clock(passages: list[Passage]) -> None:
+    """Two metres: a quarter of a second for all who drive one way, and as much the other way for who returns."""
+    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    ground = {name: camera.ground_from_image() for name, camera in CAMERAS.items()}
+    ground["c002"] = np.array([[1.0, 0, 2.0], [0, 1, 0], [0, 0, 1]]) @ ground["c002"]
+    fits, _ = fit_clocks(ways, ground)
+    assert {fit.camera for fit in fits} == set(CAMERAS)
+    for fit in fits:
+        assert abs(fit.offset_s) < 0.01
+        assert abs(fit.rate) < 0.0005
+
+
 def test_right_clocks_are_left_alone(passages: list[Passage]) -> None:
     ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
     fits, pairs = fit_clocks(ways, {name: c.ground_from_image() for name, c in CAMERAS.items()})
