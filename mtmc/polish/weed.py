@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from mtmc.geometry.boxes import area, iou_matrix, travel
@@ -21,10 +23,8 @@ def driven(xyxy: Array, passage: Array, vehicle: Array, min_travel: float) -> Ar
         vehicle: int64 (R,).
         min_travel: How far one passage of a vehicle must get, in diagonals of its box.
     """
-    bounds = np.flatnonzero(np.diff(passage, prepend=passage[:1] - 1, append=passage[-1:] + 1))
-    starts, stops = bounds[:-1], bounds[1:]
-    far = [travel(xyxy[a:b]) >= min_travel for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
-    return np.isin(vehicle, vehicle[starts[np.array(far, bool)]])
+    far = [start for start, stop in _stretches(passage) if travel(xyxy[start:stop]) >= min_travel]
+    return np.isin(vehicle, vehicle[far])
 
 
 def large_enough(xyxy: Array, size_wh: Array, min_area_px: float, min_area_share: float) -> Array:
@@ -53,8 +53,7 @@ def cut_off(xyxy: Array, passage: Array, frame: Array, size_wh: Array) -> Array:
     touching = np.asarray((xyxy[:, :2] <= _BORDER_PX).any(axis=1) | (xyxy[:, 2:] >= size_wh - _BORDER_PX).any(axis=1))
     touching &= np.isfinite(size_wh).all(axis=1)
     size_px = area(xyxy)
-    bounds = np.flatnonzero(np.diff(passage, prepend=passage[:1] - 1, append=passage[-1:] + 1))
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+    for start, stop in _stretches(passage):
         here = slice(start, stop)
         whole, cut = np.flatnonzero(~touching[here]) + start, np.flatnonzero(touching[here]) + start
         if len(whole) and len(cut):
@@ -62,6 +61,12 @@ def cut_off(xyxy: Array, passage: Array, frame: Array, size_wh: Array) -> Array:
             nearest = whole[np.argmin(away, axis=1)]
             share[cut] = np.clip(1 - size_px[cut] / np.maximum(size_px[nearest], 1e-9), 0, 1)
     return share
+
+
+def _stretches(passage: Array) -> list[tuple[int, int]]:
+    """First row, and row behind the last, of each passage."""
+    bounds = np.flatnonzero(np.diff(passage, prepend=passage[:1] - 1, append=passage[-1:] + 1)).tolist()
+    return list(pairwise(bounds))
 
 
 def duplicates(xyxy: Array, moment: Array, vehicle: Array, support: Array, min_iou: float) -> Array:

@@ -53,9 +53,10 @@ def main() -> None:
         gt01, gt03 = (truth[np.isin(truth.camera, numbers)] for numbers in (S01, S03))
         factor = round(float(np.mean([_pooled(gt03, tracks) for tracks in training.values()])), 2)
         steps = {
-            "as they are": PolishConfig(clip=False, max_cut_off=1),
-            "clip": PolishConfig(max_cut_off=1),
-            "at most 0.5 cut off (default)": PolishConfig(),
+            "as they are": PolishConfig(min_travel=0, clip=False, max_cut_off=1),
+            "clip": PolishConfig(min_travel=0, max_cut_off=1),
+            "at most 0.5 cut off": PolishConfig(min_travel=0),
+            "parked left out (default)": PolishConfig(),
             f"grow by {factor}": PolishConfig(box_scale=factor),
             f"grow by {factor}, at most 40 px": PolishConfig(box_scale=factor, max_growth_px=40),
             "at least 0.2 % of the image": PolishConfig(min_area_share=0.002),
