@@ -232,7 +232,8 @@ class Passage:
         embedding: float32 (D,), unit length; D = 0 where there was no picture to describe.
         entry: Name of the zone it came in by, or "".
         exit: Name of the zone it left by, or "".
-        ground_m: float64 (L, 2), metres on the scene's ground plane, NaN where the camera is not calibrated.
+        ground_m: float64 (L, 2), metres on the ground plane, NaN where the camera is not calibrated.
+        ground_plane: Name of that plane; places on planes of different names are not to be compared.
     """
 
     tracklet: Tracklet
@@ -240,6 +241,7 @@ class Passage:
     entry: str
     exit: str
     ground_m: Array
+    ground_plane: str = ""
 
     def __post_init__(self) -> None:
         _check(self, "embedding", np.float32, (None,))

@@ -74,7 +74,7 @@ class Graph:
             blank = np.full(len(passages), -1)
             start = np.array([p.tracklet.start_s for p in passages])
             end = np.array([p.tracklet.end_s for p in passages])
-            ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, start, end)
+            ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, blank, start, end)
         self.ways = ways
         self.start, self.end = ways.start_s, ways.end_s
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
@@ -202,8 +202,9 @@ class Graph:
             parts.append(link_trips(self.passages, self.scene, self.start, self.end, config.link_slack_s))
         longest = config.unlinked_s if self.scene.links else self.max_gap_s
         linked = len(parts)
-        placed = np.bincount(self.camera, self.ways.first >= 0, len(self.names)) > 0
-        placed = placed[:, None] & placed
+        plane = np.full(len(self.names), -1)
+        np.maximum.at(plane, self.camera, self.ways.plane)
+        placed = (plane[:, None] == plane) & (plane >= 0)
         if longest and (open_ & placed).any():
             parts.append(
                 ground_trips(open_ & placed, self.camera, self.ways, longest, config.typical_mps, config.heading / 2)
@@ -251,7 +252,7 @@ class Graph:
     def _elsewhere(self, i: int, j: int) -> bool:
         """Whether ``i``, and ``j`` who came no earlier, were in two places on the ground."""
         ways = self.ways
-        if ways.first[i] < 0 or ways.first[j] < 0:
+        if ways.first[i] < 0 or ways.plane[i] != ways.plane[j]:
             return False
         a, b = slice(ways.first[i], ways.last[i] + 1), slice(ways.first[j], ways.last[j] + 1)
         lo, hi = max(ways.tick[a.start], ways.tick[b.start]), min(ways.tick[a.stop - 1], ways.tick[b.stop - 1])

@@ -29,18 +29,21 @@ def ground_evidence(passages: Sequence[Passage], pairs: Array, config: Associate
     """
     metres, apart = np.full(len(pairs), np.nan), np.zeros(len(pairs), bool)
     ways = [_known_way(p) for p in passages]
+    planes = [p.ground_plane for p in passages]
+    plane = np.array([planes.index(name) for name in planes])
     if config.max_ground_m is None or not any(len(time) for time, _ in ways):
         return metres, apart
     start = np.array([time[0] if len(time) else np.nan for time, _ in ways])
     end = np.array([time[-1] if len(time) else np.nan for time, _ in ways])
     first, second = pairs.T
+    common = plane[first] == plane[second]
     since, until = np.maximum(start[first], start[second]), np.minimum(end[first], end[second])
 
-    together = np.flatnonzero(until - since >= config.min_overlap_s)  # false for NaN
+    together = np.flatnonzero(common & (until - since >= config.min_overlap_s))  # false for NaN
     metres[together] = _common_distance(ways, pairs[together], since[together], until[together])
     apart[together] = metres[together] > config.max_ground_m
 
-    in_turn = np.flatnonzero(since >= until)
+    in_turn = np.flatnonzero(common & (since >= until))
     a, b = pairs[in_turn].T
     earlier, later = np.where(start[a] <= start[b], a, b), np.where(start[a] <= start[b], b, a)
     first_place, last_place = (np.array([xy[k] if len(xy) else (np.nan,) * 2 for _, xy in ways]) for k in (0, -1))

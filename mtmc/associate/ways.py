@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mtmc.types import Array, Passage
 __all__ = ["TICK_S", "Ways", "sample_ways"]
 
 TICK_S = 0.5
+_PLANES_M = 1e6  # between ground planes that have nothing to do with each other
 _SMOOTH_S = 0.6  # half-width of the window that gives place and velocity
 
 
@@ -25,6 +26,8 @@ class Ways:
         xy: float64 (M, 2), metres.
         velocity: float64 (M, 2), metres per second.
         first, last: int64 (N,), rows of each passage's first and last sample, −1 where it has no way.
+        plane: int64 (N,), number of the ground plane of each passage's way, −1 where it has none. The places of
+            different planes are laid so far apart that none is near another.
         start_s, end_s: float64 (N,), when the passage was seen first and last.
     """
 
@@ -34,12 +37,13 @@ class Ways:
     velocity: Array
     first: Array
     last: Array
+    plane: Array
     start_s: Array
     end_s: Array
 
     def moved(self, xy: Array) -> Ways:
         """The same ways at other places."""
-        return Ways(self.owner, self.tick, xy, self.velocity, self.first, self.last, self.start_s, self.end_s)
+        return replace(self, xy=xy)
 
 
 def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Ways:
@@ -53,7 +57,8 @@ def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Way
     """
     late = np.zeros(len(passages)) if late_s is None else late_s
     owner, tick, place, velocity = [], [], [], []
-    first, last = np.full(len(passages), -1), np.full(len(passages), -1)
+    first, last, plane = (np.full(len(passages), -1) for _ in range(3))
+    names = sorted({p.ground_plane for p in passages})
     count = 0
     for k, passage in enumerate(passages):
         known = np.isfinite(passage.ground_m).all(axis=1)
@@ -66,7 +71,8 @@ def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Way
         xy, v = _fit(time, passage.ground_m[known], ticks * TICK_S)
         owner.append(np.full(len(ticks), k))
         tick.append(ticks)
-        place.append(xy)
+        plane[k] = names.index(passage.ground_plane)
+        place.append(xy + plane[k] * _PLANES_M)
         velocity.append(v)
         first[k], last[k] = count, count + len(ticks) - 1
         count += len(ticks)
@@ -74,7 +80,7 @@ def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Way
     end = np.array([p.tracklet.end_s for p in passages]) + late
     if not owner:
         none = np.zeros((0, 2))
-        return Ways(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, first, last, start, end)
+        return Ways(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, first, last, plane, start, end)
     return Ways(
         np.concatenate(owner),
         np.concatenate(tick),
@@ -82,6 +88,7 @@ def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Way
         np.concatenate(velocity),
         first,
         last,
+        plane,
         start,
         end,
     )

@@ -158,6 +158,7 @@ def _passage(tracklet: Tracklet, embedding: Array, camera: Camera) -> Passage:
         entry=_first_zone(feet[since_start <= _AT_THE_END_S], [z for z in camera.zones if z.role != "out"]),
         exit=_first_zone(feet[until_end <= _AT_THE_END_S][::-1], [z for z in camera.zones if z.role != "in"]),
         ground_m=ground,
+        ground_plane=camera.ground_plane,
     )
 
 

@@ -91,12 +91,14 @@ def pack_passages(passages: Sequence[Passage]) -> Arrays:
         "entry": np.array([p.entry for p in passages], np.str_),
         "exit": np.array([p.exit for p in passages], np.str_),
         "ground_m": np.concatenate([np.zeros((0, 2)), *(p.ground_m for p in passages)]),
+        "ground_plane": np.array([p.ground_plane for p in passages], np.str_),
     }
 
 
 def unpack_passages(arrays: Mapping[str, Array], camera_id: str) -> list[Passage]:
     """The inverse of :func:`pack_passages`."""
     ground = _split(arrays["ground_m"], arrays["length"])
+    plane = arrays.get("ground_plane", np.full(len(ground), ""))  # older runs know one plane only
     return [
         Passage(
             tracklet=tracklet,
@@ -104,6 +106,7 @@ def unpack_passages(arrays: Mapping[str, Array], camera_id: str) -> list[Passage
             entry=str(arrays["entry"][i]),
             exit=str(arrays["exit"][i]),
             ground_m=ground[i],
+            ground_plane=str(plane[i]),
         )
         for i, tracklet in enumerate(unpack_tracklets(arrays, camera_id))
     ]

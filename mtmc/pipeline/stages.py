@@ -232,6 +232,7 @@ class _Work:
             embed=config.embed.model_dump(),
             weights=weights_hash(config.embed.weights, config.embed.card),
             ground=None if ground is None else ground.tolist(),
+            **({"plane": camera.ground_plane} if camera.ground_plane else {}),
             zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],
         )
 

@@ -70,7 +70,9 @@ class Camera:
         tracklets: Precomputed single-camera tracks (AI City ``mtsc`` or MOT format).
         ground_truth: This camera's annotated identities, MOT format.
         roi: An image whose white part is the region of interest.
-        ground_from_image: float64 (3, 3), pixel → metres on the scene's ground plane.
+        ground_from_image: float64 (3, 3), pixel → metres on a ground plane.
+        ground_plane: Name of that plane. Places on planes of different names are not compared, as nobody knows how
+            the planes lie to one another.
         zones: Entry and exit regions.
         box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
             they fit its ground truth; (1, 1) leaves them.
@@ -87,6 +89,7 @@ class Camera:
     ground_truth: Path | None = None
     roi: Path | None = None
     ground_from_image: Array | None = None
+    ground_plane: str = ""
     zones: tuple[Zone, ...] = ()
     box_scale: tuple[float, float] = (1.0, 1.0)
 

@@ -11,6 +11,7 @@
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
         ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
+        ground_plane: north         # of which plane; places on differently named ones are not compared
         zones:                      # role: in, out or both (default)
           - {name: west, role: in, polygon: [[0, 200], [80, 200], [80, 400]]}
         box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
@@ -65,6 +66,7 @@ class CameraEntry(Settings):
     tracklets: list[str] = Field(default_factory=list)
     ground_truth: str | None = None
     ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → metres")
+    ground_plane: str = Field("", description="which plane those metres lie on; different names are not compared")
     zones: list[ZoneEntry] = Field(default_factory=list)
     box_scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = Field(
         None, description="factors by which boxes grow in width and height about their centre"
@@ -148,6 +150,7 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
                 detections=tuple(folder / name for name in entry.detections),
                 tracklets=tuple(folder / name for name in entry.tracklets),
                 ground_from_image=None if matrix is None else np.array(matrix, np.float64),
+                ground_plane=entry.ground_plane,
                 zones=_zones(entry),
                 box_scale=entry.box_scale or (1.0, 1.0),
                 **paths,
@@ -214,6 +217,7 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
         ground_truth=here.existing("ground_truth", entry.ground_truth) if entry.ground_truth else base.ground_truth,
         roi=here.existing("roi", entry.roi) if entry.roi else base.roi,
         ground_from_image=_homography(entry, here) if entry.ground_from_image else base.ground_from_image,
+        ground_plane=entry.ground_plane,
         zones=_zones(entry) or base.zones,
         box_scale=entry.box_scale or base.box_scale,
     )

@@ -67,6 +67,7 @@ def _camera(camera: Camera, home: Path) -> dict[str, Any]:
         "ground_truth": files["ground_truth"],
         **many,
         "ground_from_image": None if ground is None else np.asarray(ground, float).tolist(),
+        "ground_plane": camera.ground_plane or None,
         "box_scale": None if camera.box_scale == (1.0, 1.0) else [float(v) for v in camera.box_scale],
         "zones": [_zone(zone) for zone in camera.zones] or None,
     }

@@ -89,8 +89,13 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
 
     looks = looks_of(ways, ordered)
     scene, frames, tried = _ground(scene, ways, scales, looks, config, notes)
-    ground = {c.id: c.ground_from_image for c in scene.cameras if c.ground_from_image is not None}
-    clocks, pair_clocks = fit_clocks(ways, ground, config.most_clock_s + 2.0)
+    planes = _planes(scene)
+    clocks: list[ClockFit] = []
+    pair_clocks: list[PairClock] = []
+    for ground in planes:
+        fits, pairs = fit_clocks(ways, ground, config.most_clock_s + 2.0)
+        clocks += fits
+        pair_clocks += pairs
     scene, applied = _set_clocks(scene, clocks, ways, config)
     unknown = sorted(c.id for c in scene.cameras if c.id not in {fit.camera for fit in clocks})
     if unknown and len(scene.cameras) > 1:
@@ -105,7 +110,7 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
         mine = by_camera[camera.id]
         ends[camera.id] = ends_of(mine, size_wh[camera.id], _span(camera, mine))
         zones[camera.id] = find_zones(ends[camera.id], mine, size_wh[camera.id], config)
-    links, shared = _links(scene, ordered, ways, ground, ends, zones, config)
+    links, shared = _links(scene, ordered, ways, planes, ends, zones, config)
     scene = _written(scene, zones, links, shared)
     return Learned(
         scene, size_wh, scales, frames, tried, tuple(clocks), tuple(pair_clocks), applied, ends, zones, tuple(links),
@@ -128,12 +133,24 @@ def _ground(
             notes.append(f"{lacking} stay without ground: others have a given one that a learned one would not fit")
         return scene, (), ()
     frames, tried = learn_frame(ways, scales, config.most_clock_s, lambda a, b: alike(looks[a], looks[b]))
-    best = frames[0].ground_from_image if frames else {}
-    alone = sorted(c.id for c in scene.cameras if c.id not in best)
+    ground = {camera: matrix for frame in frames for camera, matrix in frame.ground_from_image.items()}
+    plane = {camera: min(frame.met) if k else "" for k, frame in enumerate(frames) for camera in frame.met}
+    alone = sorted(c.id for c in scene.cameras if c.id not in ground)
     if alone:
         notes.append(f"{', '.join(alone)}: no common ground with other views, so no homography is written")
-    cameras = tuple(replace(c, ground_from_image=best.get(c.id)) for c in scene.cameras)
+    cameras = tuple(
+        replace(c, ground_from_image=ground.get(c.id), ground_plane=plane.get(c.id, "")) for c in scene.cameras
+    )
     return replace(scene, cameras=cameras), tuple(frames), tuple(tried)
+
+
+def _planes(scene: Scene) -> list[dict[str, Array]]:
+    """Pixels → metres by camera, for each ground plane."""
+    planes: dict[str, dict[str, Array]] = {}
+    for camera in scene.cameras:
+        if camera.ground_from_image is not None:
+            planes.setdefault(camera.ground_plane, {})[camera.id] = camera.ground_from_image
+    return [planes[name] for name in sorted(planes)]
 
 
 def _set_clocks(
@@ -191,7 +208,7 @@ def _links(
     scene: Scene,
     passages: Sequence[Passage],
     ways: Mapping[str, Sequence[Way]],
-    ground: Mapping[str, Array],
+    planes: Sequence[Mapping[str, Array]],
     ends: Mapping[str, Sequence[End]],
     zones: Mapping[str, Sequence[FoundZone]],
     config: SiteConfig,
@@ -212,12 +229,12 @@ def _links(
     looks = [p.embedding for p in passages]
     window = (-config.longest_overlap_s, config.longest_travel_s)
     for a, b in permutations([c.id for c in scene.cameras], 2):
-        met = []
-        if a in ground and b in ground:
-            met = [
-                (index[a, ways[a][i].track_id], index[b, ways[b][j].track_id])
-                for i, j in meetings(ways[a], ways[b], (ground[a], ground[b]))
-            ]
+        met = [
+            (index[a, ways[a][i].track_id], index[b, ways[b][j].track_id])
+            for ground in planes
+            if a in ground and b in ground
+            for i, j in meetings(ways[a], ways[b], (ground[a], ground[b]))
+        ]
         if len(met) >= config.least_count:
             known[a, b], by[a, b] = set(met), "ground"
             gaps = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in met]

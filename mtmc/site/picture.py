@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -25,12 +26,14 @@ _ROW, _CHART = 22, 190
 
 
 def draw_pictures(learned: Learned, folder: Path) -> list[Path]:
-    """One picture per camera, and one of the common ground if there is one; returns the files."""
+    """One picture per camera, and one of each common ground; returns the files."""
     out = []
     for camera in learned.scene.cameras:
         out.append(_write(draw_camera(learned, camera.id, _still(learned, camera.id)), folder / f"{camera.id}.png"))
-    if sum(camera.ground_from_image is not None for camera in learned.scene.cameras) > 1:
-        out.append(_write(draw_ground(learned), folder / "ground.png"))
+    planes = Counter(c.ground_plane for c in learned.scene.cameras if c.ground_from_image is not None)
+    for plane in sorted(name for name, cameras in planes.items() if cameras > 1):
+        name = f"ground_{plane}.png" if plane else "ground.png"
+        out.append(_write(draw_ground(learned, plane), folder / name))
     return out
 
 
@@ -137,15 +140,19 @@ def _chart(link: FoundLink, wide: int) -> Array:
     return cell
 
 
-def draw_ground(learned: Learned) -> Array:
-    """All cameras' ways on the common ground, one colour per camera: uint8 (H, W, 3) BGR."""
+def draw_ground(learned: Learned, plane: str = "") -> Array:
+    """The ways of all cameras of a ground plane, one colour per camera: uint8 (H, W, 3) BGR."""
     ways: list[tuple[int, Array]] = []
-    names = [c.id for c in learned.scene.cameras]
+    matrices = {
+        c.id: c.ground_from_image
+        for c in learned.scene.cameras
+        if c.ground_from_image is not None and c.ground_plane == plane
+    }
+    names = list(matrices)
     for passage in learned.passages:
-        matrix = learned.scene.camera(passage.tracklet.camera_id).ground_from_image
-        if matrix is None:
+        if passage.tracklet.camera_id not in matrices:
             continue
-        ground = project(foot(passage.tracklet.xyxy.astype(float)), matrix)
+        ground = project(foot(passage.tracklet.xyxy.astype(float)), matrices[passage.tracklet.camera_id])
         if len(ground) > 3 and np.isfinite(ground).all():
             ways.append((names.index(passage.tracklet.camera_id), ground))
     everything = np.concatenate([g for _, g in ways])

@@ -31,7 +31,7 @@ def heading(learned: Learned) -> str:
 
 def _ground(learned: Learned) -> str:
     lines = ["ground                    horizon px  camera m  spread   boxes  registered   sure"]
-    frame = learned.frames[0] if learned.frames else None
+    frames = {camera: frame for frame in learned.frames for camera in frame.met}
     for camera, size in sorted(learned.size_wh.items()):
         scale = learned.scales.get(camera)
         row = f"  {camera:10}{size[0]:6} × {size[1]:<6}"
@@ -40,14 +40,18 @@ def _ground(learned: Learned) -> str:
             if scale is None
             else f"{scale.horizon_px:9.0f}{scale.camera_m:10.1f}{scale.spread:8.2f}{scale.boxes:8}"
         )
-        if frame is not None and camera in frame.met:
+        frame = frames.get(camera)
+        if frame is not None:
             sure = max(e.sure for e in frame.edges if camera in e.cameras)
             row += f"{frame.met[camera]:5} ways{sure:9.2f}"
         elif learned.scene.camera(camera).ground_from_image is not None:
             row += "     as given"
         lines.append(row)
-    if frame is not None:
-        lines.append(f"  ways that meet are {frame.error_m:.1f} m apart (median); metres rest on the size of a car")
+    for frame in learned.frames:
+        lines.append(
+            f"  {', '.join(sorted(frame.met))}: ways that meet are {frame.error_m:.1f} m apart (median); "
+            "metres rest on the size of a car"
+        )
         lines += [
             f"  {'–'.join(e.cameras)}: {e.met:.1f} vehicles meet, {e.accident:.1f} by accident, sure {e.sure:.2f}"
             + ("" if e.likeness is None else f", more alike than strangers by {e.likeness:.1f} standard deviations")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -119,6 +120,24 @@ def test_the_solver_against_every_partition(n, data):
     assert reached >= known.objective(contract(known, excluded)) - 1e-9
     assert 0 <= reached <= best + 1e-9
     assert reached >= 0.5 * best - 1e-9
+
+
+def test_places_on_different_planes_are_not_compared():
+    """Two cameras whose grounds coincide by accident only: as much is known as if neither had one."""
+    rng = np.random.default_rng(8)
+    look = rng.standard_normal((12, 16))
+    time = np.arange(0, 40) / 10
+    ahead = np.stack([8 * time, 0 * time], axis=1)
+    passages = [passage("c0", k, time + 10 * k, ahead, look[k]) for k in range(12)]
+    other = [passage("c1", k, time + 10 * k + 6, ahead + np.array([900, 3 * k]), look[k]) for k in range(12)]
+    true = {frozenset({("c0", k), ("c1", k)}) for k in range(12)}
+    config = AssociateConfig(method="graph")
+    one_plane = associate([*passages, *other], place(cameras=2), config)
+    two_planes = associate([*passages, *(replace(p, ground_plane="far") for p in other)], place(cameras=2), config)
+    unplaced = [replace(p, ground_m=np.full_like(p.ground_m, np.nan)) for p in other]
+    assert not partition(one_plane) & true  # 900 m in six seconds
+    assert partition(two_planes) == true
+    assert partition(two_planes) == partition(associate([*passages, *unplaced], place(cameras=2), config))
 
 
 def test_ways_are_straight_lines_through_what_is_near():

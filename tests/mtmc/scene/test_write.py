@@ -32,6 +32,7 @@ def scene(tmp_path: Path) -> Scene:
         detections=(home / "a/det.txt",),
         roi=home / "a/roi.png",
         ground_from_image=rng.normal(size=(3, 3)),
+        ground_plane="north",
         zones=(Zone("west in", rng.random((5, 2)) * 500, "in"), Zone("ost", rng.random((3, 2)) * 500)),
         box_scale=(1.05, 1.2),
     )

@@ -105,6 +105,29 @@ def test_views_without_common_road_share_no_ground() -> None:
     assert all(r.sure < 0.6 for r in tried)
 
 
+def test_two_pairs_of_views_have_a_plane_each(passages: list[Passage]) -> None:
+    """Another town of the same shape, at other times: nothing joins it to the first."""
+    here = [p for p in passages if p.tracklet.camera_id != "c003"]
+    names = {"c001": "c004", "c002": "c005"}
+    there = [
+        seen
+        for number, (time_s, place) in enumerate(crossroads_traffic(40, seed=78), start=1)
+        for name, other in names.items()
+        if (seen := watch(CAMERAS[name], other, number, time_s, place)) is not None
+    ]
+    cameras = tuple(Camera(f"c{k:03}", k, Clock(10.0), size_wh=SIZE) for k in (1, 2, 4, 5))
+    learned = learn(Scene("x", Path(), cameras), [*here, *there])
+    assert {c.id: c.ground_from_image is not None for c in learned.scene.cameras} == dict.fromkeys(
+        ("c001", "c002", "c004", "c005"), True
+    )
+    plane = {c.id: c.ground_plane for c in learned.scene.cameras}
+    assert plane["c001"] == plane["c002"] != plane["c004"] == plane["c005"]
+    assert {p.cameras for p in learned.pair_clocks} == {("c001", "c002"), ("c004", "c005")}
+    assert {(f.from_camera, f.to_camera) for f in learned.links if f.by == "ground"} <= {
+        pair for a, b in (("c001", "c002"), ("c004", "c005")) for pair in ((a, b), (b, a))
+    }
+
+
 @pytest.mark.parametrize(("same", "together"), [(True, True), (False, False)])
 def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same: bool, together: bool) -> None:
     """The same motion twice: vehicles that look like themselves in both views, or like anybody."""
