@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     realism.add_argument("scenes", nargs="+", type=Path, help="rendered scene folders")
     realism.add_argument("--weights", type=Path, required=True, help="ONNX detector with COCO classes")
     realism.add_argument("--stride", type=int, default=10, help="every how many frames")
+    realism.add_argument("--image-size", type=int, help="longer side as the detector sees it [as exported]")
     realism.set_defaults(run=_realism)
     return parser
 
@@ -129,7 +130,7 @@ def _realism(options: argparse.Namespace) -> None:
     from tools.synthcity.realism import measure
 
     for scene in options.scenes:
-        print(f"{scene.name}: {measure(scene, options.weights, options.stride)}")
+        print(f"{scene.name}: {measure(scene, options.weights, options.stride, options.image_size)}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from tools.synthcity.film import read_records
 
 __all__ = ["Realism", "count_found", "measure"]
 
-_MIN_AREA_PX, _MIN_VISIBILITY, _LARGE_PX, _IOU = 900.0, 0.5, 5000.0, 0.5
+_MIN_AREA_PX, _LARGE_PX, _IOU = 900.0, 5000.0, 0.5
+_MIN_VISIBILITY = 0.5
+_MAX_TRUNCATION = 0.6  # as in the ground truth: of what is nearly all outside, no box is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Realism:
     """How many vehicles were found.
 
     Attributes:
-        found, total: Vehicles of at least 900 px², half visible.
+        found, total: Vehicles of at least 900 px², at least half visible, at most 60 % outside the picture.
         found_large, total_large: Of these, the ones of at least 5,000 px².
         extra: Detections that belong to no vehicle of any size.
     """
@@ -50,12 +52,12 @@ def _values(r: Realism) -> tuple[int, ...]:
     return r.found, r.total, r.found_large, r.total_large, r.extra
 
 
-def count_found(truth: Array, visibility: Array, found: Array) -> tuple[Realism, Array]:
+def count_found(truth: Array, seen: Array, found: Array) -> tuple[Realism, Array]:
     """Match detections to vehicles, best overlap first.
 
     Args:
         truth: float64 (N, 4), amodal boxes of all vehicles.
-        visibility: float64 (N,).
+        seen: bool (N,), whether enough of each can be seen for it to count.
         found: float32 (M, 4), detections.
 
     Returns:
@@ -69,7 +71,7 @@ def count_found(truth: Array, visibility: Array, found: Array) -> tuple[Realism,
             break
         if not hit[i] and not used[j]:
             hit[i] = used[j] = True
-    counted = (area(truth) >= _MIN_AREA_PX) & (visibility >= _MIN_VISIBILITY)
+    counted = (area(truth) >= _MIN_AREA_PX) & seen
     large = counted & (area(truth) >= _LARGE_PX)
     touches = overlap.max(axis=0, initial=0.0) >= 0.3
     result = Realism(
@@ -82,11 +84,18 @@ def count_found(truth: Array, visibility: Array, found: Array) -> tuple[Realism,
     return result, hit
 
 
-def measure(scene: Path, weights: Path, stride: int) -> Realism:
-    """Run a detector on every ``stride``-th frame of a rendered scene, vehicle classes merged, confidence 0.25."""
+def measure(scene: Path, weights: Path, stride: int, image_size: int | None = None) -> Realism:
+    """Run a detector on every ``stride``-th frame of a rendered scene, vehicle classes merged, confidence 0.25.
+
+    Args:
+        scene: The scene's folder.
+        weights: An ONNX detector with COCO's classes.
+        stride: Every how many frames.
+        image_size: Longer side of the picture as the detector sees it, pixels; None: as it was exported.
+    """
     import av
 
-    detect = load_detector(DetectConfig(weights=str(weights), confidence=0.25))
+    detect = load_detector(DetectConfig(weights=str(weights), confidence=0.25, image_size=image_size))
     total = Realism()
     for record in sorted(scene.glob("c*/record.parquet")):
         rows = read_records(record)
@@ -98,5 +107,6 @@ def measure(scene: Path, weights: Path, stride: int) -> Realism:
                 found = detect([Frame(record.parent.name, index, 0.0, image)])[0]
                 here = [row for row in rows if row.frame == index]
                 boxes = np.array([(r.x1, r.y1, r.x2, r.y2) for r in here]).reshape(-1, 4)
-                total += count_found(boxes, np.array([r.visibility for r in here]), found.xyxy)[0]
+                seen = [r.visibility >= _MIN_VISIBILITY and r.truncation <= _MAX_TRUNCATION for r in here]
+                total += count_found(boxes, np.array(seen, bool), found.xyxy)[0]
     return total
