@@ -226,7 +226,7 @@ def _loft(shape: Shape, atlas: Atlas, step: float, rows: slice) -> Mesh:
 
 
 def _extras(shape: Shape, atlas: Atlas) -> list[Mesh]:
-    """Mirrors, cargo box and the dark underside."""
+    """Mirrors, cargo and the dark underside."""
     s, parts = shape, []
     middle = s.length / 2
     if s.vehicle_class not in ("truck", "bus"):
@@ -240,8 +240,7 @@ def _extras(shape: Shape, atlas: Atlas) -> list[Mesh]:
         for side in (1, -1):
             x, y, z = middle - 0.05, side * (s.width / 2 + 0.13), s.belt[0] + 0.35
             parts.append(box((x - 0.06, y - 0.09, z - 0.25), (x + 0.06, y + 0.09, z + 0.25)).with_uv(*_DARK))
-    if s.box:
-        start, stop, half, floor, top = s.box
+    for start, stop, half, floor, top in (s.box, *s.load) if s.box else ():
         parts.append(_project(box((middle - stop, -half, floor), (middle - start, half, top)), atlas))
     low, inner = (0.24, 0.36) if s.vehicle_class not in ("truck", "bus") else (0.38, 0.40)
     top = 0.62 if not s.box else s.box[3]

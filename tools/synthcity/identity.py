@@ -93,6 +93,12 @@ class Identity:
         return self.body.vehicle_class
 
     @property
+    def glass_darkness(self) -> float:
+        """How little is seen through the windows, 0–1; the cabins of buses and trucks are deep, high and dark."""
+        least = {"bus": 0.9, "truck": 0.85}.get(self.vehicle_class, 0.0)
+        return least + (1 - least) * self.tint
+
+    @property
     def size_m(self) -> tuple[float, float, float]:
         """Length, width, height in metres, cargo box included."""
         s, body = self.scale, self.body

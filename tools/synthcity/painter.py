@@ -248,13 +248,15 @@ class Painter:
             body = looks.body
             front = body.length / 2 - body.screen_top_at - 0.25
             rear = front - (0.95 if body.roof_end_at - body.screen_top_at > 1.2 else 0.2)
+            if body.vehicle_class == "bus":
+                rear = 1.5 - body.length / 2
             head = 1.0 if actor.lamps else 0.06
             values |= {
                 "height": body.height,
                 "metallic": looks.metallic,
                 "lampsOn": (head, float(actor.braking), 0.6 if actor.lamps else 0.0),
                 "cabin": (front, rear, body.belt[0], body.width / 2),
-                "crew": (body.height, looks.tint, float(looks.driver)),
+                "crew": (body.height, looks.glass_darkness, float(looks.driver)),
             }
         values |= {
             "street": street_light(self._world.light, self._world.scenery.lamps, actor),

@@ -72,6 +72,20 @@ class Shape:
     bumper: float = 0.52
     weight: float = 1.0
 
+    @property
+    def load(self) -> tuple[tuple[float, float, float, float, float], ...]:
+        """What stands on an open platform, as ``box``: the headboard behind the cab and three stacks."""
+        if self.box is None or self.box[4] > self.height:
+            return ()
+        start, stop, half, _, top = self.box
+        room, high = stop - start, self.height - top
+        return (
+            (start, start + 0.08, half, top, top + 0.95 * high),
+            (start + 0.06 * room, start + 0.44 * room, 0.90 * half, top, top + 0.80 * high),
+            (start + 0.48 * room, start + 0.72 * room, 0.80 * half, top, top + 0.55 * high),
+            (start + 0.76 * room, start + 0.96 * room, 0.86 * half, top, top + 0.35 * high),
+        )
+
 
 def _load() -> dict[str, Shape]:
     table = yaml.safe_load(Path(__file__).with_name("shapes.yaml").read_text(encoding="utf-8"))

@@ -71,7 +71,7 @@ def _decal(base: Canvas, colour: Array, who: Identity) -> None:
         if s.box:
             start, stop, low, high = s.box[0] + 0.4, s.box[1] - 0.4, s.box[3] + 0.5, s.box[4] - 0.5
         else:
-            start, stop, low, high = 0.45 * s.length, 0.85 * s.length, 0.66, s.belt[0] - 0.14
+            start, stop, low, high = s.front_axle_at + 1.0, s.rear_axle_at - 0.8, 0.60, s.belt[0] - 0.10
         if s.vehicle_class == "van":
             start, stop, low, high = 2.3, s.rear_axle_at + 0.4, 0.95, min(1.6, s.height - 0.4)
         if high - low > 0.2:

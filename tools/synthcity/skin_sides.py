@@ -151,8 +151,12 @@ def _side_lamps(c: Canvas, s: Shape, view: str, style: int) -> None:
 
 
 def _bus_side(c: Canvas, s: Shape, view: str, style: int) -> None:
-    c.area(view, rect(0, s.length, 0.2, 0.62), shade=70)
+    c.area(view, rect(0, s.length, 0.2, 0.42), shade=84)
     c.line(view, [(0, 0.98), (s.length, 0.98)], 0.03, shade=80)
+    # Flaps over tank, batteries and engine.
+    for d in np.arange(s.front_axle_at + 0.9, s.length - 0.6, 1.3):
+        if abs(d - s.rear_axle_at) > 0.7:
+            c.line(view, [(float(d), 0.40), (float(d), 0.92)], 0.014, shade=70)
     if style % 2:
         c.area(view, rect(0, s.length, 0.62, 0.92), BODY_GREY, gloss=200)
     if view == "right":

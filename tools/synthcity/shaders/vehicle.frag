@@ -90,7 +90,7 @@ void main() {
     }
     if (lamp > .75) c += vec3(1., .96, .86) * lampsOn.x * 3. * t.rgb;
     else if (lamp > .5) c += vec3(1., .55, .10) * lampsOn.z * .6;
-    else if (lamp > .25) c += vec3(1., .05, .03) * (lampsOn.y * 1.6 + lampsOn.z * .45);
+    else if (lamp > .25 && O.x < 0.) c += vec3(1., .05, .03) * (lampsOn.y * 1.6 + lampsOn.z * .45);
     float f = exp(-length(eye - P) / fogM);
     outColour = vec4(c * f + fogCol * (1. - f), 1);
     outId = uint(id);
