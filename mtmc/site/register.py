@@ -33,6 +33,7 @@ _NEAR_M = 4.0  # ways that are nearer than this meet
 _LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
 _LEAST_COMMON = 4
 _LONGEST_USE = 12  # samples beyond that do not make a pair more certain
+_LATE_COSTS = 0.12  # a difference of the clocks must bring this much more than none
 _SCALES = (0.55, 1.8)
 _HYPOTHESES = 6000
 _BATCH = 64
@@ -232,7 +233,9 @@ def _search(stacks: Sequence[Stack], lates: Sequence[int], alike: Array | None) 
     """The best map over clock differences and focal lengths."""
     a, b = stacks
     best: _Found | None = None
+    most = -1.0
     for late in lates:
+        worth = 1.0 - _LATE_COSTS * min(abs(late) * STEP_S, 1.0)
         meeting = a.meet(b, late, alike)
         if not len(meeting.start):
             continue
@@ -245,8 +248,8 @@ def _search(stacks: Sequence[Stack], lates: Sequence[int], alike: Array | None) 
                 scores = _scores(za, zb, meeting, turn, shift)
                 for k in np.argsort(-scores, kind="stable")[:4].tolist():
                     t, s, score, pairs = _refine(za, zb, meeting, complex(turn[k]), complex(shift[k]))
-                    if best is None or score > best[0] + 1e-9:
-                        best = (score, late, (fa, fb), t, s, pairs)
+                    if score * worth > most + 1e-9:
+                        most, best = score * worth, (score, late, (fa, fb), t, s, pairs)
     return best
 
 

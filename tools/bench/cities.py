@@ -44,7 +44,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _RECIPES = _ROOT / "tools" / "synthcity" / "recipes"
 _HELD_OUT = tuple(f"H{n:02d}" for n in range(1, 7))
 _CODE = (
-    *(_ROOT / "mtmc" / part for part in ("associate", "polish", "geometry", "evaluate")),
+    *(_ROOT / "mtmc" / part for part in ("associate", "site", "polish", "geometry", "evaluate")),
     _ROOT / "tools" / "bench" / "perturb.py",
 )
 _EVERY = 5  # frames, of which the detector is shown one
