@@ -34,6 +34,7 @@ _LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
 _LEAST_COMMON = 4
 _LONGEST_USE = 12  # samples beyond that do not make a pair more certain
 _LATE_COSTS = 0.12  # a difference of the clocks must bring this much more than none
+_ONE_WAY = 0.8  # length of the mean velocity as a share of the mean speed
 _SCALES = (0.55, 1.8)
 _HYPOTHESES = 6000
 _BATCH = 64
@@ -120,6 +121,19 @@ class Stack:
         moving = same & (step > _LEAST_MOTION_M)
         self.moves = moving | np.append(moving[1:], False)
 
+    def one_way(self, ways: Sequence[int], focal: int) -> complex | None:
+        """The velocity of some ways, metres per second, where all go one way; None where they do not."""
+        velocity = []
+        for way in ways:
+            rows = np.flatnonzero((self.way == way) & self.moves)
+            if len(rows) > 1:
+                ends = self.place[focal, rows[[0, -1]]]
+                velocity.append((ends[1] - ends[0]) / ((self.tick[rows[-1]] - self.tick[rows[0]]) * STEP_S))
+        v = np.array(velocity, complex)
+        if not len(v) or abs(v.sum()) < _ONE_WAY * np.abs(v).sum():
+            return None
+        return complex(np.median(v.real), np.median(v.imag))
+
     def meet(self, other: Stack, late_ticks: int, alike: Array | None = None) -> Meeting:
         """Pairs of ways with at least a few common moments at which both move, weighted by ``alike`` (W, W')."""
         a, b = np.flatnonzero(self.moves), np.flatnonzero(other.moves)
@@ -170,6 +184,10 @@ def register(
     if found is None:
         return None
     score, late, focal, turn, shift, pairs = found
+    late_s = late * STEP_S
+    drift = stacks[1].one_way(sorted({j for _, j in pairs}), focal[1]) if late else None
+    if drift is not None:  # then a clock that is behind looks like a place farther along: the clock stands as given
+        shift, late_s = shift - drift * late_s, 0.0
     accident, how_alike = score, None  # where hardly anything meets there is no need to look for accidents
     if alike is not None and pairs:
         weight = np.array([alike[pair] for pair in pairs])
@@ -186,7 +204,7 @@ def register(
         (_FOCALS[focal[0]], _FOCALS[focal[1]]),
         turn,
         shift,
-        late * STEP_S,
+        late_s,
         score,
         accident,
         pairs,

@@ -48,10 +48,12 @@ def _ground(learned: Learned) -> str:
             row += "     as given"
         lines.append(row)
     for frame in learned.frames:
-        lines.append(
-            f"  {', '.join(sorted(frame.met))}: ways that meet are {frame.error_m:.1f} m apart (median); "
-            "metres rest on the size of a car"
+        met = (
+            f"ways that meet are {frame.error_m:.1f} m apart (median)"
+            if any(frame.met.values())
+            else ("all drive one way and none meet, so their speed says how far apart the views are")
         )
+        lines.append(f"  {', '.join(sorted(frame.met))}: {met}; metres rest on the size of a car")
         lines += [
             f"  {'–'.join(e.cameras)}: {e.met:.1f} vehicles meet, {e.accident:.1f} by accident, sure {e.sure:.2f}"
             + ("" if e.likeness is None else f", more alike than strangers by {e.likeness:.1f} standard deviations")

@@ -20,7 +20,7 @@ from mtmc.site.register import register
 from mtmc.site.scale import fit_scale
 from mtmc.site.ways import ways_of
 from mtmc.types import Array, Passage
-from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, watch
+from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, drive, watch
 
 CAMERAS = {
     "c001": Pinhole((-16.0, -14.0, 8.0), np.deg2rad(42), np.deg2rad(20)),
@@ -147,6 +147,39 @@ def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same
     assert found.holds is together
     if together:
         assert all(ways[a][i].track_id == ways[b][j].track_id for i, j in found.pairs)
+
+
+def test_where_all_drive_one_way_clocks_stand_as_given() -> None:
+    """Views along a street, the second where the first one ends: two seconds later, or 60 m farther on?"""
+    rng = np.random.default_rng(9)
+    cameras = {"c001": Pinhole((-75.0, -9.0, 8.0), 0.15, 0.3), "c002": Pinhole((-15.0, -9.0, 8.0), 0.15, 0.3)}
+    seen = []
+    for number in range(1, 31):
+        time_s, place = drive(np.array([[-90.0, 0.0], [60.0, 0.0]]), 5.0 * number, 30.0)
+        look = rng.standard_normal(16).astype(np.float32)
+        look /= np.linalg.norm(look)
+        for name, camera in cameras.items():
+            if (one := watch(camera, name, number, time_s, place, embedding=look)) is not None:
+                seen.append(one)
+    ways = ways_of(seen, dict.fromkeys(cameras, SIZE))
+    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+    looks = looks_of(ways, seen)
+    found = register(
+        ways["c001"], ways["c002"], (scales["c001"], scales["c002"]), alike=alike(looks["c001"], looks["c002"])
+    )
+    assert found is not None
+    assert found.holds
+    assert found.late_s == 0.0
+    # A place in the first view's middle, as it lies on the ground of the second.
+    px, _ = cameras["c001"].project(np.array([[-45.0, 0.0, 0.0]]))
+    there, _ = cameras["c002"].project(np.array([[15.0, 0.0, 0.0]]))
+    here, ahead = (
+        complex(*project(point, scales[name].ground_from_image(focal))[0])
+        for point, name, focal in zip((px, there), cameras, found.focal, strict=True)
+    )
+    assert abs(ahead - (found.turn * here + found.shift)) == pytest.approx(
+        60.0, rel=0.35
+    )  # metres rest on a car's size
 
 
 def test_vehicles_that_nobody_described_weigh_as_strangers() -> None:
