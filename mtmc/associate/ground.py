@@ -29,8 +29,7 @@ def ground_evidence(passages: Sequence[Passage], pairs: Array, config: Associate
     """
     metres, apart = np.full(len(pairs), np.nan), np.zeros(len(pairs), bool)
     ways = [_known_way(p) for p in passages]
-    planes = [p.ground_plane for p in passages]
-    plane = np.array([planes.index(name) for name in planes])
+    plane = np.unique([p.ground_plane for p in passages], return_inverse=True)[1]
     if config.max_ground_m is None or not any(len(time) for time, _ in ways):
         return metres, apart
     start = np.array([time[0] if len(time) else np.nan for time, _ in ways])

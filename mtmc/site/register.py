@@ -5,6 +5,9 @@ rotation, shift and scale lays one ground on the other such that vehicles drive 
 moments. Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined
 (RANSAC over pairs of ways, Fischler and Bolles 1981).
 
+Where all who meet drive one way, a clock that is behind and a place farther along cannot be told apart; the clock as
+given stands, and the place is moved.
+
 Where vehicles were described, those that look unlike each other hardly count, and the map is believed if those that
 meet look alike. Else how many ways meet by accident is found by searching again with one camera's clock moved so far
 that nothing can be the same vehicle.
