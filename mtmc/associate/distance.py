@@ -92,18 +92,18 @@ def needed_embeddings(passages: Sequence[Passage], method: str) -> Array:
 
 
 def pair_cosines(embeddings: Array, pairs: Array, start_s: Array) -> Array:
-    """Cosine of each pair: float64 (P,), NaN where one has no embedding.
+    """Cosine of each pair: (P,) of the embeddings' own precision, NaN where one has no embedding.
 
     Passages that start together share most of their partners, so blocks of them by time make dense products.
     """
-    out = np.full(len(pairs), np.nan)
+    out = np.full(len(pairs), np.nan, embeddings.dtype)
+    block_of = np.empty(len(start_s), np.int32)
+    block_of[np.argsort(start_s, kind="stable")] = np.arange(len(start_s)) // _BLOCK
+    mine = block_of[pairs[:, 0]]
+    edges = np.cumsum(np.bincount(mine))
     described = np.asarray(embeddings.any(axis=1))
-    rows = np.flatnonzero(described[pairs].all(axis=1))
-    rank = np.empty(len(start_s), np.int64)
-    rank[np.argsort(start_s, kind="stable")] = np.arange(len(start_s))
-    rows = rows[np.argsort(rank[pairs[rows, 0]], kind="stable")]
-    edges = np.searchsorted(rank[pairs[rows, 0]], np.arange(_BLOCK, len(start_s), _BLOCK))
-    for block in np.split(rows, edges):
+    for block in np.split(np.argsort(mine, kind="stable"), edges[:-1]):
+        block = block[described[pairs[block]].all(axis=1)]
         first, row = np.unique(pairs[block, 0], return_inverse=True)
         second, column = np.unique(pairs[block, 1], return_inverse=True)
         out[block] = (embeddings[first] @ embeddings[second].T)[row, column]

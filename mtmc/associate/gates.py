@@ -95,7 +95,9 @@ def expand(first: Array, last: Array) -> tuple[Array, Array]:
 def distinct(values: Array) -> Array:
     """Each of the whole numbers ≥ 0 once, sorted; for millions of them faster than :func:`numpy.unique`."""
     ordered = np.sort(values)
-    return ordered[np.diff(ordered, prepend=-1) > 0]
+    new = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]
 
 
 def _possible_cameras(pairs: Array, camera: Array, start: Array, end: Array, once: bool) -> Array:

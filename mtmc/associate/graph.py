@@ -111,9 +111,10 @@ class Graph:
         trips = self._trips(embeddings)
         parts = _keys(meetings, n), _keys(courses, n), _keys(trips, n), _keys(self._doubles, n)
         keys = distinct(np.concatenate(parts))
-        self.pairs = np.stack(np.divmod(keys, n), axis=1, dtype=np.int32, casting="same_kind")
         at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k).astype(np.int32) for k in parts)
         del parts
+        self.pairs = np.empty((len(keys), 2), np.int32)
+        np.divmod(keys, n, out=(self.pairs[:, 0], self.pairs[:, 1]), casting="same_kind")
         looks = self._cosines(embeddings, keys, sure)
         del embeddings
         labels: Array = np.zeros(0, np.int64)
@@ -124,12 +125,16 @@ class Graph:
             np.maximum.at(odds, at_trip, trip_odds)
             odds[at_meeting] = met_odds  # what was seen at one moment is judged by that moment
             if looks is not None:
-                odds += self.config.appearance * looks_odds(
+                alike = looks_odds(
                     *looks, odds, self.match_similarity, self.config.appearance_limit, self.config.unlike
                 )
+                alike *= self.config.appearance
+                odds += alike
+                del alike
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             del trip_odds
-            known = Odds(n, keys, np.clip(odds + self.config.bias, -_LIMIT, _LIMIT))
+            odds += self.config.bias
+            known = Odds(n, keys, np.clip(odds, -_LIMIT, _LIMIT, out=odds))
             labels = contract(known, self.excluded)
             if last:  # times are learned well enough without
                 labels = improve(known, labels, self.excluded)
@@ -220,7 +225,7 @@ class Graph:
         """Cosines of the candidates, of strangers, and of pairs beyond doubt; None without any appearance."""
         if not self.config.appearance or not embeddings.shape[1]:
             return None
-        cosine = pair_cosines(embeddings, self.pairs, self.start).astype(np.float32)
+        cosine = pair_cosines(embeddings, self.pairs, self.start)
         same = _finite(pair_cosines(embeddings, sure, self.start))
         if len(same) < _ENOUGH:  # those that are each other's most alike, and more than most, are a start, too
             least = np.quantile(_finite(cosine), 0.75) if np.isfinite(cosine).any() else 1.0

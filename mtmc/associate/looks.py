@@ -23,6 +23,7 @@ _ENOUGH = 15  # pairs that give a scale
 _PLENTY = 1500  # strangers that show how alike strangers can be
 _LEAST = 0.04  # spread of a density
 _BLOCK = 200_000  # of pairs at a time
+_ROWS = 2_000  # of embeddings at a time
 _MAGNET = 20.0  # passages of a camera that count as much as what is known before
 
 
@@ -68,7 +69,9 @@ def strangers(embeddings: Array, camera: Array, keys: Array) -> Array:
         if len(keys):
             free &= keys[at] != key
         a, b = a[free], b[free]
-        out.append(np.einsum("ij,ij->i", embeddings[a], embeddings[b]))
+        for begin in range(0, len(a), _ROWS):
+            block = slice(begin, begin + _ROWS)
+            out.append(np.einsum("ij,ij->i", embeddings[a[block]], embeddings[b[block]]))
     return np.concatenate(out)
 
 
@@ -95,9 +98,9 @@ def looks_odds(
     out = np.zeros(len(cosine))
     if not known.any():
         return out
-    values = cosine[known]
+    rows = slice(None) if known.all() else np.flatnonzero(known)  # all of millions need no copy
     plenty = len(other) >= _PLENTY
-    bulk = other if plenty else np.concatenate([other, values])
+    bulk = other if plenty else np.concatenate([other, cosine[rows]])
     if len(bulk) >= 10 * _ENOUGH:
         centre = float(np.median(bulk))
         spread = max(float(np.sqrt(np.mean(np.square(bulk[bulk <= centre] - centre)))), _LEAST / 2)
@@ -109,7 +112,7 @@ def looks_odds(
     else:
         mean, width = max(2 * middle - centre, centre + 3 * spread), max(spread, _LEAST)
     first, trust = (mean, width), float(min(len(sure), 50)) + 5.0
-    cell, count, belief = _cells(values, prior[known])
+    cell, count, belief = _cells(cosine[rows], prior[rows])
     look = _GRID[cell]
     if plenty:
         crowd = _log_density(_places(bulk), np.ones(len(other)), centre, spread)
@@ -130,10 +133,9 @@ def looks_odds(
     ratio = np.clip(_ratio(mean, width, crowd, centre), -limit, limit)
     if unlike:
         ratio = np.logaddexp(np.log1p(-unlike) + ratio, np.log(unlike))
-    rows = np.flatnonzero(known)
-    for begin in range(0, len(rows), _BLOCK):
+    for begin in range(0, len(cosine), _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        out[rows[block]] = np.interp(values[block], _GRID, ratio)
+        out[block] = np.nan_to_num(np.interp(cosine[block], _GRID, ratio))
     return out
 
 
