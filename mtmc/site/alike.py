@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtmc.site.ways import Way
-from mtmc.types import Array, Passage
+from mtmc.types import Array
 
 __all__ = ["STRANGERS", "alike", "likeness", "looks_of"]
 
@@ -15,18 +14,16 @@ STRANGERS = 1 / 5  #: mean weight of pairs of strangers
 _DEVIATION = 4 / 15  # of the fourth power of what is evenly spread over [0, 1]
 
 
-def looks_of(ways: Mapping[str, Sequence[Way]], passages: Sequence[Passage]) -> dict[str, Array]:
-    """Embeddings of each camera's ways, without what they all share, of unit length: float64 (W, D).
+def looks_of(embeddings: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
+    """Embeddings of each camera's vehicles, without what they all share, of unit length: float64 (W, D).
 
     Rows of vehicles that nobody described are zeros; D is 0 where no vehicle was.
     """
-    by_name = {(p.tracklet.camera_id, p.tracklet.track_id): p.embedding for p in passages}
-    dim = max((len(e) for e in by_name.values()), default=0)
+    dim = max((len(e) for mine in embeddings.values() for e in mine), default=0)
     out = {}
-    for camera, mine in ways.items():
+    for camera, mine in embeddings.items():
         rows = np.zeros((len(mine), dim))
-        for row, way in zip(rows, mine, strict=True):
-            embedding = by_name[camera, way.track_id]
+        for row, embedding in zip(rows, mine, strict=True):
             row[: len(embedding)] = embedding
         known = rows.any(axis=1)
         if known.any():

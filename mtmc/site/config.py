@@ -25,4 +25,4 @@ class SiteConfig(Settings):
     least_purity: float = Field(
         0.35, ge=0, le=1, description="share of those seen at an inner zone that begin (or end) there; else occlusion"
     )
-    max_chance: float = Field(0.01, gt=0, lt=1, description="chance at which a link may be an accident, all together")
+    max_chance: float = Field(0.25, gt=0, lt=1, description="chance at which a link may still be an accident")

@@ -15,7 +15,7 @@ from mtmc.site.alike import alike, looks_of
 from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
 from mtmc.site.config import SiteConfig
 from mtmc.site.frame import Frame, learn_frame
-from mtmc.site.links import Event, FoundLink, find_links, mutual_matches
+from mtmc.site.links import Event, FoundLink, find_links
 from mtmc.site.register import Registration
 from mtmc.site.scale import Scale, fit_scale
 from mtmc.site.ways import Way, picture_size, ways_of
@@ -87,7 +87,7 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     scales = {c: s for c in ways if (s := fit_scale(ways[c], size_wh[c])) is not None}
     notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
 
-    looks = looks_of(ways, ordered)
+    looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
     scene, frames, tried = _ground(scene, ways, scales, looks, config, notes)
     planes = _planes(scene)
     clocks: list[ClockFit] = []
@@ -223,30 +223,28 @@ def _links(
             events[camera.id][end.role].append(
                 Event(camera.id, zone_of.get(number, ""), mine[end.passage], end.time_s)
             )
-    known: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    by: dict[tuple[str, str], str] = {}
+    described: dict[str, list[Array]] = {}
+    for p in passages:  # in order of their cameras
+        described.setdefault(p.tracklet.camera_id, []).append(p.embedding)
+    faces = np.concatenate(list(looks_of(described).values())) if passages else np.zeros((0, 0))
+    met: dict[tuple[str, str], list[tuple[int, int]]] = {}
     shared: dict[tuple[str, str], tuple[float, float]] = {}
-    looks = [p.embedding for p in passages]
-    window = (-config.longest_overlap_s, config.longest_travel_s)
     for a, b in permutations([c.id for c in scene.cameras], 2):
-        met = [
+        pairs = [
             (index[a, ways[a][i].track_id], index[b, ways[b][j].track_id])
             for ground in planes
             if a in ground and b in ground
             for i, j in meetings(ways[a], ways[b], (ground[a], ground[b]))
         ]
-        if len(met) >= config.least_count:
-            known[a, b], by[a, b] = set(met), "ground"
-            gaps = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in met]
+        if len(pairs) >= config.least_count:
+            met[a, b] = pairs
+            gaps = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in pairs]
             shared[a, b] = (min(gaps), max(gaps))
-        elif any(len(vector) for vector in looks):
-            known[a, b] = mutual_matches(events[a]["out"], events[b]["in"], looks, window)
-            by[a, b] = "looks"
     leaving = [e for c in events.values() for e in c["out"]]
     coming = [e for c in events.values() for e in c["in"]]
     spans = [_span(c, [p for p in passages if p.tracklet.camera_id == c.id]) for c in scene.cameras]
     length = max(stop for _, stop in spans) - min(start for start, _ in spans) if spans else 0.0
-    return find_links(leaving, coming, known, by, max(length, 1.0), config), shared
+    return find_links(leaving, coming, met, faces, max(length, 1.0), config), shared
 
 
 def _one_way(links: Sequence[FoundLink]) -> dict[tuple[str, str], float]:

@@ -140,7 +140,7 @@ def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same
         described.append(replace(passage, embedding=(look / np.linalg.norm(look)).astype(np.float32)))
     ways = ways_of(described, dict.fromkeys(CAMERAS, SIZE))
     scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
-    looks = looks_of(ways, described)
+    looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
     a, b = "c001", "c002"
     found = register(ways[a], ways[b], (scales[a], scales[b]), alike=alike(looks[a], looks[b]))
     assert found is not None
@@ -163,7 +163,7 @@ def test_where_all_drive_one_way_clocks_stand_as_given() -> None:
                 seen.append(one)
     ways = ways_of(seen, dict.fromkeys(cameras, SIZE))
     scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
-    looks = looks_of(ways, seen)
+    looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
     found = register(
         ways["c001"], ways["c002"], (scales["c001"], scales["c002"]), alike=alike(looks["c001"], looks["c002"])
     )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mtmc.geometry.zones import inside
+from mtmc.site.alike import looks_of
 from mtmc.site.config import SiteConfig
-from mtmc.site.links import Event, find_links, mutual_matches
+from mtmc.site.journeys import journeys
+from mtmc.site.links import Event, find_links
 from mtmc.site.zones import cluster, ends_of, find_zones
 from mtmc.types import Array, Passage
 from tests.builders import tracklet
@@ -146,16 +148,11 @@ def traffic(
 TRAVEL = {("a1", "b1"): (9.0, 0.6), ("a2", "b2"): (-3.0, 0.4)}
 
 
-@pytest.mark.parametrize(("seconds", "looks"), [(900.0, None), (200.0, 0.5)])
+@pytest.mark.parametrize(("seconds", "looks"), [(600.0, None), (200.0, 0.5)])
 def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
-    """Timing alone needs a quarter of an hour; with looks three minutes do."""
     config = SiteConfig()
     leaving, coming, vectors = traffic(1, seconds, TRAVEL, looks)
-    known, by = {}, {}
-    if looks is not None:
-        window = (-config.longest_overlap_s, config.longest_travel_s)
-        known["A", "B"], by["A", "B"] = mutual_matches(leaving, coming, vectors, window), "looks"
-    links = find_links(leaving, coming, known, by, seconds, config)
+    links = find_links(leaving, coming, {}, looks_of({"": vectors})[""], seconds, config)
     assert {(f.from_zone, f.to_zone) for f in links} == set(TRAVEL)
     for link in links:
         mean, deviation = TRAVEL[link.from_zone, link.to_zone]
@@ -167,21 +164,68 @@ def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
         assert link.sure > 0.5
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_chance_makes_no_links(seed: int) -> None:
-    leaving, coming, _ = traffic(seed, 600.0, {}, None)
-    assert find_links(leaving, coming, {}, {}, 600.0, SiteConfig()) == []
+@pytest.mark.parametrize("looks", [None, 0.5])
+def test_chance_makes_hardly_any_links(looks: float | None) -> None:
+    """Of 160 pairs of zones that nobody goes between, two may be linked by accident, and none beyond doubt."""
+    found = []
+    for seed in range(40):
+        leaving, coming, vectors = traffic(seed, 600.0, {}, looks)
+        found += find_links(leaving, coming, {}, looks_of({"": vectors})[""], 600.0, SiteConfig())
+    assert len(found) <= 2
+    assert all(link.sure < 0.9 for link in found)
+
+
+def test_a_minute_is_enough_with_looks() -> None:
+    """Five vehicles on each link, among six that go nowhere: nearly all links are found, and no others."""
+    right = wrong = 0
+    for seed in range(20):
+        leaving, coming, vectors = traffic(100 + seed, 60.0, TRAVEL, 0.5)
+        for link in find_links(leaving, coming, {}, looks_of({"": vectors})[""], 60.0, SiteConfig()):
+            known = TRAVEL.get((link.from_zone, link.to_zone))
+            right += known is not None and abs(link.typical_s - known[0]) < 1.0
+            wrong += known is None
+    assert right >= 36
+    assert wrong == 0
 
 
 def test_order_does_not_matter() -> None:
     leaving, coming, vectors = traffic(2, 300.0, TRAVEL, 0.5)
-    known = {("A", "B"): mutual_matches(leaving, coming, vectors, (-20.0, 60.0))}
-    backwards = {("A", "B"): mutual_matches(leaving[::-1], coming[::-1], vectors, (-20.0, 60.0))}
-    assert known == backwards
+    faces = looks_of({"": vectors})[""]
     first, second = (
-        find_links(a, b, known, {("A", "B"): "looks"}, 300.0, SiteConfig())
+        find_links(a, b, {}, faces, 300.0, SiteConfig())
         for a, b in ((leaving, coming), (leaving[::-1], coming[::-1]))
     )
+    assert len(first) == 2
     assert [(f.from_zone, f.min_s, f.times_s.tolist()) for f in first] == [
         (f.from_zone, f.min_s, f.times_s.tolist()) for f in second
     ]
+
+
+@pytest.mark.parametrize(("seed", "takes"), [(0, 0), (1, 3), (2, 6)])
+def test_the_evidence_is_that_of_the_definition(seed: int, takes: int) -> None:
+    """The sum over shares, times and spreads, term by term; times are told to a quarter of a second."""
+    rng = np.random.default_rng(seed)
+    left, came = np.sort(rng.uniform(0, 60, 7)), np.sort(rng.uniform(0, 60, 6))
+    came[:takes] = left[:takes] + rng.normal(5, 0.5, takes)
+    gap = np.round((came[None] - left[:, None]) * 4) / 4
+    ratio = rng.uniform(0.2, 4.0, gap.shape)
+    found = journeys(gap, ratio, 60.0, (-10.0, 30.0))
+    times = np.arange(-10, 30.01, 0.25)
+    usual = [np.exp(-t / 20) if t > 0 else np.exp(t / 3) for t in times]
+    total = 0.0
+    for spread in (0.35, 0.7, 1.4, 2.8, 5.6):
+        for share in (0.15, 0.3, 0.5, 0.7, 0.9):
+            for time, weight in zip(times, usual, strict=True):
+                density = np.where(
+                    (gap >= -10) & (gap <= 30), np.exp(-0.5 * ((gap - time) / spread) ** 2) * ratio, 0.0
+                )
+                density /= spread * np.sqrt(2 * np.pi)
+                by_leaver = np.prod([1 - share + share * row.sum() * 60 / 6 for row in density])
+                back = min(share * 7 / 6, 0.95)
+                by_comer = np.prod([1 - back + back * column.sum() * 60 / 7 for column in density.T])
+                total += weight / sum(usual) / 25 * min(by_leaver, by_comer)
+    assert found.odds == pytest.approx(np.log(total), abs=0.05)
+    assert (found.odds > 3) == (takes == 6)
+    if takes == 6:
+        assert (np.diag(found.belief)[:6] > 0.5).all()
+        assert (found.belief.sum(axis=1) <= 1 + 1e-9).all()
