@@ -32,7 +32,7 @@ from mtmc.associate.gates import distinct
 from mtmc.associate.looks import centred, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
 from mtmc.associate.solve import Odds, contract, improve
-from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips
+from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips, one_journey
 from mtmc.associate.ways import Ways, sample_ways
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
@@ -110,6 +110,7 @@ class Graph:
         embeddings = centred(embeddings_of(self.passages, np.float32), self.camera)
         trips = self._trips(embeddings)
         parts = _keys(meetings, n), _keys(courses, n), _keys(trips, n), _keys(self._doubles, n)
+        together = self._together((parts[0], parts[1], parts[3]), (met_odds, course_odds, self._double_odds))
         keys = distinct(np.concatenate(parts))
         at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k).astype(np.int32) for k in parts)
         del parts
@@ -120,6 +121,7 @@ class Graph:
         labels: Array = np.zeros(0, np.int64)
         for last in (False, True) if self.config.learn_times and len(trips.a) else (True,):
             trip_odds = learned(trips, labels[trips.a] == labels[trips.b]) if len(labels) else trips.odds
+            trip_odds = one_journey(trips, trip_odds, together)
             odds = np.full(len(keys), -np.inf)
             np.maximum.at(odds, at_course, course_odds)
             np.maximum.at(odds, at_trip, trip_odds)
@@ -141,6 +143,14 @@ class Graph:
                 self.odds = known.values
             del known, odds
         self.labels = labels
+
+    def _together(self, keys: Sequence[Array], odds: Sequence[Array]) -> Array:
+        """Labels int64 (N,) of passages that are one vehicle by what the ground and the moment tell alone."""
+        known = distinct(np.concatenate(keys))
+        values = np.full(len(known), -np.inf)
+        for key, value in zip(keys, odds, strict=True):
+            np.maximum.at(values, np.searchsorted(known, key), np.clip(value, -_LIMIT, _LIMIT))
+        return contract(Odds(len(self.passages), known, values), self.excluded)
 
     def _meetings(self) -> tuple[Array, Array, Array]:
         """Pairs seen near each other at one moment, their log odds, and those beyond doubt."""

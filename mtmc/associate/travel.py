@@ -21,12 +21,13 @@ from mtmc.associate.ways import Ways
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
-__all__ = ["Trips", "any_trips", "ground_trips", "learned", "link_trips"]
+__all__ = ["Trips", "any_trips", "ground_trips", "learned", "link_trips", "one_journey"]
 
 _BIN_S = 0.25
 _DOUBT = 3.0  # journeys that what is known beforehand counts as much as
 _SHARE = 0.4  # of those who leave, that take a link of which no more is known
 _UNSEEN = 1.0  # log odds against a link that fits only because a zone was not seen
+_FITS = -1.5  # log odds of a journey that may well be
 _MOST = 256  # partners per passage; of more than that on average, only those most alike are kept
 _KEEP = 64
 _NEIGHBOURS = 12  # of a camera, that are reached without passing another
@@ -201,6 +202,36 @@ def _camera_routes(pairs: Array, camera: Array, start: Array, end: Array) -> tup
     kind, route = np.unique(camera[pairs[:, 0]] * size + camera[pairs[:, 1]], return_inverse=True)
     count = np.bincount(camera, minlength=size)[kind % size]
     return route, count / max(float(end.max() - start.min()), 1.0)
+
+
+def one_journey(trips: Trips, odds: Array, together: Array) -> Array:
+    """Log odds of the journeys, those of one vehicle seen by several cameras at once counted as one: (T,).
+
+    Such a vehicle makes one journey, from any of these cameras to any of the next. Where a pair of its passages may
+    well be that journey, that others fit worse, since no link leads there, says nothing more.
+
+    Args:
+        trips: T journeys.
+        odds: (T,), of each by itself.
+        together: int64 (N,), label of the vehicle, as far as it is known already.
+
+    >>> one, other = np.array([0, 1], np.int32), np.array([2, 2], np.int32)  # 0 and 1 are one vehicle; 2 came later
+    >>> trips = Trips(one, other, np.zeros(2, np.int32), np.ones(2), np.array([1.0, -4.0]), np.ones(1))
+    >>> one_journey(trips, trips.odds, np.array([0, 0, 2])).tolist()
+    [1.0, 0.0]
+    """
+    crowd = np.bincount(together, minlength=1) > 1
+    rows = np.flatnonzero(crowd[together[trips.a]] | crowd[together[trips.b]])
+    if not len(rows):
+        return odds
+    journey = together[trips.a[rows]].astype(np.int64) * len(together) + together[trips.b[rows]]
+    _, journey = np.unique(journey, return_inverse=True)
+    best = np.full(int(journey.max()) + 1, -np.inf)
+    np.maximum.at(best, journey, odds[rows])
+    best = np.where(best > _FITS, np.minimum(best, 0.0), -np.inf)
+    out = odds.copy()
+    out[rows] = np.maximum(odds[rows], best[journey])
+    return out
 
 
 def learned(trips: Trips, same: Array) -> Array:

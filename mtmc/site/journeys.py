@@ -42,8 +42,8 @@ class Journeys:
 def journeys(gap_s: Array, ratio: Array, span_s: float, limits_s: tuple[float, float]) -> Journeys:
     """The evidence for a way from M exits to N entries.
 
-    A vehicle leaves once and comes in once, so a queue cannot count all with all: what counts is the less of what those
-    who leave and those who come in speak for.
+    A vehicle leaves once and comes in once, so a queue cannot count all with all: what counts is the less of what
+    those who leave and those who come in speak for.
 
     Args:
         gap_s: (M, N), seconds from each exit to each entry.
