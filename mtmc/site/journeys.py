@@ -46,7 +46,7 @@ def journeys(gap_s: Array, ratio: Array, span_s: float, limits_s: tuple[float, f
     those who leave and those who come in speak for.
 
     Args:
-        gap_s: (M, N), seconds from each exit to each entry.
+        gap_s: (M, N), seconds from each exit to each entry; inf where it cannot be one vehicle.
         ratio: (M, N), how many times as often one vehicle looks like that as two strangers.
         span_s: Length of the recording, seconds.
         limits_s: Least and greatest travel time.

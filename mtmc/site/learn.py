@@ -221,7 +221,13 @@ def _links(
         zone_of = {end: zone.name for zone in zones[camera.id] for end in zone.ends}
         for number, end in enumerate(ends[camera.id]):
             events[camera.id][end.role].append(
-                Event(camera.id, zone_of.get(number, ""), mine[end.passage], end.time_s)
+                Event(
+                    camera.id,
+                    zone_of.get(number, ""),
+                    mine[end.passage],
+                    end.time_s,
+                    passages[mine[end.passage]].tracklet.start_s,
+                )
             )
     described: dict[str, list[Array]] = {}
     for p in passages:  # in order of their cameras

@@ -25,12 +25,20 @@ _SURE = 0.5  # belief in a pair that counts as one vehicle
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A vehicle comes in or goes out: camera, zone, passage (index over the scene) and time in scene seconds."""
+    """A vehicle comes in or goes out.
+
+    Attributes:
+        camera, zone: Where; no zone: "".
+        passage: Index over the scene.
+        time_s: When, in scene seconds.
+        since_s: When it was seen first.
+    """
 
     camera: str
     zone: str
     passage: int
     time_s: float
+    since_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,10 +177,14 @@ def _of_moments(
 ) -> FoundLink | None:
     """The link that moments and looks speak for."""
     gap, possible = _gaps(exits, entries, config)
+    # Who came into the second view first goes the other way, even where both views see him at once.
+    possible &= np.array([e.since_s for e in exits])[:, None] < np.array([e.since_s for e in entries])[None]
     row, column = np.nonzero(possible)
     if len(row) < config.least_count:
         return None
-    found = journeys(gap, ratio, span_s, (-config.longest_overlap_s, config.longest_travel_s))
+    found = journeys(
+        np.where(possible, gap, np.inf), ratio, span_s, (-config.longest_overlap_s, config.longest_travel_s)
+    )
     chance = float(expit(-(found.odds + prior)))
     if chance > config.max_chance:
         return None
