@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from mtmc.errors import MtmcError
 from mtmc.progress import share_terminal
 from tools.synthcity.film import film_camera
 from tools.synthcity.layout import write_layout
@@ -25,6 +28,9 @@ def render_scene(recipe: Recipe, out: Path, processes: int = 1) -> Path:
 
     Returns:
         The scene's folder.
+
+    Raises:
+        MtmcError: A process died.
     """
     folder = out / recipe.name
     stage = build_stage(recipe)
@@ -37,7 +43,16 @@ def render_scene(recipe: Recipe, out: Path, processes: int = 1) -> Path:
         os.environ.setdefault("LP_NUM_THREADS", "1")
         context = multiprocessing.get_context("spawn")
         lock = context.RLock()
-        with context.Pool(min(processes, len(jobs)), share_terminal, (processes, lock)) as pool:
-            pool.starmap(film_camera, jobs, chunksize=1)
+        workers = min(processes, len(jobs))
+        with ProcessPoolExecutor(workers, context, share_terminal, (processes, lock)) as pool:
+            futures = [pool.submit(film_camera, *job) for job in jobs]
+            try:
+                for future in futures:
+                    future.result()
+            except BrokenProcessPool:
+                raise MtmcError(
+                    f"{folder}: a process that rendered died, in the graphics library or because memory ran out",
+                    remedy="run again, with fewer --processes if need be; finished cameras are kept",
+                ) from None
     write_layout(stage, folder)
     return folder
