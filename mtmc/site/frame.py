@@ -23,6 +23,7 @@ from mtmc.types import Array
 
 __all__ = ["Frame", "learn_frame"]
 
+_MOST_ERROR_M = 1.0
 _ROUNDS_M = (8.0, 6.0, 5.0, 4.0, 3.5, 3.0)  # how near ways must be to count, round by round
 _LEAST_COMMON = 4
 _MOST_SAMPLES = 8  # per pair of ways
@@ -85,12 +86,23 @@ def learn_frame(
         for a, b in combinations(cameras, 2)
         if (found := register(ways[a], ways[b], (scales[a], scales[b]), most_late_s, alike(a, b))) is not None
     ]
-    frames = []
-    for poses, edges in _trees(tried, ways, scales):
-        poses, pairs = _adjust(poses, ways, scales)
-        frames.append(_frame(poses, pairs, ways, scales, edges))
+    frames = _frames(tried, ways, scales)
+    # Views that only nearly share road can be made to, by another clock and another scale; then vehicles never quite meet.
+    doubtful = {e for frame in frames if frame.error_m > _MOST_ERROR_M for e in frame.edges if e.late_s}
+    if doubtful:
+        frames = _frames([r for r in tried if r not in doubtful], ways, scales)
     frames.sort(key=lambda frame: (-len(frame.met), min(frame.met)))
     return frames, tried
+
+
+def _frames(
+    tried: Sequence[Registration], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale]
+) -> list[Frame]:
+    out = []
+    for poses, edges in _trees(tried, ways, scales):
+        poses, pairs = _adjust(poses, ways, scales)
+        out.append(_frame(poses, pairs, ways, scales, edges))
+    return out
 
 
 def _trees(
