@@ -87,7 +87,7 @@ def learn_frame(
         if (found := register(ways[a], ways[b], (scales[a], scales[b]), most_late_s, alike(a, b))) is not None
     ]
     frames = _frames(tried, ways, scales)
-    # Views that only nearly share road can be made to, by another clock and another scale; then vehicles never quite meet.
+    # Views that nearly share road can be made to, by another clock and another scale; but then nobody quite meets.
     doubtful = {e for frame in frames if frame.error_m > _MOST_ERROR_M for e in frame.edges if e.late_s}
     if doubtful:
         frames = _frames([r for r in tried if r not in doubtful], ways, scales)
