@@ -10,16 +10,21 @@ from typing import Any, TypeVar
 
 from mtmc.errors import MtmcError
 from mtmc.progress import share_terminal
-from mtmc.scene import Camera
 from mtmc.threads import own_threads
 
 __all__ = ["map_cameras"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
 def map_cameras(
-    fn: Callable[[Camera], T], cameras: Sequence[Camera], *, workers: int = 1, threads: int = 1
+    fn: Callable[[S], T],
+    cameras: Sequence[S],
+    *,
+    workers: int = 1,
+    threads: int = 1,
+    remedy: str = "run again with fewer --workers; finished stages are kept",
 ) -> list[T]:
     """``[fn(camera) for camera in cameras]``, in ``workers`` processes.
 
@@ -27,9 +32,10 @@ def map_cameras(
 
     Args:
         fn: Picklable; its results too.
-        cameras: What to work on.
+        cameras: What to work on; picklable.
         workers: Processes. With one, all is done in this process.
         threads: Threads each of them may use.
+        remedy: What to do when a worker process has died.
 
     Raises:
         MtmcError: A worker process died. What ``fn`` raises is raised here.
@@ -53,7 +59,7 @@ def map_cameras(
         except BrokenProcessPool:
             raise MtmcError(
                 "a worker process died, most often because memory ran out",
-                remedy="run again with fewer --workers; finished stages are kept",
+                remedy=remedy,
             ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)

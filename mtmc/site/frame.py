@@ -23,7 +23,7 @@ from mtmc.types import Array
 
 __all__ = ["Frame", "learn_frame"]
 
-_MOST_ERROR_M = 1.0
+_MOST_ERROR_M = 1.0  # of ways that meet; a ground by the clocks as given may have more
 _ROUNDS_M = (8.0, 6.0, 5.0, 4.0, 3.5, 3.0)  # how near ways must be to count, round by round
 _LEAST_COMMON = 4
 _MOST_SAMPLES = 8  # per pair of ways

@@ -122,8 +122,12 @@ def _ratio(
 ) -> tuple[Array, str]:
     """How many times as likely as strangers each pair is one vehicle, (M, N), and what tells."""
     if met is not None:
-        known = set(met)
-        return np.array([[float((e.passage, f.passage) in known) for f in entries] for e in exits]), "ground"
+        row, column = ({e.passage: k for k, e in enumerate(events)} for events in (exits, entries))
+        same = np.zeros((len(exits), len(entries)))
+        for i, j in met:
+            if i in row and j in column:
+                same[row[i], column[j]] = 1.0
+        return same, "ground"
     weight = alike(faces[[e.passage for e in exits]], faces[[e.passage for e in entries]])
     if weight is None:
         return np.ones((len(exits), len(entries))), "timing"
@@ -161,8 +165,8 @@ def _of_meetings(
     times = gap[row, column]
     if not len(times):
         return None
-    inside = np.abs(times - np.median(times)) <= 6.0 * max(_spread(times), 1.0)
-    chosen = _one_to_one(np.abs(times - np.median(times)), inside, row, column)
+    unusual = np.abs(times - np.median(times))
+    chosen = _one_to_one(unusual, unusual <= 6.0 * max(_spread(times), 1.0), row, column)
     return _link(exits, entries, times[chosen], 0.05 * len(times), 0.0, "ground", times, config)
 
 

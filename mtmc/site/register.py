@@ -37,9 +37,7 @@ _LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
 _LEAST_COMMON = 4
 _LONGEST_USE = 12  # samples beyond that do not make a pair more certain
 _LATE_COSTS = 0.12  # a difference of the clocks must bring this much more than none
-_ONE_WAY = (
-    0.6  # length of the mean velocity as a share of the mean speed: one in five who comes back may be a mistake
-)
+_ONE_WAY = 0.6  # mean velocity over mean speed: one in five who comes back may be a mistake
 _SCALES = (0.55, 1.8)
 _HYPOTHESES = 6000
 _BATCH = 64

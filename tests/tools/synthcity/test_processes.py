@@ -12,7 +12,7 @@ from tools.synthcity import render
 from tools.synthcity.stage import Stage
 
 
-def die(*_: object) -> None:
+def die(*_: object, **__: object) -> None:
     """What the graphics library does now and then."""
     os._exit(1)
 
@@ -22,5 +22,5 @@ def test_a_process_that_dies_is_told_and_nothing_hangs(
 ) -> None:
     monkeypatch.setenv("LP_NUM_THREADS", "1")  # set for good by what is tested
     monkeypatch.setattr(render, "film_camera", die)
-    with pytest.raises(MtmcError, match=r"a process that rendered died.*run again"):
+    with pytest.raises(MtmcError, match=r"a worker process died.*run again, with fewer --processes"):
         render.render_scene(stage.recipe, tmp_path, processes=2)
