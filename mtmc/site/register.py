@@ -29,7 +29,7 @@ from mtmc.types import Array
 __all__ = ["Meeting", "Registration", "Stack", "fit_again", "register"]
 
 _LEAST_MET = 5.0  # vehicles; fewer are no registration
-_LEAST_ALIKE, _LEAST_LIKENESS = 2.0, 5.2  # where looks decide: vehicles, and standard deviations
+LEAST_ALIKE, LEAST_LIKENESS = 2.0, 5.2  # where looks decide: vehicles, and standard deviations
 _LEAST_RATIO = 1.8  # of vehicles that meet to those that meet by accident
 _FOCALS = (0.65, 1.15)  # focal lengths that are tried, in picture widths
 _NEAR_M = 4.0  # ways that are nearer than this meet
@@ -94,7 +94,7 @@ class Registration:
     def holds(self) -> bool:
         """Whether what meets can be no accident."""
         if self.likeness is not None:
-            return self.met >= _LEAST_ALIKE and self.likeness >= _LEAST_LIKENESS
+            return self.met >= LEAST_ALIKE and self.likeness >= LEAST_LIKENESS
         return self.met >= _LEAST_MET and self.met >= _LEAST_RATIO * self.accident
 
     @property

@@ -18,6 +18,7 @@ from mtmc.site.frame import learn_frame
 from mtmc.site.learn import learn
 from mtmc.site.register import register
 from mtmc.site.scale import fit_scale
+from mtmc.site.trees import joining, trees
 from mtmc.site.ways import ways_of
 from mtmc.types import Array, Passage
 from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, drive, watch
@@ -147,6 +148,35 @@ def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same
     assert found.holds is together
     if together:
         assert all(ways[a][i].track_id == ways[b][j].track_id for i, j in found.pairs)
+
+
+@pytest.mark.parametrize(("same", "joins"), [(True, True), (False, False)])
+def test_a_camera_joins_a_ground_by_all_its_views_together(passages: list[Passage], same: bool, joins: bool) -> None:
+    """Registrations that do not hold alone: those that meet look alike in both other views, or in neither."""
+    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+
+    def looks(a: str, b: str) -> Array:
+        one = np.array([[first.track_id == second.track_id for second in ways[b]] for first in ways[a]])
+        return np.where(one & (same or "c003" not in (a, b)), 0.9, STRANGERS)
+
+    _, tried = learn_frame(ways, scales, alike=looks)
+    doubtful = [replace(r, likeness=4.0) if "c003" in r.cameras else r for r in tried]
+    ((poses, _),) = trees(doubtful, ways, scales)
+    assert sorted(poses) == ["c001", "c002"]
+    found = joining("c003", poses, doubtful, ways, scales, looks)
+    assert (found is not None) is joins
+    if found is None:
+        return
+    ours, truth = [], []
+    for name, pose in {**poses, "c003": found[0]}.items():
+        px = np.concatenate([w.px[w.whole] for w in ways[name]])
+        known = project(px, CAMERAS[name].ground_from_image())
+        near = np.hypot(*known.T) < 25
+        ours.append(project(px[near], pose.matrix(scales[name])))
+        truth.append(known[near])
+    away, _ = aligned(np.concatenate(ours), np.concatenate(truth))
+    assert np.median(away) < 2.0  # not adjusted yet
 
 
 def test_where_all_drive_one_way_clocks_stand_as_given() -> None:
