@@ -7,6 +7,7 @@
     courses.py    who drives on where another was lost
     doubles.py    one vehicle tracked twice at once
     travel.py     who can have come from whom along a link, or over a distance, and the times learned on the way
+    planes.py     the same from one ground to another that lies roughly somewhere
     looks.py      appearance, on a scale that the passages give
     evidence.py   cues as log odds, which add up
     solve.py      groups with the most in their favour that nothing forbids
@@ -31,9 +32,10 @@ from mtmc.associate.evidence import heading_odds, meeting_odds
 from mtmc.associate.gates import distinct
 from mtmc.associate.looks import centred, looks_odds, strangers
 from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
+from mtmc.associate.planes import laid_out, plane_trips
 from mtmc.associate.solve import Odds, contract, improve
 from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips, one_journey
-from mtmc.associate.ways import Ways, sample_ways
+from mtmc.associate.ways import Ways, planes_of, sample_ways
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
@@ -204,7 +206,7 @@ class Graph:
         return pairs, odds - _BROKEN * (a == b)
 
     def _trips(self, embeddings: Array) -> Trips:
-        """Journeys along the links; to and from cameras that no link names, by distance or by nothing but time."""
+        """Journeys along the links; from plane to plane; to and from others, by distance or by nothing but time."""
         config = self.config
         where = {name: k for k, name in enumerate(self.names)}
         open_ = ~np.eye(len(self.names), dtype=bool)
@@ -217,19 +219,27 @@ class Graph:
             parts.append(link_trips(self.passages, self.scene, self.start, self.end, config.link_slack_s))
         longest = config.unlinked_s if self.scene.links else self.max_gap_s
         linked = len(parts)
-        plane = np.full(len(self.names), -1)
-        np.maximum.at(plane, self.camera, self.ways.plane)
-        placed = (plane[:, None] == plane) & (plane >= 0)
+        laid = laid_out(self.ways, planes_of(self.passages), self.scene.layout())
+        placed, near = self._on_one_plane(self.ways), self._on_one_plane(laid)
         if longest and (open_ & placed).any():
             parts.append(
                 ground_trips(open_ & placed, self.camera, self.ways, longest, config.typical_mps, config.heading / 2)
             )
-        unplaced = ~placed & ~np.eye(len(self.names), dtype=bool)
+        unplaced = ~near & ~np.eye(len(self.names), dtype=bool)
         if longest and unplaced.any():  # whose overlap no ground tells
             parts.append(any_trips(unplaced, self.camera, self.start, self.end, longest, embeddings))
         if linked:  # most journeys are along the links
             parts[linked:] = [replace(p, odds=p.odds - np.float32(_UNLINKED)) for p in parts[linked:]]
+        near &= ~placed & ~np.eye(len(self.names), dtype=bool)
+        if longest and near.any():
+            parts.append(plane_trips(near, self.camera, laid, longest, embeddings))
         return Trips.joined(parts)
+
+    def _on_one_plane(self, ways: Ways) -> Array:
+        """Which cameras see one ground plane: bool (C, C)."""
+        plane = np.full(len(self.names), -1)
+        np.maximum.at(plane, self.camera, ways.plane)
+        return np.asarray((plane[:, None] == plane) & (plane >= 0))
 
     def _cosines(self, embeddings: Array, keys: Array, sure: Array) -> tuple[Array, Array, Array] | None:
         """Cosines of the candidates, of strangers, and of pairs beyond doubt; None without any appearance."""

@@ -12,7 +12,7 @@ from mtmc.types import Array, Passage
 __all__ = ["TICK_S", "Ways", "sample_ways"]
 
 TICK_S = 0.5
-_PLANES_M = 1e6  # between ground planes that have nothing to do with each other
+PLANES_M = 1e6  # between ground planes that have nothing to do with each other
 _SMOOTH_S = 0.6  # half-width of the window that gives place and velocity
 
 
@@ -46,6 +46,11 @@ class Ways:
         return replace(self, xy=xy)
 
 
+def planes_of(passages: Sequence[Passage]) -> list[str]:
+    """Names of ground planes by their number."""
+    return sorted({p.ground_plane for p in passages})
+
+
 def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Ways:
     """Place and velocity at every half second, by a straight line fitted to what is seen around it.
 
@@ -58,7 +63,7 @@ def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Way
     late = np.zeros(len(passages)) if late_s is None else late_s
     owner, tick, place, velocity = [], [], [], []
     first, last, plane = (np.full(len(passages), -1) for _ in range(3))
-    names = sorted({p.ground_plane for p in passages})
+    names = planes_of(passages)
     count = 0
     for k, passage in enumerate(passages):
         known = np.isfinite(passage.ground_m).all(axis=1)
@@ -72,7 +77,7 @@ def sample_ways(passages: Sequence[Passage], late_s: Array | None = None) -> Way
         owner.append(np.full(len(ticks), k))
         tick.append(ticks)
         plane[k] = names.index(passage.ground_plane)
-        place.append(xy + plane[k] * _PLANES_M)
+        place.append(xy + plane[k] * PLANES_M)
         velocity.append(v)
         first[k], last[k] = count, count + len(ticks) - 1
         count += len(ticks)

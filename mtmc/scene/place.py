@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array
 
-__all__ = ["Camera", "Link", "Scene", "Zone"]
+__all__ = ["Camera", "Link", "Placement", "Scene", "Zone"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +57,25 @@ class Link:
     share: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Roughly how one ground plane lies to another: a place p on it is ``turned(p) + shift`` on the other.
+
+    It is good enough to say who can have come from where, and in what time, but not that two are in one place.
+
+    Attributes:
+        plane: Name of the plane that is placed.
+        onto: Name of the plane that it is placed on.
+        turn_deg: By how much it is turned, degrees, from the first axis to the second.
+        shift_m: By how much it is moved after that, metres.
+    """
+
+    plane: str
+    onto: str
+    turn_deg: float
+    shift_m: tuple[float, float]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
     """One camera and what lies on disk of it.
@@ -71,8 +92,8 @@ class Camera:
         ground_truth: This camera's annotated identities, MOT format.
         roi: An image whose white part is the region of interest.
         ground_from_image: float64 (3, 3), pixel → metres on a ground plane.
-        ground_plane: Name of that plane. Places on planes of different names are not compared, as nobody knows how
-            the planes lie to one another.
+        ground_plane: Name of that plane. Places on planes of different names are not compared; how the planes lie
+            to one another is known roughly at best (:class:`Placement`).
         zones: Entry and exit regions.
         box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
             they fit its ground truth; (1, 1) leaves them.
@@ -104,6 +125,7 @@ class Scene:
         cameras: Sorted by id; ids and numbers are unique.
         links: Which way vehicles go between cameras. Empty means that nothing is known, so everything is possible.
         models: Settings that this place asks for, as in a run configuration (``{"detect": {…}, "embed": {…}}``).
+        placements: Roughly how ground planes lie to one another; each is placed once at most, and not in a circle.
     """
 
     name: str
@@ -111,6 +133,7 @@ class Scene:
     cameras: tuple[Camera, ...]
     links: tuple[Link, ...] = ()
     models: dict[str, Any] = field(default_factory=dict)
+    placements: tuple[Placement, ...] = ()
 
     def __post_init__(self) -> None:
         for what in ("id", "number"):
@@ -118,6 +141,34 @@ class Scene:
             twice = sorted({v for v in values if values.count(v) > 1})
             if twice:
                 raise SceneError(f"scene {self.name}: expected every camera {what} once, got {twice[0]} twice")
+        onto: dict[str, str] = {}
+        for placement in self.placements:
+            end = placement.onto
+            while end in onto and end != placement.plane:
+                end = onto[end]
+            if placement.plane in onto or end == placement.plane:
+                how = "twice" if placement.plane in onto else "on itself in the end"
+                raise SceneError(
+                    f"scene {self.name}: ground plane {placement.plane!r} is placed {how}",
+                    remedy="place every plane once at most, on one that does not rest on it",
+                )
+            onto[placement.plane] = placement.onto
+
+    def layout(self) -> dict[str, tuple[str, complex, complex]]:
+        """Where ground planes lie: name → (the plane it rests on in the end, turn, shift), complex, metres.
+
+        A place z on a plane is ``turn · z + shift`` on the other. Planes placed nowhere rest on themselves.
+        """
+        placed = {placement.plane: placement for placement in self.placements}
+        out = {}
+        for name in sorted({c.ground_plane for c in self.cameras if c.ground_from_image is not None}):
+            end, turn, shift = name, 1 + 0j, 0j
+            while end in placed:
+                step = placed[end]
+                here = complex(np.exp(1j * np.deg2rad(step.turn_deg)))
+                end, turn, shift = step.onto, here * turn, here * shift + complex(*step.shift_m)
+            out[name] = (end, turn, shift)
+        return out
 
     def camera(self, camera_id: str) -> Camera:
         """The camera of that id.

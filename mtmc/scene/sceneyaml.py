@@ -17,6 +17,8 @@
         box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
     links:                          # travel times in seconds; the last three keys may be left out
       - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
+    placements:                     # roughly how ground planes lie to one another
+      - {plane: north, onto: south, turn_deg: 35, shift_m: [80, -12]}
     models:                         # settings of a run configuration that suit this place
       detect: {weights: weights/detector.onnx}
 
@@ -35,7 +37,7 @@ from pydantic import Field
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import cityflow, plain
-from mtmc.scene.place import Camera, Link, Scene, Zone
+from mtmc.scene.place import Camera, Link, Placement, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
 
@@ -85,12 +87,22 @@ class LinkEntry(Settings):
     share: float | None = Field(None, ge=0, le=1, description="share of those leaving that take this link")
 
 
+class PlacementEntry(Settings):
+    """Roughly how one ground plane lies to another."""
+
+    plane: str = Field(description="the ground_plane that is placed")
+    onto: str = Field(description="the ground_plane that it is placed on")
+    turn_deg: float = Field(description="its turn in degrees, from the first axis to the second")
+    shift_m: tuple[float, float] = Field(description="its shift after that, in metres")
+
+
 class SceneFile(Settings):
     """The whole file."""
 
     name: str | None = None
     cameras: list[CameraEntry] = Field(default_factory=list)
     links: list[LinkEntry] = Field(default_factory=list)
+    placements: list[PlacementEntry] = Field(default_factory=list)
     models: dict[str, Any] = Field(default_factory=dict, description="run settings that suit this place")
 
 
@@ -120,7 +132,7 @@ def load(folder: Path, path: Path) -> Scene:
         models=_absolute_files(written.models, folder),
     )
     _check_links(scene, file)
-    return scene
+    return _placed(scene, written, file)
 
 
 def restore(content: dict[str, Any], folder: Path) -> Scene:
@@ -157,11 +169,36 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
             )
         )
     models = _absolute_files(written.models, folder)
-    return Scene(written.name or folder.name, folder, tuple(cameras), _links(written), models)
+    name = written.name or folder.name
+    return Scene(name, folder, tuple(cameras), _links(written), models, _placements(written))
 
 
 def _links(written: SceneFile) -> tuple[Link, ...]:
     return tuple(Link(*e.from_, *e.to, e.min_s, e.max_s, e.typical_s, e.spread_s, e.share) for e in written.links)
+
+
+def _placements(written: SceneFile) -> tuple[Placement, ...]:
+    return tuple(Placement(e.plane, e.onto, e.turn_deg, e.shift_m) for e in written.placements)
+
+
+def _placed(scene: Scene, written: SceneFile, file: YamlFile) -> Scene:
+    """The scene with its planes placed."""
+    planes = {c.ground_plane for c in scene.cameras if c.ground_from_image is not None}
+    for index, placement in enumerate(_placements(written)):
+        unknown = sorted({placement.plane, placement.onto} - planes)
+        if unknown:
+            known = ", ".join(repr(name) for name in sorted(planes)) or "none"
+            raise SceneError(
+                f"a placement names ground plane {unknown[0]!r}, which no camera has",
+                path=file.path,
+                line=file.line(("placements", index)),
+                remedy=f"the planes of calibrated cameras are {known}",
+            )
+        try:
+            scene = replace(scene, placements=(*scene.placements, placement))
+        except SceneError as cause:
+            raise SceneError(str(cause), path=file.path, line=file.line(("placements", index))) from None
+    return scene
 
 
 def _layout(folder: Path) -> tuple[Camera, ...]:

@@ -15,9 +15,11 @@ from mtmc.site.alike import alike, looks_of
 from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
 from mtmc.site.config import SiteConfig
 from mtmc.site.frame import Frame, learn_frame
+from mtmc.site.layout import FoundPlacement, gates_of, place_planes
 from mtmc.site.links import Event, FoundLink, find_links
 from mtmc.site.register import Registration
 from mtmc.site.scale import Scale, fit_scale
+from mtmc.site.trees import Alike
 from mtmc.site.ways import Way, picture_size, ways_of
 from mtmc.site.zones import End, FoundZone, ends_of, find_zones
 from mtmc.types import Array, Passage
@@ -41,6 +43,7 @@ class Learned:
         scales: Ground scales by camera, where there were vehicles enough.
         frames: Common grounds that were learned, the largest first; empty if the given ones were kept.
         registrations: Pairs of views that were tried.
+        placements: Roughly how grounds lie to one another.
         clocks: Clocks by camera; ``applied`` names those written into the scene.
         pair_clocks: Pairs of cameras they come from.
         applied: Cameras whose clock was changed.
@@ -58,6 +61,7 @@ class Learned:
     scales: dict[str, Scale]
     frames: tuple[Frame, ...]
     registrations: tuple[Registration, ...]
+    placements: tuple[FoundPlacement, ...]
     clocks: tuple[ClockFit, ...]
     pair_clocks: tuple[PairClock, ...]
     applied: tuple[str, ...]
@@ -88,11 +92,15 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
 
     looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
-    scene, frames, tried = _ground(scene, ways, scales, looks, config, notes)
+
+    def how_alike(a: str, b: str) -> Array | None:
+        return alike(looks[a], looks[b])
+
+    scene, frames, tried = _ground(scene, ways, scales, how_alike, config, notes)
     planes = _planes(scene)
     clocks: list[ClockFit] = []
     pair_clocks: list[PairClock] = []
-    for ground in planes:
+    for ground in planes.values():
         fits, pairs = fit_clocks(ways, ground, config.most_clock_s + 2.0)
         clocks += fits
         pair_clocks += pairs
@@ -110,11 +118,14 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
         mine = by_camera[camera.id]
         ends[camera.id] = ends_of(mine, size_wh[camera.id], _span(camera, mine))
         zones[camera.id] = find_zones(ends[camera.id], mine, size_wh[camera.id], config)
-    links, shared = _links(scene, ordered, ways, planes, ends, zones, config)
-    scene = _written(scene, zones, links, shared)
+    spans = [_span(camera, by_camera[camera.id]) for camera in scene.cameras]
+    length_s = max(max(stop for _, stop in spans) - min(start for start, _ in spans), 1.0) if spans else 1.0
+    links, shared = _links(scene, ordered, ways, list(planes.values()), ends, zones, length_s, config)
+    placements = _placements(scene, planes, ways, scales, how_alike, length_s)
+    scene = _written(scene, zones, links, shared, placements)
     return Learned(
-        scene, size_wh, scales, frames, tried, tuple(clocks), tuple(pair_clocks), applied, ends, zones, tuple(links),
-        _one_way(links), tuple(ordered), tuple(notes),
+        scene, size_wh, scales, frames, tried, tuple(placements), tuple(clocks), tuple(pair_clocks), applied, ends,
+        zones, tuple(links), _one_way(links), tuple(ordered), tuple(notes),
     )  # fmt: skip
 
 
@@ -122,7 +133,7 @@ def _ground(
     scene: Scene,
     ways: Mapping[str, Sequence[Way]],
     scales: Mapping[str, Scale],
-    looks: Mapping[str, Array],
+    how_alike: Alike,
     config: SiteConfig,
     notes: list[str],
 ) -> tuple[Scene, tuple[Frame, ...], tuple[Registration, ...]]:
@@ -132,25 +143,26 @@ def _ground(
             lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
             notes.append(f"{lacking} stay without ground: others have a given one that a learned one would not fit")
         return scene, (), ()
-    frames, tried = learn_frame(ways, scales, config.most_clock_s, lambda a, b: alike(looks[a], looks[b]))
+    frames, tried = learn_frame(ways, scales, config.most_clock_s, how_alike)
     ground = {camera: matrix for frame in frames for camera, matrix in frame.ground_from_image.items()}
     plane = {camera: min(frame.met) if k else "" for k, frame in enumerate(frames) for camera in frame.met}
-    alone = sorted(c.id for c in scene.cameras if c.id not in ground)
-    if alone:
-        notes.append(f"{', '.join(alone)}: no common ground with other views, so no homography is written")
+    for camera in sorted(set(scales) - set(ground)):  # shares road with nobody
+        ground[camera], plane[camera] = scales[camera].ground_from_image(), camera
+    for camera in sorted({c.id for c in scene.cameras} - set(ground)):
+        notes.append(f"{camera}: no scale, so no homography is written")
     cameras = tuple(
         replace(c, ground_from_image=ground.get(c.id), ground_plane=plane.get(c.id, "")) for c in scene.cameras
     )
     return replace(scene, cameras=cameras), tuple(frames), tuple(tried)
 
 
-def _planes(scene: Scene) -> list[dict[str, Array]]:
+def _planes(scene: Scene) -> dict[str, dict[str, Array]]:
     """Pixels → metres by camera, for each ground plane."""
     planes: dict[str, dict[str, Array]] = {}
     for camera in scene.cameras:
         if camera.ground_from_image is not None:
             planes.setdefault(camera.ground_plane, {})[camera.id] = camera.ground_from_image
-    return [planes[name] for name in sorted(planes)]
+    return {name: planes[name] for name in sorted(planes)}
 
 
 def _set_clocks(
@@ -211,6 +223,7 @@ def _links(
     planes: Sequence[Mapping[str, Array]],
     ends: Mapping[str, Sequence[End]],
     zones: Mapping[str, Sequence[FoundZone]],
+    length_s: float,
     config: SiteConfig,
 ) -> tuple[list[FoundLink], dict[tuple[str, str], tuple[float, float]]]:
     """Links, and for pairs of cameras with common ground all differences seen between exit and entry."""
@@ -248,9 +261,25 @@ def _links(
             shared[a, b] = (min(gaps), max(gaps))
     leaving = [e for c in events.values() for e in c["out"]]
     coming = [e for c in events.values() for e in c["in"]]
-    spans = [_span(c, [p for p in passages if p.tracklet.camera_id == c.id]) for c in scene.cameras]
-    length = max(stop for _, stop in spans) - min(start for start, _ in spans) if spans else 0.0
-    return find_links(leaving, coming, met, faces, max(length, 1.0), config), shared
+    return find_links(leaving, coming, met, faces, length_s, config), shared
+
+
+def _placements(
+    scene: Scene,
+    planes: Mapping[str, Mapping[str, Array]],
+    ways: Mapping[str, Sequence[Way]],
+    scales: Mapping[str, Scale],
+    how_alike: Alike,
+    length_s: float,
+) -> list[FoundPlacement]:
+    """How the ground planes lie to one another, unless the scene says so."""
+    if scene.placements:
+        return []
+    gates = {
+        plane: {c: gates_of(ways[c], scales[c].near, matrix) for c, matrix in ground.items() if c in scales}
+        for plane, ground in planes.items()
+    }
+    return place_planes({plane: known for plane, known in gates.items() if known}, how_alike, length_s)
 
 
 def _one_way(links: Sequence[FoundLink]) -> dict[tuple[str, str], float]:
@@ -271,8 +300,9 @@ def _written(
     zones: Mapping[str, Sequence[FoundZone]],
     links: Sequence[FoundLink],
     shared: Mapping[tuple[str, str], tuple[float, float]],
+    placements: Sequence[FoundPlacement],
 ) -> Scene:
-    """The scene with its zones and links.
+    """The scene with its zones, links and placements.
 
     Vehicles seen by two cameras at once can leave one and come into the other by any zones and in any order, so
     such a pair of cameras also gets a link from any zone to any other.
@@ -291,4 +321,5 @@ def _written(
         Link(a, "", b, "", float(np.floor(low - 5.0)), float(np.ceil(high + 5.0)))
         for (a, b), (low, high) in sorted(shared.items())
     ]
-    return replace(scene, cameras=cameras, links=tuple(written))
+    placed = scene.placements or tuple(found.placement for found in placements)
+    return replace(scene, cameras=cameras, links=tuple(written), placements=placed)

@@ -26,11 +26,12 @@ _ROW, _CHART = 22, 190
 
 
 def draw_pictures(learned: Learned, folder: Path) -> list[Path]:
-    """One picture per camera, and one of each common ground; returns the files."""
+    """One picture per camera, and one of the grounds that lie to one another in a known way; returns the files."""
     out = []
     for camera in learned.scene.cameras:
         out.append(_write(draw_camera(learned, camera.id, _still(learned, camera.id)), folder / f"{camera.id}.png"))
-    planes = Counter(c.ground_plane for c in learned.scene.cameras if c.ground_from_image is not None)
+    layout = learned.scene.layout()
+    planes = Counter(layout[c.ground_plane][0] for c in learned.scene.cameras if c.ground_from_image is not None)
     for plane in sorted(name for name, cameras in planes.items() if cameras > 1):
         name = f"ground_{plane}.png" if plane else "ground.png"
         out.append(_write(draw_ground(learned, plane), folder / name))
@@ -141,20 +142,22 @@ def _chart(link: FoundLink, wide: int) -> Array:
 
 
 def draw_ground(learned: Learned, plane: str = "") -> Array:
-    """The ways of all cameras of a ground plane, one colour per camera: uint8 (H, W, 3) BGR."""
+    """The ways on a ground plane and on those that rest on it, one colour per camera: uint8 (H, W, 3) BGR."""
+    layout = learned.scene.layout()
+    cameras = [
+        c for c in learned.scene.cameras if c.ground_from_image is not None and layout[c.ground_plane][0] == plane
+    ]
+    names = [c.id for c in cameras]
     ways: list[tuple[int, Array]] = []
-    matrices = {
-        c.id: c.ground_from_image
-        for c in learned.scene.cameras
-        if c.ground_from_image is not None and c.ground_plane == plane
-    }
-    names = list(matrices)
-    for passage in learned.passages:
-        if passage.tracklet.camera_id not in matrices:
-            continue
-        ground = project(foot(passage.tracklet.xyxy.astype(float)), matrices[passage.tracklet.camera_id])
-        if len(ground) > 3 and np.isfinite(ground).all():
-            ways.append((names.index(passage.tracklet.camera_id), ground))
+    for number, camera in enumerate(cameras):
+        _, turn, shift = layout[camera.ground_plane]
+        for passage in learned.passages:
+            if passage.tracklet.camera_id != camera.id or camera.ground_from_image is None:
+                continue
+            ground = project(foot(passage.tracklet.xyxy.astype(float)), camera.ground_from_image)
+            if len(ground) > 3 and np.isfinite(ground).all():
+                place = turn * (ground[:, 0] + 1j * ground[:, 1]) + shift
+                ways.append((number, np.stack([place.real, place.imag], axis=1)))
     everything = np.concatenate([g for _, g in ways])
     low, high = np.percentile(everything, 2, axis=0) - 5, np.percentile(everything, 98, axis=0) + 5
     factor = _WIDTH / max(high - low)
@@ -169,7 +172,8 @@ def draw_ground(learned: Learned, plane: str = "") -> Array:
         _line(picture, at[inside], colours[camera], 1)
     for k, name in enumerate(names):
         at = (10, 20 + _ROW * k)
-        cv2.putText(picture, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colours[k], 1, cv2.LINE_AA)
+        roughly = " (roughly)" if cameras[k].ground_plane != plane else ""
+        cv2.putText(picture, name + roughly, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colours[k], 1, cv2.LINE_AA)
     bar = round(10 * factor)
     cv2.line(picture, (10, height - 12), (10 + bar, height - 12), _INK, 2)
     cv2.putText(picture, "10 m", (10, height - 18), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _INK, 1, cv2.LINE_AA)

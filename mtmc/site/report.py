@@ -59,6 +59,18 @@ def _ground(learned: Learned) -> str:
             + ("" if e.likeness is None else f", more alike than strangers by {e.likeness:.1f} standard deviations")
             for e in frame.edges
         ]
+    known = {c.ground_plane for c in learned.scene.cameras if c.ground_from_image is not None}
+    views = {
+        name: "+".join(
+            c.id for c in learned.scene.cameras if c.ground_plane == name and c.ground_from_image is not None
+        )
+        for name in known
+    }
+    lines += [
+        f"  {views[f.placement.plane]} lies some {f.metres:.0f} m from {views[f.placement.onto]}, by the journeys between "
+        f"them: sure {f.sure:.2f}"
+        for f in learned.placements
+    ]
     return "\n".join(lines)
 
 

@@ -1,0 +1,276 @@
+"""Roughly how grounds that share no road lie to one another, from the journeys between them.
+
+If one ground is turned and moved some way, each vehicle that leaves one view for the other has a distance to drive,
+and so a time to come, and both its ends point along the way. Of all turns and moves there are, the one is taken under
+which most of those who leave come in about when and where they should, looks counting as far as one vehicle's pairs
+give them more often than strangers' do. Both directions and all zones have their say together, so a few vehicles tell
+more of it than of any single link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+
+from mtmc.geometry.drive import STRAIGHT, cosine, drive_density
+from mtmc.geometry.ground import project
+from mtmc.progress import progress_bar
+from mtmc.scene import Placement
+from mtmc.site.alike import STRANGERS
+from mtmc.site.ways import STEP_S, Way
+from mtmc.types import Array
+
+__all__ = ["FoundPlacement", "Gates", "gates_of", "place_planes"]
+
+_LEAST_ODDS = -2.0  # log odds of a placement against nobody going between; the views of one place are likely linked
+_GAP_S = 0.5, 40.0  # times out of sight
+_MOVING_MPS = 2.0
+_LEAST_SAMPLES, _MOST_SAMPLES = 4, 7  # of a way, that give its place and velocity at one end
+_SHARES = (0.1, 0.3, 0.6, 0.9)  # of those who head for the other ground, that arrive there
+_TURNS, _HEADINGS, _METRES = 24, 24, np.geomspace(20.0, 250.0, 11)
+_BATCH = 32
+_FEW = 1.0  # vehicles; fewer tell nothing of how many come by
+_FINER, _ROUNDS = 8, 5  # the best on the grid, and how often each is looked at more closely
+_STEP_RAD, _STEP_M = 0.13, 15.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gates:
+    """Where, when and how fast W vehicles of one camera came into or went out of its ground.
+
+    Attributes:
+        place: complex128 (W,), metres; NaN where a way says nothing.
+        velocity: complex128 (W,), metres per second.
+        time_s: float64 (W,).
+    """
+
+    place: Array
+    velocity: Array
+    time_s: Array
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPlacement:
+    """A placement, and how sure it is.
+
+    Attributes:
+        placement: What is written.
+        metres: From the middle of one ground's ways to the middle of the other's.
+        odds: Log odds of it against nobody going between, all placements there may be taken together.
+    """
+
+    placement: Placement
+    metres: float
+    odds: float
+
+    @property
+    def sure(self) -> float:
+        """Confidence in [0, 1]."""
+        return float(1 / (1 + np.exp(-self.odds)))
+
+
+def gates_of(ways: Sequence[Way], near: Callable[[Array], Array], matrix: Array) -> tuple[Gates, Gates]:
+    """Where a camera's vehicles came in and went out, by straight lines through first and last samples.
+
+    Args:
+        ways: W of them.
+        near: Which of (K, 2) pixels are near enough to tell a place.
+        matrix: Pixels → metres.
+    """
+    out = []
+    for part in (slice(None, _MOST_SAMPLES), slice(-_MOST_SAMPLES, None)):
+        place, velocity = np.full((2, len(ways)), np.nan, complex)
+        time_s = np.full(len(ways), np.nan)
+        for k, way in enumerate(ways):
+            use = np.flatnonzero(way.whole & near(way.px))
+            if len(use) < _LEAST_SAMPLES:
+                continue
+            use = use[part]
+            ground, when = project(way.px[use], matrix), way.tick[use] * STEP_S
+            z, since = ground[:, 0] + 1j * ground[:, 1], when - when.mean()
+            v = (since * (z - z.mean())).sum() / np.square(since).sum()
+            at = 0 if part.start is None else -1
+            place[k], velocity[k], time_s[k] = z.mean() + v * since[at], v, when[at]
+        out.append(Gates(place, velocity, time_s))
+    return out[0], out[1]
+
+
+def place_planes(
+    planes: Mapping[str, Mapping[str, tuple[Gates, Gates]]],
+    alike: Callable[[str, str], Array | None],
+    span_s: float,
+) -> list[FoundPlacement]:
+    """Placements that join the planes into trees, the surest first.
+
+    Args:
+        planes: Entries and exits by camera, by plane.
+        alike: Of two cameras, how alike the vehicles of their ways look: (W, W') in [0, 1], or None.
+        span_s: Length of the recording, seconds.
+    """
+    found = []
+    pairs = list(combinations(sorted(planes), 2))
+    with progress_bar("grounds laid out", unit="pair") as progress:
+        for number, (onto, plane) in enumerate(pairs, start=1):
+            one = _place(plane, onto, planes, alike, span_s)
+            if one is not None:
+                found.append(one)
+            progress(number, len(pairs))
+    found.sort(key=lambda f: (-f.odds, f.placement.onto, f.placement.plane))
+    home = {name: name for name in planes}
+    edges = []
+    for one in found:
+        a, b = home[one.placement.onto], home[one.placement.plane]
+        if a != b:
+            edges.append(one)
+            home = {name: a if root == b else root for name, root in home.items()}
+    return _rooted(edges)
+
+
+def _rooted(edges: Sequence[FoundPlacement]) -> list[FoundPlacement]:
+    """The same trees with every plane placed once at most."""
+    out: list[FoundPlacement] = []
+    waiting = sorted(edges, key=lambda e: (e.placement.onto, e.placement.plane))
+    placed: set[str] = set()
+    while waiting:
+        edge = next((e for e in waiting if {e.placement.onto, e.placement.plane} & placed), waiting[0])
+        waiting.remove(edge)
+        p = edge.placement
+        if p.plane in placed:  # turn it round
+            turn = np.exp(-1j * np.deg2rad(p.turn_deg))
+            p = Placement(p.onto, p.plane, -p.turn_deg, _metres(-turn * complex(*p.shift_m)))
+        placed |= {p.onto, p.plane}
+        out.append(FoundPlacement(p, edge.metres, edge.odds))
+    return out
+
+
+def _metres(shift: complex) -> tuple[float, float]:
+    return (round(float(shift.real), 1), round(float(shift.imag), 1))
+
+
+def _place(
+    plane: str,
+    onto: str,
+    planes: Mapping[str, Mapping[str, tuple[Gates, Gates]]],
+    alike: Callable[[str, str], Array | None],
+    span_s: float,
+) -> FoundPlacement | None:
+    """The likeliest placement of one plane on another; None where nobody can have gone between."""
+    there: list[_Drives] = []
+    back: list[_Drives] = []
+    for a, b in product(sorted(planes[onto]), sorted(planes[plane])):
+        (in_a, out_a), (in_b, out_b) = planes[onto][a], planes[plane][b]
+        weight = alike(a, b)
+        ratio = np.ones((len(in_a.time_s), len(in_b.time_s))) if weight is None else weight / STRANGERS
+        there.append(_Drives(out_a, in_b, ratio, span_s))
+        back.append(_Drives(out_b, in_a, ratio.T, span_s))
+    if not any(drives.weight.any() for drives in (*there, *back)):
+        return None
+    middle, centre = (
+        complex(np.nanmean(np.concatenate([gate.place for gate, _ in planes[name].values()])))
+        for name in (onto, plane)
+    )
+
+    def told(turn: Array, shift: Array) -> Array:
+        total = np.zeros(len(turn))
+        for begin in range(0, len(turn), _BATCH):
+            t, s = turn[begin : begin + _BATCH], shift[begin : begin + _BATCH]
+            total[begin : begin + _BATCH] = sum(d.told(t, s) for d in there)
+            total[begin : begin + _BATCH] += sum(d.told(1 / t, -s / t) for d in back)
+        return total
+
+    angle, heading, metres = (
+        axis.ravel()
+        for axis in np.meshgrid(
+            2 * np.pi * np.arange(_TURNS) / _TURNS,
+            2 * np.pi * np.arange(_HEADINGS) / _HEADINGS,
+            _METRES,
+            indexing="ij",
+        )
+    )
+    offset = metres * np.exp(1j * heading)
+    values = told(np.exp(1j * angle), middle + offset - np.exp(1j * angle) * centre)
+    odds = float(np.logaddexp.reduce(values) - np.log(len(values)))
+    if odds < _LEAST_ODDS:
+        return None
+    best = (-np.inf, 0.0, 0j)
+    for k in np.argsort(-values, kind="stable")[:_FINER].tolist():
+        best = max(best, _finer((values[k], angle[k], offset[k]), middle, centre, told), key=lambda one: one[0])
+    _, turned, moved = best
+    shift = middle + moved - np.exp(1j * turned) * centre
+    degrees = round(float(np.rad2deg(turned)), 1)
+    return FoundPlacement(Placement(plane, onto, degrees, _metres(complex(shift))), float(abs(moved)), odds)
+
+
+def _finer(
+    start: tuple[float, float, complex], middle: complex, centre: complex, told: Callable[[Array, Array], Array]
+) -> tuple[float, float, complex]:
+    """The best placement near another one, in steps that grow smaller: what it tells, its turn and its offset."""
+    value, angle, offset = start
+    steps = np.array(list(product((-1, 0, 1), repeat=3)))
+    for level in range(_ROUNDS):
+        size = 0.5**level
+        angles = angle + size * _STEP_RAD * steps[:, 0]
+        offsets = offset + size * _STEP_M * (steps[:, 1] + 1j * steps[:, 2])
+        values = told(np.exp(1j * angles), middle + offsets - np.exp(1j * angles) * centre)
+        k = int(values.argmax())
+        if values[k] > value:
+            value, angle, offset = float(values[k]), float(angles[k]), complex(offsets[k])
+    return value, angle, offset
+
+
+class _Drives:
+    """Those who may have left one camera's ground for that of another: M who left, N who came."""
+
+    def __init__(self, leaving: Gates, coming: Gates, ratio: Array, span_s: float) -> None:
+        left, came = (
+            np.flatnonzero(np.isfinite(gates.time_s) & (np.abs(gates.velocity) > _MOVING_MPS))
+            for gates in (leaving, coming)
+        )
+        self.out, self.out_v = leaving.place[left][:, None], leaving.velocity[left][:, None]
+        self.into, self.into_v = coming.place[came], coming.velocity[came]
+        gap = coming.time_s[came] - leaving.time_s[left][:, None]
+        self.seconds = np.clip(gap, *_GAP_S)
+        self.weight = np.where(gap == self.seconds, ratio[np.ix_(left, came)] * span_s, 0.0)
+        self.mps = 0.5 * (np.abs(self.out_v) + np.abs(self.into_v))
+
+    def told(self, turn: Array, shift: Array) -> Array:
+        """Log odds of placements (H,) of the ground that is come to, against nobody going there: (H,).
+
+        One vehicle's time and looks are weighed against those of anybody who comes in where and as it should: the
+        directions of roads alone speak for nothing. A queue cannot count all with all: of what those who leave and
+        those who come tell, the less counts.
+        """
+        if not self.weight.any():
+            return np.zeros(len(turn))
+        step = turn[:, None, None] * self.into + shift[:, None, None] - self.out  # (H, M, N)
+        heads = np.exp(STRAIGHT * (cosine(self.out_v, step) - 1))
+        comes = np.exp(STRAIGHT * (cosine((turn / np.abs(turn))[:, None, None] * self.into_v, step) - 1))
+        density = drive_density(self.seconds, np.abs(step), self.mps) * self.weight
+        aims, leavers = _told_by(density, comes, heads, 2)
+        hails, comers = _told_by(density, heads, comes, 1)
+        many, few = (np.maximum(part.sum(axis=1, keepdims=True), _FEW) for part in (aims, hails))
+        values = []
+        for share in _SHARES:
+            back = np.minimum(share * many / few, 0.95)
+            values.append(
+                np.minimum(
+                    np.log1p(share * aims * (leavers - 1)).sum(axis=1), np.log1p(back * hails * (comers - 1)).sum(axis=1)
+                )
+            )
+        return np.asarray(np.logaddexp.reduce(values, axis=0) - np.log(len(_SHARES)))
+
+
+def _told_by(density: Array, theirs: Array, mine: Array, axis: int) -> tuple[Array, Array]:
+    """Of each of one side, how well it heads for those of the other that may be it, and how likely it is one of them.
+
+    Args:
+        density: (H, M, N), of time and looks, 1 on average for strangers.
+        theirs, mine: (H, M, N), how well the other's direction and its own agree with the way.
+        axis: That of the other side.
+    """
+    total = theirs.sum(axis=axis)
+    safe = np.maximum(total, 1e-9)
+    return (theirs * mine).sum(axis=axis) / safe, (theirs * density).sum(axis=axis) / np.maximum(total, _FEW)

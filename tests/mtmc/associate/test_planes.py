@@ -1,0 +1,121 @@
+"""Journeys between grounds that lie roughly to one another, against a pair by pair computation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.associate import AssociateConfig, associate
+from mtmc.associate.planes import laid_out, plane_trips
+from mtmc.associate.travel import any_trips
+from mtmc.associate.ways import PLANES_M, planes_of, sample_ways
+from mtmc.geometry.clock import Clock
+from mtmc.geometry.drive import drive_density
+from mtmc.scene import Camera, Placement, Scene
+from tests.mtmc.associate.test_graph import partition, passage
+
+#: The second view lies 120 m up the first one's x axis, seen by a camera that looks the other way.
+THERE = Placement("b", "", 180.0, (120.0, 0.0))
+
+
+def scene(*placements):
+    cameras = (
+        Camera("c0", 1, Clock(10.0), ground_from_image=np.eye(3)),
+        Camera("c1", 2, Clock(10.0), ground_from_image=np.eye(3), ground_plane="b"),
+    )
+    return Scene("test", Path(), cameras, placements=placements)
+
+
+def driven(camera, track_id, since, until, begin, velocity, look=()):
+    """Someone who drives straight on, on the camera's own ground."""
+    time = np.arange(since, until, 0.5)
+    ground = np.array(begin, float) + (time - since)[:, None] * np.array(velocity, float)
+    return replace(passage(camera, track_id, time, ground, look), ground_plane="" if camera == "c0" else "b")
+
+
+def traffic():
+    """Four who drive from the first view to the second at 10 m/s, 6 s out of sight, and two who come towards them."""
+    out = []
+    for k in range(4):
+        at = 5.0 * k
+        out.append(driven("c0", k, at, at + 3.5, (0, 2), (10, 0)))
+        out.append(driven("c1", k, at + 9, at + 12.5, (30, -2), (-10, 0)))
+    for k in (10, 11):
+        at = 3.0 + 6 * (k - 10)
+        out.append(driven("c1", k, at, at + 3.5, (0, 2), (10, 0)))
+        out.append(driven("c0", k, at + 9, at + 12.5, (30, -2), (-10, 0)))
+    return out
+
+
+def test_ways_laid_out_by_hand():
+    passages = traffic()
+    ways = sample_ways(passages)
+    laid = laid_out(ways, planes_of(passages), scene(THERE).layout())
+    assert set(laid.plane) == {0}
+    own = ways.plane[ways.owner] == 1
+    np.testing.assert_allclose(laid.xy[own], [120, 0] - (ways.xy[own] - PLANES_M), atol=1e-9)
+    np.testing.assert_allclose(laid.velocity[own], -ways.velocity[own], atol=1e-9)
+    np.testing.assert_array_equal(laid.xy[~own], ways.xy[~own])
+    apart = laid_out(ways, planes_of(passages), scene().layout())
+    np.testing.assert_array_equal(apart.xy, ways.xy)
+    np.testing.assert_array_equal(apart.plane, ways.plane)
+
+
+def test_planes_rest_on_one_that_no_camera_sees():
+    """Ways on two grounds that both rest on a third, which none of these passages is on."""
+    passages = [p for p in traffic() if p.ground_plane == "b"]
+    ways = sample_ways(passages)
+    laid = laid_out(ways, planes_of(passages), scene(THERE).layout())
+    assert set(laid.plane) == {1}
+    np.testing.assert_allclose(laid.xy - PLANES_M, [120, 0] - ways.xy, atol=1e-6)
+
+
+def test_journeys_between_planes_against_every_pair():
+    passages = traffic()
+    laid = laid_out(sample_ways(passages), planes_of(passages), scene(THERE).layout())
+    camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
+    open_ = ~np.eye(2, dtype=bool)
+    blank = np.zeros((len(passages), 0), np.float32)
+    trips = plane_trips(open_, camera, laid, 20.0, blank)
+    flat = any_trips(open_, camera, laid.start_s, laid.end_s, 20.0, blank)
+    assert len(trips.a)
+    for a, b, route, seconds, odds, before in zip(
+        trips.a, trips.b, trips.route, trips.seconds, trips.odds, flat.odds, strict=True
+    ):
+        here, there = laid.xy[laid.last[a]], laid.xy[laid.first[b]]
+        going, coming = laid.velocity[laid.last[a]], laid.velocity[laid.first[b]]
+        step = there - here
+        metres, speed = np.hypot(*step), (np.hypot(*going) + np.hypot(*coming)) / 2
+        told = np.log(drive_density(np.array(max(seconds, 0.5)), np.array(metres), np.array(speed)) + 1e-9)
+        told -= np.log(trips.per_s[route])
+        for velocity in (going, coming):
+            told += 3 * (velocity @ step) / (np.hypot(*velocity) * metres) - np.log(np.i0(3.0))
+        assert odds == pytest.approx(np.log(0.9 * np.exp(np.clip(told, -12, 4)) + 0.1 * np.exp(before)), abs=1e-4)
+    true = {(a, b) for a, b in zip(trips.a, trips.b, strict=True) if _one(passages[a], passages[b])}
+    worst = min(o for a, b, o in zip(trips.a, trips.b, trips.odds, strict=True) if (a, b) in true)
+    towards = [o for a, b, o in zip(trips.a, trips.b, trips.odds, strict=True) if _opposite(passages[a], passages[b])]
+    assert worst > max(towards)
+
+
+def _one(p, q):
+    return p.tracklet.track_id == q.tracklet.track_id
+
+
+def _opposite(p, q):
+    return (p.tracklet.track_id < 10) != (q.tracklet.track_id < 10)
+
+
+def test_a_placement_tells_who_is_who():
+    rng = np.random.default_rng(4)
+    looks = {k: rng.standard_normal(16) for k in (*range(4), 10, 11)}
+    passages = [
+        replace(p, embedding=(v / np.linalg.norm(v)).astype(np.float32))
+        for p in traffic()
+        for v in [looks[p.tracklet.track_id] + 0.5 * rng.standard_normal(16)]
+    ]
+    truth = {frozenset({("c0", k), ("c1", k)}) for k in looks}
+    assert partition(associate(passages, scene(THERE), AssociateConfig(method="graph"))) == truth
+    assert partition(associate(passages[::-1], scene(THERE), AssociateConfig(method="graph"))) == truth

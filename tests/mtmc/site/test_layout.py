@@ -1,0 +1,181 @@
+"""Grounds laid out by the journeys between them, against a street of which all is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera, Placement, Scene, load_scenes, write_scene
+from mtmc.site.layout import FoundPlacement, _Drives, _rooted, gates_of, place_planes
+from mtmc.site.learn import learn
+from mtmc.site.report import report
+from mtmc.site.scale import fit_scale
+from mtmc.site.ways import ways_of
+from mtmc.types import Array, Passage
+from tests.mtmc.site.world import SIZE, Pinhole, drive, watch
+
+#: Two stretches of a street, 200 m apart, the second seen from its far end.
+CAMERAS = {
+    "c001": Pinhole((-30.0, -9.0, 8.0), 0.35, 0.3),
+    "c002": Pinhole((230.0, -9.0, 8.0), np.pi - 0.35, 0.3),
+}
+
+
+def street(seed: int, *, same: bool = True) -> list[Passage]:
+    """Forty vehicles, half of them either way; those that the second camera sees may be others."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for number in range(1, 41):
+        east = number % 2 == 0
+        line = np.array([[-60.0, -1.8], [260.0, -1.8]] if east else [[260.0, 1.8], [-60.0, 1.8]])
+        start, speed = float(rng.uniform(0, 150)), float(rng.uniform(9, 14))
+        look = rng.standard_normal(16)
+        for name, camera in CAMERAS.items():
+            if name == "c002" and not same:
+                start, look = float(rng.uniform(0, 150)), rng.standard_normal(16)
+            seen = look + 0.8 * rng.standard_normal(16)
+            time_s, place = drive(line, start, speed)
+            one = watch(
+                camera, name, number, np.round(time_s, 1), place, embedding=(seen / np.linalg.norm(seen)).astype("f4")
+            )
+            if one is not None:
+                out.append(one)
+    return out
+
+
+def scene() -> Scene:
+    return Scene("street", Path(), tuple(Camera(c, k, Clock(10.0), size_wh=SIZE) for k, c in enumerate(CAMERAS, 1)))
+
+
+def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> None:
+    learned = learn(scene(), street(1))
+    assert {c.ground_plane for c in learned.scene.cameras} == {"c001", "c002"}
+    [found] = learned.placements
+    assert found.sure > 0.99
+    # The middles of what both cameras see are some 200 m apart; metres rest on the size of a car.
+    assert found.metres == pytest.approx(200.0, rel=0.3)
+    # A step east is a step into the picture for the first camera, out of it for the second.
+    layout = learned.scene.layout()
+    east = []
+    for name, camera in CAMERAS.items():
+        matrix = learned.scene.camera(name).ground_from_image
+        assert matrix is not None
+        middle = np.array([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]]) + [-10.0 if name == "c001" else 210.0, 0, 0]
+        px, _ = camera.project(middle)
+        homogeneous = np.concatenate([px, np.ones((2, 1))], axis=1) @ matrix.T
+        ground = homogeneous[:, 0] / homogeneous[:, 2] + 1j * homogeneous[:, 1] / homogeneous[:, 2]
+        _, turn, _ = layout[learned.scene.camera(name).ground_plane]
+        east.append(turn * (ground[1] - ground[0]))
+    assert abs(np.angle(east[1] / east[0])) < np.deg2rad(45)
+    assert "c002 lies some" in report(learned)
+
+
+def test_views_that_nobody_drives_between_stay_apart() -> None:
+    learned = learn(scene(), street(2, same=False))
+    assert all(found.odds < 3.0 for found in learned.placements)
+
+
+def test_the_order_of_passages_does_not_matter(tmp_path: Path) -> None:
+    passages = street(1)
+    one, other = learn(scene(), passages), learn(scene(), passages[::-1])
+    assert one.placements == other.placements
+    [camera.id for camera in one.scene.cameras]
+    given = learn(one.scene, passages)  # what is written stands
+    assert given.placements == ()
+    assert given.scene.placements == one.scene.placements
+
+
+def test_what_placements_tell_against_every_pair() -> None:
+    """One pair of cameras, vehicle by vehicle and share by share."""
+    passages = street(3)
+    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    gates = {}
+    for name in CAMERAS:
+        scale = fit_scale(ways[name], SIZE)
+        assert scale is not None
+        gates[name] = gates_of(ways[name], scale.near, scale.ground_from_image())
+    leaving, coming = gates["c001"][1], gates["c002"][0]
+    rng = np.random.default_rng(0)
+    ratio = rng.uniform(0, 5, (len(leaving.time_s), len(coming.time_s)))
+    turn, shift = np.exp(1j * np.array([0.3, 3.0])), np.array([60 + 20j, 10 + 120j])
+    told = _Drives(leaving, coming, ratio, 150.0).told(turn, shift)
+    for k in range(2):
+        assert told[k] == pytest.approx(naive(leaving, coming, ratio, turn[k], shift[k]), rel=1e-6)
+
+
+def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float:  # type: ignore[no-untyped-def]
+    def angle(v: complex, w: complex) -> float:
+        return float(np.exp(3 * ((v * np.conj(w)).real / (abs(v) * abs(w)) - 1)))
+
+    out = [i for i in range(len(leaving.time_s)) if np.isfinite(leaving.time_s[i])]
+    into = [j for j in range(len(coming.time_s)) if np.isfinite(coming.time_s[j])]
+    place = {j: turn * coming.place[j] + shift for j in into}
+    there, here = np.mean(list(place.values())), np.mean([leaving.place[i] for i in out])
+    aims = {i: angle(leaving.velocity[i], there - leaving.place[i]) for i in out}
+    hails = {j: angle(turn * coming.velocity[j], place[j] - here) for j in into}
+    leavers, comers = dict.fromkeys(out, 0.0), dict.fromkeys(into, 0.0)
+    for i in out:
+        for j in into:
+            gap = coming.time_s[j] - leaving.time_s[i]
+            if not 0.5 < gap < 40 or min(abs(leaving.velocity[i]), abs(coming.velocity[j])) <= 2:
+                continue
+            step = place[j] - leaving.place[i]
+            mps = max((abs(leaving.velocity[i]) + abs(coming.velocity[j])) / 2, 4.0)
+            usual = (abs(step) + 4) / mps + 0.5
+            density = 0.75 * np.exp(-((np.log(gap / usual) / 0.3) ** 2) / 2) / (gap * 0.3 * np.sqrt(2 * np.pi))
+            density += 0.25 * np.exp(-(gap - usual) / 10) / 10 if gap > usual else 0.0
+            density *= ratio[i, j] * 150.0
+            density *= angle(leaving.velocity[i], step) * angle(turn * coming.velocity[j], step)
+            leavers[i] += density / max(sum(hails.values()), 1)
+            comers[j] += density / max(sum(aims.values()), 1)
+    values = []
+    for share in (0.1, 0.3, 0.6, 0.9):
+        back = min(share * sum(aims.values()) / max(sum(hails.values()), 1), 0.95)
+        values.append(
+            min(
+                sum(np.log(max(1 - share * aims[i], 0.05) + share * leavers[i]) for i in out),
+                sum(np.log(max(1 - back * hails[j], 0.05) + back * comers[j]) for j in into),
+            )
+        )
+    return float(np.log(np.mean(np.exp(values))))
+
+
+def test_every_plane_is_placed_once_and_a_turned_placement_leads_back() -> None:
+    edges = [
+        FoundPlacement(Placement("b", "a", 30.0, (10.0, 5.0)), 11.0, 3.0),
+        FoundPlacement(Placement("b", "c", 90.0, (0.0, 20.0)), 20.0, 2.0),
+    ]
+    placements = [found.placement for found in _rooted(edges)]
+    assert placements == [Placement("b", "a", 30.0, (10.0, 5.0)), Placement("c", "b", -90.0, (-20.0, 0.0))]
+    there = np.exp(1j * np.pi / 2) * (3 + 4j) + 20j  # a place on b, seen on c
+    assert np.exp(-1j * np.pi / 2) * there + complex(-20, 0) == pytest.approx(3 + 4j)
+
+
+def test_nothing_to_lay_out() -> None:
+    assert place_planes({}, lambda a, b: None, 60.0) == []
+
+
+def test_written_and_loaded(tmp_path: Path) -> None:
+    (tmp_path / "c001_det.txt").write_text("")
+    (tmp_path / "c002_det.txt").write_text("")
+    learned = learn(scene(), street(1)).scene
+    text = "cameras: [{id: c001, detections: [c001_det.txt]}, {id: c002, detections: [c002_det.txt]}]"
+    (tmp_path / "scene.yaml").write_text(text)
+    [bare] = load_scenes(tmp_path)
+    cameras = tuple(
+        type(c)(
+            **{
+                **{name: getattr(c, name) for name in c.__slots__},
+                "ground_from_image": learned.camera(c.id).ground_from_image,
+                "ground_plane": learned.camera(c.id).ground_plane,
+            }
+        )
+        for c in bare.cameras
+    )
+    write_scene(Scene("street", tmp_path, cameras, placements=learned.placements), tmp_path / "scene.yaml")
+    [again] = load_scenes(tmp_path)
+    assert again.placements == learned.placements
+    assert again.layout() == learned.layout()
