@@ -257,7 +257,8 @@ class _Drives:
             back = np.minimum(share * many / few, 0.95)
             values.append(
                 np.minimum(
-                    np.log1p(share * aims * (leavers - 1)).sum(axis=1), np.log1p(back * hails * (comers - 1)).sum(axis=1)
+                    np.log1p(share * aims * (leavers - 1)).sum(axis=1),
+                    np.log1p(back * hails * (comers - 1)).sum(axis=1),
                 )
             )
         return np.asarray(np.logaddexp.reduce(values, axis=0) - np.log(len(_SHARES)))
@@ -268,7 +269,8 @@ def _told_by(density: Array, theirs: Array, mine: Array, axis: int) -> tuple[Arr
 
     Args:
         density: (H, M, N), of time and looks, 1 on average for strangers.
-        theirs, mine: (H, M, N), how well the other's direction and its own agree with the way.
+        theirs: (H, M, N), how well the other's direction agrees with the way.
+        mine: (H, M, N), how well its own does.
         axis: That of the other side.
     """
     total = theirs.sum(axis=axis)

@@ -165,11 +165,11 @@ def draw_ground(learned: Learned, plane: str = "") -> Array:
     picture = np.full((height, width, 3), 30, np.uint8)
     hues = np.array([[[180 * k // len(names), 170, 240] for k in range(len(names))]], np.uint8)
     colours = [tuple(colour) for colour in cv2.cvtColor(hues, cv2.COLOR_HSV2BGR)[0].tolist()]
-    for camera, ground in ways:
+    for number, ground in ways:
         at = (ground - low) * factor
         at[:, 1] = height - at[:, 1]
         inside = (np.abs(at) < 4 * _WIDTH).all(axis=1)
-        _line(picture, at[inside], colours[camera], 1)
+        _line(picture, at[inside], colours[number], 1)
     for k, name in enumerate(names):
         at = (10, 20 + _ROW * k)
         roughly = " (roughly)" if cameras[k].ground_plane != plane else ""

@@ -45,7 +45,7 @@ def _ground(learned: Learned) -> str:
             sure = max(e.sure for e in frame.edges if camera in e.cameras)
             row += f"{frame.met[camera]:5} ways{sure:9.2f}"
         elif learned.scene.camera(camera).ground_from_image is not None:
-            row += "     as given"
+            row += "    by itself" if learned.scene.camera(camera).ground_plane == camera else "     as given"
         lines.append(row)
     for frame in learned.frames:
         met = (
@@ -59,18 +59,14 @@ def _ground(learned: Learned) -> str:
             + ("" if e.likeness is None else f", more alike than strangers by {e.likeness:.1f} standard deviations")
             for e in frame.edges
         ]
-    known = {c.ground_plane for c in learned.scene.cameras if c.ground_from_image is not None}
-    views = {
-        name: "+".join(
-            c.id for c in learned.scene.cameras if c.ground_plane == name and c.ground_from_image is not None
-        )
-        for name in known
-    }
-    lines += [
-        f"  {views[f.placement.plane]} lies some {f.metres:.0f} m from {views[f.placement.onto]}, by the journeys between "
-        f"them: sure {f.sure:.2f}"
-        for f in learned.placements
-    ]
+    views: dict[str, list[str]] = {}
+    for one in learned.scene.cameras:
+        if one.ground_from_image is not None:
+            views.setdefault(one.ground_plane, []).append(one.id)
+    for found in learned.placements:
+        here, there = ("+".join(views[name]) for name in (found.placement.plane, found.placement.onto))
+        where = f"some {found.metres:.0f} m from {there}, by the journeys between them"
+        lines.append(f"  {here} lies {where}: sure {found.sure:.2f}")
     return "\n".join(lines)
 
 

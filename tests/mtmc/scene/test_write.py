@@ -11,7 +11,7 @@ import pytest
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Link, Scene, Zone, load_scenes, write_scene
+from mtmc.scene import Camera, Link, Placement, Scene, Zone, load_scenes, write_scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.scene.write import content_of
 
@@ -36,10 +36,17 @@ def scene(tmp_path: Path) -> Scene:
         zones=(Zone("west in", rng.random((5, 2)) * 500, "in"), Zone("ost", rng.random((3, 2)) * 500)),
         box_scale=(1.05, 1.2),
     )
-    second = Camera("b", 9, Clock(10.0, -1.64), tracklets=(home / "b/mtsc.txt",), ground_truth=home / "b/gt.txt")
+    second = Camera(
+        "b",
+        9,
+        Clock(10.0, -1.64),
+        tracklets=(home / "b/mtsc.txt",),
+        ground_truth=home / "b/gt.txt",
+        ground_from_image=np.eye(3),
+    )
     links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75), Link("b", "", "a", "ost", 0.0, 3.0))
     models = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "seed": 3}
-    return Scene("town", home, (first, second), links, models)
+    return Scene("town", home, (first, second), links, models, (Placement("north", "", -33.4, (80.5, -12.0)),))
 
 
 def same(a: Scene, b: Scene) -> None:
@@ -52,7 +59,9 @@ def same(a: Scene, b: Scene) -> None:
             }
             for c in scene.cameras
         ]
-        return json.dumps([scene.name, cameras, [repr(x) for x in scene.links], scene.models], default=str)
+        return json.dumps(
+            [scene.name, cameras, [repr(x) for x in (*scene.links, *scene.placements)], scene.models], default=str
+        )
 
     def resolved(scene: Scene) -> Scene:
         def full(c: Camera) -> Camera:
@@ -101,5 +110,43 @@ def test_impossible_values_are_refused(tmp_path: Path, line: str, message: str) 
     if not line.startswith("cameras"):
         text += "\ncameras: [{id: a, detections: [a_det.txt]}, {id: b, detections: [b_det.txt]}]"
     (tmp_path / "scene.yaml").write_text(text)
+    with pytest.raises(SceneError, match=message):
+        load_scenes(tmp_path)
+
+
+def test_planes_are_laid_out_along_chains() -> None:
+    cameras = tuple(
+        Camera(name, k, Clock(10.0), ground_from_image=np.eye(3), ground_plane=name)
+        for k, name in enumerate("abc", 1)
+    )
+    chain = (Placement("c", "b", 90.0, (10.0, 0.0)), Placement("b", "a", 90.0, (0.0, 5.0)))
+    layout = Scene("town", Path(), cameras, placements=chain).layout()
+    assert layout["a"] == ("a", 1, 0)
+    for name, place in (("b", (-4 + 3j) + 5j), ("c", 1j * ((-4 + 3j) + 10) + 5j)):
+        end, turn, shift = layout[name]
+        assert end == "a"
+        assert turn * (3 + 4j) + shift == pytest.approx(place)
+
+
+@pytest.mark.parametrize(
+    ("placements", "message"),
+    [
+        ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n  - {plane: b, onto: c, turn_deg: 0, shift_m: [0, 0]}",
+         r"scene\.yaml:3: .*ground plane 'b' is placed twice; place every plane once at most"),
+        ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n  - {plane: a, onto: b, turn_deg: 0, shift_m: [0, 0]}",
+         r"scene\.yaml:3: .*ground plane 'a' is placed on itself in the end"),
+        ("- {plane: b, onto: z, turn_deg: 0, shift_m: [0, 0]}",
+         r"scene\.yaml:2: a placement names ground plane 'z', which no camera has; .*are '', 'a', 'b'"),
+    ],
+)  # fmt: skip
+def test_impossible_placements_are_refused(tmp_path: Path, placements: str, message: str) -> None:
+    cameras = []
+    for name, plane in (("a", "a"), ("b", "b"), ("c", "")):
+        (tmp_path / f"{name}_det.txt").write_text("")
+        cameras.append(
+            f"{{id: {name}, detections: [{name}_det.txt], ground_from_image: [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "
+            f"ground_plane: '{plane}'}}"
+        )
+    (tmp_path / "scene.yaml").write_text(f"placements:\n  {placements}\ncameras: [{', '.join(cameras)}]")
     with pytest.raises(SceneError, match=message):
         load_scenes(tmp_path)

@@ -25,7 +25,7 @@ CAMERAS = {
 
 
 def street(seed: int, *, same: bool = True) -> list[Passage]:
-    """Forty vehicles, half of them either way; those that the second camera sees may be others."""
+    """Forty vehicles, half of them either way; those that the second camera sees may be others, at other times."""
     rng = np.random.default_rng(seed)
     out = []
     for number in range(1, 41):
@@ -55,16 +55,16 @@ def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> N
     assert {c.ground_plane for c in learned.scene.cameras} == {"c001", "c002"}
     [found] = learned.placements
     assert found.sure > 0.99
-    # The middles of what both cameras see are some 200 m apart; metres rest on the size of a car.
-    assert found.metres == pytest.approx(200.0, rel=0.3)
+    # The middles of what both cameras see are some 165 m apart; metres rest on the size of a car and a usual lens.
+    assert found.metres == pytest.approx(165.0, rel=0.35)
     # A step east is a step into the picture for the first camera, out of it for the second.
     layout = learned.scene.layout()
     east = []
     for name, camera in CAMERAS.items():
         matrix = learned.scene.camera(name).ground_from_image
         assert matrix is not None
-        middle = np.array([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]]) + [-10.0 if name == "c001" else 210.0, 0, 0]
-        px, _ = camera.project(middle)
+        west = -10.0 if name == "c001" else 210.0
+        px, _ = camera.project(np.array([[west, 0.0, 0.0], [west + 5.0, 0.0, 0.0]]))
         homogeneous = np.concatenate([px, np.ones((2, 1))], axis=1) @ matrix.T
         ground = homogeneous[:, 0] / homogeneous[:, 2] + 1j * homogeneous[:, 1] / homogeneous[:, 2]
         _, turn, _ = layout[learned.scene.camera(name).ground_plane]
@@ -73,16 +73,17 @@ def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> N
     assert "c002 lies some" in report(learned)
 
 
-def test_views_that_nobody_drives_between_stay_apart() -> None:
-    learned = learn(scene(), street(2, same=False))
-    assert all(found.odds < 3.0 for found in learned.placements)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_where_nobody_drives_between_two_views_nothing_speaks_for_it(seed: int) -> None:
+    """Neither vehicles nor times have anything to do with each other, but both streets are straight."""
+    learned = learn(scene(), street(seed, same=False))
+    assert all(found.odds < 0.5 for found in learned.placements)
 
 
-def test_the_order_of_passages_does_not_matter(tmp_path: Path) -> None:
+def test_the_order_of_passages_does_not_matter() -> None:
     passages = street(1)
     one, other = learn(scene(), passages), learn(scene(), passages[::-1])
     assert one.placements == other.placements
-    [camera.id for camera in one.scene.cameras]
     given = learn(one.scene, passages)  # what is written stands
     assert given.placements == ()
     assert given.scene.placements == one.scene.placements
@@ -110,34 +111,40 @@ def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float
     def angle(v: complex, w: complex) -> float:
         return float(np.exp(3 * ((v * np.conj(w)).real / (abs(v) * abs(w)) - 1)))
 
-    out = [i for i in range(len(leaving.time_s)) if np.isfinite(leaving.time_s[i])]
-    into = [j for j in range(len(coming.time_s)) if np.isfinite(coming.time_s[j])]
-    place = {j: turn * coming.place[j] + shift for j in into}
-    there, here = np.mean(list(place.values())), np.mean([leaving.place[i] for i in out])
-    aims = {i: angle(leaving.velocity[i], there - leaving.place[i]) for i in out}
-    hails = {j: angle(turn * coming.velocity[j], place[j] - here) for j in into}
-    leavers, comers = dict.fromkeys(out, 0.0), dict.fromkeys(into, 0.0)
+    def moving(gates) -> list[int]:  # type: ignore[no-untyped-def]
+        return [k for k in range(len(gates.time_s)) if np.isfinite(gates.time_s[k]) and abs(gates.velocity[k]) > 2]
+
+    out, into = moving(leaving), moving(coming)
+    heads, comes, density = {}, {}, {}
     for i in out:
         for j in into:
+            step = turn * coming.place[j] + shift - leaving.place[i]
+            heads[i, j] = angle(leaving.velocity[i], step)
+            comes[i, j] = angle(turn * coming.velocity[j], step)
             gap = coming.time_s[j] - leaving.time_s[i]
-            if not 0.5 < gap < 40 or min(abs(leaving.velocity[i]), abs(coming.velocity[j])) <= 2:
-                continue
-            step = place[j] - leaving.place[i]
             mps = max((abs(leaving.velocity[i]) + abs(coming.velocity[j])) / 2, 4.0)
             usual = (abs(step) + 4) / mps + 0.5
-            density = 0.75 * np.exp(-((np.log(gap / usual) / 0.3) ** 2) / 2) / (gap * 0.3 * np.sqrt(2 * np.pi))
-            density += 0.25 * np.exp(-(gap - usual) / 10) / 10 if gap > usual else 0.0
-            density *= ratio[i, j] * 150.0
-            density *= angle(leaving.velocity[i], step) * angle(turn * coming.velocity[j], step)
-            leavers[i] += density / max(sum(hails.values()), 1)
-            comers[j] += density / max(sum(aims.values()), 1)
+            density[i, j] = 0.0
+            if 0.5 <= gap <= 40:
+                straight = np.exp(-((np.log(gap / usual) / 0.3) ** 2) / 2) / (gap * 0.3 * np.sqrt(2 * np.pi))
+                waits = np.exp(-(gap - usual) / 10) / 10 if gap > usual else 0.0
+                density[i, j] = (0.75 * straight + 0.25 * waits) * ratio[i, j] * 150.0
+    aims, leavers, hails, comers = {}, {}, {}, {}
+    for i in out:
+        total = sum(comes[i, j] for j in into)
+        aims[i] = sum(comes[i, j] * heads[i, j] for j in into) / total
+        leavers[i] = sum(comes[i, j] * density[i, j] for j in into) / max(total, 1)
+    for j in into:
+        total = sum(heads[i, j] for i in out)
+        hails[j] = sum(comes[i, j] * heads[i, j] for i in out) / total
+        comers[j] = sum(heads[i, j] * density[i, j] for i in out) / max(total, 1)
     values = []
     for share in (0.1, 0.3, 0.6, 0.9):
-        back = min(share * sum(aims.values()) / max(sum(hails.values()), 1), 0.95)
+        back = min(share * max(sum(aims.values()), 1) / max(sum(hails.values()), 1), 0.95)
         values.append(
             min(
-                sum(np.log(max(1 - share * aims[i], 0.05) + share * leavers[i]) for i in out),
-                sum(np.log(max(1 - back * hails[j], 0.05) + back * comers[j]) for j in into),
+                sum(np.log(1 - share * aims[i] + share * aims[i] * leavers[i]) for i in out),
+                sum(np.log(1 - back * hails[j] + back * hails[j] * comers[j]) for j in into),
             )
         )
     return float(np.log(np.mean(np.exp(values))))
