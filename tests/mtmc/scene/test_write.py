@@ -131,7 +131,8 @@ def test_planes_are_laid_out_along_chains() -> None:
 @pytest.mark.parametrize(
     ("placements", "message"),
     [
-        ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n  - {plane: b, onto: c, turn_deg: 0, shift_m: [0, 0]}",
+        ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n"
+         "  - {plane: b, onto: '', turn_deg: 0, shift_m: [0, 0]}",
          r"scene\.yaml:3: .*ground plane 'b' is placed twice; place every plane once at most"),
         ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n  - {plane: a, onto: b, turn_deg: 0, shift_m: [0, 0]}",
          r"scene\.yaml:3: .*ground plane 'a' is placed on itself in the end"),
