@@ -15,6 +15,7 @@ from mtmc.types import Array
 __all__ = ["laid_out", "plane_trips"]
 
 _ASTRAY = 0.1  # share of journeys that take another way than the placement tells
+_AT_ONCE_S, _AT_ONCE = 1.0, 3.0  # seconds in both views, and log odds against that
 _LEAST_S = 0.5  # views that hardly share road may still see a vehicle at once
 _MOVING_MPS = 2.0
 _LIMITS = -12.0, 4.0  # of log odds
@@ -68,6 +69,7 @@ def plane_trips(open_: Array, camera: Array, ways: Ways, max_gap_s: float, embed
         odds += np.where(np.abs(velocity) > _MOVING_MPS, straight, 0.0)
     out = trips.odds.astype(float)
     out[known] = np.logaddexp(np.log(1 - _ASTRAY) + np.clip(odds, *_LIMITS), np.log(_ASTRAY) + out[known])
+    out -= np.where(trips.seconds < -_AT_ONCE_S, _AT_ONCE, 0.0)  # the grounds share no road
     return replace(trips, odds=out.astype(np.float32))
 
 

@@ -28,6 +28,7 @@ _DOUBT = 3.0  # journeys that what is known beforehand counts as much as
 _SHARE = 0.4  # of those who leave, that take a link of which no more is known
 _UNSEEN = 1.0  # log odds against a link that fits only because a zone was not seen
 _FITS = -1.5  # log odds of a journey that may well be
+_AT_ONCE_S = 1.0  # in two views; less may be the vehicle's own length
 _MOST = 256  # partners per passage; of more than that on average, only those most alike are kept
 _KEEP = 64
 _NEIGHBOURS = 12  # of a camera, that are reached without passing another
@@ -208,7 +209,8 @@ def one_journey(trips: Trips, odds: Array, together: Array) -> Array:
     """Log odds of the journeys, those of one vehicle seen by several cameras at once counted as one: (T,).
 
     Such a vehicle makes one journey, from any of these cameras to any of the next. Where a pair of its passages may
-    well be that journey, that others fit worse, since no link leads there, says nothing more.
+    well be that journey, that others fit worse, since no link leads there, says nothing more; but that one camera of
+    these still saw it when one of the next already did says as much as before.
 
     Args:
         trips: T journeys.
@@ -221,7 +223,7 @@ def one_journey(trips: Trips, odds: Array, together: Array) -> Array:
     [1.0, 0.0]
     """
     crowd = np.bincount(together, minlength=1) > 1
-    rows = np.flatnonzero(crowd[together[trips.a]] | crowd[together[trips.b]])
+    rows = np.flatnonzero((crowd[together[trips.a]] | crowd[together[trips.b]]) & (trips.seconds > -_AT_ONCE_S))
     if not len(rows):
         return odds
     journey = together[trips.a[rows]].astype(np.int64) * len(together) + together[trips.b[rows]]

@@ -9,7 +9,7 @@ from mtmc.types import Array
 __all__ = ["STRAIGHT", "cosine", "drive_density"]
 
 STRAIGHT = 3.0  #: concentration (von Mises) of the directions at both ends of a drive about the straight line
-_SPREAD = 0.3  # of the logarithm of the time, where nobody waits
+_SPREAD = 0.2  # of the logarithm of the time, where nobody waits
 _WAITS, _WAIT_S = 0.25, 10.0  # share of those who wait, and how long on average
 _MORE_M, _MORE_S = 4.0, 0.5  # the straight line is the shortest
 _LEAST_MPS = 4.0
@@ -18,7 +18,7 @@ _LEAST_MPS = 4.0
 def drive_density(seconds: Array, metres: Array, mps: Array) -> Array:
     """Density, per second, of the time of a drive over some distance at some speed.
 
-    Three in four take the time that distance and speed tell, give or take a third; the others wait on the way.
+    Three in four take the time that distance and speed tell, give or take a fifth; the others wait on the way.
 
     Args:
         seconds: Times, greater than 0.

@@ -71,6 +71,29 @@ def test_horizon_and_camera_height_from_box_sizes(passages: list[Passage]) -> No
         assert scale.camera_m == pytest.approx(camera.eye[2], rel=0.25)
 
 
+def test_steady_speeds_mend_a_horizon_that_boxes_get_wrong() -> None:
+    """Boxes that are too low far away put the horizon too low; on a fast road speeds know better."""
+    camera = Pinhole((-75.0, -9.0, 8.0), 0.15, 0.3)
+    horizon = SIZE[1] / 2 - camera.focal_px * np.tan(camera.down)
+    off = []
+    for speed in (9.0, 28.0):
+        seen = []
+        for number in range(1, 31):
+            time_s, place = drive(np.array([[-90.0, 0.0], [60.0, 0.0]]), 5.0 * number, speed)
+            one = watch(camera, "c001", number, time_s, place)
+            assert one is not None
+            boxes = one.tracklet.xyxy.copy()
+            below = boxes[:, 3] - horizon
+            boxes[:, 1] += 35.0 * (boxes[:, 3] - boxes[:, 1]) / below  # as if the horizon were 35 px lower
+            seen.append(replace(one, tracklet=replace(one.tracklet, xyxy=boxes)))
+        scale = fit_scale(ways_of(seen, {"c001": SIZE})["c001"], SIZE)
+        assert scale is not None
+        off.append(scale.horizon_px - horizon)
+    slow, fast = off
+    assert slow == pytest.approx(35.0, abs=12.0)
+    assert abs(fast) < 0.4 * slow
+
+
 def test_one_ground_from_synchronous_motion(passages: list[Passage]) -> None:
     ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
     scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
