@@ -33,6 +33,7 @@ class Frame:
         late_s: By camera, what is to be added to its clock; 0 for the first.
         met: By camera, how many ways meet one of another camera.
         error_m: Median distance of ways that meet, metres.
+        pair_error_m: The same of each pair of cameras.
         edges: The registrations that hold it together.
     """
 
@@ -40,6 +41,7 @@ class Frame:
     late_s: dict[str, float]
     met: dict[str, int]
     error_m: float
+    pair_error_m: dict[tuple[str, str], float]
     edges: tuple[Registration, ...]
 
 
@@ -62,7 +64,12 @@ def learn_frame(
     tried = _registered(pairs, ways, scales, most_late_s, alike)
     frames = _frames(tried, ways, scales, alike)
     # Views that nearly share road can be made to, by another clock and another scale; but then nobody quite meets.
-    doubtful = {e for frame in frames if frame.error_m > _MOST_ERROR_M for e in frame.edges if e.late_s}
+    doubtful = {
+        e
+        for frame in frames
+        for e in frame.edges
+        if e.late_s and frame.pair_error_m.get(e.cameras, 0.0) > _MOST_ERROR_M
+    }
     if doubtful:
         again = _registered(sorted(e.cameras for e in doubtful), ways, scales, 0.0, alike)
         tried = sorted([*(r for r in tried if r not in doubtful), *again], key=lambda r: r.cameras)
@@ -109,16 +116,16 @@ def _frame(
 ) -> Frame:
     samples = {camera: Samples(ways[camera], scales[camera]) for camera in poses}
     met: dict[str, set[int]] = {camera: set() for camera in poses}
-    distances = [np.zeros(0)]
+    distances = {p.cameras: np.hypot(*gaps_m(p, poses, samples, scales).T) for p in pairs}
     for p in pairs:
         for side in (0, 1):
             met[p.cameras[side]] |= {members[side] for members in p.ways}
-        distances.append(np.hypot(*gaps_m(p, poses, samples, scales).T))
-    together = np.concatenate(distances)
+    together = np.concatenate([np.zeros(0), *distances.values()])
     return Frame(
         {camera: pose.matrix(scales[camera]) for camera, pose in poses.items()},
         {camera: pose.late_s for camera, pose in poses.items()},
         {camera: len(members) for camera, members in met.items()},
         float(np.median(together)) if len(together) else float("nan"),
+        {cameras: float(np.median(apart)) for cameras, apart in distances.items()},
         edges,
     )

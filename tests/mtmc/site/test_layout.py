@@ -126,7 +126,7 @@ def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float
             usual = (abs(step) + 4) / mps + 0.5
             density[i, j] = 0.0
             if 0.5 <= gap <= 40:
-                straight = np.exp(-((np.log(gap / usual) / 0.3) ** 2) / 2) / (gap * 0.3 * np.sqrt(2 * np.pi))
+                straight = np.exp(-((np.log(gap / usual) / 0.2) ** 2) / 2) / (gap * 0.2 * np.sqrt(2 * np.pi))
                 waits = np.exp(-(gap - usual) / 10) / 10 if gap > usual else 0.0
                 density[i, j] = (0.75 * straight + 0.25 * waits) * ratio[i, j] * 150.0
     aims, leavers, hails, comers = {}, {}, {}, {}
