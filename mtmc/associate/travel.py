@@ -221,6 +221,9 @@ def one_journey(trips: Trips, odds: Array, together: Array) -> Array:
     >>> trips = Trips(one, other, np.zeros(2, np.int32), np.ones(2), np.array([1.0, -4.0]), np.ones(1))
     >>> one_journey(trips, trips.odds, np.array([0, 0, 2])).tolist()
     [1.0, 0.0]
+    >>> both = Trips(one, other, np.zeros(2, np.int32), np.array([1.0, -2.0]), np.array([1.0, -4.0]), np.ones(1))
+    >>> one_journey(both, both.odds, np.array([0, 0, 2])).tolist()
+    [1.0, -4.0]
     """
     crowd = np.bincount(together, minlength=1) > 1
     rows = np.flatnonzero((crowd[together[trips.a]] | crowd[together[trips.b]]) & (trips.seconds > -_AT_ONCE_S))

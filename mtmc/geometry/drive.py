@@ -26,7 +26,7 @@ def drive_density(seconds: Array, metres: Array, mps: Array) -> Array:
         mps: Speeds; below 4 m/s count as that, as nobody crawls all the way.
 
     >>> drive_density(np.array([2.0, 6.0, 15.0]), np.array(50.0), np.array(10.0)).round(3).tolist()
-    [0.001, 0.191, 0.011]
+    [0.0, 0.273, 0.01]
     """
     usual = (metres + _MORE_M) / np.maximum(mps, _LEAST_MPS) + _MORE_S
     straight = np.exp(-0.5 * np.square(np.log(seconds / usual) / _SPREAD)) / (seconds * _SPREAD * np.sqrt(2 * np.pi))
