@@ -29,6 +29,8 @@ def laid_out(ways: Ways, planes: Sequence[str], layout: Mapping[str, tuple[str, 
         planes: Names of these, by number.
         layout: As :meth:`mtmc.scene.Scene.layout` gives it.
     """
+    if all(layout.get(name, (name, 1 + 0j, 0j))[0] == name for name in planes):
+        return ways  # and no copy
     names = list(planes)
     xy, velocity, plane = ways.xy.copy(), ways.velocity.copy(), ways.plane.copy()
     of_row = ways.plane[ways.owner]
