@@ -34,7 +34,7 @@ def laid_out(ways: Ways, planes: Sequence[str], layout: Mapping[str, tuple[str, 
     names = list(planes)
     xy, velocity, plane = ways.xy.copy(), ways.velocity.copy(), ways.plane.copy()
     of_row = ways.plane[ways.owner]
-    for number, name in enumerate(names):
+    for number, name in enumerate(planes):
         end, turn, shift = layout.get(name, (name, 1 + 0j, 0j))
         if end == name:
             continue

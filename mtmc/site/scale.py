@@ -119,13 +119,16 @@ def _steady(ways: Sequence[Way], scale: Scale, most_px: float) -> float:
     Where the horizon is taken to lie too low, what is far away seems to drive too fast. Where vehicles are slow they
     brake and start, so this tells only of fast roads.
     """
-    places, owner = [np.zeros((3, 0, 2))], [np.zeros(0, np.int64)]
+    places: list[Array] = []
+    owner: list[Array] = []
     for k, way in enumerate(ways):
         usable = way.whole & scale.near(way.px)
         rows = np.flatnonzero(usable[:-2] & usable[1:-1] & usable[2:] & (way.tick[2:] - way.tick[:-2] == 2))
         if len(rows) >= _LEAST_STEPS:
             places.append(np.stack([way.px[rows], way.px[rows + 1], way.px[rows + 2]]))
             owner.append(np.full(len(rows), k))
+    if not places:
+        return scale.horizon_px
     before, here, after = np.concatenate(places, axis=1)
     _, group, count = np.unique(np.concatenate(owner), return_inverse=True, return_counts=True)
 
@@ -134,7 +137,7 @@ def _steady(ways: Sequence[Way], scale: Scale, most_px: float) -> float:
         return np.asarray(np.hypot(*(project(after, matrix) - project(before, matrix)).T) / (2 * STEP_S))
 
     usual = np.array([np.median(v) for v in np.split(speeds(scale.horizon_px), np.cumsum(count)[:-1])])
-    moving = usual > _MOVING_MPS if len(count) else np.zeros(0, bool)
+    moving = usual > _MOVING_MPS
     if moving.sum() < _FEWEST_WAYS or np.median(usual[moving]) < _FAST_MPS:
         return scale.horizon_px
     known = moving[group]
