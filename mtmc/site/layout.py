@@ -173,8 +173,10 @@ def _place(
         for name in (onto, plane)
     )
 
-    def told(turn: Array, shift: Array) -> Array:
-        total = np.zeros(len(turn))
+    def told(angle: Array, offset: Array) -> Array:
+        """Log odds of turning the plane about its middle, which is then moved to ``offset`` from the other's."""
+        turn = np.exp(1j * angle)
+        shift, total = middle + offset - turn * centre, np.zeros(len(turn))
         for begin in range(0, len(turn), _BATCH):
             t, s = turn[begin : begin + _BATCH], shift[begin : begin + _BATCH]
             total[begin : begin + _BATCH] = sum(d.told(t, s) for d in there)
@@ -191,13 +193,13 @@ def _place(
         )
     )
     offset = metres * np.exp(1j * heading)
-    values = told(np.exp(1j * angle), middle + offset - np.exp(1j * angle) * centre)
+    values = told(angle, offset)
     odds = float(np.logaddexp.reduce(values) - np.log(len(values)))
     if odds < _LEAST_ODDS:
         return None
     best = (-np.inf, 0.0, 0j)
     for k in np.argsort(-values, kind="stable")[:_FINER].tolist():
-        best = max(best, _finer((values[k], angle[k], offset[k]), middle, centre, told), key=lambda one: one[0])
+        best = max(best, _finer((values[k], angle[k], offset[k]), told), key=lambda one: one[0])
     _, turned, moved = best
     shift = middle + moved - np.exp(1j * turned) * centre
     degrees = round(float(np.rad2deg(turned)), 1)
@@ -205,7 +207,7 @@ def _place(
 
 
 def _finer(
-    start: tuple[float, float, complex], middle: complex, centre: complex, told: Callable[[Array, Array], Array]
+    start: tuple[float, float, complex], told: Callable[[Array, Array], Array]
 ) -> tuple[float, float, complex]:
     """The best placement near another one, in steps that grow smaller: what it tells, its turn and its offset."""
     value, angle, offset = start
@@ -214,7 +216,7 @@ def _finer(
         size = 0.5**level
         angles = angle + size * _STEP_RAD * steps[:, 0]
         offsets = offset + size * _STEP_M * (steps[:, 1] + 1j * steps[:, 2])
-        values = told(np.exp(1j * angles), middle + offsets - np.exp(1j * angles) * centre)
+        values = told(angles, offsets)
         k = int(values.argmax())
         if values[k] > value:
             value, angle, offset = float(values[k]), float(angles[k]), complex(offsets[k])
