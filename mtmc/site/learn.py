@@ -91,12 +91,7 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     scales = {c: s for c in ways if (s := fit_scale(ways[c], size_wh[c])) is not None}
     notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
 
-    looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
-
-    def how_alike(a: str, b: str) -> Array | None:
-        return alike(looks[a], looks[b])
-
-    scene, frames, tried = _ground(scene, ways, scales, how_alike, config, notes)
+    scene, frames, tried = _ground(scene, ways, scales, _alike_of(ways), config, notes)
     planes = _planes(scene)
     clocks: list[ClockFit] = []
     pair_clocks: list[PairClock] = []
@@ -121,12 +116,18 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     spans = [_span(camera, by_camera[camera.id]) for camera in scene.cameras]
     length_s = max(max(stop for _, stop in spans) - min(start for start, _ in spans), 1.0) if spans else 1.0
     links, shared = _links(scene, ordered, ways, list(planes.values()), ends, zones, length_s, config)
-    placements = _placements(scene, planes, ways, scales, how_alike, length_s)
+    placements = _placements(scene, planes, ways, scales, _alike_of(ways), length_s)
     scene = _written(scene, zones, links, shared, placements)
     return Learned(
         scene, size_wh, scales, frames, tried, tuple(placements), tuple(clocks), tuple(pair_clocks), applied, ends,
         zones, tuple(links), _one_way(links), tuple(ordered), tuple(notes),
     )  # fmt: skip
+
+
+def _alike_of(ways: Mapping[str, Sequence[Way]]) -> Alike:
+    """How alike the vehicles of these very ways look: on other clocks a short way may be one or none."""
+    looks = looks_of({camera: [way.embedding for way in mine] for camera, mine in ways.items()})
+    return lambda a, b: alike(looks[a], looks[b])
 
 
 def _ground(

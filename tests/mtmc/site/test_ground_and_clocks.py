@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ from mtmc.site.frame import learn_frame
 from mtmc.site.learn import learn
 from mtmc.site.register import register
 from mtmc.site.scale import fit_scale
-from mtmc.site.trees import joining, trees
+from mtmc.site.trees import Alike, joining, trees
 from mtmc.site.ways import ways_of
 from mtmc.types import Array, Passage
-from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, drive, watch
+from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, drive, passage, watch
 
 CAMERAS = {
     "c001": Pinhole((-16.0, -14.0, 8.0), np.deg2rad(42), np.deg2rad(20)),
@@ -285,3 +286,39 @@ def test_right_clocks_are_left_alone(passages: list[Passage]) -> None:
     assert len(pairs) == 3
     assert max(abs(fit.offset_s) for fit in fits) < 0.05
     assert max(abs(fit.rate) for fit in fits) < 0.0005
+
+
+def test_looks_stay_with_their_ways_when_a_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short tracklet is a way or none, by where the clock's ticks fall; the looks of all others must not move up."""
+    faces = np.random.default_rng(5).normal(size=(200, 16)).astype(np.float32)
+    faces /= np.linalg.norm(faces, axis=1, keepdims=True)
+    seen = [replace(p, embedding=faces[p.tracklet.track_id]) for p in traffic(WRONG)]
+    here = [p for p in seen if p.tracklet.camera_id != "c003"]
+    short = [_brief(p, k) for k, p in enumerate(p for p in here if p.tracklet.camera_id == "c002")]
+    away = [replace(p, tracklet=replace(p.tracklet, camera_id="c004")) for p in seen if p.tracklet.camera_id == "c003"]
+    away = [replace(p, tracklet=replace(p.tracklet, time_s=p.tracklet.time_s + 40.0)) for p in away]
+    cameras = tuple(Camera(f"c{k:03}", k, Clock(10.0), size_wh=SIZE) for k in (1, 2, 4))
+    asked: dict[str, int] = {}
+
+    def asks(planes: dict, alike: Alike, span_s: float) -> list:  # type: ignore[type-arg]
+        gates = {camera: known[0] for ground in planes.values() for camera, known in ground.items()}
+        for a, b in combinations(sorted(gates), 2):
+            weight = alike(a, b)
+            assert weight is not None
+            assert weight.shape == (len(gates[a].time_s), len(gates[b].time_s))
+        asked.update({camera: len(gate.time_s) for camera, gate in gates.items()})
+        return []
+
+    monkeypatch.setattr("mtmc.site.learn.place_planes", asks)
+    passages = [*here, *short, *away]
+    learned = learn(Scene("x", Path(), cameras), passages)
+    assert learned.applied
+    assert set(asked) == {"c001", "c002", "c004"}
+    before = ways_of(passages, dict.fromkeys(asked, SIZE))
+    assert {camera: len(mine) for camera, mine in before.items()} != asked
+
+
+def _brief(whole: Passage, number: int) -> Passage:
+    """Seven boxes of a tracklet from somewhere in its middle, as another one."""
+    first = len(whole.tracklet) // 3 + number % 5
+    return passage(replace(whole.tracklet[first : first + 7], track_id=100 + number), whole.embedding)
