@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtmc.geometry.ground import project
-from mtmc.site.scale import FOCAL, Scale
+from mtmc.site.scale import Scale
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
@@ -25,6 +25,7 @@ _LEAST_COMMON = 4
 _MOST_SAMPLES = 8  # per pair of ways
 _LEAST_MOTION_PX = 1.0  # per step
 _UNKNOWNS = 8
+_LATE_S, _AS_GIVEN_S = 1.5, 0.4  # usual error of a clock that was searched for, and of one that stands as given
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def adjust(
     samples = {camera: Samples(ways[camera], scales[camera]) for camera in poses}
     pairs: list[Pairs] = []
     before: list[tuple[tuple[int, int], ...]] = []
+    late_s = {camera: pose.late_s for camera, pose in poses.items()}
     for near_m in _ROUNDS_M:
         pairs = [match((a, b), poses, samples, scales, near_m) for a, b in combinations(sorted(poses), 2)]
         pairs = [p for p in pairs if len(p.ways) >= 2]
@@ -96,7 +98,7 @@ def adjust(
         if not pairs or members == before:
             break
         before = members
-        poses = _solve(poses, samples, scales, pairs, near_m)
+        poses = _solve(poses, samples, scales, pairs, near_m, late_s)
     return poses, pairs
 
 
@@ -159,14 +161,21 @@ def _solve(
     scales: Mapping[str, Scale],
     pairs: Sequence[Pairs],
     near_m: float,
+    late_s: Mapping[str, float],
 ) -> dict[str, Pose]:
-    """Adjust all poses to the pairs; what is assumed of lenses, horizons, sizes and clocks pulls weakly."""
+    """Adjust all poses to the pairs; what boxes and registrations said of lenses, horizons, sizes and clocks pulls.
+
+    Where few ways meet, a displaced ground can be mended by a clock that is off as well, so a clock that no
+    registration wanted changed is held harder.
+    """
     names = sorted(poses)
     start = np.concatenate([_vector(poses[name], scales[name]) for name in names])
     free = np.ones(len(start), bool)
     free[[3, 5, 6, 7]] = False  # heading, place and clock of the first camera are the common ones
-    pull = np.tile([0.4, 0.05, 0.05, np.inf, 0.2, np.inf, np.inf, 1.5], len(names))
-    rest = np.concatenate([[np.log(FOCAL), 0, 0, 0, 0, 0, 0, 0] for _ in names])
+    pull = np.concatenate(
+        [[0.4, 0.05, 0.05, np.inf, 0.2, np.inf, np.inf, _LATE_S if late_s[name] else _AS_GIVEN_S] for name in names]
+    )
+    rest = np.concatenate([[np.log(scales[name].focal), 0, 0, 0, 0, 0, 0, late_s[name]] for name in names])
 
     def all_of(x: Array) -> dict[str, Pose]:
         full = start.copy()

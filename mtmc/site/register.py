@@ -30,7 +30,7 @@ __all__ = ["Meeting", "Registration", "Stack", "fit_again", "register"]
 
 _LEAST_MET = 5.0  # vehicles; fewer are no registration
 LEAST_ALIKE, LEAST_LIKENESS = 2.0, 5.2  # where looks decide: vehicles, and standard deviations
-_LEAST_RATIO = 1.8  # of vehicles that meet to those that meet by accident
+_LEAST_RATIO = 1.4  # of vehicles that meet to those that meet by accident
 _FOCALS = (0.65, 1.15)  # focal lengths that are tried, in picture widths
 _NEAR_M = 4.0  # ways that are nearer than this meet
 _LEAST_MOTION_M = 0.25  # per step; what stands tells nothing
@@ -38,7 +38,7 @@ _LEAST_COMMON = 4
 _LONGEST_USE = 12  # samples beyond that do not make a pair more certain
 _LATE_COSTS = 0.12  # a difference of the clocks must bring this much more than none
 _ONE_WAY = 0.6  # mean velocity over mean speed: one in five who comes back may be a mistake
-_SCALES = (0.55, 1.8)
+_SCALES = (0.68, 1.47)  # of two grounds to one another: boxes tell sizes to a tenth or so
 _HYPOTHESES = 6000
 _BATCH = 64
 _ACCIDENT_S = (35.0, 50.0)  # moves of the clock at which nothing is the same vehicle
@@ -196,12 +196,7 @@ def register(
         weight = np.array([alike[pair] for pair in pairs])
         how_alike, accident = likeness(weight), score * min(1.0, STRANGERS / float(weight.mean()))
     elif score >= _LEAST_MET:
-        moved = [
-            _search(stacks, _ticks(sign * np.array([s - 1.0, s, s + 1.0])), None)
-            for s in _ACCIDENT_S
-            for sign in (-1, 1)
-        ]
-        accident = float(np.median([0.0 if found is None else found[0] for found in moved]))
+        accident = float(np.median([_by_accident(stacks, sign * s) for s in _ACCIDENT_S for sign in (-1, 1)]))
     return Registration(
         (first[0].camera_id, second[0].camera_id),
         (_FOCALS[focal[0]], _FOCALS[focal[1]]),
@@ -241,6 +236,15 @@ def fit_again(
         shift = complex(mean_b - turn * mean_a)
         weight = 1 / (1 + (np.abs(turn * za + shift - zb) / _NEAR_M) ** 2)
     return turn, shift
+
+
+def _by_accident(stacks: Sequence[Stack], late_s: float) -> float:
+    """How many meet where one clock is moved so far that none can, if as many were in both views as there are."""
+    found = _search(stacks, _ticks(np.array([late_s - 1.0, late_s, late_s + 1.0])), None)
+    if found is None:
+        return 0.0
+    together, then = (len(stacks[0].meet(stacks[1], tick).start) for tick in _ticks(np.array([0.0, late_s])))
+    return found[0] * max(1.0, together / max(then, 1))
 
 
 _Found = tuple[float, int, tuple[int, int], complex, complex, tuple[tuple[int, int], ...]]

@@ -30,7 +30,7 @@ def heading(learned: Learned) -> str:
 
 
 def _ground(learned: Learned) -> str:
-    lines = ["ground                    horizon px  camera m  spread   boxes  registered   sure"]
+    lines = ["ground                    horizon px  camera m   focal  spread   boxes  registered   sure"]
     frames = {camera: frame for frame in learned.frames for camera in frame.met}
     for camera, size in sorted(learned.size_wh.items()):
         scale = learned.scales.get(camera)
@@ -38,7 +38,7 @@ def _ground(learned: Learned) -> str:
         row += (
             "   too few vehicles"
             if scale is None
-            else f"{scale.horizon_px:9.0f}{scale.camera_m:10.1f}{scale.spread:8.2f}{scale.boxes:8}"
+            else f"{scale.horizon_px:9.0f}{scale.camera_m:10.1f}{scale.focal:8.2f}{scale.spread:8.2f}{scale.boxes:8}"
         )
         frame = frames.get(camera)
         if frame is not None:

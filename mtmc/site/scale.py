@@ -1,37 +1,33 @@
-"""A rough ground plane from the sizes of vehicles alone.
+"""A ground plane from the boxes of vehicles alone.
 
-On a level plane seen by a camera without roll, whatever stands at row y lies at the distance f·H/(y − y0), where y0
-is the row of the horizon, H the camera's height and f the focal length in pixels; so a thing of height h covers (y
-− y0)·h/H rows (Hoiem, Efros, Hebert 2008). A straight line through the heights of boxes over their lower edges
-tells y0 and h/H. On fast roads, where vehicles drive steadily, y0 is also where none seems to speed up or slow down.
-It does not tell f, which stretches depth against width; until overlapping views tell it, a usual
-lens is assumed. Camera height and scale rest on how high a vehicle's box is taken to be.
+On a level plane seen by a camera without roll, what stands at row y lies at the distance f·H/(y − y0), where y0 is
+the row of the horizon, H the camera's height and f the focal length in pixels (both over the cosine of the tilt), on
+a ground whose origin lies below the camera or a fixed length before it. How wide and how high the boxes of vehicles
+are, all over the picture and whichever way they head (:mod:`mtmc.site.outline`), tells the three.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from mtmc.geometry.ground import project
+from mtmc.site.outline import View, box_sizes
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
-__all__ = ["FOCAL", "Scale", "fit_scale"]
+__all__ = ["Scale", "fit_scale"]
 
-#: Focal length in picture widths that is assumed: 58° across.
-FOCAL = 0.9
-_HEIGHT_M = 2.2  # of a car's box: its 1.5 m, and what of its length is seen from above
-_FEWEST = 40
-_LEAST_STEPS, _FEWEST_WAYS = 3, 3  # of a way; of a camera, that tell how steadily vehicles drive
-_MOVING_MPS, _FAST_MPS = 6.0, 15.0  # who tells it, and how fast they must be as a rule
-_HORIZON_ERROR = 0.03  # of the horizon by boxes, in heights of the picture
-_HORIZONS = np.linspace(-0.1, 0.1, 41)
-# Of log speed over log rows below the horizon: on any road; by what all brake alike, m²/s²; of each vehicle.
-_SLOPE_ERROR, _BRAKING, _SLOPE_SPREAD = 0.05, 29.0, 0.3
+_FOCAL, _FOCAL_SPREAD = 0.8, 0.25  # a usual lens, in picture widths (64° across), and the spread of its logarithm
+_SIZE_SPREAD, _BOX_SPREAD = 0.12, 0.12  # of logarithms: of vehicles' sizes; of boxes about what they should be
+_MOST_WAYS = 6  # for how many all together count: what is wrong with the shape is wrong with all of them
+_FEWEST = 40  # whole boxes
+_MOST_SAMPLES, _INDEPENDENT = 8, 3  # of a way: boxes that are looked at, and for how many they count
+_LEAST_MOTION = 0.12  # diagonals of the box in half a second: who hardly moves heads nowhere
+_OUTLIER = 1.5  # spreads
 _LEAST_ROWS = 0.04  # of the picture's height below the horizon: nearer to it a pixel is many metres
 
 
@@ -42,8 +38,9 @@ class Scale:
     Attributes:
         size_wh: Picture width and height.
         horizon_px: Row at which the ground ends.
-        camera_m: Height of the camera over the ground in metres, if vehicles are as assumed.
-        focal: Focal length in picture widths.
+        camera_m: Height of the camera over the ground in metres (over the cosine of its tilt), if vehicles are as
+            assumed.
+        focal: Focal length in picture widths (over the cosine of the tilt).
         spread: Robust spread of box heights about the model, as a share of the height.
         boxes: How many boxes it rests on.
     """
@@ -75,83 +72,68 @@ class Scale:
         return np.asarray(px[..., 1] - self.horizon_px > _LEAST_ROWS * self.size_wh[1])
 
 
-def fit_scale(ways: Sequence[Way], size_wh: tuple[int, int], focal: float = FOCAL) -> Scale | None:
-    """Fit horizon and camera height to the heights of whole boxes, robustly; None where there are too few.
+class _Boxes(NamedTuple):
+    """Whole boxes of moving vehicles: where their feet are and in a moment will be, their sizes, whose they are."""
 
-    Every way counts the same, however long it was in the picture.
+    foot_px: Array
+    ahead_px: Array
+    size_px: Array
+    way: Array
+
+
+def fit_scale(ways: Sequence[Way], size_wh: tuple[int, int]) -> Scale | None:
+    """Fit focal length, horizon and camera height to whole boxes, robustly; None where there are too few.
+
+    Every way counts about the same, however long it was in the picture, and its vehicle may be larger or smaller than
+    others.
     """
-    rows, heights, weights = [], [], []
-    for way in ways:
-        if way.whole.any():
-            rows.append(way.px[way.whole, 1])
-            heights.append(way.box_px[way.whole, 1])
-            weights.append(np.full(way.whole.sum(), 1.0 / np.sqrt(way.whole.sum())))
-    if sum(map(len, rows)) < _FEWEST:
+    boxes = _boxes(ways)
+    if boxes is None or sum(int(way.whole.sum()) for way in ways) < _FEWEST:
         return None
-    y, h, w = np.concatenate(rows), np.concatenate(heights), np.concatenate(weights)
+    width, height = size_wh
+    count = np.bincount(boxes.way)
+    sure = 1 / (_BOX_SPREAD * np.sqrt(np.maximum(count / _INDEPENDENT, 1.0)))
+    known = 2 * count * sure**2 + 1 / _SIZE_SPREAD**2
 
-    def model(p: Array) -> Array:
-        below = np.maximum(y - p[0], 1.0)
-        return np.asarray(below * np.exp(-p[1]) * _HEIGHT_M)
+    def off(p: Array) -> Array:
+        view = View(size_wh, p[1] * height, np.exp(p[0]) * width, np.exp(p[2]))
+        expected = box_sizes(view, boxes.foot_px, boxes.ahead_px)
+        return np.asarray(np.log(boxes.size_px) - np.log(np.maximum(expected, 1e-3)))
 
     def error(p: Array) -> Array:
-        return np.asarray(w * (np.log(h) - np.log(model(p))))
+        left = off(p)
+        larger = np.bincount(boxes.way, left.sum(axis=1)) * sure**2 / known
+        left = (left - larger[boxes.way, None]) * sure[boxes.way, None]
+        lens = (p[0] - np.log(_FOCAL)) / (_FOCAL_SPREAD * np.sqrt(min(1.0, _MOST_WAYS / len(count))))
+        return np.concatenate([left.ravel(), larger / _SIZE_SPREAD, [lens]])
 
+    top = float(boxes.foot_px[:, 1].min()) / height
+    bounds = ([np.log(0.3), -1.5, np.log(2.0)], [np.log(3.0), top - 0.005, np.log(100.0)])
     best = None
-    for share in (-0.3, 0.0, 0.25):  # where the search for the horizon begins
-        start = np.array([min(share * size_wh[1], y.min() - 5.0), np.log(8.0)])
-        bounds = ([-2.0 * size_wh[1], np.log(1.0)], [y.min() - 2.0, np.log(100.0)])
-        found = least_squares(error, start, loss="soft_l1", f_scale=0.05, bounds=bounds, x_scale=[100.0, 0.3])
+    for share in (-0.1, 0.1, 0.25):  # where the search for the horizon begins
+        start = [np.log(_FOCAL), min(share, top - 0.02), np.log(7.0)]
+        found = least_squares(error, start, loss="soft_l1", f_scale=_OUTLIER, bounds=bounds, x_scale=[0.2, 0.05, 0.2])
         if best is None or found.cost < best.cost:
             best = found
     assert best is not None
-    first = Scale(size_wh, float(best.x[0]), float(np.exp(best.x[1])), focal, 0.0, len(y))
-    best.x[0] = _steady(ways, first, float(y.min()) - 2.0)
-    best.x[1] += float(np.median(np.log(model(best.x)) - np.log(h)))
-    off = np.log(h) - np.log(model(best.x))
-    spread = 1.4826 * float(np.median(np.abs(off - np.median(off))))
-    return Scale(size_wh, float(best.x[0]), float(np.exp(best.x[1])), focal, spread, len(y))
+    focal, horizon, camera = best.x
+    high = off(best.x)[:, 1]
+    spread = 1.4826 * float(np.median(np.abs(high - np.median(high))))
+    return Scale(size_wh, float(horizon * height), float(np.exp(camera)), float(np.exp(focal)), spread, len(high))
 
 
-def _steady(ways: Sequence[Way], scale: Scale, most_px: float) -> float:
-    """The row of the horizon by which, boxes considered, those on a fast road drive most steadily.
-
-    Where the horizon is taken to lie too low, what is far away seems to drive too fast. Where vehicles are slow they
-    brake and start, so this tells only of fast roads.
-    """
-    places: list[Array] = []
-    owner: list[Array] = []
-    for k, way in enumerate(ways):
-        usable = way.whole & scale.near(way.px)
-        rows = np.flatnonzero(usable[:-2] & usable[1:-1] & usable[2:] & (way.tick[2:] - way.tick[:-2] == 2))
-        if len(rows) >= _LEAST_STEPS:
-            places.append(np.stack([way.px[rows], way.px[rows + 1], way.px[rows + 2]]))
-            owner.append(np.full(len(rows), k))
-    if not places:
-        return scale.horizon_px
-    before, here, after = np.concatenate(places, axis=1)
-    _, group, count = np.unique(np.concatenate(owner), return_inverse=True, return_counts=True)
-
-    def speeds(horizon_px: float) -> Array:
-        matrix = scale.ground_from_image(horizon_px=horizon_px)
-        return np.asarray(np.hypot(*(project(after, matrix) - project(before, matrix)).T) / (2 * STEP_S))
-
-    usual = np.array([np.median(v) for v in np.split(speeds(scale.horizon_px), np.cumsum(count)[:-1])])
-    moving = usual > _MOVING_MPS
-    if moving.sum() < _FEWEST_WAYS or np.median(usual[moving]) < _FAST_MPS:
-        return scale.horizon_px
-    known = moving[group]
-    slope_error = np.sqrt(
-        _SLOPE_ERROR**2 + (_BRAKING / np.median(usual[moving]) ** 2) ** 2 + _SLOPE_SPREAD**2 / moving.sum()
-    )
-    best = (np.inf, scale.horizon_px)
-    for share in _HORIZONS:
-        horizon = scale.horizon_px + share * scale.size_wh[1]
-        if horizon > most_px:
-            break
-        below, speed = np.log(np.maximum(here[:, 1] - horizon, 1.0)), np.log(np.maximum(speeds(horizon), 0.1))
-        below, speed = (v - (np.bincount(group, v) / count)[group] for v in (below, speed))
-        slope = float((below * speed)[known].sum() / max(float((below**2)[known].sum()), 1e-9))
-        cost = (share / _HORIZON_ERROR) ** 2 + (slope / slope_error) ** 2
-        best = min(best, (float(cost), float(horizon)))
-    return best[1]
+def _boxes(ways: Sequence[Way]) -> _Boxes | None:
+    """Some boxes of every way, evenly spread; None where nobody moves."""
+    parts: list[tuple[Array, Array, Array]] = []
+    for way in ways:
+        velocity = np.gradient(way.px, way.tick * STEP_S, axis=0)
+        moving = 0.5 * np.hypot(*velocity.T) > _LEAST_MOTION * np.hypot(*way.box_px.T)
+        rows = np.flatnonzero(way.whole & moving)
+        if len(rows) < _INDEPENDENT:
+            continue
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_SAMPLES)).round().astype(int)]
+        parts.append((way.px[rows], way.px[rows] + STEP_S * velocity[rows], way.box_px[rows]))
+    if not parts:
+        return None
+    foot, ahead, size = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Boxes(foot, ahead, size, np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts]))

@@ -1,4 +1,4 @@
-"""A tiny world with known truth: straight and turning roads, pinhole cameras, vehicles as upright boxes.
+"""A tiny world with known truth: straight and turning roads, pinhole cameras, cars of one shape.
 
 Written apart from the package (and from the scene generator), so that what is learned can be held against it.
 """
@@ -14,6 +14,16 @@ from mtmc.types import Array, Passage, Tracklet
 __all__ = ["ROADS", "SIZE", "Pinhole", "crossroads_traffic", "drive", "passage", "watch"]
 
 SIZE = (1280, 720)
+
+#: Forward, left and up of points on a car's skin, metres: a rounded body up to the belt, a cabin on it.
+CAR = np.array(
+    [
+        (0.5 * length * np.cos(t) / bulge, 0.5 * width * np.sin(t) / bulge, up)
+        for up, length, width in ((0.0, 4.6, 1.85), (0.9, 4.6, 1.85), (1.5, 2.2, 1.5))
+        for t in np.arange(24) * np.pi / 12
+        for bulge in [(np.cos(t) ** 6 + np.sin(t) ** 6) ** (1 / 6)]
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -32,9 +42,9 @@ class Pinhole:
         return np.stack([right, np.cross(ahead, right), ahead])
 
     def project(self, points: Array) -> tuple[Array, Array]:
-        x, y, z = ((points - np.array(self.eye)) @ self.axes().T).T
+        x, y, z = np.moveaxis((points - np.array(self.eye)) @ self.axes().T, -1, 0)
         safe = np.where(z > 1, z, 1.0)
-        return np.stack([SIZE[0] / 2 + self.focal_px * x / safe, SIZE[1] / 2 + self.focal_px * y / safe], axis=1), z
+        return np.stack([SIZE[0] / 2 + self.focal_px * x / safe, SIZE[1] / 2 + self.focal_px * y / safe], axis=-1), z
 
     def ground_from_image(self) -> Array:
         ground = np.array([[0.0, 0], [1, 0], [0, 1]])
@@ -64,17 +74,28 @@ def watch(
     clock: tuple[float, float] = (0.0, 0.0),
     noise_px: float = 1.0,
     embedding: Array | None = None,
+    flat: bool = False,
 ) -> Passage | None:
-    """What a camera's tracker makes of a vehicle: a box 1.8 m wide and 2.2 m high standing on the road.
+    """What a camera's tracker makes of a car: the box about all of it, from the nearest edge up.
 
-    ``clock`` = (offset, rate) are put onto the times that the camera writes down.
+    ``clock`` = (offset, rate) are put onto the times that the camera writes down. A ``flat`` vehicle is a board that
+    always faces the camera, 1.8 m wide and 2.2 m high: its lower edge is where the vehicle is.
     """
     rng = np.random.default_rng([number, int(camera_id[1:])])
-    high = np.array([0.0, 0.0, 2.2])
-    right = camera.axes()[0] * 0.9
-    corners = [np.concatenate([place, np.zeros((len(place), 1))], axis=1) + o for o in (-right, right, high)]
-    (left, z), (right_px, _), (top, _) = (camera.project(c) for c in corners)
-    boxes = np.stack([left[:, 0], top[:, 1], right_px[:, 0], (left[:, 1] + right_px[:, 1]) / 2], axis=1)
+    if flat:
+        right = camera.axes()[0]
+        shape = np.stack([-0.9 * right, 0.9 * right, [0.0, 0.0, 2.2]])
+    else:
+        step = np.gradient(place, axis=0)
+        ahead = step / np.maximum(np.hypot(*step.T), 1e-9)[:, None]
+        left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+        around = CAR[:, 0, None] * ahead[:, None] + CAR[:, 1, None] * left[:, None]
+        shape = np.concatenate([around, np.broadcast_to(CAR[:, 2:], (len(place), len(CAR), 1))], axis=2)
+    centre = np.concatenate([place, np.zeros((len(place), 1))], axis=1)
+    px, z = camera.project(centre[:, None] + shape)
+    z = z.min(axis=1)
+    bottom = px[:, :2, 1].mean(axis=1) if flat else px[..., 1].max(axis=1)
+    boxes = np.stack([px[..., 0].min(axis=1), px[..., 1].min(axis=1), px[..., 0].max(axis=1), bottom], axis=1)
     boxes += rng.normal(0, noise_px, boxes.shape)
     seen = (z > 6) & (z < 90) & (boxes[:, 2] > 25) & (boxes[:, 0] < SIZE[0] - 25)
     seen &= (boxes[:, 3] > 25) & (boxes[:, 1] < SIZE[1] - 25)
