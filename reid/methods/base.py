@@ -20,6 +20,7 @@ from torch.nn import functional
 from reid.data.loader import Batch
 from reid.data.records import Record
 from reid.data.views import Recipe
+from reid.losses.precision import wide
 from reid.networks.base import Backbone, Family
 from reid.schedule import Schedule
 from reid.settings import Settings
@@ -172,13 +173,13 @@ def triplet_on() -> Any:
 
 def compared(pooled: Tensor, behind: Tensor, on: TripletOn) -> Tensor:
     """What triplets compare: the feature (B, d) before the neck as it is, or the one behind it at unit length."""
-    return pooled if on == "pooled" else functional.normalize(behind.float())
+    return pooled if on == "pooled" else functional.normalize(wide(behind))
 
 
 def spread(x: Tensor) -> Tensor:
     """One minus the mean cosine between different rows of (B, d): 0 when all features are the same."""
     with torch.no_grad():
-        unit = functional.normalize(x.detach().float())
+        unit = functional.normalize(wide(x.detach()))
         count = len(unit)
         together = unit.sum(0).square().sum()
         return 1 - (together - count) / max(1, count * (count - 1))
