@@ -73,7 +73,13 @@ class Scale:
 
 
 class _Boxes(NamedTuple):
-    """Whole boxes of moving vehicles: where their feet are and in a moment will be, their sizes, whose they are."""
+    """K whole boxes of moving vehicles.
+
+    Attributes:
+        foot_px, ahead_px: float64 (K, 2), middles of the lower edges, and where those will be a step later.
+        size_px: float64 (K, 2), width and height.
+        way: int64 (K,), whose.
+    """
 
     foot_px: Array
     ahead_px: Array
