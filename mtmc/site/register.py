@@ -73,6 +73,7 @@ class Registration:
         turn: Complex factor of places on the first one's ground: rotation and scale onto the second one's.
         shift: Complex shift that follows, metres.
         late_s: The first clock plus this is the second clock.
+        seen_late_s: The same, as it made most ways meet: another one where the clock stands and the place was moved.
         met: How many vehicles (ways of one camera matched one to one) meet; those that look unlike count less.
         accident: How many meet when they cannot be the same, or would count if they were strangers; where hardly any
             meet, as many as do.
@@ -85,6 +86,7 @@ class Registration:
     turn: complex
     shift: complex
     late_s: float
+    seen_late_s: float
     met: float
     accident: float
     pairs: tuple[tuple[int, int], ...]
@@ -187,7 +189,7 @@ def register(
     if found is None:
         return None
     score, late, focal, turn, shift, pairs = found
-    late_s = late * STEP_S
+    late_s = seen_late_s = late * STEP_S
     drift = stacks[1].one_way(sorted({j for _, j in pairs}), focal[1]) if late else None
     if drift is not None:  # then a clock that is behind looks like a place farther along: the clock stands as given
         shift, late_s = shift - drift * late_s, 0.0
@@ -203,6 +205,7 @@ def register(
         turn,
         shift,
         late_s,
+        seen_late_s,
         score,
         accident,
         pairs,
@@ -219,7 +222,7 @@ def fit_again(
 ) -> tuple[complex, complex]:
     """Turn and shift of a registration for other focal lengths than it was found with, from the ways that met."""
     a, b = (Stack(ways, scale, [f]) for ways, scale, f in zip((first, second), scales, focal, strict=True))
-    meeting = a.meet(b, round(found.late_s / STEP_S))
+    meeting = a.meet(b, round(found.seen_late_s / STEP_S))
     met = set(found.pairs)
     chosen = [pair in met for pair in zip(meeting.first.tolist(), meeting.second.tolist(), strict=True)]
     count = np.diff(np.append(meeting.start, len(meeting.row_first)))
@@ -235,7 +238,8 @@ def fit_again(
         )
         shift = complex(mean_b - turn * mean_a)
         weight = 1 / (1 + (np.abs(turn * za + shift - zb) / _NEAR_M) ** 2)
-    return turn, shift
+    drift = b.one_way(sorted({j for _, j in met}), 0) if found.seen_late_s != found.late_s else None
+    return turn, shift - (drift or 0j) * (found.seen_late_s - found.late_s)
 
 
 def _by_accident(stacks: Sequence[Stack], late_s: float) -> float:
