@@ -77,7 +77,8 @@ class Graph:
             start = np.array([p.tracklet.start_s for p in passages])
             end = np.array([p.tracklet.end_s for p in passages])
             ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, blank, start, end)
-        self.ways = ways
+        self._plane = ways.plane
+        self.ways = laid_out(ways, planes_of(passages), scene.layout())
         self.start, self.end = ways.start_s, ways.end_s
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
         pairs, overlap = doubles(passages, self.camera)
@@ -219,8 +220,7 @@ class Graph:
             parts.append(link_trips(self.passages, self.scene, self.start, self.end, config.link_slack_s))
         longest = config.unlinked_s if self.scene.links else self.max_gap_s
         linked = len(parts)
-        laid = laid_out(self.ways, planes_of(self.passages), self.scene.layout())
-        placed, near = self._on_one_plane(self.ways), self._on_one_plane(laid)
+        placed, near = self._on_one_plane(self._plane), self._on_one_plane(self.ways.plane)
         if longest and (open_ & placed).any():
             parts.append(
                 ground_trips(open_ & placed, self.camera, self.ways, longest, config.typical_mps, config.heading / 2)
@@ -232,13 +232,13 @@ class Graph:
             parts[linked:] = [replace(p, odds=p.odds - np.float32(_UNLINKED)) for p in parts[linked:]]
         near &= ~placed & ~np.eye(len(self.names), dtype=bool)
         if longest and near.any():
-            parts.append(plane_trips(near, self.camera, laid, longest, embeddings))
+            parts.append(plane_trips(near, self.camera, self.ways, longest, embeddings))
         return Trips.joined(parts)
 
-    def _on_one_plane(self, ways: Ways) -> Array:
-        """Which cameras see one ground plane: bool (C, C)."""
+    def _on_one_plane(self, of: Array) -> Array:
+        """Which cameras see one ground plane, bool (C, C), given that of each passage."""
         plane = np.full(len(self.names), -1)
-        np.maximum.at(plane, self.camera, ways.plane)
+        np.maximum.at(plane, self.camera, of)
         return np.asarray((plane[:, None] == plane) & (plane >= 0))
 
     def _cosines(self, embeddings: Array, keys: Array, sure: Array) -> tuple[Array, Array, Array] | None:

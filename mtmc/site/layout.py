@@ -32,6 +32,7 @@ _LEAST_SAMPLES, _MOST_SAMPLES = 4, 7  # of a way, that give its place and veloci
 _SHARES = (0.1, 0.3, 0.6, 0.9)  # of those who head for the other ground, that arrive there
 _TURNS, _HEADINGS, _METRES = 24, 24, np.geomspace(20.0, 250.0, 16)
 _BATCH = 32
+_MOST_PAIRS = 12_000  # of those who leave and those who come: what these do not tell, more will not
 _FEW = 1.0  # vehicles; fewer tell nothing of how many come by
 _FINER, _ROUNDS = 8, 5  # the best on the grid, and how often each is looked at more closely
 _STEP_RAD, _STEP_M = 0.13, 15.0
@@ -224,18 +225,28 @@ def _finer(
 
 
 class _Drives:
-    """Those who may have left one camera's ground for that of another: M who left, N who came."""
+    """Those who may have left one camera's ground for that of another, and all who came within the time it may take.
+
+    E pairs of M who left and N who came, in order of who left. What is asked of everybody who came is asked of those
+    who came less than the longest time before or after, so that a long recording costs no more by the minute than a
+    short one.
+    """
 
     def __init__(self, leaving: Gates, coming: Gates, ratio: Array, span_s: float) -> None:
-        left, came = (
-            np.flatnonzero(np.isfinite(gates.time_s) & (np.abs(gates.velocity) > _MOVING_MPS))
-            for gates in (leaving, coming)
-        )
-        self.out, self.out_v = leaving.place[left][:, None], leaving.velocity[left][:, None]
-        self.into, self.into_v = coming.place[came], coming.velocity[came]
-        gap = coming.time_s[came] - leaving.time_s[left][:, None]
+        left, came = (_moving(gates) for gates in (leaving, coming))
+        when, then = leaving.time_s[left], coming.time_s[came]
+        low, high = (np.searchsorted(then, when + sign * _GAP_S[1], side) for sign, side in ((-1, "left"), (1, "right")))
+        count = high - low
+        use = np.cumsum(count) <= _MOST_PAIRS
+        left, low, count = left[use], low[use], count[use]
+        row = np.repeat(left, count)
+        column = came[np.repeat(low, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)]
+        self.by_leaver, self.by_comer = _Groups(row), _Groups(column)
+        self.out, self.out_v = leaving.place[row], leaving.velocity[row]
+        self.into, self.into_v = coming.place[column], coming.velocity[column]
+        gap = coming.time_s[column] - leaving.time_s[row]
         self.seconds = np.clip(gap, *_GAP_S)
-        self.weight = np.where(gap == self.seconds, ratio[np.ix_(left, came)] * span_s, 0.0)
+        self.weight = np.where(gap == self.seconds, ratio[row, column] * min(span_s, 2 * _GAP_S[1]), 0.0)
         self.mps = 0.5 * (np.abs(self.out_v) + np.abs(self.into_v))
 
     def told(self, turn: Array, shift: Array) -> Array:
@@ -247,12 +258,12 @@ class _Drives:
         """
         if not self.weight.any():
             return np.zeros(len(turn))
-        step = turn[:, None, None] * self.into + shift[:, None, None] - self.out  # (H, M, N)
+        step = turn[:, None] * self.into + shift[:, None] - self.out  # (H, E)
         heads = np.exp(STRAIGHT * (cosine(self.out_v, step) - 1))
-        comes = np.exp(STRAIGHT * (cosine((turn / np.abs(turn))[:, None, None] * self.into_v, step) - 1))
+        comes = np.exp(STRAIGHT * (cosine((turn / np.abs(turn))[:, None] * self.into_v, step) - 1))
         density = drive_density(self.seconds, np.abs(step), self.mps) * self.weight
-        aims, leavers = _told_by(density, comes, heads, 2)
-        hails, comers = _told_by(density, heads, comes, 1)
+        aims, leavers = _told_by(density, comes, heads, self.by_leaver)
+        hails, comers = _told_by(density, heads, comes, self.by_comer)
         many, few = (np.maximum(part.sum(axis=1, keepdims=True), _FEW) for part in (aims, hails))
         values = []
         for share in _SHARES:
@@ -266,15 +277,33 @@ class _Drives:
         return np.asarray(np.logaddexp.reduce(values, axis=0) - np.log(len(_SHARES)))
 
 
-def _told_by(density: Array, theirs: Array, mine: Array, axis: int) -> tuple[Array, Array]:
+def _moving(gates: Gates) -> Array:
+    """Indices of those that move, in order of time."""
+    known = np.flatnonzero(np.isfinite(gates.time_s) & (np.abs(gates.velocity) > _MOVING_MPS))
+    return known[np.argsort(gates.time_s[known], kind="stable")]
+
+
+class _Groups:
+    """Sums over the pairs of each vehicle of one side."""
+
+    def __init__(self, vehicle: Array) -> None:
+        self.order = np.argsort(vehicle, kind="stable")
+        self.start = np.flatnonzero(np.diff(vehicle[self.order], prepend=-1))
+
+    def sum(self, values: Array) -> Array:
+        """(H, E) → (H, K), K vehicles that have pairs."""
+        return np.add.reduceat(values[:, self.order], self.start, axis=1)
+
+
+def _told_by(density: Array, theirs: Array, mine: Array, groups: _Groups) -> tuple[Array, Array]:
     """Of each of one side, how well it heads for those of the other that may be it, and how likely it is one of them.
 
     Args:
-        density: (H, M, N), of time and looks, 1 on average for strangers.
-        theirs: (H, M, N), how well the other's direction agrees with the way.
-        mine: (H, M, N), how well its own does.
-        axis: That of the other side.
+        density: (H, E), of time and looks, 1 on average for strangers.
+        theirs: (H, E), how well the other's direction agrees with the way.
+        mine: (H, E), how well its own does.
+        groups: The pairs of each of this side.
     """
-    total = theirs.sum(axis=axis)
+    total = groups.sum(theirs)
     safe = np.maximum(total, 1e-9)
-    return (theirs * mine).sum(axis=axis) / safe, (theirs * density).sum(axis=axis) / np.maximum(total, _FEW)
+    return groups.sum(theirs * mine) / safe, groups.sum(theirs * density) / np.maximum(total, _FEW)
