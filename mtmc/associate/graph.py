@@ -7,7 +7,7 @@
     courses.py    who drives on where another was lost
     doubles.py    one vehicle tracked twice at once
     travel.py     who can have come from whom along a link, or over a distance, and the times learned on the way
-    planes.py     the same from one ground to another that lies roughly somewhere
+    planes.py     grounds that lie roughly to one another laid out on one, and journeys between them
     looks.py      appearance, on a scale that the passages give
     evidence.py   cues as log odds, which add up
     solve.py      groups with the most in their favour that nothing forbids

@@ -1,4 +1,4 @@
-"""Journeys between grounds of which it is known only roughly how they lie to one another."""
+"""Grounds of which it is known roughly how they lie to one another: ways laid out on one, and journeys between."""
 
 from __future__ import annotations
 

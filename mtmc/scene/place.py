@@ -61,7 +61,7 @@ class Link:
 class Placement:
     """Roughly how one ground plane lies to another: a place p on it is ``turned(p) + shift`` on the other.
 
-    It is good enough to say who can have come from where, and in what time, but not that two are in one place.
+    It need only be good enough to say who can have come from where, and in what time, some tens of metres off.
 
     Attributes:
         plane: Name of the plane that is placed.
@@ -92,8 +92,8 @@ class Camera:
         ground_truth: This camera's annotated identities, MOT format.
         roi: An image whose white part is the region of interest.
         ground_from_image: float64 (3, 3), pixel → metres on a ground plane.
-        ground_plane: Name of that plane. Places on planes of different names are not compared; how the planes lie
-            to one another is known roughly at best (:class:`Placement`).
+        ground_plane: Name of that plane. Places on planes of different names are compared only where it is said how
+            the planes lie to one another, roughly (:class:`Placement`).
         zones: Entry and exit regions.
         box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
             they fit its ground truth; (1, 1) leaves them.

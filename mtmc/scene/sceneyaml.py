@@ -11,7 +11,7 @@
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
         ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
-        ground_plane: north         # of which plane; places on differently named ones are not compared
+        ground_plane: north         # of which plane; different ones are compared by placements only
         zones:                      # role: in, out or both (default)
           - {name: west, role: in, polygon: [[0, 200], [80, 200], [80, 400]]}
         box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
@@ -68,7 +68,7 @@ class CameraEntry(Settings):
     tracklets: list[str] = Field(default_factory=list)
     ground_truth: str | None = None
     ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → metres")
-    ground_plane: str = Field("", description="which plane those metres lie on; different names are not compared")
+    ground_plane: str = Field("", description="which plane those metres lie on; others are compared by placements")
     zones: list[ZoneEntry] = Field(default_factory=list)
     box_scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = Field(
         None, description="factors by which boxes grow in width and height about their centre"

@@ -15,6 +15,7 @@ from mtmc.associate.ways import PLANES_M, planes_of, sample_ways
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.drive import drive_density
 from mtmc.scene import Camera, Placement, Scene
+from tests.mtmc.associate.test_doubles import graph_of
 from tests.mtmc.associate.test_graph import partition, passage
 
 #: The second view lies 120 m up the first one's x axis, seen by a camera that looks the other way.
@@ -121,3 +122,21 @@ def test_a_placement_tells_who_is_who():
     truth = {frozenset({("c0", k), ("c1", k)}) for k in looks}
     assert partition(associate(passages, scene(THERE), AssociateConfig(method="graph"))) == truth
     assert partition(associate(passages[::-1], scene(THERE), AssociateConfig(method="graph"))) == truth
+
+
+def test_grounds_laid_out_rule_out_and_continue_as_one_does():
+    """Drawn on one ground and on two of which one is laid onto the other: the same candidates, the same verdicts."""
+    passages = [driven("c0", 0, 0.0, 3.5, (0, 2), (10, 0))]  # to 30 m up the road, and on into the second view
+    passages += [driven("c1", k, 9.0 + k, 12.5 + k, (30, -2), (-10, 0)) for k in range(3)]
+    passages.append(driven("c1", 5, 1.0, 3.5, (30, -2), (-10, 0)))  # 90 m away at the same moments
+    one = Scene("test", Path(), tuple(replace(c, ground_plane="") for c in scene().cameras))
+    turned = [[120, 0] - p.ground_m if p.ground_plane else p.ground_m for p in passages]
+    drawn = [replace(p, ground_plane="", ground_m=ground) for p, ground in zip(passages, turned, strict=True)]
+    graphs = [graph_of(drawn, one), graph_of(passages, scene(THERE)), graph_of(passages, scene())]
+    verdicts = [[graph.excluded([0], [k]) for k in range(1, 5)] for graph in graphs]
+    assert verdicts == [[False, False, False, True]] * 2 + [[False] * 4]
+    courses = [graph._courses() for graph in graphs]
+    assert len(courses[0][0])
+    for ours, theirs in zip(courses[0], courses[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    assert not len(courses[2][0])  # nobody drives on where the two have nothing to do with each other

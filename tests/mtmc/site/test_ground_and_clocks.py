@@ -18,7 +18,7 @@ from mtmc.site.clocks import fit_clocks
 from mtmc.site.config import SiteConfig
 from mtmc.site.frame import learn_frame
 from mtmc.site.learn import learn
-from mtmc.site.register import register
+from mtmc.site.register import fit_again, register
 from mtmc.site.scale import Scale, fit_scale
 from mtmc.site.trees import Alike, joining, trees
 from mtmc.site.ways import ways_of
@@ -230,6 +230,11 @@ def test_where_all_drive_one_way_clocks_stand_as_given() -> None:
     assert abs(ahead - (found.turn * here + found.shift)) == pytest.approx(
         60.0, rel=0.35
     )  # metres rest on a car's size
+    # Fitted again, by those who met a while later, it is the same map.
+    turn, shift = fit_again(found, ways["c001"], ways["c002"], (scales["c001"], scales["c002"]), found.focal)
+    assert found.seen_late_s != 0.0
+    assert abs(turn * here + shift - ahead) == pytest.approx(abs(found.turn * here + found.shift - ahead), abs=2.0)
+    assert turn == pytest.approx(found.turn, abs=0.05)
 
 
 def test_vehicles_that_nobody_described_weigh_as_strangers() -> None:

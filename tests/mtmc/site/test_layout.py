@@ -9,7 +9,8 @@ import pytest
 
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Placement, Scene, load_scenes, write_scene
-from mtmc.site.layout import FoundPlacement, _Drives, _rooted, gates_of, place_planes
+from mtmc.site import layout
+from mtmc.site.layout import FoundPlacement, Gates, _Drives, _rooted, gates_of, place_planes
 from mtmc.site.learn import learn
 from mtmc.site.report import report
 from mtmc.site.scale import fit_scale
@@ -89,7 +90,7 @@ def test_the_order_of_passages_does_not_matter() -> None:
     assert given.scene.placements == one.scene.placements
 
 
-def test_what_placements_tell_against_every_pair() -> None:
+def test_what_placements_tell_against_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pair of cameras, vehicle by vehicle and share by share."""
     passages = street(3)
     ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
@@ -105,6 +106,14 @@ def test_what_placements_tell_against_every_pair() -> None:
     told = _Drives(leaving, coming, ratio, 150.0).told(turn, shift)
     for k in range(2):
         assert told[k] == pytest.approx(naive(leaving, coming, ratio, turn[k], shift[k]), rel=1e-6)
+    # In a crowd only the first who leave are asked.
+    order = np.argsort(leaving.time_s, kind="stable")
+    few = Gates(*(np.where(np.isin(np.arange(len(order)), order[:12]), v, np.nan) for v in (
+        leaving.place, leaving.velocity, leaving.time_s)))  # fmt: skip
+    some = sum(np.isfinite(coming.time_s) & (np.abs(coming.time_s - leaving.time_s[i]) <= 40) for i in order[:12])
+    monkeypatch.setattr(layout, "_MOST_PAIRS", int(some.sum()))
+    told = _Drives(leaving, coming, ratio, 150.0).told(turn, shift)
+    assert told == pytest.approx(_Drives(few, coming, ratio, 150.0).told(turn, shift))
 
 
 def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float:  # type: ignore[no-untyped-def]
@@ -128,16 +137,18 @@ def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float
             if 0.5 <= gap <= 40:
                 straight = np.exp(-((np.log(gap / usual) / 0.2) ** 2) / 2) / (gap * 0.2 * np.sqrt(2 * np.pi))
                 waits = np.exp(-(gap - usual) / 10) / 10 if gap > usual else 0.0
-                density[i, j] = (0.75 * straight + 0.25 * waits) * ratio[i, j] * 150.0
+                density[i, j] = (0.75 * straight + 0.25 * waits) * ratio[i, j] * 80.0
     aims, leavers, hails, comers = {}, {}, {}, {}
     for i in out:
-        total = sum(comes[i, j] for j in into)
-        aims[i] = sum(comes[i, j] * heads[i, j] for j in into) / total
-        leavers[i] = sum(comes[i, j] * density[i, j] for j in into) / max(total, 1)
+        around = [j for j in into if abs(coming.time_s[j] - leaving.time_s[i]) <= 40]
+        total = sum(comes[i, j] for j in around)
+        aims[i] = sum(comes[i, j] * heads[i, j] for j in around) / total
+        leavers[i] = sum(comes[i, j] * density[i, j] for j in around) / max(total, 1)
     for j in into:
-        total = sum(heads[i, j] for i in out)
-        hails[j] = sum(comes[i, j] * heads[i, j] for i in out) / total
-        comers[j] = sum(heads[i, j] * density[i, j] for i in out) / max(total, 1)
+        around = [i for i in out if abs(coming.time_s[j] - leaving.time_s[i]) <= 40]
+        total = sum(heads[i, j] for i in around)
+        hails[j] = sum(comes[i, j] * heads[i, j] for i in around) / total
+        comers[j] = sum(heads[i, j] * density[i, j] for i in around) / max(total, 1)
     values = []
     for share in (0.1, 0.3, 0.6, 0.9):
         back = min(share * max(sum(aims.values()), 1) / max(sum(hails.values()), 1), 0.95)
