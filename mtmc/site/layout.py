@@ -20,6 +20,7 @@ from mtmc.geometry.ground import project
 from mtmc.progress import progress_bar
 from mtmc.scene import Placement
 from mtmc.site.alike import STRANGERS
+from mtmc.site.forest import grow
 from mtmc.site.ways import STEP_S, Way
 from mtmc.types import Array
 
@@ -120,14 +121,8 @@ def place_planes(
                 found.append(one)
             progress(number, len(pairs))
     found.sort(key=lambda f: (-f.odds, f.placement.onto, f.placement.plane))
-    home = {name: name for name in planes}
-    edges = []
-    for one in found:
-        a, b = home[one.placement.onto], home[one.placement.plane]
-        if a != b:
-            edges.append(one)
-            home = {name: a if root == b else root for name, root in home.items()}
-    return _rooted(edges)
+    edges, _ = grow([(one.placement.onto, one.placement.plane) for one in found])
+    return _rooted([found[k] for k in edges])
 
 
 def _rooted(edges: Sequence[FoundPlacement]) -> list[FoundPlacement]:

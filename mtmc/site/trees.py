@@ -12,6 +12,7 @@ import numpy as np
 
 from mtmc.site.adjust import Pose, Samples, match
 from mtmc.site.alike import likeness
+from mtmc.site.forest import grow
 from mtmc.site.register import LEAST_ALIKE, LEAST_LIKENESS, Registration, fit_again
 from mtmc.site.scale import Scale
 from mtmc.site.ways import Way
@@ -29,13 +30,8 @@ def trees(
     """Cameras joined by the surest registrations, with their poses on the ground of the first camera of each tree."""
     good = [r for r in tried if r.holds]
     good.sort(key=lambda r: (r.accident - r.met, r.cameras))
-    home = {camera: camera for r in good for camera in r.cameras}
-    used: list[Registration] = []
-    for r in good:
-        a, b = (home[camera] for camera in r.cameras)
-        if a != b:
-            used.append(r)
-            home = {camera: a if root == b else root for camera, root in home.items()}
+    kept, home = grow([r.cameras for r in good])
+    used = [good[k] for k in kept]
     out = []
     for root in sorted(set(home.values())):
         members = {camera for camera, at in home.items() if at == root}
