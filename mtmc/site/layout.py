@@ -230,9 +230,8 @@ class _Drives:
     def __init__(self, leaving: Gates, coming: Gates, ratio: Array, span_s: float) -> None:
         left, came = (_moving(gates) for gates in (leaving, coming))
         when, then = leaving.time_s[left], coming.time_s[came]
-        low, high = (
-            np.searchsorted(then, when + sign * _GAP_S[1], side) for sign, side in ((-1, "left"), (1, "right"))
-        )
+        low = np.searchsorted(then, when - _GAP_S[1], "left")
+        high = np.searchsorted(then, when + _GAP_S[1], "right")
         count = high - low
         use = np.cumsum(count) <= _MOST_PAIRS
         left, low, count = left[use], low[use], count[use]
