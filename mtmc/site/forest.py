@@ -11,7 +11,7 @@ def grow(pairs: Sequence[tuple[str, str]]) -> tuple[list[int], dict[str, str]]:
     """Which pairs join what all before them left apart, and the tree of each name (Kruskal 1956).
 
     Args:
-        pairs: The ones that are to be kept before others first.
+        pairs: Those that are kept rather than others come first.
 
     Returns:
         Indices of the pairs that are edges, and name → the name that stands for its tree.

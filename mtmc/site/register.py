@@ -126,18 +126,15 @@ class Stack:
         moving = same & (step > _LEAST_MOTION_M)
         self.moves = moving | np.append(moving[1:], False)
 
-    def one_way(self, ways: Sequence[int], focal: int) -> complex | None:
-        """The velocity of some ways, metres per second, where all go one way; None where they do not."""
+    def velocities(self, ways: Sequence[int], focal: int) -> Array:
+        """Of those of some ways that move, complex (K,), metres per second."""
         velocity = []
         for way in ways:
             rows = np.flatnonzero((self.way == way) & self.moves)
             if len(rows) > 1:
                 ends = self.place[focal, rows[[0, -1]]]
                 velocity.append((ends[1] - ends[0]) / ((self.tick[rows[-1]] - self.tick[rows[0]]) * STEP_S))
-        v = np.array(velocity, complex)
-        if not len(v) or abs(v.sum()) < _ONE_WAY * np.abs(v).sum():
-            return None
-        return complex(np.median(v.real), np.median(v.imag))
+        return np.array(velocity, complex)
 
     def meet(self, other: Stack, late_ticks: int, alike: Array | None = None) -> Meeting:
         """Pairs of ways with at least a few common moments at which both move, weighted by ``alike`` (W, W')."""
@@ -190,9 +187,9 @@ def register(
         return None
     score, late, focal, turn, shift, pairs = found
     late_s = seen_late_s = late * STEP_S
-    drift = stacks[1].one_way(sorted({j for _, j in pairs}), focal[1]) if late else None
-    if drift is not None:  # then a clock that is behind looks like a place farther along: the clock stands as given
-        shift, late_s = shift - drift * late_s, 0.0
+    driven = stacks[1].velocities(sorted({j for _, j in pairs}), focal[1])
+    if late and _one_way(driven):  # a clock that is behind looks like a place farther along: it stands as given
+        shift, late_s = shift - _middle(driven) * late_s, 0.0
     accident, how_alike = score, None  # where hardly anything meets there is no need to look for accidents
     if alike is not None and pairs:
         weight = np.array([alike[pair] for pair in pairs])
@@ -238,8 +235,17 @@ def fit_again(
         )
         shift = complex(mean_b - turn * mean_a)
         weight = 1 / (1 + (np.abs(turn * za + shift - zb) / _NEAR_M) ** 2)
-    drift = b.one_way(sorted({j for _, j in met}), 0) if found.seen_late_s != found.late_s else None
-    return turn, shift - (drift or 0j) * (found.seen_late_s - found.late_s)
+    driven = b.velocities(sorted({j for _, j in met}), 0)
+    return turn, shift - _middle(driven) * (found.seen_late_s - found.late_s)
+
+
+def _one_way(velocity: Array) -> bool:
+    """Whether all drive one way, or nearly all."""
+    return bool(len(velocity) and abs(velocity.sum()) >= _ONE_WAY * np.abs(velocity).sum())
+
+
+def _middle(velocity: Array) -> complex:
+    return complex(np.median(velocity.real), np.median(velocity.imag)) if len(velocity) else 0j
 
 
 def _by_accident(stacks: Sequence[Stack], late_s: float) -> float:
