@@ -77,7 +77,7 @@ class Graph:
             start = np.array([p.tracklet.start_s for p in passages])
             end = np.array([p.tracklet.end_s for p in passages])
             ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, blank, start, end)
-        self._plane = ways.plane
+        self._plane = ways.plane  # before some are laid out on others
         self.ways = laid_out(ways, planes_of(passages), scene.layout())
         self.start, self.end = ways.start_s, ways.end_s
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()

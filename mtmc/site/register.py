@@ -15,7 +15,7 @@ that nothing can be the same vehicle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,10 +126,10 @@ class Stack:
         moving = same & (step > _LEAST_MOTION_M)
         self.moves = moving | np.append(moving[1:], False)
 
-    def velocities(self, ways: Sequence[int], focal: int) -> Array:
-        """Of those of some ways that move, complex (K,), metres per second."""
+    def velocities(self, pairs: Iterable[tuple[int, int]], focal: int) -> Array:
+        """Of the second ways of some pairs, complex (K,), metres per second; who stands is left out."""
         velocity = []
-        for way in ways:
+        for way in sorted({second for _, second in pairs}):
             rows = np.flatnonzero((self.way == way) & self.moves)
             if len(rows) > 1:
                 ends = self.place[focal, rows[[0, -1]]]
@@ -187,8 +187,8 @@ def register(
         return None
     score, late, focal, turn, shift, pairs = found
     late_s = seen_late_s = late * STEP_S
-    driven = stacks[1].velocities(sorted({j for _, j in pairs}), focal[1])
-    if late and _one_way(driven):  # a clock that is behind looks like a place farther along: it stands as given
+    if late and _one_way(driven := stacks[1].velocities(pairs, focal[1])):
+        # A clock that is behind looks like a place farther along: the clock stands as given.
         shift, late_s = shift - _middle(driven) * late_s, 0.0
     accident, how_alike = score, None  # where hardly anything meets there is no need to look for accidents
     if alike is not None and pairs:
@@ -235,8 +235,9 @@ def fit_again(
         )
         shift = complex(mean_b - turn * mean_a)
         weight = 1 / (1 + (np.abs(turn * za + shift - zb) / _NEAR_M) ** 2)
-    driven = b.velocities(sorted({j for _, j in met}), 0)
-    return turn, shift - _middle(driven) * (found.seen_late_s - found.late_s)
+    if found.seen_late_s != found.late_s:
+        shift -= _middle(b.velocities(met, 0)) * (found.seen_late_s - found.late_s)
+    return turn, shift
 
 
 def _one_way(velocity: Array) -> bool:
