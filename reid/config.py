@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, field_validator
 
 from reid.data import DatasetSplit, load_dataset
-from reid.errors import ConfigError
 from reid.methods import METHODS
 from reid.methods.base import BaseConfig
 from reid.networks import family_of
 from reid.schedule import Schedule
-from reid.settings import Settings, override, parse_settings, read_yaml
+from reid.settings import Settings, YamlFile, parse_settings, read_yaml
 
 __all__ = ["DataConfig", "TrainConfig", "load_config", "load_split", "make_config"]
 
@@ -49,22 +48,48 @@ class TrainConfig(Settings):
     tensorboard: bool = Field(False, description="also log for TensorBoard")
 
 
-def make_config(data: Mapping[str, Any], *, path: Path | None = None) -> TrainConfig:
+def make_config(data: Mapping[str, Any], *, file: YamlFile | None = None) -> TrainConfig:
     """A configuration from nested mappings; the method's schedule for the backbone's family stands behind them.
+
+    Args:
+        data: The choices.
+        file: Where they came from, for the file and line of a message.
 
     Raises:
         ConfigError: A key is unknown or missing, or a value impossible.
     """
-    name, backbone = data.get("method"), data.get("backbone")
-    if name not in METHODS:
-        raise ConfigError(f"method: expected one of {', '.join(METHODS)}, got {name!r}", path=path)
-    if not isinstance(backbone, str):
-        raise ConfigError(f"backbone: expected a name such as resnet50, got {backbone!r}", path=path)
-    config = METHODS[name].config
-    options = parse_settings(config, data.get("options") or {}, prefix="options", path=path)
-    recommended = config.schedules[family_of(backbone)].model_dump()
-    schedule = parse_settings(Schedule, {**recommended, **(data.get("schedule") or {})}, prefix="schedule", path=path)
-    return parse_settings(TrainConfig, {**data, "options": options, "schedule": schedule}, path=path)
+    unknown = {key: value for key, value in data.items() if key not in TrainConfig.model_fields}
+    if unknown:
+        parse_settings(TrainConfig, unknown, file=file)
+    choices = parse_settings(_Choices, {k: v for k, v in data.items() if k in _Choices.model_fields}, file=file)
+    config = METHODS[choices.method].config
+    options = parse_settings(config, choices.options, file=file, prefix=("options",), group="options")
+    recommended = config.schedules[family_of(choices.backbone)].model_dump()
+    schedule = parse_settings(
+        Schedule, {**recommended, **choices.schedule}, file=file, prefix=("schedule",), group="schedule"
+    )
+    return parse_settings(TrainConfig, {**data, "options": options, "schedule": schedule}, file=file)
+
+
+class _Choices(Settings):
+    """What must be known before the rest of a configuration can be read."""
+
+    method: str
+    backbone: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    schedule: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("method")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in METHODS:
+            raise ValueError(f"expected one of {', '.join(METHODS)}")
+        return name
+
+    @field_validator("options", "schedule", mode="before")
+    @classmethod
+    def _may_be_empty(cls, group: Any) -> Any:
+        return {} if group is None else group
 
 
 def load_config(path: Path, assignments: Sequence[str] = ()) -> TrainConfig:
@@ -73,7 +98,8 @@ def load_config(path: Path, assignments: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: The file or an assignment is no good.
     """
-    return make_config(override(read_yaml(path), assignments), path=path)
+    file = read_yaml(path).override(assignments)
+    return make_config(file.data, file=file)
 
 
 def load_split(data: DataConfig) -> DatasetSplit:

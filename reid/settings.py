@@ -1,46 +1,116 @@
-"""Strict settings: the base of every configuration of :mod:`reid`, and reading one from YAML."""
+"""Strict settings: the base of every configuration, and reading one from YAML with the line of each mistake."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reid.errors import ConfigError
+from reid.errors import ConfigError, ReidError
 
-__all__ = ["Settings", "override", "parse_settings", "read_yaml"]
+__all__ = ["Location", "Settings", "YamlFile", "override", "parse_settings", "parse_value", "read_yaml"]
 
+#: Where a value stands in nested mappings and lists: ``("cameras", 0, "fps")``.
+Location = tuple[int | str, ...]
 Model = TypeVar("Model", bound="Settings")
 
 
 class Settings(BaseModel):
-    """A frozen group of choices. An unknown key or a value of the wrong type is an error."""
+    """A frozen group of choices. An unknown key or a value of the wrong type is an error.
+
+    Each part of a program declares its own subclass beside the code that reads it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping a YAML file holds.
+class YamlFile:
+    """A parsed YAML file that remembers where each value comes from.
+
+    Attributes:
+        path: Where it was read from.
+        data: The mapping it holds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        data: dict[str, Any],
+        lines: Mapping[Location, int],
+        assignments: Mapping[Location, str] | None = None,
+    ) -> None:
+        self.path, self.data = path, data
+        self._lines, self._assignments = lines, assignments or {}
+
+    def line(self, location: Location) -> int | None:
+        """The line (from 1) of a key, or of the nearest enclosing one."""
+        while location:
+            if location in self._lines:
+                return self._lines[location]
+            location = location[:-1]
+        return None
+
+    def assignment(self, location: Location) -> str | None:
+        """The ``key=value`` text that set the value at ``location``, if one did."""
+        for end in range(len(location), 0, -1):
+            if location[:end] in self._assignments:
+                return self._assignments[location[:end]]
+        return None
+
+    def override(self, assignments: Sequence[str]) -> YamlFile:
+        """The same file after ``key.inner=value`` assignments.
+
+        Raises:
+            ConfigError: An assignment is malformed; see :func:`override`.
+        """
+        data = override(self.data, assignments)
+        assigned: dict[Location, str] = {
+            tuple(text.partition("=")[0].strip().split(".")): text for text in assignments
+        }
+        return YamlFile(self.path, data, self._lines, {**self._assignments, **assigned})
+
+
+def read_yaml(path: Path, error: type[ReidError] = ConfigError) -> YamlFile:
+    """Read a YAML file whose top level is a mapping (an empty file is an empty mapping).
 
     Raises:
-        ConfigError: The file cannot be read, is not YAML, or holds something else than a mapping.
+        ReidError: Of kind ``error``: the file cannot be read, is not YAML, or holds something else than a mapping.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as cause:
-        raise ConfigError(f"cannot be read: {cause.strerror}", path=path, remedy="give a YAML file") from cause
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as cause:
+        reason = getattr(cause, "strerror", None) or "it is not UTF-8 text"
+        raise error(f"cannot be read: {reason}", path=path, remedy="give a YAML file") from cause
     except yaml.YAMLError as cause:
         mark = getattr(cause, "problem_mark", None)
         problem = getattr(cause, "problem", None) or "it is not YAML"
         line = None if mark is None else mark.line + 1
-        raise ConfigError(f"expected YAML: {problem}", path=path, line=line, remedy="mend that line") from cause
+        raise error(f"expected YAML: {problem}", path=path, line=line, remedy="mend that line") from cause
+    if data is None:
+        return YamlFile(path, {}, {})
     if not isinstance(data, dict):
-        raise ConfigError("expected 'key: value' lines at the top level", path=path, line=1)
-    return data
+        came = type(data).__name__
+        raise error(f"expected 'key: value' lines at the top level, got a {came}", path=path, line=1)
+    return YamlFile(path, data, dict(_key_lines(node, ())))
+
+
+def _key_lines(node: Any, location: Location) -> list[tuple[Location, int]]:
+    lines: list[tuple[Location, int]] = []
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*location, key.value)
+            lines += [(inner, key.start_mark.line + 1), *_key_lines(value, inner)]
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            inner = (*location, index)
+            lines += [(inner, value.start_mark.line + 1), *_key_lines(value, inner)]
+    return lines
 
 
 def override(data: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -53,62 +123,130 @@ def override(data: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, A
     Raises:
         ConfigError: An assignment has no ``=``, or leads through something that is not a mapping.
     """
-    result = _copied(data)
-    for assignment in assignments:
-        dotted, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write -o data.root=/path, for one")
-        *path, last = dotted.strip().split(".")
-        place: Any = result
-        for key in path:
-            place = place.setdefault(key, {})
-            if not isinstance(place, dict):
-                raise ConfigError(f"{dotted}: {key} holds a value, not a group of keys")
-        place[last] = yaml.safe_load(text)
+    result = _copy_mappings(data)
+    for text in assignments:
+        dotted, equals, value = text.partition("=")
+        *groups, last = dotted.strip().split(".")
+        if not equals or not all((*groups, last)):
+            raise ConfigError(f"-o {text}: expected dotted.key=value", remedy="for example -o seed=1")
+        group: Any = result
+        for key in groups:
+            if group.get(key) is None:
+                group[key] = {}
+            group = group[key]
+            if not isinstance(group, dict):
+                raise ConfigError(f"-o {text}: {key} holds a value, not a group of keys")
+        group[last] = parse_value(value)
     return result
 
 
-def _copied(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+def parse_value(text: str) -> Any:
+    """The value of an assignment, read as YAML; text that is not YAML stays as it is.
+
+    Example:
+        >>> [parse_value(text) for text in ("1", "[1, 2]", "null", "a: b: c", "")]
+        [1, [1, 2], None, 'a: b: c', '']
+    """
+    try:
+        return yaml.safe_load(text) if text.strip() else ""
+    except yaml.YAMLError:
+        return text
+
+
+def _copy_mappings(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy_mappings(value) if isinstance(value, Mapping) else value for key, value in data.items()}
 
 
 def parse_settings(
-    model: type[Model], data: Mapping[str, Any], *, prefix: str = "", path: Path | None = None
+    model: type[Model],
+    data: Mapping[str, Any],
+    *,
+    file: YamlFile | None = None,
+    prefix: Location = (),
+    group: str = "",
+    error: type[ReidError] = ConfigError,
 ) -> Model:
     """Validate ``data`` as ``model``; the first mistake becomes one sentence.
 
     Args:
         model: The settings class.
         data: Its values, nested mappings.
-        prefix: Name of the group they stand in, for the message.
-        path: The file they came from, for the message.
+        file: Where they came from, for the file and line of the message.
+        prefix: Where in that file ``data`` stands.
+        group: Name of ``data`` itself, put before the keys that the message names.
+        error: Kind of error to raise.
 
     Raises:
-        ConfigError: An unknown key (the nearest known one is named) or an impossible value.
+        ReidError: Of kind ``error``: an unknown key (the nearest known one is named) or an impossible value.
     """
     try:
         return model.model_validate(data)
     except ValidationError as failure:
-        mistake = failure.errors()[0]
-    dotted = ".".join(str(part) for part in (*([prefix] if prefix else []), *mistake["loc"]))
+        mistakes = failure.errors()
+    # A misspelt key also leaves its right name missing, so it is the mistake to name.
+    mistake = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
+    location: Location = tuple(mistake["loc"])
+    message, remedy = _explain(model, location, mistake, group)
+    if file is None:
+        raise error(message, remedy=remedy)
+    assignment = file.assignment((*prefix, *location))
+    if assignment is not None:
+        raise error(f"-o {assignment}: {message}", remedy=remedy)
+    raise error(message, path=file.path, line=file.line((*prefix, *location)), remedy=remedy)
+
+
+def _explain(model: type[Settings], location: Location, mistake: Any, group: str) -> tuple[str, str]:
+    """What was expected and what came, and the remedy."""
+    dotted = ".".join(str(part) for part in ((group, *location) if group else location))
     if mistake["type"] == "extra_forbidden":
-        raise ConfigError(f"unknown key {dotted}", path=path, remedy=_nearest(str(mistake["loc"][-1]), model))
+        return f"unknown key {dotted}", _nearest_key(model, location)
     if mistake["type"] == "missing":
-        raise ConfigError(f"expected a key {dotted}, got none", path=path, remedy="add it")
+        return f"expected a key {dotted}, got none", f"add {location[-1]}"
     expected = mistake["msg"].removeprefix("Value error, ")
     expected = expected[:1].lower() + expected[1:]
-    raise ConfigError(f"{dotted or model.__name__}: {expected}, got {mistake['input']!r}", path=path)
+    return f"{dotted or model.__name__}: {expected}, got {mistake['input']!r}", "change that value"
 
 
-def _nearest(key: str, model: type[BaseModel]) -> str:
-    known = sorted(_every_key(model))
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"known keys are {', '.join(sorted(model.model_fields))}"
+def _nearest_key(model: type[Settings], location: Location) -> str:
+    """A remedy that names the known key most like an unknown one, in its own group or else in an inner one."""
+    unknown, known = str(location[-1]), sorted(_fields_at(model, location[:-1]))
+    near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    inner = _inner_keys(model)
+    if unknown in inner:
+        return f"did you mean {inner[unknown]}?"
+    return f"known keys are {', '.join(known)}"
 
 
-def _every_key(model: type[BaseModel]) -> set[str]:
-    keys = set(model.model_fields)
-    for field in model.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys |= _every_key(field.annotation)
+def _inner_keys(model: type[BaseModel]) -> dict[str, str]:
+    """Name → dotted name of the keys of all groups inside ``model``; of equal names the outermost."""
+    keys: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        group = _settings_in(field.annotation)
+        if group is None:
+            continue
+        own = {key: f"{name}.{key}" for key in group.model_fields}
+        deeper = {key: f"{name}.{dotted}" for key, dotted in _inner_keys(group).items()}
+        keys = deeper | own | keys
     return keys
+
+
+def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
+    """Names of the fields of the settings class that ``location`` leads to."""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = None if field is None else _settings_in(field.annotation)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _settings_in(annotation: Any) -> type[BaseModel] | None:
+    """The settings class inside ``Settings``, ``Settings | None`` or ``list[Settings]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _settings_in(arg))), None)

@@ -68,7 +68,7 @@ class Cell:
 
 def training(method: str, options: Mapping[str, Any], bench: Mapping[str, Any]) -> dict[str, Any]:
     """The training of a variant: the method's own file, then what all share, the method's part, the variant's."""
-    content = read_yaml(_CONFIGS / f"{method}_synthcity.yaml")
+    content = read_yaml(_CONFIGS / f"{method}_synthcity.yaml").data
     # Milestones belong to another decay.
     content["schedule"] = {k: v for k, v in content.get("schedule", {}).items() if k != "milestones"}
     for change in (bench["shared"], bench["methods"].get(method) or {}, {"options": dict(options)}):
@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--table", action="store_true", help="train nothing")
     options = parser.parse_args()
-    bench = read_yaml(Path(__file__).with_suffix(".yaml"))
+    bench = read_yaml(Path(__file__).with_suffix(".yaml")).data
     if not options.table:
         from tools.bench.reid_cell import measure_on
 

@@ -19,7 +19,7 @@ from reid.settings import read_yaml
 from tools.bench.reid_cell import crops_for, measure_on
 from tools.bench.reid_methods import Cell, cells_in_order, claims, load_cell, report, run, table, training
 
-BENCH = read_yaml(Path(__file__).parents[3] / "tools" / "bench" / "reid_methods.yaml")
+BENCH = read_yaml(Path(__file__).parents[3] / "tools" / "bench" / "reid_methods.yaml").data
 
 
 def result(variant: str, seed: int, mean_ap: float, **facts: Any) -> dict[str, Any]:
