@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid clean
+.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid legibility clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,10 @@ bench-cities: $(READY)  ## six held-out synthetic scenes: models, pipeline, ever
 
 bench-reid: $(READY)  ## every method of reid and its ablation, three seeds each; hours, finished cells in docs/reid/cells are kept
 	$(BIN)/python -m tools.bench.reid_methods
+
+PEERS ?=
+legibility: $(READY)  ## sizes, density, names and comments of the source: make legibility PEERS="path/to/trackers …"
+	$(BIN)/python -m tools.legibility mtmc reid $(if $(PEERS),--beside $(PEERS))
 
 clean:  ## everything that can be made again
 	rm -rf $(VENV) $(BENCH) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
