@@ -382,7 +382,7 @@ def said(case: Case, folder: Path, out: Path, capsys: pytest.CaptureFixture[str]
     else:
         where = [] if "--videos" in words else ["--videos", str(folder)]
         place = [] if "--out" in words else ["--out", str(out)]
-        settings = ["--no-pictures", "--workers", "1", "-o", "clean.drop.enabled=false"]
+        settings = ["--no-pictures", "--workers", "1", "-o", "clean.filter.enabled=false"]
         code = main(["run", *where, *place, *settings, *words])
     captured = capsys.readouterr()
     text = captured.err + captured.out

@@ -1,19 +1,19 @@
-"""Tracklets mended and weeded: split, join, interpolate, drop_hidden, drop."""
+"""Clean-up of tracklets: split, join, interpolate, drop occluded boxes, filter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mtmc.clean.config import CleanConfig
-from mtmc.clean.drop import drop
-from mtmc.clean.hidden import drop_hidden
+from mtmc.clean.filter import filter_tracklets
 from mtmc.clean.interpolate import interpolate
 from mtmc.clean.join import join
+from mtmc.clean.occlusion import drop_occluded
 from mtmc.clean.split import split
 from mtmc.scene import Camera
 from mtmc.types import Array, Tracklet
 
-__all__ = ["CleanConfig", "clean", "drop", "drop_hidden", "interpolate", "join", "split"]
+__all__ = ["CleanConfig", "clean", "drop_occluded", "filter_tracklets", "interpolate", "join", "split"]
 
 
 def clean(
@@ -22,20 +22,20 @@ def clean(
     """Clean the tracklets of one camera, step by step.
 
     Args:
-        tracklets: As tracked, ids unique.
-        camera: Where they were seen; its clock says when the frames of a gap were taken.
-        config: The steps' settings.
+        tracklets: As tracked; their ids are unique.
+        camera: Their camera, whose clock gives the times of interpolated frames.
+        config: Configuration of the steps.
         roi: bool (H, W), True inside the region of interest; None where the camera has none.
     """
-    mended = list(tracklets)
+    cleaned = list(tracklets)
     if config.split.enabled:
-        mended = split(mended, config.split)
+        cleaned = split(cleaned, config.split)
     if config.join.enabled:
-        mended = join(mended, config.join)
+        cleaned = join(cleaned, config.join)
     if config.interpolate.enabled:
-        mended = interpolate(mended, camera.clock, config.interpolate)
-    if config.hidden.enabled:
-        mended = drop_hidden(mended, config.hidden)
-    if config.drop.enabled:
-        mended = drop(mended, config.drop, roi)
-    return mended
+        cleaned = interpolate(cleaned, camera.clock, config.interpolate)
+    if config.occlusion.enabled:
+        cleaned = drop_occluded(cleaned, config.occlusion)
+    if config.filter.enabled:
+        cleaned = filter_tracklets(cleaned, config.filter, roi)
+    return cleaned

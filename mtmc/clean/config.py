@@ -1,11 +1,11 @@
-"""The choices of tracklet clean-up: the steps' own settings, composed."""
+"""The configuration of tracklet clean-up, composed of that of its steps."""
 
 from __future__ import annotations
 
-from mtmc.clean.drop import DropConfig
-from mtmc.clean.hidden import HiddenConfig
+from mtmc.clean.filter import TrackletFilterConfig
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
+from mtmc.clean.occlusion import OcclusionConfig
 from mtmc.clean.split import SplitConfig
 from mtmc.settings import Settings
 
@@ -13,10 +13,10 @@ __all__ = ["CleanConfig"]
 
 
 class CleanConfig(Settings):
-    """What is done to tracklets before vehicles are described, in this order; each step can be switched off."""
+    """The steps between tracking and embedding, in this order; each can be disabled."""
 
     split: SplitConfig = SplitConfig()
     join: JoinConfig = JoinConfig()
     interpolate: InterpolateConfig = InterpolateConfig()
-    hidden: HiddenConfig = HiddenConfig()
-    drop: DropConfig = DropConfig()
+    occlusion: OcclusionConfig = OcclusionConfig()
+    filter: TrackletFilterConfig = TrackletFilterConfig()

@@ -1,4 +1,4 @@
-"""Join the pieces of a vehicle's path that a miss or an occlusion tore apart."""
+"""Join tracklets of one vehicle that were interrupted by missed detections or occlusion."""
 
 from __future__ import annotations
 
@@ -17,101 +17,138 @@ __all__ = ["JoinConfig", "join"]
 
 
 class JoinConfig(Settings):
-    """Which tracklets continue each other."""
+    """Which tracklets continue which."""
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     max_gap_s: float = Field(
-        default=2.0, gt=0, description="Seconds between the end of one and the start of the other."
+        default=2.0,
+        gt=0,
+        description="Longest gap between the end of one tracklet and the start of the next, in seconds.",
     )
-    window_s: float = Field(default=1.0, gt=0, description="Seconds at an end from which its velocity is taken.")
-    max_miss: float = Field(
+    window_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="Seconds at the end of a tracklet over which its velocity is measured.",
+    )
+    max_extrapolation_error: float = Field(
         default=0.5,
         gt=0,
-        description="Box diagonals by which the path of one may miss the other, on average of both ways.",
+        description="Largest distance between an extrapolated tracklet and the other tracklet, in box diagonals, as "
+        "the mean of the forward and the backward extrapolation.",
     )
     max_size_ratio: float = Field(
-        default=1.6, gt=1, description="Between the diagonals of the boxes at the two ends."
+        default=1.6,
+        gt=1,
+        description="Largest ratio of the box diagonals on both sides of the gap.",
     )
     max_appearance_distance: float = Field(
-        default=0.4, gt=0, le=2, description="Cosine distance between mean looks, where boxes were described."
+        default=0.4,
+        gt=0,
+        le=2,
+        description="Largest cosine distance of mean appearance features, where both tracklets have them.",
     )
 
 
 def join(tracklets: Sequence[Tracklet], config: JoinConfig) -> list[Tracklet]:
-    """Join tracklets end to start, each to one other at most, so that the total cost is least.
+    """Join tracklets end to start at the least total cost; each has at most one successor and one predecessor.
 
-    A joined tracklet has the id of its earliest piece. The order is that of the first pieces.
+    A joined tracklet has the id of its first part. The tracklets returned are in the order of their first parts.
     """
     if len(tracklets) < 2:
         return list(tracklets)
-    cost = _costs(tracklets, config)
-    earlier, later = np.nonzero(cost < 1)
-    rows, columns = np.unique(earlier), np.unique(later)
-    block = np.minimum(cost[np.ix_(rows, columns)], 1)
-    successor = {
-        int(rows[i]): int(columns[j]) for i, j in zip(*linear_sum_assignment(block), strict=True) if block[i, j] < 1
-    }
+    successor = _successors(_costs(tracklets, config))
     continued = set(successor.values())
     return [
         _concatenate(_chain(tracklets, successor, first)) for first in range(len(tracklets)) if first not in continued
     ]
 
 
+def _successors(cost: Array) -> dict[int, int]:
+    """The tracklet that continues each tracklet, by index: pairs of cost below 1, of least total cost."""
+    earlier, later = np.nonzero(cost < 1)
+    rows, columns = np.unique(earlier), np.unique(later)
+    block = np.minimum(cost[np.ix_(rows, columns)], 1)
+    return {
+        int(rows[i]): int(columns[j]) for i, j in zip(*linear_sum_assignment(block), strict=True) if block[i, j] < 1
+    }
+
+
 def _chain(tracklets: Sequence[Tracklet], successor: dict[int, int], first: int) -> list[Tracklet]:
+    """A tracklet, its successor, the successor of that one, and so on."""
     chain = [tracklets[first]]
-    while first in successor:
-        first = successor[first]
-        chain.append(tracklets[first])
+    current = first
+    while current in successor:
+        current = successor[current]
+        chain.append(tracklets[current])
     return chain
 
 
 def _concatenate(chain: list[Tracklet]) -> Tracklet:
+    """One tracklet of several, with the id of the first and the class of most observations."""
     if len(chain) == 1:
         return chain[0]
-    classes = np.bincount([t.class_id for t in chain], weights=[len(t) for t in chain])
+    observations_of_class = np.bincount([t.class_id for t in chain], weights=[len(t) for t in chain])
     return Tracklet(
-        chain[0].camera_id,
-        chain[0].track_id,
-        np.concatenate([t.frame for t in chain]),
-        np.concatenate([t.time_s for t in chain]),
-        np.concatenate([t.xyxy for t in chain]),
-        np.concatenate([t.score for t in chain]),
-        int(classes.argmax()),
-        np.concatenate([t.appearance for t in chain]),
+        camera_id=chain[0].camera_id,
+        track_id=chain[0].track_id,
+        frame=np.concatenate([t.frame for t in chain]),
+        time_s=np.concatenate([t.time_s for t in chain]),
+        xyxy=np.concatenate([t.xyxy for t in chain]),
+        score=np.concatenate([t.score for t in chain]),
+        class_id=int(observations_of_class.argmax()),
+        appearance=np.concatenate([t.appearance for t in chain]),
     )
 
 
 def _costs(tracklets: Sequence[Tracklet], config: JoinConfig) -> Array:
-    """Cost of continuing row with column, (T, T): at least 1 where it cannot be."""
+    """Cost of continuing tracklet i with tracklet j: float64 (T, T), 1 where it is not allowed.
+
+    The cost is the mean of the extrapolation error, the log of the size ratio and the appearance distance, each over
+    its limit. Each must be below its limit.
+    """
     start_s = np.array([t.start_s for t in tracklets])
     end_s = np.array([t.end_s for t in tracklets])
-    gap = start_s[None, :] - end_s[:, None]
-    i, j = np.nonzero((gap > 0) & (gap <= config.max_gap_s))
-    seconds = gap[i, j][:, None]
+    gap_s = start_s[None, :] - end_s[:, None]
+    i, j = np.nonzero((gap_s > 0) & (gap_s <= config.max_gap_s))
 
-    first, last = (np.stack([t.xyxy[end] for t in tracklets]) for end in (0, -1))
-    leaving = np.stack([velocity_before(t, config.window_s)[0][-1] for t in tracklets])
-    coming = np.stack([velocity_after(t, config.window_s)[0][0] for t in tracklets])
-    step = centre(first)[j] - centre(last)[i]
+    first = np.stack([t.xyxy[0] for t in tracklets])
+    last = np.stack([t.xyxy[-1] for t in tracklets])
     size_i, size_j = diagonal(last)[i], diagonal(first)[j]
-    miss = np.hypot(*(step - leaving[i] * seconds).T) + np.hypot(*(step - coming[j] * seconds).T)
+    error = _extrapolation_error(tracklets, i, j, gap_s[i, j], config.window_s)
     terms = [
-        miss / (size_i + size_j) / config.max_miss,
+        error / (size_i + size_j) / config.max_extrapolation_error,
         np.abs(np.log(size_i / size_j)) / np.log(config.max_size_ratio),
     ]
-    looks = np.stack([_mean_looks(t) for t in tracklets])
-    described = np.asarray(looks.any(axis=1))
-    if described.any():
-        distance = (1 - (looks[i] * looks[j]).sum(axis=1)) / config.max_appearance_distance
-        terms.append(np.where(described[i] & described[j], distance, 0))
+
+    features = np.stack([_mean_feature(t) for t in tracklets])
+    has_features = np.asarray(features.any(axis=1))
+    if has_features.any():
+        distance = (1 - (features[i] * features[j]).sum(axis=1)) / config.max_appearance_distance
+        terms.append(np.where(has_features[i] & has_features[j], distance, 0))
 
     cost = np.ones((len(tracklets), len(tracklets)))
-    # Every term must be within its limit; what counts among the possible is their mean.
     cost[i, j] = np.where(np.max(terms, axis=0) < 1, np.mean(terms, axis=0), 1)
     return cost
 
 
-def _mean_looks(tracklet: Tracklet) -> Array:
-    """Mean appearance of unit length, float64 (D,); zeros where nothing was described."""
+def _extrapolation_error(tracklets: Sequence[Tracklet], i: Array, j: Array, gap_s: Array, window_s: float) -> Array:
+    """Forward plus backward extrapolation error of continuing tracklets i with tracklets j: float64 (K,), px.
+
+    ‖s − v_i Δt‖ + ‖s − v_j Δt‖, where s leads from the end of i to the start of j, Δt later.
+    """
+    first = centre(np.stack([t.xyxy[0] for t in tracklets]))
+    last = centre(np.stack([t.xyxy[-1] for t in tracklets]))
+    velocity_at_end = np.stack([velocity_before(t, window_s)[0][-1] for t in tracklets])
+    velocity_at_start = np.stack([velocity_after(t, window_s)[0][0] for t in tracklets])
+
+    step = first[j] - last[i]
+    elapsed = gap_s[:, None]
+    forward = step - velocity_at_end[i] * elapsed
+    backward = step - velocity_at_start[j] * elapsed
+    return np.asarray(np.hypot(*forward.T) + np.hypot(*backward.T))
+
+
+def _mean_feature(tracklet: Tracklet) -> Array:
+    """Mean appearance feature of unit length, float64 (D,); zeros where there are no features."""
     mean = tracklet.appearance.sum(axis=0, dtype=np.float64)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from mtmc.clean import CleanConfig
-from mtmc.clean.drop import DropConfig
+from mtmc.clean.filter import TrackletFilterConfig
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
 from mtmc.clean.split import SplitConfig
@@ -167,7 +167,7 @@ def _config(config: RunConfig, source: str) -> RunConfig:
         split=SplitConfig(enabled=False),
         join=JoinConfig(enabled=False),
         interpolate=InterpolateConfig(enabled=False),
-        drop=DropConfig(enabled=False),
+        filter=TrackletFilterConfig(enabled=False),
     )
     return config.model_copy(
         update={

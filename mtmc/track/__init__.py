@@ -1,7 +1,8 @@
-"""Detections of one camera to tracklets.
+"""Single-camera tracking: the detections of one camera to tracklets.
 
-``kalman`` predicts where boxes go, ``costs`` says how unlike a track and a box are, ``assignment`` pairs them,
-``rounds`` in which order, ``lifecycle`` keeps the living tracks, ``tracker`` does it frame by frame.
+``kalman`` predicts boxes, ``costs`` computes distances between tracks and detections, ``assignment`` solves the
+one-to-one assignment, ``matching`` orders its stages, ``track_state`` holds the living tracks, ``tracker`` processes
+frame after frame, and ``track_log`` collects what becomes tracklets.
 """
 
 from mtmc.track.config import TrackConfig

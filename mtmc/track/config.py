@@ -1,4 +1,4 @@
-"""The choices of single-camera tracking."""
+"""The configuration of single-camera tracking."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ JDE: dict[str, Any] = {
     "appearance_max_distance": 0.7,
     "iou_max_distance": 0.5,
     "tentative_iou_max_distance": 0.7,
-    "new_track_score": 0.5,
+    "new_track_threshold": 0.5,
     "n_init": 2,
     "max_age_s": 1.0,
     "velocity_noise": 1 / 160,
-    "birth_velocity": 1 / 16,
-    "newborn_scale": 1.0,
+    "initial_velocity_std": 1 / 16,
+    "buffer_scale": 1.0,
     "duplicate_iou": 0.85,
     "output": "posterior",
 }
@@ -29,99 +29,154 @@ JDE: dict[str, Any] = {
 class TrackConfig(Settings):
     """How detections of one camera are linked to tracklets.
 
-    ``association`` chooses the order of the matching rounds (:mod:`mtmc.track.rounds`). Distances run from 0 (the
-    same) upwards, a pair above its limit is never matched.
+    ``association`` chooses the matching strategy (:mod:`mtmc.track.matching`). Every distance is 0 for identical
+    inputs; a track and a detection whose distance exceeds the limit are never matched.
     """
 
     association: Literal["deepsort", "jde"] = Field(
         default="deepsort",
-        description="deepsort: appearance first, recently seen tracks before older ones, then overlap. "
-        "jde: appearance and motion fused, then overlap, then tentative tracks; it changes the defaults below.",
+        description="deepsort: matching cascade by appearance, then IoU. jde: appearance fused with motion, then "
+        "IoU, then tentative tracks; it also changes the defaults of other track.* keys.",
     )
     appearance_max_distance: float = Field(
         default=0.5,
         gt=0,
         le=2,
-        description="Cosine (jde: fused) distance up to which a track and a box are the same.",
+        description="Largest cosine distance (jde: fused distance) at which a track and a detection are matched.",
     )
-    appearance_memory: Literal["ema", "gallery"] = Field(
+    feature_memory: Literal["ema", "gallery"] = Field(
         default="ema",
-        description="What a track remembers: one running mean, or its latest features, nearest one counts.",
+        description="Appearance features kept per track. ema: an exponential moving average. gallery: the latest "
+        "gallery_size features, of which the nearest one counts.",
     )
-    ema_keep: float = Field(
-        default=0.9, ge=0, lt=1, description="Share of the running mean that a new feature leaves."
+    ema_momentum: float = Field(
+        default=0.9,
+        ge=0,
+        lt=1,
+        description="Weight of the old moving average when a new feature is added.",
     )
-    gallery_size: int = Field(default=5, ge=1, description="Features remembered per track by the gallery.")
-    gate_chi2: float = Field(
+    gallery_size: int = Field(
+        default=5,
+        ge=1,
+        description="Number of features kept per track when feature_memory is gallery.",
+    )
+    mahalanobis_gate: float = Field(
         default=9.4877,
         gt=0,
-        description="Squared Mahalanobis gate of the first round: χ² at 0.95 with 4 degrees.",
+        description="Largest squared Mahalanobis distance in appearance matching: the 0.95 quantile of χ² with 4 "
+        "degrees of freedom.",
     )
-    motion_gate_chi2: float = Field(
+    motion_only_gate: float = Field(
         default=7.7794,
         gt=0,
-        description="The same where boxes have no appearance: χ² at 0.90, since nothing else tells.",
+        description="The same gate for detections without appearance features, which are matched by motion alone: "
+        "the 0.90 quantile.",
     )
-    motion_weight: float = Field(default=0.02, ge=0, le=1, description="Share of motion in the fused distance (jde).")
-    iou_max_distance: float = Field(default=0.7, gt=0, le=1, description="1 − IoU limit for tracks seen a frame ago.")
+    motion_weight: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Weight of the squared Mahalanobis distance in the fused distance (jde).",
+    )
+    iou_max_distance: float = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Largest 1 − IoU at which a track that was matched in the previous frame is matched.",
+    )
     tentative_iou_max_distance: float = Field(
-        default=0.7, gt=0, le=1, description="1 − IoU limit for tentative tracks, where they have their own round."
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Largest 1 − IoU for tentative tracks, where they are matched in a stage of their own (jde).",
     )
-    high_score: float = Field(
+    high_score_threshold: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Boxes scoring less only prolong tracks that nothing better fits; 0: no such boxes.",
+        description="Detections below this score never start a track; they are matched only in a second association "
+        "stage, to tracks left unmatched (ByteTrack). 0 disables the second stage.",
     )
     low_iou_max_distance: float = Field(
-        default=0.5, gt=0, le=1, description="1 − IoU limit for those low-scoring boxes."
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Largest 1 − IoU in the second association stage.",
     )
-    new_track_score: float = Field(default=0.0, ge=0, le=1, description="Boxes scoring less start no track.")
-    n_init: int = Field(default=3, ge=1, description="Boxes in consecutive frames that confirm a track.")
-    max_age_s: float = Field(default=3.0, ge=0, description="A confirmed track unseen for longer ends.")
-    stopped_memory_s: float = Field(
+    new_track_threshold: float = Field(
         default=0.0,
         ge=0,
-        description="The same for a track that stood still when last seen; at least max_age_s counts.",
+        le=1,
+        description="Lowest score of a detection that starts a track.",
     )
-    stopped_speed: float = Field(
-        default=0.1, ge=0, description="Slower than this, in box heights per second, is standing still."
+    n_init: int = Field(
+        default=3,
+        ge=1,
+        description="Number of consecutive detections that confirm a track.",
+    )
+    max_age_s: float = Field(
+        default=3.0,
+        ge=0,
+        description="Seconds without a detection after which a confirmed track is deleted.",
+    )
+    stationary_max_age_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="The same for tracks that were stationary at their last detection. Values below max_age_s have "
+        "no effect.",
+    )
+    stationary_speed: float = Field(
+        default=0.1,
+        ge=0,
+        description="Speed below which a track is stationary, in box heights per second.",
     )
     position_noise: float = Field(
-        default=1 / 20, gt=0, description="Standard deviation of a position, in box heights."
+        default=1 / 20,
+        gt=0,
+        description="Standard deviation of a position, in box heights.",
     )
     velocity_noise: float = Field(
-        default=1 / 320, gt=0, description="Standard deviation of a change of velocity, in box heights per frame."
+        default=1 / 320,
+        gt=0,
+        description="Standard deviation of the change of velocity from frame to frame, in box heights per frame.",
     )
-    birth_velocity: float = Field(
+    initial_velocity_std: float = Field(
         default=0.3,
         gt=0,
-        description="Standard deviation of the velocity of a vehicle seen for the first time, in box heights per "
-        "frame; in the paper 1/16, which loses those that cross the picture fast.",
+        description="Standard deviation of the velocity of a new track, in box heights per frame. Deep SORT's value, "
+        "1/16, loses vehicles that cross the image fast.",
     )
-    newborn_scale: float = Field(
+    buffer_scale: float = Field(
         default=1.5,
         ge=1,
-        description="Boxes grow by this factor before their overlap with tracks of one box counts; 1: they do not.",
+        description="Factor by which boxes are enlarged before the IoU with a track of a single detection is "
+        "computed (BIoU). 1 disables it.",
     )
     score_adaptive_noise: bool = Field(
-        default=False, description="Trust a box by its score: measurement variance × (1 − score), as NSA Kalman does."
+        default=False,
+        description="Multiply the measurement variance by 1 − score (NSA Kalman).",
     )
     duplicate_iou: float = Field(
         default=1.0,
         gt=0,
         le=1,
-        description="A lost track that overlaps a seen one by more ends if it is the younger; 1: never.",
+        description="IoU above which a lost and a matched track are duplicates; the younger one is deleted. 1 "
+        "disables it.",
     )
-    same_class: bool = Field(default=False, description="Match boxes only with tracks of their class.")
+    same_class: bool = Field(
+        default=False,
+        description="Match detections only to tracks of the same class.",
+    )
     coast_s: float = Field(
         default=0.1,
         ge=0,
-        description="A track writes its predicted box, with score 0, until unseen for longer; if found again.",
+        description="Seconds without a detection for which a track outputs its predicted box with score 0. Predicted "
+        "boxes after the last detection are not output.",
     )
     output: Literal["detected", "posterior"] = Field(
         default="detected",
-        description="Boxes of a tracklet: as detected (they fit the pixels best), or smoothed by the motion filter.",
+        description="Boxes of a tracklet. detected: as they were detected, which fits the pixels best. posterior: as "
+        "the Kalman filter estimates them.",
     )
 
     @model_validator(mode="before")

@@ -1,11 +1,12 @@
-"""The motion filter of Deep SORT, for all tracks at once.
+"""The Kalman filter of Deep SORT, for all tracks at once.
 
-The filter follows a box as ``xyah``: centre x, centre y, aspect ratio (width / height) and height, each with its
-velocity per frame. All of its noises are diagonal, so the 8 × 8 filter of the paper is exactly four independent
-filters of position and velocity, and every step is arithmetic on arrays instead of matrix algebra per track.
+The filter follows a box as ``xyah``: center x, center y, aspect ratio (width / height) and height, each with its
+velocity per frame. All noise covariances of the paper are diagonal, so its 8 × 8 filter is exactly four independent
+filters of (position, velocity), and every step is arithmetic on arrays instead of matrix algebra per track.
 
-A state is float64 (N, 5, 4): for N tracks the position, the velocity, and their covariance (variance of the position,
-covariance, variance of the velocity) of 4 coordinates. Nothing is kept here: states go in and come out.
+A state is float64 (N, 5, 4): N tracks; the position x, the velocity v and the entries of their covariance matrix
+(variance of x, covariance of x and v, variance of v); 4 coordinates. The functions are pure: states go in and come
+out.
 
 Source: N. Wojke et al., "Simple Online and Realtime Tracking with a Deep Association Metric" (2017), section 2.1.
 """
@@ -18,39 +19,52 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["Noise", "boxes", "initiate", "mahalanobis", "measure", "predict", "update"]
+__all__ = ["Noise", "initiate", "mahalanobis", "predict", "to_xyah", "to_xyxy", "update"]
 
-_SMALLEST_PX = 1e-3
-_HEIGHT_SHARES = np.array([1.0, 1.0, 0.0, 1.0])
+#: Smallest width and height of a box, in pixels: the aspect ratio of an empty box is not defined.
+_MIN_SIZE_PX = 1e-3
+
+#: Standard deviations of the aspect ratio in Deep SORT's code. It has no unit, so they are no share of the height.
+_ASPECT_POSITION_STD = 1e-2
+_ASPECT_VELOCITY_STD = 1e-5
+_ASPECT_MEASUREMENT_STD = 1e-1
+
+#: Which coordinates of ``xyah`` have a standard deviation in proportion to the height of the box.
+_SCALES_WITH_HEIGHT = np.array([1.0, 1.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Standard deviations in box heights. Those of the aspect ratio are constants of the paper's code.
+    """Standard deviations in box heights. Those of the aspect ratio are constants of Deep SORT's code.
 
     Attributes:
-        position: Of a position, in a step and in a measurement.
-        velocity: Of the change of a velocity in a step, per frame.
-        birth: Of the velocity of what is seen for the first time, per frame.
+        position: Of a position, both in a prediction step and in a measurement.
+        velocity: Of the change of a velocity in one step, per frame.
+        initial_velocity: Of the velocity of a new track, per frame.
     """
 
     position: float = 1 / 20
     velocity: float = 1 / 160
-    birth: float = 1 / 16
+    initial_velocity: float = 1 / 16
 
 
-def measure(xyxy: Array) -> Array:
-    """What the filter sees of boxes: (M, 4) → float64 (M, 4) xyah; a box without extent is taken as tiny."""
+def to_xyah(xyxy: Array) -> Array:
+    """Convert boxes to measurements: (M, 4) → float64 (M, 4).
+
+    >>> to_xyah(np.array([[10, 20, 50, 40]])).tolist()
+    [[30.0, 30.0, 2.0, 20.0]]
+    """
     xyah = np.array(xyxy, np.float64)
-    size = np.maximum(xyah[:, 2:] - xyah[:, :2], _SMALLEST_PX)
+    size = np.maximum(xyah[:, 2:] - xyah[:, :2], _MIN_SIZE_PX)
+
     xyah[:, :2] += size / 2
     xyah[:, 2] = size[:, 0] / size[:, 1]
     xyah[:, 3] = size[:, 1]
     return xyah
 
 
-def boxes(state: Array) -> Array:
-    """The boxes that states describe: (N, 5, 4) → float64 (N, 4) xyxy."""
+def to_xyxy(state: Array) -> Array:
+    """The boxes that states describe: (N, 5, 4) → float64 (N, 4)."""
     xyxy = state[:, 0].copy()
     xyxy[:, 2] *= xyxy[:, 3]
     xyxy[:, :2] -= xyxy[:, 2:] / 2
@@ -59,69 +73,83 @@ def boxes(state: Array) -> Array:
 
 
 def initiate(xyah: Array, noise: Noise) -> Array:
-    """States of tracks born from measurements, at rest as far as anybody knows: (M, 4) → (M, 5, 4)."""
+    """States of new tracks, with unknown velocity of mean 0: measurements (M, 4) → (M, 5, 4)."""
     state = np.zeros((len(xyah), 5, 4))
     state[:, 0] = xyah
-    state[:, 2] = _variance(xyah, 2 * noise.position, 1e-2)
-    state[:, 4] = _variance(xyah, noise.birth, 1e-5)
+    state[:, 2] = _variance(xyah, 2 * noise.position, _ASPECT_POSITION_STD)
+    state[:, 4] = _variance(xyah, noise.initial_velocity, _ASPECT_VELOCITY_STD)
     return state
 
 
 def predict(state: Array, noise: Noise) -> Array:
-    """States one frame later, at constant velocity: (N, 5, 4) → (N, 5, 4)."""
+    """States one frame later, at constant velocity: (N, 5, 4) → (N, 5, 4).
+
+    With F = [[1, 1], [0, 1]] and process noise Q, the mean becomes F m and the covariance F P Fᵀ + Q.
+    """
     position, velocity, _, covariance, velocity_variance = state.transpose(1, 0, 2)
-    later = state.copy()
-    later[:, 0] += velocity
-    later[:, 2] += 2 * covariance + velocity_variance + _variance(position, noise.position, 1e-2)
-    later[:, 3] += velocity_variance
-    later[:, 4] += _variance(position, noise.velocity, 1e-5)
-    return later
+
+    predicted = state.copy()
+    predicted[:, 0] += velocity
+    predicted[:, 2] += 2 * covariance + velocity_variance + _variance(position, noise.position, _ASPECT_POSITION_STD)
+    predicted[:, 3] += velocity_variance
+    predicted[:, 4] += _variance(position, noise.velocity, _ASPECT_VELOCITY_STD)
+    return predicted
 
 
-def update(state: Array, xyah: Array, noise: Noise, trust: Array | None = None) -> Array:
-    """States that have seen one measurement each: (N, 5, 4), (N, 4) → (N, 5, 4).
+def update(state: Array, xyah: Array, noise: Noise, score: Array | None = None) -> Array:
+    """States corrected by one measurement each: (N, 5, 4), (N, 4) → (N, 5, 4).
+
+    With H = [1, 0] and measurement variance R, the innovation variance is S = H P Hᵀ + R and the gain K = P Hᵀ / S.
+    The mean becomes m + K (z − H m) and the covariance P − K S Kᵀ.
 
     Args:
         state: Predicted states.
         xyah: Their measurements.
         noise: Standard deviations.
-        trust: In [0, 1], (N,): the measurement variance is multiplied by 1 − trust, as in the "noise scale adaptive"
-            filter of Y. Du et al., "GIAOTracker" (2021).
+        score: Detection scores in [0, 1], (N,): R is multiplied by 1 − score, as in the NSA (noise scale adaptive)
+            Kalman filter of Y. Du et al., "GIAOTracker" (2021). None leaves R as it is.
     """
     position, _, variance, covariance, _ = state.transpose(1, 0, 2)
-    precision = 1 / _innovation_variance(position, variance, noise, trust)
-    gain, velocity_gain = variance * precision, covariance * precision
-    surprise = xyah - position
-    seen = state.copy()
-    seen[:, 0] += gain * surprise
-    seen[:, 1] += velocity_gain * surprise
-    seen[:, 2] -= gain * variance
-    seen[:, 3] -= gain * covariance
-    seen[:, 4] -= velocity_gain * covariance
-    return seen
+    precision = 1 / _innovation_variance(position, variance, noise, score)
+    position_gain = variance * precision
+    velocity_gain = covariance * precision
+    innovation = xyah - position
+
+    updated = state.copy()
+    updated[:, 0] += position_gain * innovation
+    updated[:, 1] += velocity_gain * innovation
+    updated[:, 2] -= position_gain * variance
+    updated[:, 3] -= position_gain * covariance
+    updated[:, 4] -= velocity_gain * covariance
+    return updated
 
 
 def mahalanobis(state: Array, xyah: Array, noise: Noise) -> Array:
-    """Squared Mahalanobis distance of each measurement from each state: (N, 5, 4), (M, 4) → float64 (N, M)."""
-    # Σ (z − x)² / S multiplied out: matrix products instead of an (N, M, 4) array.
+    """Squared Mahalanobis distance of each measurement from each state: (N, 5, 4), (M, 4) → float64 (N, M).
+
+    Σ (z − x)² / S over the four coordinates, where S is the innovation variance.
+    """
     position = state[:, 0]
     precision = 1 / _innovation_variance(position, state[:, 2], noise, None)
     weighted = position * precision
+
+    # The square is expanded, so that there are matrix products instead of an (N, M, 4) array.
     distance = precision @ np.square(xyah).T
     distance -= 2 * weighted @ xyah.T
     distance += (position * weighted).sum(axis=1)[:, None]
     return np.asarray(distance)
 
 
-def _innovation_variance(position: Array, variance: Array, noise: Noise, trust: Array | None) -> Array:
-    measurement = _variance(position, noise.position, 1e-1)
-    if trust is not None:
-        measurement *= (1 - trust)[:, None]
+def _innovation_variance(position: Array, variance: Array, noise: Noise, score: Array | None) -> Array:
+    """S = H P Hᵀ + R of each coordinate: (N, 4)."""
+    measurement = _variance(position, noise.position, _ASPECT_MEASUREMENT_STD)
+    if score is not None:
+        measurement *= (1 - score)[:, None]
     return np.asarray(variance + measurement)
 
 
-def _variance(xyah: Array, heights: float, aspect: float) -> Array:
-    """Variances (N, 4): standard deviations are a share of the height, and a constant for the aspect ratio."""
-    variance = np.square(xyah[:, 3:]) * (heights * heights * _HEIGHT_SHARES)
-    variance[:, 2] = aspect * aspect
+def _variance(xyah: Array, std_heights: float, aspect_std: float) -> Array:
+    """Variances (N, 4): ``std_heights`` box heights squared, and a constant for the aspect ratio."""
+    variance = np.square(xyah[:, 3:]) * (std_heights * std_heights * _SCALES_WITH_HEIGHT)
+    variance[:, 2] = aspect_std * aspect_std
     return np.asarray(variance)

@@ -180,7 +180,11 @@ def test_only_the_name_of_the_backbone_changes(backbone: str, city: DatasetSplit
 
     for name in ("c001", "c002"):
         write_video(tmp_path / "street" / f"{name}.mp4", traffic_frames(40))
-    settings = {"detect.weights": "motion", "embed.weights": tmp_path / "network.onnx", "clean.drop.enabled": "false"}
+    settings = {
+        "detect.weights": "motion",
+        "embed.weights": tmp_path / "network.onnx",
+        "clean.filter.enabled": "false",
+    }
     settings |= {"render.videos": "false", "render.mosaic": "false", "render.report": "false"}
     overrides = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
     command = ["run", "--videos", str(tmp_path / "street"), "--out", str(tmp_path / "run"), "--workers", "1"]

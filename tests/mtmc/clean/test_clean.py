@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmc.clean import CleanConfig, clean, drop, interpolate, join, split
-from mtmc.clean.drop import DropConfig
-from mtmc.clean.hidden import HiddenConfig, drop_hidden, hidden_share
+from mtmc.clean import CleanConfig, clean, filter_tracklets, interpolate, join, split
+from mtmc.clean.filter import TrackletFilterConfig
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
-from mtmc.clean.split import SplitConfig, cuts
+from mtmc.clean.occlusion import OcclusionConfig, drop_occluded, occluded_fraction
+from mtmc.clean.split import SplitConfig, split_points
 from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera
@@ -55,26 +55,26 @@ class TestSplit:
         assert pieces[1].frame[0] == 30
 
     def test_a_fast_vehicle_does_not_jump(self) -> None:
-        assert cuts(drive(60.0 * np.arange(40)), SplitConfig()) == []
+        assert split_points(drive(60.0 * np.arange(40)), SplitConfig()) == []
 
     def test_cuts_where_direction_reverses(self) -> None:
         x = np.concatenate([8.0 * np.arange(30), 8.0 * np.arange(28, -1, -1)])
-        (cut,) = cuts(drive(x), SplitConfig())
+        (cut,) = split_points(drive(x), SplitConfig())
         assert abs(cut - 30) <= 1
-        assert cuts(drive(x), SplitConfig(max_turn_deg=180)) == []
+        assert split_points(drive(x), SplitConfig(max_turn_deg=180)) == []
 
     def test_jitter_of_a_parked_vehicle_is_no_reversal(self) -> None:
         x = 100 + np.random.default_rng(1).normal(0, 2, 100)
-        assert cuts(drive(x), SplitConfig()) == []
+        assert split_points(drive(x), SplitConfig()) == []
 
     def test_cuts_where_looks_change(self) -> None:
         looks = np.repeat(np.eye(2), 20, axis=0)
-        assert cuts(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == [20]
-        assert cuts(drive(5.0 * np.arange(40), looks=looks), SplitConfig(max_appearance_change=2)) == []
+        assert split_points(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == [20]
+        assert split_points(drive(5.0 * np.arange(40), looks=looks), SplitConfig(max_appearance_change=2)) == []
 
     def test_undescribed_boxes_say_nothing(self) -> None:
         looks = np.repeat([[1.0, 0], [0, 0]], 20, axis=0)
-        assert cuts(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == []
+        assert split_points(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == []
 
 
 class TestJoin:
@@ -141,18 +141,18 @@ class TestInterpolate:
         np.testing.assert_allclose(filled.time_s, [0, 0.1, 0.2, 5.1])
 
 
-class TestHidden:
+class TestOcclusion:
     def test_filled_boxes_behind_a_nearer_vehicle_go_and_detected_ones_stay(self) -> None:
         behind = drive(np.full(6, 100.0), y=90, track_id=1, score=np.array([0.9, 0, 0, 0, 0.9, 0.9]))
         passing = drive([20.0, 60.0, 100.0, 140.0, 100.0, 100.0], y=95, track_id=2)
-        left, right = drop_hidden([behind, passing], HiddenConfig(max_hidden=0.5))
+        left, right = drop_occluded([behind, passing], OcclusionConfig(max_occluded=0.5))
         assert left.frame.tolist() == [0, 1, 3, 4, 5]  # in frame 2 all but the top is hidden; 4 and 5 were detected
         assert right is passing
 
     def test_what_is_farther_hides_nothing(self) -> None:
         near = drive(np.full(3, 100.0), y=100, track_id=1, score=np.array([0.9, 0, 0.9]))
         far = drive(np.full(3, 100.0), y=90, track_id=2)
-        assert drop_hidden([near, far], HiddenConfig(max_hidden=0.1))[0] is near
+        assert drop_occluded([near, far], OcclusionConfig(max_occluded=0.1))[0] is near
 
     def test_share_agrees_with_painting_every_pixel(self) -> None:
         # A box of 32 px has a sample for every 4 × 4 pixels: exact where all corners are multiples of 4.
@@ -164,10 +164,10 @@ class TestHidden:
             for left, top, right, bottom in near[near[:, 3] > y1 + 32].astype(int):
                 sheet[top:bottom, left:right] = True
             box = np.array([[x1, y1, x1 + 32, y1 + 32]], float)
-            assert hidden_share(box, near)[0] == sheet[y1 : y1 + 32, x1 : x1 + 32].mean()
+            assert occluded_fraction(box, near)[0] == sheet[y1 : y1 + 32, x1 : x1 + 32].mean()
 
 
-class TestDrop:
+class TestFilter:
     def test_parked_goes_and_waiting_stays(self) -> None:
         rng = np.random.default_rng(2)
         parked = drive(100 + rng.normal(0, 2, 300), track_id=1)
@@ -175,7 +175,9 @@ class TestDrop:
         glitch[150] = 400
         parked_with_one_bad_box = drive(glitch, track_id=2)
         waiting = drive(np.concatenate([np.arange(0, 100, 8), np.full(600, 100), np.arange(100, 200, 8)]), track_id=3)
-        kept = drop([parked, parked_with_one_bad_box, waiting], DropConfig(min_travel=0.5))
+        kept = filter_tracklets(
+            [parked, parked_with_one_bad_box, waiting], TrackletFilterConfig(min_displacement=0.5)
+        )
         assert [t.track_id for t in kept] == [3]
 
     def test_travel_by_hand(self) -> None:
@@ -184,29 +186,31 @@ class TestDrop:
     @pytest.mark.parametrize(
         ("config", "kept"),
         [
-            (DropConfig(min_duration_s=1.9), True),
-            (DropConfig(min_duration_s=2.0), False),
-            (DropConfig(min_boxes=20), True),
-            (DropConfig(min_boxes=21), False),
-            (DropConfig(min_area_px=1601), False),
-            (DropConfig(min_mean_score=0.91), False),
+            (TrackletFilterConfig(min_duration_s=1.9), True),
+            (TrackletFilterConfig(min_duration_s=2.0), False),
+            (TrackletFilterConfig(min_boxes=20), True),
+            (TrackletFilterConfig(min_boxes=21), False),
+            (TrackletFilterConfig(min_area_px=1601), False),
+            (TrackletFilterConfig(min_mean_score=0.91), False),
         ],
     )
-    def test_minima(self, config: DropConfig, kept: bool) -> None:
-        assert bool(drop([drive(8.0 * np.arange(20))], config)) is kept
+    def test_minima(self, config: TrackletFilterConfig, kept: bool) -> None:
+        assert bool(filter_tracklets([drive(8.0 * np.arange(20))], config)) is kept
 
     def test_interpolated_boxes_are_no_evidence(self) -> None:
         score = np.array([0.5] + [0] * 18 + [0.5])
-        assert drop([drive(8.0 * np.arange(20), score=score)], DropConfig(min_boxes=3)) == []
-        assert drop([drive(8.0 * np.arange(20), score=score)], DropConfig(min_boxes=2, min_mean_score=0.4))
+        assert filter_tracklets([drive(8.0 * np.arange(20), score=score)], TrackletFilterConfig(min_boxes=3)) == []
+        assert filter_tracklets(
+            [drive(8.0 * np.arange(20), score=score)], TrackletFilterConfig(min_boxes=2, min_mean_score=0.4)
+        )
 
     def test_region_of_interest(self) -> None:
         roi = np.zeros((200, 400), bool)
         roi[:, :100] = True
-        config = DropConfig(min_roi_share=0.5)
-        assert drop([drive(np.linspace(0, 110, 20))], config, roi)
-        assert drop([drive(np.linspace(60, 300, 20))], config, roi) == []
-        assert drop([drive(np.linspace(60, 300, 20))], config)
+        config = TrackletFilterConfig(min_roi_share=0.5)
+        assert filter_tracklets([drive(np.linspace(0, 110, 20))], config, roi)
+        assert filter_tracklets([drive(np.linspace(60, 300, 20))], config, roi) == []
+        assert filter_tracklets([drive(np.linspace(60, 300, 20))], config)
 
 
 def test_steps_in_order_and_each_by_itself() -> None:
@@ -216,6 +220,6 @@ def test_steps_in_order_and_each_by_itself() -> None:
     (whole,) = clean([*torn, brief], camera, CleanConfig())
     assert whole.frame.tolist() == list(range(50))
     off = {"enabled": False}
-    everything_off = CleanConfig.model_validate({"split": off, "join": off, "interpolate": off, "drop": off})
+    everything_off = CleanConfig.model_validate({"split": off, "join": off, "interpolate": off, "filter": off})
     assert clean([*torn, brief], camera, everything_off) == [*torn, brief]
     assert clean([], camera, CleanConfig()) == []

@@ -73,7 +73,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(
         overrides=[
             "filter.min_confidence=0.3",
-            "clean.drop.min_travel=0.5",
+            "clean.filter.min_displacement=0.5",
             "embed.weights=none",
             "associate.method=hierarchical",
         ]
@@ -162,7 +162,7 @@ def test_videos_give_pictures_and_without_them_the_rest_is_there(tmp_path: Path)
     )
     [scene] = load_scenes(town)
     config = load_config(
-        overrides=["detect.weights=motion", "clean.drop.enabled=false", "associate.method=hierarchical"]
+        overrides=["detect.weights=motion", "clean.filter.enabled=false", "associate.method=hierarchical"]
     )
     out = tmp_path / "out"
     run(scene, config, out, map_cameras=lambda fn, cameras: [fn(c) for c in cameras])

@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Passa
         write_video(home / "town" / f"{name}.mp4", traffic_frames(40, colours=COLOURS))
     (home / "town" / "scene.yaml").write_text(SCENE)
     [scene] = load_scenes(home / "town")
-    config = load_config(overrides=["detect.weights=motion", "clean.drop.enabled=false", "render.videos=false"])
+    config = load_config(overrides=["detect.weights=motion", "clean.filter.enabled=false", "render.videos=false"])
     done = run(scene, config, home / "out", map_cameras=lambda fn, cameras: [fn(c) for c in cameras])
     shutil.move(home / "town", home / "elsewhere")
     identities = [(t.global_id, *(p.tracklet.track_id for p in t.passages)) for t in done.tracks]

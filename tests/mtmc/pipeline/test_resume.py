@@ -14,7 +14,7 @@ from tests.builders import traffic_frames, write_video
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = ((220, 40, 40), (40, 60, 220), (230, 210, 60))
-SETTINGS = ["-o", "detect.weights=motion", "-o", "detect.batch=4", "-o", "clean.drop.enabled=false"]
+SETTINGS = ["-o", "detect.weights=motion", "-o", "detect.batch=4", "-o", "clean.filter.enabled=false"]
 
 #: Where to pull the plug: module, function or method, after how many calls.
 STAGES = {

@@ -55,12 +55,12 @@ def some_boxes(rng: np.random.Generator, n: int) -> Array:
 def test_equals_the_filter_of_matrices(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = 7
-    xyah = kalman.measure(some_boxes(rng, n))
+    xyah = kalman.to_xyah(some_boxes(rng, n))
     state = kalman.initiate(xyah, NOISE)
     twins = [Textbook(z) for z in xyah]
     for _ in range(12):
         state = kalman.predict(state, NOISE)
-        measured = kalman.measure(some_boxes(rng, n))
+        measured = kalman.to_xyah(some_boxes(rng, n))
         seen, trust = rng.random(n) < 0.7, rng.random(n)
         for twin in twins:
             twin.predict()
@@ -79,11 +79,11 @@ def test_equals_the_filter_of_matrices(seed: int) -> None:
 
 def test_boxes_are_what_was_measured() -> None:
     xyxy = some_boxes(np.random.default_rng(1), 5)
-    np.testing.assert_allclose(kalman.boxes(kalman.initiate(kalman.measure(xyxy), NOISE)), xyxy)
+    np.testing.assert_allclose(kalman.to_xyxy(kalman.initiate(kalman.to_xyah(xyxy), NOISE)), xyxy)
 
 
 def test_measures_by_hand() -> None:
-    np.testing.assert_allclose(kalman.measure(np.array([[10, 20, 50, 40]], np.float32)), [[30, 30, 2, 20]])
+    np.testing.assert_allclose(kalman.to_xyah(np.array([[10, 20, 50, 40]], np.float32)), [[30, 30, 2, 20]])
 
 
 def test_nothing_in_nothing_out() -> None:

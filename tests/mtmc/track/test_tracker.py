@@ -41,11 +41,11 @@ def frames_of(tracklets: list[Tracklet]) -> list[list[int]]:
     ],
 )
 def test_life_cycle(seen: str, expected: list[list[int]]) -> None:
-    assert frames_of(follow(seen, TrackConfig(max_age_s=0.5, stopped_memory_s=0, coast_s=0))) == expected
+    assert frames_of(follow(seen, TrackConfig(max_age_s=0.5, stationary_max_age_s=0, coast_s=0))) == expected
 
 
 def test_durations_follow_the_clock() -> None:
-    config = TrackConfig(max_age_s=0.5, stopped_memory_s=0, coast_s=0)
+    config = TrackConfig(max_age_s=0.5, stationary_max_age_s=0, coast_s=0)
     seen = "xxx" + "." * 4 + "xxx"
     assert len(follow(seen, config, Clock(fps=10))) == 1
     assert len(follow(seen, config, Clock(fps=8))) == 2
@@ -53,10 +53,10 @@ def test_durations_follow_the_clock() -> None:
 
 def test_stopped_vehicles_are_remembered_longer() -> None:
     seen = "x" * 10 + "." * 30 + "xxx"
-    assert len(follow(seen, TrackConfig(max_age_s=1, stopped_memory_s=1))) == 2
-    assert len(follow(seen, TrackConfig(max_age_s=1, stopped_memory_s=5))) == 1
+    assert len(follow(seen, TrackConfig(max_age_s=1, stationary_max_age_s=1))) == 2
+    assert len(follow(seen, TrackConfig(max_age_s=1, stationary_max_age_s=5))) == 1
     moving = [(i, boxes_at(100 + 5 * i) if not 10 <= i < 40 else Detections.empty()) for i in range(43)]
-    assert len(track(moving, "c1", CLOCK, TrackConfig(max_age_s=1, stopped_memory_s=5))) == 2
+    assert len(track(moving, "c1", CLOCK, TrackConfig(max_age_s=1, stationary_max_age_s=5))) == 2
 
 
 def test_fast_vehicles_are_followed_from_their_first_box() -> None:
@@ -64,7 +64,7 @@ def test_fast_vehicles_are_followed_from_their_first_box() -> None:
     width = float(np.ptp(boxes_at(0).xyxy[0, [0, 2]]))
     passing = [(i, boxes_at(100 + 0.65 * width * i)) for i in range(8)]
     assert frames_of(track(passing, "c1", CLOCK, TrackConfig())) == [list(range(8))]
-    assert not track(passing, "c1", CLOCK, TrackConfig(birth_velocity=1 / 16, newborn_scale=1))
+    assert not track(passing, "c1", CLOCK, TrackConfig(initial_velocity_std=1 / 16, buffer_scale=1))
 
 
 def test_a_tracklet_says_what_was_seen() -> None:
@@ -105,12 +105,12 @@ def test_coasting_writes_predictions_only_between_sightings() -> None:
 
 
 def test_weak_boxes_prolong_but_do_not_begin() -> None:
-    config = TrackConfig(high_score=0.5, coast_s=0)
+    config = TrackConfig(high_score_threshold=0.5, coast_s=0)
     frames = [(i, boxes_at(100, score=0.9 if i < 3 else 0.3)) for i in range(6)]
     assert frames_of(track(frames, "c", CLOCK, config)) == [[0, 1, 2, 3, 4, 5]]
     weak = [(i, boxes_at(100, score=0.3)) for i in range(6)]
     assert track(weak, "c", CLOCK, config) == []
-    assert track(weak, "c", CLOCK, TrackConfig(new_track_score=0.5)) == []
+    assert track(weak, "c", CLOCK, TrackConfig(new_track_threshold=0.5)) == []
 
 
 def test_classes_may_be_kept_apart() -> None:

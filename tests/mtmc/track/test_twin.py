@@ -31,7 +31,7 @@ class NaiveTracker:
 
     def __init__(self, config: TrackConfig, fps: float) -> None:
         self.config, self.max_age = config, round(config.max_age_s * fps)
-        self.noise = kalman.Noise(config.position_noise, config.velocity_noise, config.birth_velocity)
+        self.noise = kalman.Noise(config.position_noise, config.velocity_noise, config.initial_velocity_std)
         self.living: list[NaiveTrack] = []
         self.all: list[NaiveTrack] = []
         self.previous: int | None = None
@@ -43,16 +43,16 @@ class NaiveTracker:
             for _ in range(step):
                 t.state = kalman.predict(t.state, self.noise)
         self.found, self.looks = found, [v / np.linalg.norm(v) for v in found.appearance]
-        self.xyah = kalman.measure(found.xyxy)
+        self.xyah = kalman.to_xyah(found.xyxy)
         self.pairs: dict[int, NaiveTrack] = {}
         recent = [t for t in self.living if frame - t.seen == step and t.confirmed]
         confirmed = [t for t in self.living if t.confirmed]
         tentative = [t for t in self.living if not t.confirmed]
         c = self.config
-        high = [j for j in range(len(found)) if found.score[j] >= c.high_score]
-        low = [j for j in range(len(found)) if found.score[j] < c.high_score]
+        high = [j for j in range(len(found)) if found.score[j] >= c.high_score_threshold]
+        low = [j for j in range(len(found)) if found.score[j] < c.high_score_threshold]
         dim = found.appearance.shape[1]
-        limit = c.appearance_max_distance if dim else c.motion_gate_chi2
+        limit = c.appearance_max_distance if dim else c.motion_only_gate
         if c.association == "deepsort":
             for age in sorted({frame - t.seen for t in confirmed}):
                 self.match([t for t in confirmed if frame - t.seen == age], high, self.first, limit)
@@ -68,7 +68,7 @@ class NaiveTracker:
         matched = list(self.pairs.values())
         self.living = [t for t in self.living if t in matched or t.confirmed]
         for j in high:
-            if j not in self.pairs and found.score[j] >= c.new_track_score:
+            if j not in self.pairs and found.score[j] >= c.new_track_threshold:
                 state = kalman.initiate(self.xyah[j : j + 1], self.noise)
                 born = NaiveTrack(state, [self.looks[j]] if dim else [], frame, [(frame, tuple(found.xyxy[j]))])
                 self.living.append(born)
@@ -82,17 +82,17 @@ class NaiveTracker:
         unlike = min(1 - float(f @ self.looks[j]) for f in t.features)
         if self.config.association == "jde":
             unlike = (1 - self.config.motion_weight) * unlike + self.config.motion_weight * motion
-        return unlike if motion <= self.config.gate_chi2 else np.inf
+        return unlike if motion <= self.config.mahalanobis_gate else np.inf
 
     def overlap(self, t: NaiveTrack, j: int) -> float:
-        predicted, detected = kalman.boxes(t.state)[0], self.found.xyxy[j]
+        predicted, detected = kalman.to_xyxy(t.state)[0], self.found.xyxy[j]
         if len(t.boxes) == 1:
             predicted, detected = self.grown(predicted), self.grown(detected)
         return 1 - float(iou_pairs(predicted, detected))
 
     def grown(self, box: Array) -> Array:
         x, y, right, bottom = box
-        dx, dy = (self.config.newborn_scale - 1) * np.array([right - x, bottom - y]) / 2
+        dx, dy = (self.config.buffer_scale - 1) * np.array([right - x, bottom - y]) / 2
         return np.array([x - dx, y - dy, right + dx, bottom + dy])
 
     def match(
@@ -114,10 +114,10 @@ class NaiveTracker:
             t.boxes.append((frame, tuple(self.found.xyxy[j])))
             t.confirmed |= len(t.boxes) >= self.config.n_init
             if self.looks and len(self.looks[j]):
-                if self.config.appearance_memory == "gallery":
+                if self.config.feature_memory == "gallery":
                     t.features = [*t.features, self.looks[j]][-self.config.gallery_size :]
                 else:
-                    mean = self.config.ema_keep * t.features[0] + (1 - self.config.ema_keep) * self.looks[j]
+                    mean = self.config.ema_momentum * t.features[0] + (1 - self.config.ema_momentum) * self.looks[j]
                     t.features = [mean / np.linalg.norm(mean)]
 
 
@@ -144,10 +144,10 @@ def crossing_traffic(seed: int, dim: int, *, gaps: bool) -> Frames:
 
 CONFIGS = {
     "deepsort, running mean": {},
-    "deepsort, gallery": {"appearance_memory": "gallery", "gallery_size": 3},
-    "deepsort, as published": {"birth_velocity": 1 / 16, "newborn_scale": 1},
-    "deepsort, low scores": {"high_score": 0.5, "score_adaptive_noise": True},
-    "jde": {"association": "jde", "duplicate_iou": 1.0, "high_score": 0.4},
+    "deepsort, gallery": {"feature_memory": "gallery", "gallery_size": 3},
+    "deepsort, as published": {"initial_velocity_std": 1 / 16, "buffer_scale": 1},
+    "deepsort, low scores": {"high_score_threshold": 0.5, "score_adaptive_noise": True},
+    "jde": {"association": "jde", "duplicate_iou": 1.0, "high_score_threshold": 0.4},
 }
 
 

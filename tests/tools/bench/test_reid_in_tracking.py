@@ -39,7 +39,7 @@ def test_table_by_hand() -> None:
 def test_detection_and_tracking_are_done_once(
     street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "run.yaml").write_text("detect: {weights: motion}\nclean: {drop: {enabled: false}}\n")
+    (tmp_path / "run.yaml").write_text("detect: {weights: motion}\nclean: {filter: {enabled: false}}\n")
     command = [str(street), "--embed", "colour", "none", "--config", str(tmp_path / "run.yaml")]
     command += ["--out", str(tmp_path / "out")]
     assert main(command) == 0

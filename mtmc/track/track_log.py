@@ -10,28 +10,28 @@ import numpy as np
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array, Tracklet
 
-__all__ = ["History"]
+__all__ = ["TrackLog"]
 
 
 @dataclass(slots=True)
-class History:
+class TrackLog:
     """The decisions of a tracker, part by part; each part is about some boxes of one frame."""
 
     _parts: list[tuple[int, Array, Array, Array, Array, Array]] = field(default_factory=list)
 
-    def add(self, frame: int, ids: Array, xyxy: Array, score: Array, class_id: Array, looks: Array) -> None:
+    def add(self, frame: int, ids: Array, xyxy: Array, score: Array, class_id: Array, features: Array) -> None:
         """Write down whose box each one is: track ids, int64 (M,), 0 for nobody's, and columns as in Detections."""
-        self._parts.append((frame, ids, xyxy, score, class_id, looks))
+        self._parts.append((frame, ids, xyxy, score, class_id, features))
 
     def tracklets(self, min_boxes: int, camera_id: str, clock: Clock) -> list[Tracklet]:
         """Tracks with that many detected boxes, up to the last of them, numbered from 1 in order of birth."""
         if not self._parts:
             return []
-        frames, part_ids, part_xyxy, part_score, part_class, part_looks = zip(*self._parts, strict=True)
+        frames, part_ids, part_xyxy, part_score, part_class, part_features = zip(*self._parts, strict=True)
         lengths = [len(ids) for ids in part_ids]
         ids, frame = np.concatenate(part_ids), np.repeat(np.array(frames, np.int64), lengths)
         xyxy, score, class_id = np.concatenate(part_xyxy), np.concatenate(part_score), np.concatenate(part_class)
-        # The looks of a row stay where they are, in its part: they are large, and most runs have none.
+        # The features of a row stay where they are, in its part: they are large, and most runs have none.
         part = np.repeat(np.arange(len(lengths)), lengths)
         row = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
@@ -52,7 +52,7 @@ class History:
                 xyxy=xyxy[rows],
                 score=score[rows],
                 class_id=int(np.bincount(class_id[rows]).argmax()),
-                appearance=np.stack([part_looks[p][r] for p, r in zip(part[rows], row[rows], strict=True)]),
+                appearance=np.stack([part_features[p][r] for p, r in zip(part[rows], row[rows], strict=True)]),
             )
             for number, rows in enumerate(tracks, start=1)
         ]

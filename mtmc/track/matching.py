@@ -1,0 +1,174 @@
+"""Data association in one frame: which tracks are matched to which detections, in which order.
+
+======  ========================================================  ===================================================
+stage   ``deepsort``                                              ``jde``
+======  ========================================================  ===================================================
+first   confirmed tracks by appearance within the motion gate,    confirmed tracks by appearance fused with motion,
+        in a cascade: the most recently seen tracks first         all at once
+second  tentative tracks, and confirmed ones matched in the       confirmed tracks matched in the previous frame,
+        previous frame, by IoU                                    by IoU
+third   low-scoring detections: confirmed tracks matched in the previous frame, by IoU (both strategies)
+last                                                              tentative tracks, by IoU
+======  ========================================================  ===================================================
+
+Detections without appearance features are matched by motion alone in the first stage, by the squared Mahalanobis
+distance.
+
+Sources: N. Wojke et al. (2017), section 2.2-2.3 and listing 1; Z. Wang et al., "Towards Real-Time Multi-Object
+Tracking" (2020), section 3.4; for low-scoring detections Y. Zhang et al., "ByteTrack" (2022); for enlarged boxes F.
+Yang et al., "Hard to Track Objects with Irregular Motions and Similar Appearances? Make It Easier by Buffering the
+Matching Space" (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mtmc.geometry.boxes import expand
+from mtmc.track import costs, kalman
+from mtmc.track.assignment import assign
+from mtmc.track.config import TrackConfig
+from mtmc.track.track_state import Tracks
+from mtmc.types import Array, Detections
+
+__all__ = ["MATCHING_STRATEGIES", "Matching"]
+
+
+class Matching:
+    """The matches of one frame so far, and the stages that add to them.
+
+    Args:
+        tracks: Living tracks, predicted to this frame.
+        detections: Detections of this frame.
+        features: Their appearance features, of unit length.
+        xyah: Their boxes as the Kalman filter measures them.
+        frame: Number of the frame.
+        previous: Number of the frame that was processed before it.
+        config: Limits and gates.
+        noise: Noise of the Kalman filter.
+
+    Attributes:
+        recent: bool (N,), tracks that were matched in the previous frame.
+        high: bool (M,), detections at or above the high score threshold.
+        track_of: int64 (M,), the track matched to each detection, −1 for none.
+    """
+
+    def __init__(
+        self,
+        tracks: Tracks,
+        detections: Detections,
+        features: Array,
+        xyah: Array,
+        frame: int,
+        previous: int,
+        config: TrackConfig,
+        noise: kalman.Noise,
+    ) -> None:
+        self.tracks = tracks
+        self.config = config
+        self.recent = tracks.last_seen == previous
+        self.high = detections.score >= config.high_score_threshold
+        self.track_of = np.full(len(detections), -1)
+        self._detections = detections
+        self._features = features
+        self._xyah = xyah
+        self._noise = noise
+        self._age = frame - tracks.last_seen
+        self._unmatched = np.ones(len(tracks), bool)
+
+    def pairs(self) -> tuple[Array, Array]:
+        """The matches: rows of detections and rows of tracks, int64 (K,) each."""
+        matched = (self.track_of >= 0).nonzero()[0]
+        return matched, self.track_of[matched]
+
+    def by_appearance(self, tracks: Array, *, fused: bool = False, cascade: bool = False) -> None:
+        """Match high-scoring detections by appearance within the motion gate, or by motion where there is none.
+
+        Args:
+            tracks: bool (N,), the tracks that take part.
+            fused: Whether the cosine distance is fused with the Mahalanobis distance.
+            cascade: Whether tracks that were seen more recently choose first.
+        """
+        config = self.config
+        has_features = self._features.shape[1] > 0
+
+        def distance(i: Array, j: Array) -> Array:
+            motion = kalman.mahalanobis(self.tracks.state[i], self._xyah[j], self._noise)
+            if not has_features:
+                return motion
+            appearance = costs.cosine_distance(self.tracks.features[i], self._features[j])
+            if fused:
+                appearance = costs.fused_distance(appearance, motion, config.motion_weight)
+            return costs.gated(appearance, motion, config.mahalanobis_gate)
+
+        limit = config.appearance_max_distance if has_features else config.motion_only_gate
+        self._match(tracks, self.high, distance, limit, cascade)
+
+    def by_iou(self, tracks: Array, detections: Array, limit: float) -> None:
+        """Match by 1 − IoU of predicted and detected boxes.
+
+        The velocity of a track with a single detection is unknown, so both boxes are enlarged before they are
+        compared.
+
+        Args:
+            tracks: bool (N,), the tracks that take part.
+            detections: bool (M,), the detections that take part.
+            limit: Pairs at or above this distance are not matched.
+        """
+        scale = self.config.buffer_scale
+
+        def distance(i: Array, j: Array) -> Array:
+            predicted = kalman.to_xyxy(self.tracks.state[i])
+            detected = self._detections.xyxy[j]
+            cost = costs.iou_distance(predicted, detected)
+            single_hit = self.tracks.hits[i] == 1
+            if scale > 1 and single_hit.any():
+                cost[single_hit] = costs.iou_distance(expand(predicted[single_hit], scale), expand(detected, scale))
+            return cost
+
+        self._match(tracks, detections, distance, limit)
+
+    def _match(
+        self,
+        tracks: Array,
+        detections: Array,
+        distance: Callable[[Array, Array], Array],
+        limit: float,
+        cascade: bool = False,
+    ) -> None:
+        i = (tracks & self._unmatched).nonzero()[0]
+        j = (detections & (self.track_of < 0)).nonzero()[0]
+        if not (len(i) and len(j)):
+            return
+
+        cost = distance(i, j)
+        if self.config.same_class:
+            same = self.tracks.class_id[i][:, None] == self._detections.class_id[j]
+            cost = np.where(same, cost, np.inf)
+
+        rows, columns = assign(cost, limit, rank=self._age[i] if cascade else None)
+        self.track_of[j[columns]] = i[rows]
+        self._unmatched[i[rows]] = False
+
+
+def _deepsort(matching: Matching) -> None:
+    config, confirmed, recent = matching.config, matching.tracks.confirmed, matching.recent
+    matching.by_appearance(confirmed, cascade=True)
+    matching.by_iou(~confirmed | recent, matching.high, config.iou_max_distance)
+    if config.high_score_threshold > 0:
+        matching.by_iou(confirmed & recent, ~matching.high, config.low_iou_max_distance)
+
+
+def _jde(matching: Matching) -> None:
+    config, confirmed, recent = matching.config, matching.tracks.confirmed, matching.recent
+    matching.by_appearance(confirmed, fused=True)
+    matching.by_iou(confirmed & recent, matching.high, config.iou_max_distance)
+    if config.high_score_threshold > 0:
+        matching.by_iou(confirmed & recent, ~matching.high, config.low_iou_max_distance)
+    matching.by_iou(~confirmed, matching.high, config.tentative_iou_max_distance)
+
+
+#: ``track.association`` → the stages it consists of.
+MATCHING_STRATEGIES: dict[str, Callable[[Matching], None]] = {"deepsort": _deepsort, "jde": _jde}

@@ -1,0 +1,112 @@
+"""The tracks that are alive, as parallel columns, and how detections change them.
+
+A track is **tentative** from its first detection until ``n_init`` detections in a row confirm it; a tentative track
+is deleted at its first miss. A **confirmed** track that is not matched is *lost*, and is deleted when its last
+detection is older than the maximum age.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from mtmc.track.costs import unit
+from mtmc.types import Array
+
+__all__ = ["Tracks", "update_features"]
+
+
+@dataclass(slots=True, eq=False)
+class Tracks:
+    """N living tracks of one camera, oldest first.
+
+    Attributes:
+        id: int64 (N,), from 1, never given twice.
+        hits: int64 (N,), number of detections so far.
+        last_seen: int64 (N,), frame of the latest detection.
+        confirmed: bool (N,).
+        class_id: int64 (N,), class of the first detection.
+        features: float32 (N, B, D), unit length: the appearance features kept; B = 1 for a moving average.
+        state: float64 (N, 5, 4), see :mod:`mtmc.track.kalman`.
+    """
+
+    id: Array
+    hits: Array
+    last_seen: Array
+    confirmed: Array
+    class_id: Array
+    features: Array
+    state: Array
+
+    @classmethod
+    def empty(cls) -> Tracks:
+        """No tracks, with features of no particular size."""
+        integers = np.zeros(0, np.int64)
+        return cls(
+            id=integers,
+            hits=integers,
+            last_seen=integers,
+            confirmed=np.zeros(0, bool),
+            class_id=integers,
+            features=np.zeros((0, 1, 0), np.float32),
+            state=np.zeros((0, 5, 4)),
+        )
+
+    @classmethod
+    def initiate(
+        cls, first_id: int, frame: int, class_id: Array, features: Array, state: Array, n_init: int
+    ) -> Tracks:
+        """New tracks of a single detection each in ``frame``, numbered from ``first_id`` in the order given."""
+        n = len(class_id)
+        return cls(
+            id=np.arange(first_id, first_id + n),
+            hits=np.ones(n, np.int64),
+            last_seen=np.full(n, frame),
+            confirmed=np.full(n, n_init <= 1),
+            class_id=class_id,
+            features=features,
+            state=state,
+        )
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def __getitem__(self, rows: Array) -> Tracks:
+        """The chosen tracks (boolean mask or indices), all columns together."""
+        return Tracks(*[getattr(self, name)[rows] for name in _COLUMNS])
+
+    def followed_by(self, younger: Tracks) -> Tracks:
+        """These tracks and then the others."""
+        if not len(self):
+            return younger
+        return Tracks(*[np.concatenate((getattr(self, name), getattr(younger, name))) for name in _COLUMNS])
+
+    def mark_matched(self, rows: Array, frame: int, n_init: int) -> None:
+        """Count a detection in ``frame`` for each of the tracks ``rows``; confirm those with ``n_init`` of them."""
+        self.hits[rows] += 1
+        self.last_seen[rows] = frame
+        self.confirmed |= self.hits >= n_init
+
+
+_COLUMNS = tuple(field.name for field in fields(Tracks))
+
+
+def update_features(features: Array, hits: Array, new: Array, momentum: float | None) -> Array:
+    """Appearance features after one more detection of each track.
+
+    Args:
+        features: float32 (K, B, D), unit length.
+        hits: int64 (K,), number of detections before this one.
+        new: float32 (K, D), unit length.
+        momentum: Weight of the old moving average, which becomes momentum · old + (1 − momentum) · new, scaled to
+            unit length. None replaces the oldest of B features instead.
+
+    Returns:
+        float32 (K, B, D), unit length.
+    """
+    if momentum is None:
+        features = features.copy()
+        features[np.arange(len(new)), hits % features.shape[1]] = new
+        return features
+    return unit(np.float32(momentum) * features + np.float32(1 - momentum) * new[:, None])
