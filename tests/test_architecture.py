@@ -19,6 +19,7 @@ LAYERS = [
     {"geometry"},
     {"formats", "video"},
     {"scene"},
+    {"multiview"},
     {"detect", "track", "clean", "embed", "associate", "polish", "site", "render", "evaluate"},
     {"config"},
     {"pipeline"},

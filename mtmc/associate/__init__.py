@@ -3,13 +3,13 @@
 ::
 
     gates.py         which pairs are possible: time out of sight, links, one place at a time
-    ground.py        what the ground plane says of them
-    distance.py      how alike they are: appearance and nearness on the ground
+    ground_gates.py  what the ground plane says about them
+    similarity.py    their similarity: appearance and nearness on the ground
     graph.py         the project's own method, with the modules that it names
     hierarchical.py  constrained agglomeration of the alike, with hierarchical_pairs.py
     electricity.py   the rules of ELECTRICITY (AI City 2020)
     zones.py         adjacent cameras, one direction after the other (AI City 2021 and 2022), with zones_*.py
-    identities.py    numbers, by first appearance
+    numbering.py     numbers of vehicles, by first appearance
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mtmc.associate.config import AssociateConfig
-from mtmc.associate.distance import measure
 from mtmc.associate.electricity import electricity
 from mtmc.associate.gates import feasible_pairs
 from mtmc.associate.graph import Graph, group
 from mtmc.associate.hierarchical import agglomerate
 from mtmc.associate.hierarchical_pairs import agglomerate_allowed
-from mtmc.associate.identities import in_order, number
+from mtmc.associate.numbering import in_order, number
+from mtmc.associate.similarity import pairwise_similarity
 from mtmc.associate.zones import zones
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
@@ -46,7 +46,7 @@ def _graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -
 
 
 def _hierarchical(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
-    known = measure(passages, feasible_pairs(passages, scene, config), config)
+    known = pairwise_similarity(passages, feasible_pairs(passages, scene, config), config)
     if config.hierarchical.all_pairs:
         return agglomerate_allowed(known, config.threshold, config.linkage)
     return agglomerate(passages, known, config)

@@ -33,8 +33,8 @@ from itertools import pairwise
 import numpy as np
 
 from mtmc.associate.config import AssociateConfig, ElectricityConfig
-from mtmc.associate.distance import needed_embeddings
-from mtmc.associate.gates import within
+from mtmc.associate.gates import pairs_within_gap
+from mtmc.associate.similarity import require_embeddings
 from mtmc.errors import ConfigError
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
@@ -97,7 +97,7 @@ class _Distances:
     def of(cls, passages: Sequence[Passage], rules: ElectricityConfig) -> _Distances:
         """Embeddings against embeddings, or first boxes against all others, times the scale."""
         if not rules.boxes:
-            rows = needed_embeddings(passages, "electricity") * rules.scale
+            rows = require_embeddings(passages, "electricity") * rules.scale
             owner = np.flatnonzero(rows.any(axis=1))
             return cls(rows, rows[owner], owner)
         seen = [p.tracklet.appearance[p.tracklet.appearance.any(axis=1)].astype(np.float64) for p in passages]
@@ -201,7 +201,7 @@ def _calibrated(
     partners: list[list[int]] = [[] for _ in passages]
     for c in np.unique(camera):
         rows = np.flatnonzero(camera == c)
-        for a, b in rows[within(0.0, start[rows], end[rows])].tolist():
+        for a, b in rows[pairs_within_gap(0.0, start[rows], end[rows])].tolist():
             partners[a].append(b)
             partners[b].append(a)
     seen = np.concatenate(

@@ -23,19 +23,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from mtmc.associate.clocks import clock_shifts
+from mtmc.associate.aligned_planes import cross_plane_transitions, to_common_plane
 from mtmc.associate.config import GraphConfig
-from mtmc.associate.courses import continuations
-from mtmc.associate.distance import embeddings_of, pair_cosines
-from mtmc.associate.doubles import doubles, overlap_odds
-from mtmc.associate.evidence import heading_odds, meeting_odds
-from mtmc.associate.gates import distinct
-from mtmc.associate.looks import centred, looks_odds, strangers
-from mtmc.associate.meetings import find_meetings, group_median, mutual_best, register
-from mtmc.associate.planes import laid_out, plane_trips
-from mtmc.associate.solve import Odds, contract, improve
-from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips, one_journey
-from mtmc.associate.ways import Ways, planes_of, sample_ways
+from mtmc.associate.continuations import continuation_candidates
+from mtmc.associate.correlation_clustering import PairwiseLogOdds, greedy_edge_contraction, local_search
+from mtmc.associate.duplicates import duplicate_candidates
+from mtmc.associate.transitions import (
+    Transitions,
+    ground_transitions,
+    link_transitions,
+    pool_co_observed,
+    refit_transition_times,
+    unconstrained_transitions,
+)
+from mtmc.multiview.appearance import (
+    appearance_log_odds,
+    embeddings_of,
+    pair_cosines,
+    remove_camera_mean,
+    sample_negative_pairs,
+)
+from mtmc.multiview.arrays import group_median, mutual_nearest, unique_sorted
+from mtmc.multiview.clock_sync import estimate_clock_offsets
+from mtmc.multiview.co_observation import find_co_observations
+from mtmc.multiview.likelihoods import co_observation_log_odds, heading_log_odds, iou_log_odds
+from mtmc.multiview.registration import refine_calibration
+from mtmc.multiview.trajectories import Trajectories, ground_planes_of, sample_trajectories
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
@@ -69,26 +82,26 @@ class Graph:
         self.names, camera = np.unique(names, return_inverse=True)
         self.camera = camera.astype(np.int64)
         use_ground = max_ground_m is not None
-        ways = sample_ways(passages if use_ground else [])
+        ways = sample_trajectories(passages if use_ground else [])
         if use_ground and len(ways.owner):
             ways = self._agree(ways)
         if not use_ground:
             blank = np.full(len(passages), -1)
             start = np.array([p.tracklet.start_s for p in passages])
             end = np.array([p.tracklet.end_s for p in passages])
-            ways = Ways(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, blank, start, end)
+            ways = Trajectories(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, blank, start, end)
         self._plane = ways.plane  # before some are laid out on others
-        self.ways = laid_out(ways, planes_of(passages), scene.layout())
+        self.ways = to_common_plane(ways, ground_planes_of(passages), scene.layout())
         self.start, self.end = ways.start_s, ways.end_s
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
-        pairs, overlap = doubles(passages, self.camera)
+        pairs, overlap = duplicate_candidates(passages, self.camera)
         near = np.array([not self._elsewhere(i, j) for i, j in pairs.tolist()], bool)
-        self._doubles, self._double_odds = pairs[near], overlap_odds(overlap[near])
+        self._doubles, self._double_odds = pairs[near], iou_log_odds(overlap[near])
         self._one = set(map(tuple, self._doubles.tolist()))
         self.sigma_m, self.per_m2 = _SIGMA_M, _PER_M2
         self._solve()
 
-    def _agree(self, ways: Ways) -> Ways:
+    def _agree(self, ways: Trajectories) -> Trajectories:
         """Ways with what overlapping views show of clocks and calibrations taken out.
 
         Each is found better once the other is known, hence twice; the second time what is left of both is small.
@@ -97,12 +110,12 @@ class Graph:
         placed = ways
         for reach_m in (6.0, 3.0) if self.config.correct_clocks else (0.0,):
             if reach_m:
-                shift = clock_shifts(placed, self.camera, reach_m)
-                if shift.any():
-                    late = late + shift
-                    ways = placed = sample_ways(self.passages, late)
+                offsets = estimate_clock_offsets(placed, self.camera, reach_m)
+                if offsets is not None:
+                    late = late + offsets.at((placed.start_s + placed.end_s) / 2, self.camera)
+                    ways = placed = sample_trajectories(self.passages, late)
             if self.config.register_cameras:
-                placed = register(ways, self.camera, self.config.radius_m)
+                placed = refine_calibration(ways, self.camera, self.config.radius_m)
         return placed
 
     def _solve(self) -> None:
@@ -110,11 +123,11 @@ class Graph:
         n = len(self.passages)
         meetings, met_odds, sure = self._meetings()
         courses, course_odds = self._courses()
-        embeddings = centred(embeddings_of(self.passages, np.float32), self.camera)
+        embeddings = remove_camera_mean(embeddings_of(self.passages, np.float32), self.camera)
         trips = self._trips(embeddings)
         parts = _keys(meetings, n), _keys(courses, n), _keys(trips, n), _keys(self._doubles, n)
         together = self._together((parts[0], parts[1], parts[3]), (met_odds, course_odds, self._double_odds))
-        keys = distinct(np.concatenate(parts))
+        keys = unique_sorted(np.concatenate(parts))
         at_meeting, at_course, at_trip, at_double = (np.searchsorted(keys, k).astype(np.int32) for k in parts)
         del parts
         self.pairs = np.empty((len(keys), 2), np.int32)
@@ -123,14 +136,16 @@ class Graph:
         del embeddings
         labels: Array = np.zeros(0, np.int64)
         for last in (False, True) if self.config.learn_times and len(trips.a) else (True,):
-            trip_odds = learned(trips, labels[trips.a] == labels[trips.b]) if len(labels) else trips.odds
-            trip_odds = one_journey(trips, trip_odds, together)
+            trip_odds = (
+                refit_transition_times(trips, labels[trips.a] == labels[trips.b]) if len(labels) else trips.log_odds
+            )
+            trip_odds = pool_co_observed(trips, trip_odds, together)
             odds = np.full(len(keys), -np.inf)
             np.maximum.at(odds, at_course, course_odds)
             np.maximum.at(odds, at_trip, trip_odds)
             odds[at_meeting] = met_odds  # what was seen at one moment is judged by that moment
             if looks is not None:
-                alike = looks_odds(
+                alike = appearance_log_odds(
                     *looks, odds, self.match_similarity, self.config.appearance_limit, self.config.unlike
                 )
                 alike *= self.config.appearance
@@ -139,21 +154,21 @@ class Graph:
             odds[at_double] = self._double_odds  # boxes on each other show the same pixels: looks add nothing
             del trip_odds
             odds += self.config.bias
-            known = Odds(n, keys, np.clip(odds, -_LIMIT, _LIMIT, out=odds))
-            labels = contract(known, self.excluded)
+            known = PairwiseLogOdds(n, keys, np.clip(odds, -_LIMIT, _LIMIT, out=odds))
+            labels = greedy_edge_contraction(known, self.excluded)
             if last:  # times are learned well enough without
-                labels = improve(known, labels, self.excluded)
+                labels = local_search(known, labels, self.excluded)
                 self.odds = known.values
             del known, odds
         self.labels = labels
 
     def _together(self, keys: Sequence[Array], odds: Sequence[Array]) -> Array:
         """Labels int64 (N,) of passages that are one vehicle by what the ground and the moment tell alone."""
-        known = distinct(np.concatenate(keys))
+        known = unique_sorted(np.concatenate(keys))
         values = np.full(len(known), -np.inf)
         for key, value in zip(keys, odds, strict=True):
             np.maximum.at(values, np.searchsorted(known, key), np.clip(value, -_LIMIT, _LIMIT))
-        return contract(Odds(len(self.passages), known, values), self.excluded)
+        return greedy_edge_contraction(PairwiseLogOdds(len(self.passages), known, values), self.excluded)
 
     def _meetings(self) -> tuple[Array, Array, Array]:
         """Pairs seen near each other at one moment, their log odds, and those beyond doubt."""
@@ -161,19 +176,19 @@ class Graph:
         none = np.zeros((0, 2), np.int64)
         if not len(ways.owner):
             return none, np.zeros(0), none
-        found = find_meetings(ways, self.camera, config.radius_m)
+        found = find_co_observations(ways, self.camera, config.radius_m)
         if not len(found.pairs):
             return none, np.zeros(0), none
-        nearest = mutual_best(found.pairs, found.metres, self.camera)
-        residual = found.metres[nearest]
+        nearest = mutual_nearest(found.pairs, found.distance_m, self.camera)
+        residual = found.distance_m[nearest]
         self.sigma_m = float(np.clip(np.median(residual) / np.sqrt(2 * np.log(2)), config.least_sigma_m, 5.0))
         size = np.diff(found.begin)
         strangers = size.sum() - size[nearest].sum()
-        witnesses = len(distinct(found.row.ravel()))
+        witnesses = len(unique_sorted(found.rows.ravel()))
         self.per_m2 = max(float(strangers), 1.0) * 2 / max(witnesses, 1) / (np.pi * config.radius_m**2)
         self.per_m2 = float(np.clip(self.per_m2, 2e-4, 0.02))
-        odds = meeting_odds(found.metres, self.sigma_m, self.per_m2)
-        odds = np.maximum(odds, -12.0) + self._headings(found.row, found.begin)
+        odds = co_observation_log_odds(found.distance_m, self.sigma_m, self.per_m2)
+        odds = np.maximum(odds, -12.0) + self._headings(found.rows, found.begin)
         sure = found.pairs[nearest][(odds[nearest] > 3.0) & (size[nearest] >= 3)]
         return found.pairs, odds, sure
 
@@ -187,26 +202,26 @@ class Graph:
         middle = group_median(known, begin)
         share = np.add.reduceat(moving.astype(float), begin[:-1]) / np.diff(begin) if len(row) else np.zeros(0)
         middle = np.where(share > 0.5, np.minimum(middle, 1.0), np.nan)
-        return np.nan_to_num(heading_odds(middle, self.config.heading), nan=0.0)
+        return np.nan_to_num(heading_log_odds(middle, self.config.heading), nan=0.0)
 
     def _courses(self) -> tuple[Array, Array]:
         """Continuations over the ground, within a camera or from one to the next.
 
         A tracker loses few of those it could go on with, so that one of them in the same camera is less likely.
         """
-        pairs, odds = continuations(
+        found = continuation_candidates(
             self.ways,
             self.camera,
-            continue_s=self.config.continue_s,
-            join_s=self.config.join_s,
+            max_extrapolation_s=self.config.continue_s,
+            max_reentry_gap_s=self.config.join_s,
             sigma_m=self.sigma_m,
-            drift_mps=self.config.drift_mps,
+            extrapolation_sigma_mps=self.config.drift_mps,
             per_m2=self.per_m2,
         )
-        a, b = self.camera[pairs.T]
-        return pairs, odds - _BROKEN * (a == b)
+        a, b = self.camera[found.pairs.T]
+        return found.pairs, (found.position + found.heading) - _BROKEN * (a == b)
 
-    def _trips(self, embeddings: Array) -> Trips:
+    def _trips(self, embeddings: Array) -> Transitions:
         """Journeys along the links; from plane to plane; to and from others, by distance or by nothing but time."""
         config = self.config
         where = {name: k for k, name in enumerate(self.names)}
@@ -217,23 +232,25 @@ class Graph:
                 open_[a, b] = open_[b, a] = False
         parts = []
         if self.scene.links:
-            parts.append(link_trips(self.passages, self.scene, self.start, self.end, config.link_slack_s))
+            parts.append(link_transitions(self.passages, self.scene, self.start, self.end, config.link_slack_s))
         longest = config.unlinked_s if self.scene.links else self.max_gap_s
         linked = len(parts)
         placed, near = self._on_one_plane(self._plane), self._on_one_plane(self.ways.plane)
         if longest and (open_ & placed).any():
             parts.append(
-                ground_trips(open_ & placed, self.camera, self.ways, longest, config.typical_mps, config.heading / 2)
+                ground_transitions(
+                    open_ & placed, self.camera, self.ways, longest, config.typical_mps, config.heading / 2
+                )
             )
         unplaced = ~near & ~np.eye(len(self.names), dtype=bool)
         if longest and unplaced.any():  # whose overlap no ground tells
-            parts.append(any_trips(unplaced, self.camera, self.start, self.end, longest, embeddings))
+            parts.append(unconstrained_transitions(unplaced, self.camera, self.start, self.end, longest, embeddings))
         if linked:  # most journeys are along the links
-            parts[linked:] = [replace(p, odds=p.odds - np.float32(_UNLINKED)) for p in parts[linked:]]
+            parts[linked:] = [replace(p, log_odds=p.log_odds - np.float32(_UNLINKED)) for p in parts[linked:]]
         near &= ~placed & ~np.eye(len(self.names), dtype=bool)
         if longest and near.any():
-            parts.append(plane_trips(near, self.camera, self.ways, longest, embeddings))
-        return Trips.joined(parts)
+            parts.append(cross_plane_transitions(near, self.camera, self.ways, longest, embeddings))
+        return Transitions.concatenate(parts)
 
     def _on_one_plane(self, of: Array) -> Array:
         """Which cameras see one ground plane, bool (C, C), given that of each passage."""
@@ -250,8 +267,8 @@ class Graph:
         if len(same) < _ENOUGH:  # those that are each other's most alike, and more than most, are a start, too
             least = np.quantile(_finite(cosine), 0.75) if np.isfinite(cosine).any() else 1.0
             alike = np.flatnonzero(cosine >= least)
-            same = cosine[alike[mutual_best(self.pairs[alike], -cosine[alike], self.camera)]]
-        return cosine, strangers(embeddings, self.camera, keys), same
+            same = cosine[alike[mutual_nearest(self.pairs[alike], -cosine[alike], self.camera)]]
+        return cosine, sample_negative_pairs(embeddings, self.camera, keys), same
 
     def excluded(self, these: list[int], those: list[int]) -> bool:
         """Whether two groups hold passages that cannot be one vehicle.
@@ -309,8 +326,8 @@ def _finite(values: Array) -> Array:
     return np.asarray(values[np.isfinite(values)])
 
 
-def _keys(pairs: Array | Trips, n: int) -> Array:
-    a, b = (pairs.a, pairs.b) if isinstance(pairs, Trips) else pairs.T
+def _keys(pairs: Array | Transitions, n: int) -> Array:
+    a, b = (pairs.a, pairs.b) if isinstance(pairs, Transitions) else pairs.T
     return np.asarray(np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b))
 
 

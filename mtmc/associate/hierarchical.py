@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mtmc.associate.config import AssociateConfig
-from mtmc.associate.distance import Similarities
+from mtmc.associate.similarity import Similarities
 from mtmc.types import Array, Passage
 
 __all__ = ["agglomerate"]
@@ -60,14 +60,14 @@ class _Groups:
         self.described = self.has_embedding.astype(float)
         self.visits = [{p.tracklet.camera_id: [(p.tracklet.start_s, p.tracklet.end_s)]} for p in passages]
         self.apart: list[set[int]] = [set() for _ in range(n)]
-        for a, b in known.apart.tolist():
+        for a, b in known.conflicting.tolist():
             self.apart[a].add(b)
             self.apart[b].add(a)
         self.witnesses: list[dict[int, float]] = [{} for _ in range(n)]
         alike = known.value >= self.threshold
         for (a, b), value in zip(known.pairs[alike].tolist(), known.value[alike].tolist(), strict=True):
             self.witnesses[a][b] = self.witnesses[b][a] = value
-        rows = np.flatnonzero(~known.plain)
+        rows = np.flatnonzero(~known.appearance_only)
         self.special = {
             (a, b): value
             for (a, b), value in zip(known.pairs[rows].tolist(), known.value[rows].tolist(), strict=True)

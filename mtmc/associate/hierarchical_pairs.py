@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtmc.associate.distance import Similarities
+from mtmc.associate.similarity import Similarities
 from mtmc.types import Array
 
 __all__ = ["agglomerate_allowed"]

@@ -26,9 +26,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtmc.associate.config import AssociateConfig, ZonesConfig
-from mtmc.associate.distance import Similarities, needed_embeddings
-from mtmc.associate.gates import along, within
+from mtmc.associate.gates import pairs_along_link, pairs_within_gap
 from mtmc.associate.hierarchical_pairs import agglomerate_allowed
+from mtmc.associate.similarity import Similarities, require_embeddings
 from mtmc.associate.zones_bias import without_camera_bias
 from mtmc.associate.zones_votes import Ballot, ballot
 from mtmc.scene import Scene
@@ -56,7 +56,7 @@ def zones(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) ->
         WeightsError: Embeddings of different sizes.
     """
     rules = config.zones
-    embeddings = needed_embeddings(passages, "zones")
+    embeddings = require_embeddings(passages, "zones")
     camera = np.unique([p.tracklet.camera_id for p in passages], return_inverse=True)[1]
     looks = without_camera_bias(embeddings, camera, rules)
     boxes = ballot(passages, camera, rules) if rules.matching == "boxes" else None
@@ -107,11 +107,11 @@ def directions(passages: Sequence[Passage], scene: Scene, config: AssociateConfi
     pairs, late = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
     for link in scene.links:
         wide = replace(link, min_s=link.min_s - slack, max_s=link.max_s + slack)
-        pairs.append(along(wide, passages, start, end))
+        pairs.append(pairs_along_link(wide, passages, start, end))
         travel = start[pairs[-1][:, 1]] - end[pairs[-1][:, 0]]
         late.append(np.maximum(np.maximum(link.min_s - travel, travel - link.max_s), 0.0))
     if not scene.links:
-        pairs.append(within(config.max_gap_s + slack, start, end))
+        pairs.append(pairs_within_gap(config.max_gap_s + slack, start, end))
         late.append(np.maximum(start[pairs[-1][:, 1]] - end[pairs[-1][:, 0]] - config.max_gap_s, 0.0))
     all_pairs, all_late = np.concatenate(pairs), np.concatenate(late)
     elsewhere = camera[all_pairs[:, 0]] != camera[all_pairs[:, 1]]

@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from mtmc.associate import AssociateConfig
-from mtmc.associate.distance import embeddings_of, measure
-from mtmc.associate.gates import along, feasible_pairs
+from mtmc.associate.gates import feasible_pairs, pairs_along_link
 from mtmc.associate.graph import Graph
-from mtmc.associate.identities import in_order
+from mtmc.associate.numbering import in_order
+from mtmc.associate.similarity import pairwise_similarity
+from mtmc.multiview.appearance import embeddings_of
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
@@ -70,11 +71,11 @@ class Gates:
     def __init__(self, passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> None:
         self._place = _places(passages)
         self._scene, self._config = scene, config
-        known = measure(passages, feasible_pairs(passages, scene, config), config)
+        known = pairwise_similarity(passages, feasible_pairs(passages, scene, config), config)
         self._embeddings = known.embeddings
         self._value = dict(zip(map(tuple, known.pairs.tolist()), known.value.tolist(), strict=True))
-        self._plain = dict(zip(map(tuple, known.pairs.tolist()), known.plain.tolist(), strict=True))
-        self._apart = set(map(tuple, known.apart.tolist()))
+        self._plain = dict(zip(map(tuple, known.pairs.tolist()), known.appearance_only.tolist(), strict=True))
+        self._apart = set(map(tuple, known.conflicting.tolist()))
 
     @property
     def unit(self) -> str:
@@ -178,7 +179,7 @@ def _closed(a: Passage, b: Passage, scene: Scene, config: AssociateConfig) -> st
         return "time gate"
     times = _times(pair)
     at_any_time = (replace(link, min_s=-np.inf, max_s=np.inf) for link in scene.links)
-    return "time gate" if any(len(along(link, pair, *times)) for link in at_any_time) else "link gate"
+    return "time gate" if any(len(pairs_along_link(link, pair, *times)) for link in at_any_time) else "link gate"
 
 
 def _times(pair: Sequence[Passage]) -> tuple[Array, Array]:

@@ -15,8 +15,8 @@ from itertools import combinations, product
 
 import numpy as np
 
-from mtmc.geometry.drive import STRAIGHT, cosine, drive_density
 from mtmc.geometry.ground import project
+from mtmc.multiview.likelihoods import ENDPOINT_KAPPA, drive_density, vector_cosine
 from mtmc.progress import progress_bar
 from mtmc.scene import Placement
 from mtmc.site.alike import STRANGERS
@@ -255,8 +255,8 @@ class _Drives:
         if not self.weight.any():
             return np.zeros(len(turn))
         step = turn[:, None] * self.into + shift[:, None] - self.out  # (H, E)
-        heads = np.exp(STRAIGHT * (cosine(self.out_v, step) - 1))
-        comes = np.exp(STRAIGHT * (cosine((turn / np.abs(turn))[:, None] * self.into_v, step) - 1))
+        heads = np.exp(ENDPOINT_KAPPA * (vector_cosine(self.out_v, step) - 1))
+        comes = np.exp(ENDPOINT_KAPPA * (vector_cosine((turn / np.abs(turn))[:, None] * self.into_v, step) - 1))
         density = drive_density(self.seconds, np.abs(step), self.mps) * self.weight
         aims, leavers = _told_by(density, comes, heads, self.by_leaver)
         hails, comers = _told_by(density, heads, comes, self.by_comer)

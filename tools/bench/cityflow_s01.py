@@ -19,14 +19,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from mtmc.associate import AssociateConfig, associate
-from mtmc.associate.identities import in_order, number
-from mtmc.associate.ways import sample_ways
+from mtmc.associate.numbering import in_order, number
 from mtmc.commands import run_command
 from mtmc.evaluate import Scores, score
 from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1, whole_boxes
 from mtmc.geometry.boxes import iou_matrix, xywh_to_xyxy
+from mtmc.multiview.trajectories import sample_trajectories
 from mtmc.pipeline.reload import load_run
 from mtmc.polish import polish
 from mtmc.scene import Scene, load_scenes
@@ -157,7 +157,7 @@ def greedy(passages: Sequence[Passage], near_m: float = _NEAR_M) -> Array:
     """Plain clustering: the nearest pair of two cameras first, by median distance on the ground at common moments,
     as long as no camera is twice in a group: labels int64 (N,).
     """  # noqa: D205
-    ways = sample_ways(passages)
+    ways = sample_trajectories(passages)
     names = [p.tracklet.camera_id for p in passages]
     order = np.argsort(ways.tick, kind="stable")
     place = np.column_stack([ways.xy, ways.tick * 1e5])

@@ -27,8 +27,8 @@ from itertools import pairwise
 import numpy as np
 
 from mtmc.associate import METHODS, AssociateConfig
-from mtmc.associate.distance import embeddings_of
 from mtmc.associate.gates import feasible_pairs
+from mtmc.multiview.appearance import embeddings_of
 from mtmc.settings import parse_settings
 from mtmc.types import Array
 from tools.bench.workload_cluster import Workload, city, pair_f1, road

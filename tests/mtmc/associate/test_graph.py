@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtmc.associate import AssociateConfig, associate
-from mtmc.associate.clocks import clock_shifts
-from mtmc.associate.meetings import find_meetings, mutual_best, register
-from mtmc.associate.solve import Odds, contract, improve
-from mtmc.associate.ways import TICK_S, sample_ways
+from mtmc.associate.correlation_clustering import PairwiseLogOdds, greedy_edge_contraction, local_search
 from mtmc.geometry.clock import Clock
+from mtmc.multiview.arrays import mutual_nearest
+from mtmc.multiview.clock_sync import estimate_clock_offsets
+from mtmc.multiview.co_observation import find_co_observations
+from mtmc.multiview.registration import refine_calibration
+from mtmc.multiview.trajectories import TICK_S, sample_trajectories
 from mtmc.scene import Camera, Link, Scene
 from mtmc.types import Passage, Tracklet
 
@@ -106,8 +108,8 @@ def test_the_solver_against_every_partition(n, data):
     def excluded(these, those):
         return any(camera[i] == camera[j] for i in these for j in those)
 
-    known = Odds(n, pairs[:, 0] * n + pairs[:, 1], odds)
-    labels = improve(known, contract(known, excluded), excluded)
+    known = PairwiseLogOdds(n, pairs[:, 0] * n + pairs[:, 1], odds)
+    labels = local_search(known, greedy_edge_contraction(known, excluded), excluded)
     found = [np.flatnonzero(labels == k).tolist() for k in np.unique(labels)]
     assert all(len({camera[i] for i in group}) == len(group) for group in found)
     best = max(
@@ -117,7 +119,7 @@ def test_the_solver_against_every_partition(n, data):
     )
     reached = sum(odds[k] for k, (a, b) in enumerate(pairs) if labels[a] == labels[b])
     assert np.isclose(reached, known.objective(labels))
-    assert reached >= known.objective(contract(known, excluded)) - 1e-9
+    assert reached >= known.objective(greedy_edge_contraction(known, excluded)) - 1e-9
     assert 0 <= reached <= best + 1e-9
     assert reached >= 0.5 * best - 1e-9
 
@@ -142,7 +144,7 @@ def test_places_on_different_planes_are_not_compared():
 
 def test_ways_are_straight_lines_through_what_is_near():
     time = np.arange(0, 30) / 10 + 0.03
-    ways = sample_ways([passage("c0", 1, time, np.stack([3 * time + 1, -2 * time], axis=1))])
+    ways = sample_trajectories([passage("c0", 1, time, np.stack([3 * time + 1, -2 * time], axis=1))])
     moment = ways.tick * TICK_S
     np.testing.assert_allclose(ways.xy, np.stack([3 * moment + 1, -2 * moment], axis=1), atol=1e-9)
     np.testing.assert_allclose(ways.velocity, np.tile([3.0, -2.0], (len(moment), 1)), atol=1e-9)
@@ -153,16 +155,16 @@ def test_meetings_against_all_pairs():
     rng = np.random.default_rng(4)
     passages, _ = town(rng, 25)
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_ways(passages)
+    ways = sample_trajectories(passages)
     expected = {}
     for i, j in combinations(range(len(ways.owner)), 2):
         a, b = sorted((ways.owner[i], ways.owner[j]))
         far = float(np.hypot(*(ways.xy[i] - ways.xy[j])))
         if ways.tick[i] == ways.tick[j] and camera[a] != camera[b] and far <= 10:
             expected.setdefault((int(a), int(b)), []).append(far)
-    found = find_meetings(ways, camera, 10.0)
+    found = find_co_observations(ways, camera, 10.0)
     assert [tuple(pair) for pair in found.pairs.tolist()] == sorted(expected)
-    np.testing.assert_allclose(found.metres, [np.median(expected[k]) for k in sorted(expected)])
+    np.testing.assert_allclose(found.distance_m, [np.median(expected[k]) for k in sorted(expected)])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -180,7 +182,7 @@ def test_mutual_best_against_a_twin(seed):
         return [min(rows, key=lambda r: (metres[r], r)) for rows in (forward, back)]
 
     expected = [k for k in range(len(pairs)) if sides(k) == [k, k]]
-    assert mutual_best(pairs, metres, camera).tolist() == expected
+    assert mutual_nearest(pairs, metres, camera).tolist() == expected
 
 
 def test_a_calibration_that_is_off_is_bent_back():
@@ -188,23 +190,24 @@ def test_a_calibration_that_is_off_is_bent_back():
     turn = np.array([[1.02, 0.05], [-0.04, 0.97]])
     passages, _ = town(rng, 40, bend=lambda c, xy: xy @ turn.T + [3.0, -2.5] if c == 1 else xy)
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_ways(passages)
+    ways = sample_trajectories(passages)
 
     def error(these):
-        met = find_meetings(these, camera, 25.0)
-        return float(np.median(met.metres[mutual_best(met.pairs, met.metres, camera)]))
+        met = find_co_observations(these, camera, 25.0)
+        return float(np.median(met.distance_m[mutual_nearest(met.pairs, met.distance_m, camera)]))
 
     assert error(ways) > 2.0
-    assert error(register(ways, camera, 25.0)) < 0.5
+    assert error(refine_calibration(ways, camera, 25.0)) < 0.5
 
 
 def test_lost_frames_and_drift_are_found_without_labels():
     rng = np.random.default_rng(6)
     passages, _ = town(rng, 40, start=(0.0, 0.0, 1.5), lost=(1, 80.0, 84.0))
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_ways(passages)
-    shift = clock_shifts(ways, camera)
+    ways = sample_trajectories(passages)
+    offsets = estimate_clock_offsets(ways, camera)
     middle = (ways.start_s + ways.end_s) / 2
+    shift = offsets.at(middle, camera)
     zero = [np.median(shift[(camera == 0) & (np.abs(middle - t) < 20)]) for t in (40, 120)]
     one = [np.median(shift[(camera == 1) & (np.abs(middle - t) < 20)]) for t in (40, 120)]
     two = [np.median(shift[(camera == 2) & (np.abs(middle - t) < 20)]) for t in (40, 120)]
@@ -215,7 +218,7 @@ def test_lost_frames_and_drift_are_found_without_labels():
 def test_clocks_that_agree_are_left_alone():
     passages, _ = town(np.random.default_rng(7), 40)
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    assert not clock_shifts(sample_ways(passages), camera).any()
+    assert estimate_clock_offsets(sample_trajectories(passages), camera) is None
 
 
 @pytest.mark.parametrize("embeddings", [True, False])

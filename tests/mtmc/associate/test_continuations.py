@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmc.associate.courses import continuations
-from mtmc.associate.ways import sample_ways
+from mtmc.associate.continuations import continuation_candidates
+from mtmc.multiview.trajectories import sample_trajectories
 from tests.mtmc.associate.test_graph import passage
 
-CHOICES = {"continue_s": 6.0, "join_s": 4.0, "sigma_m": 1.0, "drift_mps": 1.0, "per_m2": 0.002}
+CHOICES = {
+    "max_extrapolation_s": 6.0,
+    "max_reentry_gap_s": 4.0,
+    "sigma_m": 1.0,
+    "extrapolation_sigma_mps": 1.0,
+    "per_m2": 0.002,
+}
 
 
 def straight(camera, track_id, since, until, at, velocity):
@@ -21,35 +27,37 @@ def straight(camera, track_id, since, until, at, velocity):
 
 def test_by_hand():
     """Lost at (20, 0) with 10 m/s, seen again 2 s later at (41, 0): halves meet 1 m apart, straight ahead."""
-    ways = sample_ways(
+    ways = sample_trajectories(
         [straight("c0", 1, 0, 2, (0, 0), (10, 0)), straight("c1", 2, 4, 6, (41, 0), (10, 0))],
     )
-    pairs, odds = continuations(ways, np.array([0, 1]), **CHOICES)
+    found = continuation_candidates(ways, np.array([0, 1]), **CHOICES)
     sigma = 1.0 + 1.0 * 2 + 0.1 * 10 * 2
     place = -np.log(2 * np.pi * sigma**2 * 0.002) - 1.0 / (2 * sigma**2)
     heading = 1.0 - np.log(np.i0(1.0))
-    assert pairs.tolist() == [[0, 1]]
-    np.testing.assert_allclose(odds, [place + heading], atol=1e-6)
+    assert found.pairs.tolist() == [[0, 1]]
+    np.testing.assert_allclose(found.position, [place], atol=1e-6)
+    np.testing.assert_allclose(found.heading, [heading], atol=1e-6)
 
 
 @pytest.mark.parametrize(("camera", "gap", "found"), [(1, 5, True), (0, 5, False), (0, 3, True), (1, 7, False)])
 def test_how_long_out_of_sight(camera, gap, found):
     """Six seconds to another camera, four to the same one."""
-    ways = sample_ways(
+    ways = sample_trajectories(
         [
             straight("c0", 1, 0, 2, (0, 0), (10, 0)),
             straight(f"c{camera}", 2, 2 + gap, 4 + gap, (20 + 10 * gap, 0), (10, 0)),
         ]
     )
-    assert bool(len(continuations(ways, np.array([0, camera]), **CHOICES)[0])) == found
+    assert bool(len(continuation_candidates(ways, np.array([0, camera]), **CHOICES).pairs)) == found
 
 
 def test_a_turn_speaks_against():
     def odds(velocity):
-        ways = sample_ways(
+        ways = sample_trajectories(
             [straight("c0", 1, 0, 2, (0, 0), (6, 0)), straight("c1", 2, 2.5, 4, (15, 0), velocity)],
         )
-        return float(continuations(ways, np.array([0, 1]), **CHOICES)[1][0])
+        found = continuation_candidates(ways, np.array([0, 1]), **CHOICES)
+        return float(found.position[0] + found.heading[0])
 
     assert odds((6, 0)) > odds((0, 6)) > odds((-6, 0))
 
@@ -64,13 +72,13 @@ def test_against_all_pairs():
         for k in range(60)
     ]  # fmt: skip
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_ways(passages)
-    pairs, _ = continuations(ways, camera, **CHOICES)
+    ways = sample_trajectories(passages)
+    pairs = continuation_candidates(ways, camera, **CHOICES).pairs
     expected = set()
     for a in range(60):
         for b in range(60):
             gap = ways.start_s[b] - ways.end_s[a]
-            longest = CHOICES["join_s"] if camera[a] == camera[b] else CHOICES["continue_s"]
+            longest = CHOICES["max_reentry_gap_s"] if camera[a] == camera[b] else CHOICES["max_extrapolation_s"]
             if a == b or gap > longest or gap <= (0 if camera[a] == camera[b] else -1):
                 continue
             i, j = ways.last[a], ways.first[b]
@@ -86,5 +94,5 @@ def test_against_all_pairs():
 
 def test_without_ways_there_are_no_courses():
     nowhere = passage("c0", 1, np.arange(5) / 10, np.full((5, 2), np.nan))
-    pairs, odds = continuations(sample_ways([nowhere]), np.array([0]), **CHOICES)
-    assert (pairs.shape, odds.shape) == ((0, 2), (0,))
+    found = continuation_candidates(sample_trajectories([nowhere]), np.array([0]), **CHOICES)
+    assert (found.pairs.shape, found.position.shape) == ((0, 2), (0,))

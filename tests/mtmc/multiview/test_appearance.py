@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mtmc.associate.looks import centred, looks_odds, strangers
+from mtmc.multiview.appearance import appearance_log_odds, remove_camera_mean, sample_negative_pairs
 
 NONE = np.zeros(0)
 
@@ -29,7 +29,7 @@ def test_the_odds_are_those_the_world_was_made_with(start):
     cosine, crowd = world(rng, 8000, 6000, 0.1)
     sure = rng.normal(0.7, 0.12, start)
     prior = np.full(len(cosine), np.log(0.1 / 0.9))
-    found = looks_odds(cosine, crowd, sure, prior, 0.5, 5.0)
+    found = appearance_log_odds(cosine, crowd, sure, prior, 0.5, 5.0)
     middle = np.abs(true_odds(cosine, 0.7, 0.2, 0.12)) < 4
     error = found[middle] - true_odds(cosine, 0.7, 0.2, 0.12)[middle]
     assert np.abs(error).mean() < 0.8
@@ -38,7 +38,7 @@ def test_the_odds_are_those_the_world_was_made_with(start):
 def test_candidates_stand_in_for_strangers():
     rng = np.random.default_rng(2)
     cosine, _ = world(rng, 0, 6000, 0.05)
-    found = looks_odds(cosine, NONE, rng.normal(0.7, 0.12, 30), np.full(6000, np.log(0.05 / 0.95)), 0.5, 5.0)
+    found = appearance_log_odds(cosine, NONE, rng.normal(0.7, 0.12, 30), np.full(6000, np.log(0.05 / 0.95)), 0.5, 5.0)
     wrong = (found > 0) != (true_odds(cosine, 0.7, 0.2, 0.12) > 0)
     assert wrong.mean() < 0.03
 
@@ -47,7 +47,7 @@ def test_the_more_alike_the_better_and_never_beyond_the_limit():
     rng = np.random.default_rng(3)
     cosine, crowd = world(rng, 3000, 500, 0.2)
     cosine[:2] = -1.0, 1.0
-    found = looks_odds(cosine, crowd, NONE, np.zeros(500), 0.5, 3.0)
+    found = appearance_log_odds(cosine, crowd, NONE, np.zeros(500), 0.5, 3.0)
     assert (np.diff(found[np.argsort(cosine)]) >= -1e-12).all()
     assert np.abs(found).max() <= 3.0
     assert (found[0], found[1]) == (-3.0, 3.0)
@@ -58,8 +58,8 @@ def test_looks_that_mislead_one_time_in_ten():
     rng = np.random.default_rng(5)
     cosine, crowd = world(rng, 8000, 6000, 0.1)
     prior, sure = np.full(len(cosine), np.log(0.1 / 0.9)), rng.normal(0.7, 0.12, 40)
-    plain = looks_odds(cosine, crowd, sure, prior, 0.5, 5.0)
-    found = looks_odds(cosine, crowd, sure, prior, 0.5, 5.0, 0.1)
+    plain = appearance_log_odds(cosine, crowd, sure, prior, 0.5, 5.0)
+    found = appearance_log_odds(cosine, crowd, sure, prior, 0.5, 5.0, 0.1)
     np.testing.assert_allclose(np.exp(found), 0.9 * np.exp(plain) + 0.1, rtol=0.02)
     assert found.min() >= np.log(0.1)
 
@@ -67,14 +67,14 @@ def test_looks_that_mislead_one_time_in_ten():
 def test_two_sharp_heaps_are_told_apart():
     """24 vehicles without anything in common in two cameras: 24 cosines of 1 among 552 that are all the same."""
     cosine = np.repeat([1.0, -1 / 23], [24, 552])
-    found = looks_odds(cosine, NONE, np.ones(24), np.full(576, -3.0), 0.5, 5.0)
+    found = appearance_log_odds(cosine, NONE, np.ones(24), np.full(576, -3.0), 0.5, 5.0)
     assert set(found.tolist()) == {5.0, -5.0}
     assert (found > 0).tolist() == (cosine == 1.0).tolist()
 
 
 def test_where_nothing_is_known_nothing_is_said():
-    assert looks_odds(np.full(3, np.nan), NONE, NONE, np.zeros(3), 0.5, 5.0).tolist() == [0.0, 0.0, 0.0]
-    found = looks_odds(np.array([0.9, np.nan, 0.1]), NONE, NONE, np.zeros(3), 0.5, 5.0)
+    assert appearance_log_odds(np.full(3, np.nan), NONE, NONE, np.zeros(3), 0.5, 5.0).tolist() == [0.0, 0.0, 0.0]
+    found = appearance_log_odds(np.array([0.9, np.nan, 0.1]), NONE, NONE, np.zeros(3), 0.5, 5.0)
     assert found[0] > 0 > found[2]
     assert found[1] == 0.0
 
@@ -90,8 +90,8 @@ def test_strangers_are_pairs_of_two_cameras_that_are_no_candidates():
         for i, j in combinations(range(9), 2)
         if camera[i] != camera[j] and i * 9 + j not in keys and 3 not in (i, j)
     ]
-    np.testing.assert_allclose(np.sort(strangers(vectors, camera, keys)), np.sort(expected), rtol=1e-5)
-    assert len(strangers(vectors[:1], camera[:1], NONE.astype(np.int64))) == 0
+    np.testing.assert_allclose(np.sort(sample_negative_pairs(vectors, camera, keys)), np.sort(expected), rtol=1e-5)
+    assert len(sample_negative_pairs(vectors[:1], camera[:1], NONE.astype(np.int64))) == 0
 
 
 def test_what_a_camera_adds_to_all_is_taken_out():
@@ -101,7 +101,7 @@ def test_what_a_camera_adds_to_all_is_taken_out():
     camera = np.repeat([0, 1], 400)
     vectors = np.concatenate([look + tint[0], look + tint[1]])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    clear = centred(vectors.astype(np.float32), camera)
+    clear = remove_camera_mean(vectors.astype(np.float32), camera)
     np.testing.assert_allclose(np.linalg.norm(clear, axis=1), 1, atol=1e-5)
 
     def first(vectors):
@@ -110,4 +110,4 @@ def test_what_a_camera_adds_to_all_is_taken_out():
 
     assert first(clear) > first(vectors)
     assert first(clear) > 0.95
-    assert not centred(np.zeros((3, 4), np.float32), np.zeros(3, np.int64)).any()
+    assert not remove_camera_mean(np.zeros((3, 4), np.float32), np.zeros(3, np.int64)).any()

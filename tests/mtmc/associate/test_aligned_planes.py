@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mtmc.associate import AssociateConfig, associate
-from mtmc.associate.planes import laid_out, plane_trips
-from mtmc.associate.travel import any_trips
-from mtmc.associate.ways import PLANES_M, planes_of, sample_ways
+from mtmc.associate.aligned_planes import cross_plane_transitions, to_common_plane
+from mtmc.associate.transitions import unconstrained_transitions
 from mtmc.geometry.clock import Clock
-from mtmc.geometry.drive import drive_density
+from mtmc.multiview.likelihoods import drive_density
+from mtmc.multiview.trajectories import PLANE_SPACING_M, ground_planes_of, sample_trajectories
 from mtmc.scene import Camera, Placement, Scene
-from tests.mtmc.associate.test_doubles import graph_of
+from tests.mtmc.associate.test_duplicates import graph_of
 from tests.mtmc.associate.test_graph import partition, passage
 
 #: The second view lies 120 m up the first one's x axis, seen by a camera that looks the other way.
@@ -53,14 +53,14 @@ def traffic():
 
 def test_ways_laid_out_by_hand():
     passages = traffic()
-    ways = sample_ways(passages)
-    laid = laid_out(ways, planes_of(passages), scene(THERE).layout())
+    ways = sample_trajectories(passages)
+    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).layout())
     assert set(laid.plane) == {0}
     own = ways.plane[ways.owner] == 1
-    np.testing.assert_allclose(laid.xy[own], [120, 0] - (ways.xy[own] - PLANES_M), atol=1e-9)
+    np.testing.assert_allclose(laid.xy[own], [120, 0] - (ways.xy[own] - PLANE_SPACING_M), atol=1e-9)
     np.testing.assert_allclose(laid.velocity[own], -ways.velocity[own], atol=1e-9)
     np.testing.assert_array_equal(laid.xy[~own], ways.xy[~own])
-    apart = laid_out(ways, planes_of(passages), scene().layout())
+    apart = to_common_plane(ways, ground_planes_of(passages), scene().layout())
     np.testing.assert_array_equal(apart.xy, ways.xy)
     np.testing.assert_array_equal(apart.plane, ways.plane)
 
@@ -68,23 +68,23 @@ def test_ways_laid_out_by_hand():
 def test_planes_rest_on_one_that_no_camera_sees():
     """Ways on two grounds that both rest on a third, which none of these passages is on."""
     passages = [p for p in traffic() if p.ground_plane == "b"]
-    ways = sample_ways(passages)
-    laid = laid_out(ways, planes_of(passages), scene(THERE).layout())
+    ways = sample_trajectories(passages)
+    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).layout())
     assert set(laid.plane) == {1}
-    np.testing.assert_allclose(laid.xy - PLANES_M, [120, 0] - ways.xy, atol=1e-6)
+    np.testing.assert_allclose(laid.xy - PLANE_SPACING_M, [120, 0] - ways.xy, atol=1e-6)
 
 
 def test_journeys_between_planes_against_every_pair():
     passages = traffic()
-    laid = laid_out(sample_ways(passages), planes_of(passages), scene(THERE).layout())
+    laid = to_common_plane(sample_trajectories(passages), ground_planes_of(passages), scene(THERE).layout())
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
     open_ = ~np.eye(2, dtype=bool)
     blank = np.zeros((len(passages), 0), np.float32)
-    trips = plane_trips(open_, camera, laid, 20.0, blank)
-    flat = any_trips(open_, camera, laid.start_s, laid.end_s, 20.0, blank)
+    trips = cross_plane_transitions(open_, camera, laid, 20.0, blank)
+    flat = unconstrained_transitions(open_, camera, laid.start_s, laid.end_s, 20.0, blank)
     assert len(trips.a)
     for a, b, route, seconds, odds, before in zip(
-        trips.a, trips.b, trips.route, trips.seconds, trips.odds, flat.odds, strict=True
+        trips.a, trips.b, trips.route, trips.time_s, trips.log_odds, flat.log_odds, strict=True
     ):
         here, there = laid.xy[laid.last[a]], laid.xy[laid.first[b]]
         going, coming = laid.velocity[laid.last[a]], laid.velocity[laid.first[b]]
@@ -98,8 +98,10 @@ def test_journeys_between_planes_against_every_pair():
         known = np.log(0.9 * np.exp(np.clip(told, -12, 4)) + 0.1 * np.exp(before)) - both
         assert odds == pytest.approx(known, abs=1e-4)
     true = {(a, b) for a, b in zip(trips.a, trips.b, strict=True) if _one(passages[a], passages[b])}
-    worst = min(o for a, b, o in zip(trips.a, trips.b, trips.odds, strict=True) if (a, b) in true)
-    towards = [o for a, b, o in zip(trips.a, trips.b, trips.odds, strict=True) if _opposite(passages[a], passages[b])]
+    worst = min(o for a, b, o in zip(trips.a, trips.b, trips.log_odds, strict=True) if (a, b) in true)
+    towards = [
+        o for a, b, o in zip(trips.a, trips.b, trips.log_odds, strict=True) if _opposite(passages[a], passages[b])
+    ]
     assert worst > max(towards)
 
 

@@ -1,13 +1,19 @@
-"""Journeys out of sight: who can have made them against all pairs, and the times that are learned on the way."""
+"""Transitions: candidates against all pairs, and the times that are learned."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from mtmc.associate.evidence import time_odds, window_odds
-from mtmc.associate.travel import Trips, any_trips, ground_trips, learned, link_trips
-from mtmc.associate.ways import sample_ways
+from mtmc.associate.transitions import (
+    Transitions,
+    ground_transitions,
+    link_transitions,
+    refit_transition_times,
+    unconstrained_transitions,
+)
+from mtmc.multiview.likelihoods import travel_time_log_odds, travel_window_log_odds
+from mtmc.multiview.trajectories import sample_trajectories
 from mtmc.scene import Link
 from tests.mtmc.associate.test_graph import passage, place
 
@@ -44,16 +50,16 @@ def test_journeys_along_links_by_hand():
         seen(1, 5, 90, 99, entry="in"),
     ]
     timed = Link("c0", "out", "c1", "in", 15, 25, 20.0, 2.0, 0.5)
-    trips = link_trips(passages, place(timed), *times(passages))
+    trips = link_transitions(passages, place(timed), *times(passages))
     assert pairs_of(trips) == {(0, 2), (1, 2)}
     per_s = 1 / 99  # one comes by within the journeys' window, in 99 s
-    sure = float(time_odds(np.array(20.0), 20.0, 2.0, per_s)) + np.log(0.5)
-    vague = float(time_odds(np.array(18.0), 20.0, 2.0, per_s)) + np.log(0.5) - 1.0
-    np.testing.assert_allclose(trips.odds, [sure, vague], rtol=1e-5)
-    np.testing.assert_allclose(trips.seconds, [20, 18])
+    sure = float(travel_time_log_odds(np.array(20.0), 20.0, 2.0, per_s)) + np.log(0.5)
+    vague = float(travel_time_log_odds(np.array(18.0), 20.0, 2.0, per_s)) + np.log(0.5) - 1.0
+    np.testing.assert_allclose(trips.log_odds, [sure, vague], rtol=1e-5)
+    np.testing.assert_allclose(trips.time_s, [20, 18])
     window = Link("c0", "out", "c1", "in", 15, 25)
-    odds = link_trips(passages, place(window), *times(passages)).odds
-    np.testing.assert_allclose(odds[0], window_odds(10.0, per_s) + np.log(0.4), rtol=1e-5)
+    odds = link_transitions(passages, place(window), *times(passages)).log_odds
+    np.testing.assert_allclose(odds[0], travel_window_log_odds(10.0, per_s) + np.log(0.4), rtol=1e-5)
 
 
 def test_a_journey_outside_of_a_window_loses_one_log_odds_per_second():
@@ -62,10 +68,10 @@ def test_a_journey_outside_of_a_window_loses_one_log_odds_per_second():
         seen(0, 1, 0, 10, exit="out"),
         *(seen(1, k, 10 + s, 60, entry="in") for k, s in enumerate([2, 3, 4.5, 11.5, 13])),
     ]
-    trips = link_trips(passages, place(window), *times(passages), slack_s=2.0)
+    trips = link_transitions(passages, place(window), *times(passages), slack_s=2.0)
     assert pairs_of(trips) == {(0, 2), (0, 3), (0, 4)}
-    inside = float(window_odds(5.0, 3 / 60)) + np.log(0.4)
-    lost = dict(zip(trips.b.tolist(), (inside - trips.odds).tolist(), strict=True))
+    inside = float(travel_window_log_odds(5.0, 3 / 60)) + np.log(0.4)
+    lost = dict(zip(trips.b.tolist(), (inside - trips.log_odds).tolist(), strict=True))
     assert lost == pytest.approx({2: 2.0, 3: 0.5, 4: 1.5}, abs=1e-5)
 
 
@@ -75,7 +81,7 @@ def test_any_journey_against_all_pairs():
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
     start, end = times(passages)
     open_ = np.array([[False, True, False], [True, False, True], [False, True, False]])
-    trips = any_trips(open_, camera, start, end, 20.0, np.zeros((60, 0), np.float32))
+    trips = unconstrained_transitions(open_, camera, start, end, 20.0, np.zeros((60, 0), np.float32))
     expected = {
         (a, b)
         for a in range(60)
@@ -84,7 +90,7 @@ def test_any_journey_against_all_pairs():
     }
     assert pairs_of(trips) == expected
     assert len(trips.a) == len(expected)
-    np.testing.assert_allclose(trips.seconds, start[trips.b] - end[trips.a], rtol=1e-5)
+    np.testing.assert_allclose(trips.time_s, start[trips.b] - end[trips.a], rtol=1e-5)
     routes = {(int(camera[a]), int(camera[b])) for a, b in expected}
     assert len(trips.per_s) == len(routes)
 
@@ -96,7 +102,7 @@ def test_in_a_crowd_the_most_alike_are_kept():
     vectors = np.array([p.embedding for p in passages])
     start, end = times(passages)
     open_ = ~np.eye(2, dtype=bool)
-    trips = any_trips(open_, camera, start, end, 60.0, vectors)
+    trips = unconstrained_transitions(open_, camera, start, end, 60.0, vectors)
     for a in (np.argsort(start)[0], np.argsort(start)[100]):
         able = np.flatnonzero((camera != camera[a]) & (start > start[a]))
         best = able[np.argsort(-(vectors[able] @ vectors[a]))[:64]]
@@ -115,14 +121,14 @@ def test_over_the_ground_the_likely_speed_is_preferred():
         drive(3, 1, 59.0, (110, 0), east),  # the same way in 58 s
         drive(4, 1, 14.0, (110, 0), -east),  # came from the other side
     ]
-    ways = sample_ways(passages)
+    ways = sample_trajectories(passages)
     camera = np.array([0, 1, 1, 1])
     open_ = np.array([[False, True], [False, False]])
-    trips = ground_trips(open_, camera, ways, 90.0, 8.0, 1.0)
-    odds = dict(zip(trips.b.tolist(), trips.odds.tolist(), strict=True))
+    trips = ground_transitions(open_, camera, ways, 90.0, 8.0, 1.0)
+    odds = dict(zip(trips.b.tolist(), trips.log_odds.tolist(), strict=True))
     assert odds[1] > odds[2]
     assert odds[1] > odds[3]
-    assert pairs_of(ground_trips(open_, camera, ways, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
+    assert pairs_of(ground_transitions(open_, camera, ways, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
 
 
 def test_a_city_is_searched_among_neighbours_only():
@@ -132,7 +138,7 @@ def test_a_city_is_searched_among_neighbours_only():
         time = 2.0 * k + np.arange(5) / 10
         passages.append(passage(f"c{k}", k, time, np.stack([100.0 * k + 8 * (time - time[0]), 0 * time], axis=1)))
     camera = np.arange(30)
-    trips = ground_trips(~np.eye(30, dtype=bool), camera, sample_ways(passages), 1e4, 50.0, 0.0)
+    trips = ground_transitions(~np.eye(30, dtype=bool), camera, sample_trajectories(passages), 1e4, 50.0, 0.0)
     nearest = {k: sorted(range(30), key=lambda m: (abs(m - k), m))[1:13] for k in range(30)}
     expected = {(a, b) for a in range(30) for b in range(a + 1, 30) if b in nearest[a] or a in nearest[b]}
     assert pairs_of(trips) == expected
@@ -144,42 +150,47 @@ def journeys(rng, n=200, usual=20.0):
     a = np.tile(np.arange(n), 2)
     b = np.concatenate([np.arange(n), rng.permutation(n)]) + n
     odds = np.full(2 * n, -1.0, np.float32)
-    return Trips(a, b, np.zeros(2 * n, np.int32), seconds, odds, np.array([0.1])), np.arange(2 * n) < n
+    return Transitions(
+        a, b, np.zeros(2 * n, np.int32), seconds, odds, np.array([0.1]), np.zeros((1, 3), np.int64)
+    ), np.arange(2 * n) < n
 
 
 def test_usual_times_are_learned():
     rng = np.random.default_rng(3)
     trips, same = journeys(rng)
-    odds = learned(trips, same)
-    density = np.exp(-0.5 * ((trips.seconds - 20) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
-    usual = np.abs(trips.seconds - 20) < 2
+    odds = refit_transition_times(trips, same)
+    density = np.exp(-0.5 * ((trips.time_s - 20) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
+    usual = np.abs(trips.time_s - 20) < 2
     # log(density / rate), less what a mixture and smoothing take away
     np.testing.assert_allclose(odds[usual], np.log(density[usual] / 0.1), atol=0.5)
-    assert odds[np.abs(trips.seconds - 20) > 10].max() < -2
+    assert odds[np.abs(trips.time_s - 20) > 10].max() < -2
 
 
 def test_nobody_vouches_for_himself():
     """The only journey of its kind is worth no more for having been in the solution."""
     trips, same = journeys(np.random.default_rng(4), usual=20.0)
-    alone = np.append(trips.seconds, np.float32(50.0))
-    grown = Trips(
+    alone = np.append(trips.time_s, np.float32(50.0))
+    grown = Transitions(
         np.append(trips.a, 5), np.append(trips.b, 250), np.append(trips.route, 0), alone,
-        np.append(trips.odds, np.float32(-1)), trips.per_s,
+        np.append(trips.log_odds, np.float32(-1)), trips.per_s, trips.route_key,
     )  # fmt: skip
-    taken, left = learned(grown, np.append(same, True))[-1], learned(grown, np.append(same, False))[-1]
+    taken, left = (
+        refit_transition_times(grown, np.append(same, True))[-1],
+        refit_transition_times(grown, np.append(same, False))[-1],
+    )
     np.testing.assert_allclose(taken, left, atol=0.05)
 
 
 def test_a_route_without_journeys_keeps_what_was_known():
     trips, same = journeys(np.random.default_rng(5))
-    odds = learned(trips, np.zeros_like(same))
+    odds = refit_transition_times(trips, np.zeros_like(same))
     assert np.ptp(odds) < 1e-6
-    assert (odds < trips.odds).all()  # nobody takes it
+    assert (odds < trips.log_odds).all()  # nobody takes it
 
 
 @pytest.mark.parametrize("parts", [0, 2])
 def test_joined_journeys_keep_their_routes_apart(parts):
     trips, _ = journeys(np.random.default_rng(6), n=5)
-    joined = Trips.joined([trips] * parts)
+    joined = Transitions.concatenate([trips] * parts)
     assert joined.route.tolist() == [k for k in range(parts) for _ in range(10)]
     assert len(joined.per_s) == parts

@@ -10,8 +10,9 @@ import pytest
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.config import GraphConfig
-from mtmc.associate.doubles import LEAST_IOU, doubles, overlap_odds
+from mtmc.associate.duplicates import MIN_IOU, duplicate_candidates
 from mtmc.associate.graph import Graph
+from mtmc.multiview.likelihoods import iou_log_odds
 from tests.mtmc.associate.test_graph import partition, passage, place
 
 
@@ -55,16 +56,16 @@ def test_against_every_box():
         common, at_a, at_b = np.intersect1d(a.frame, b.frame, return_indices=True)
         if camera[i] == camera[j] and len(common):
             iou = np.median([naive_iou(a.xyxy[p], b.xyxy[q]) for p, q in zip(at_a, at_b, strict=True)])
-            if iou >= LEAST_IOU:
+            if iou >= MIN_IOU:
                 expected[i, j] = iou
-    pairs, iou = doubles(passages, camera)
+    pairs, iou = duplicate_candidates(passages, camera)
     assert len(expected) > 20
     assert [tuple(p) for p in pairs.tolist()] == sorted(expected)
     np.testing.assert_allclose(iou, [expected[p] for p in sorted(expected)], rtol=1e-5)
 
 
 def test_the_more_they_overlap_the_better():
-    odds = overlap_odds(np.linspace(LEAST_IOU, 1, 50))
+    odds = iou_log_odds(np.linspace(MIN_IOU, 1, 50))
     assert (np.diff(odds) >= 0).all()
     assert odds[0] < 0 < odds[-1]
 
@@ -79,8 +80,8 @@ def test_a_late_handover_is_one_vehicle_and_two_vehicles_are_two():
 
 def test_doubles_are_doubles_within_one_camera_only():
     pair = [boxed(c, 1, np.arange(20), (100, 100, 200, 160)) for c in ("c0", "c1")]
-    assert len(doubles(pair, np.array([0, 1]))[0]) == 0
-    assert len(doubles([], np.zeros(0, np.int64))[0]) == 0
+    assert len(duplicate_candidates(pair, np.array([0, 1]))[0]) == 0
+    assert len(duplicate_candidates([], np.zeros(0, np.int64))[0]) == 0
 
 
 BOX = (10, 10, 50, 40)

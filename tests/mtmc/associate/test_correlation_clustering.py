@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mtmc.associate.solve import Odds, contract, improve
+from mtmc.associate.correlation_clustering import PairwiseLogOdds, greedy_edge_contraction, local_search
 
 
 def random_odds(rng, n, share=0.5):
@@ -19,7 +19,7 @@ def random_odds(rng, n, share=0.5):
     values = rng.integers(-9, 10, len(pairs)) / 3
     table = np.zeros((n, n))
     table[pairs[:, 0], pairs[:, 1]] = table[pairs[:, 1], pairs[:, 0]] = values
-    return Odds(n, pairs[:, 0] * n + pairs[:, 1], values), table
+    return PairwiseLogOdds(n, pairs[:, 0] * n + pairs[:, 1], values), table
 
 
 def naive_contract(table, excluded):
@@ -53,7 +53,7 @@ def test_sums_over_pairs_of_groups():
     expected = [sum(table[i, j] for i in a for j in b) for a, b in zip(these, those, strict=True)]
     np.testing.assert_allclose(odds.sums(these, those), expected, atol=1e-12)
     assert odds.sums([], []) == []
-    assert Odds(3, np.zeros(0, np.int64), np.zeros(0)).sums([[0]], [[1, 2]]) == [0.0]
+    assert PairwiseLogOdds(3, np.zeros(0, np.int64), np.zeros(0)).sums([[0]], [[1, 2]]) == [0.0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,7 +67,7 @@ def test_contraction_against_a_twin_that_tries_every_pair(n, seed):
     def excluded(these, those):
         return any(camera[i] == camera[j] for i in these for j in those)
 
-    assert groups_of(contract(odds, excluded)) == naive_contract(table, excluded)
+    assert groups_of(greedy_edge_contraction(odds, excluded)) == naive_contract(table, excluded)
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,8 +80,8 @@ def test_after_improvement_no_single_move_is_a_gain(n, seed):
     def excluded(these, those):
         return any(camera[i] == camera[j] for i in these for j in those)
 
-    before = contract(odds, excluded)
-    labels = improve(odds, before, excluded, sweeps=100)
+    before = greedy_edge_contraction(odds, excluded)
+    labels = local_search(odds, before, excluded, max_sweeps=100)
     reached = worth(table, groups_of(labels))
     assert reached >= worth(table, groups_of(before)) - 1e-9
     for k in range(n):
@@ -96,16 +96,21 @@ def test_after_improvement_no_single_move_is_a_gain(n, seed):
 
 def test_a_newcomer_turns_out_who_cannot_stay():
     """0 and 1 are of one camera. 2 was joined to 0 first; 3 pulls both to 1, which then takes the place of 0."""
-    odds = Odds(4, np.array([0 * 4 + 2, 1 * 4 + 2, 1 * 4 + 3, 2 * 4 + 3]), np.array([3.0, 2.0, 2.0, 2.5]))
+    odds = PairwiseLogOdds(4, np.array([0 * 4 + 2, 1 * 4 + 2, 1 * 4 + 3, 2 * 4 + 3]), np.array([3.0, 2.0, 2.0, 2.5]))
 
     def excluded(these, those):
         return any({i, j} == {0, 1} for i in these for j in those)
 
-    assert groups_of(contract(odds, excluded)) == {frozenset({0, 2, 3}), frozenset({1})}
-    assert groups_of(improve(odds, contract(odds, excluded), excluded)) == {frozenset({1, 2, 3}), frozenset({0})}
+    assert groups_of(greedy_edge_contraction(odds, excluded)) == {frozenset({0, 2, 3}), frozenset({1})}
+    assert groups_of(local_search(odds, greedy_edge_contraction(odds, excluded), excluded)) == {
+        frozenset({1, 2, 3}),
+        frozenset({0}),
+    }
 
 
-@pytest.mark.parametrize("solver", [contract, lambda odds, ex: improve(odds, np.arange(odds.n), ex)])
+@pytest.mark.parametrize(
+    "solver", [greedy_edge_contraction, lambda odds, ex: local_search(odds, np.arange(odds.n), ex)]
+)
 def test_nothing_in_favour_joins_nothing(solver):
-    odds = Odds(3, np.array([1, 2, 5]), np.array([-1.0, 0.0, -2.0]))
+    odds = PairwiseLogOdds(3, np.array([1, 2, 5]), np.array([-1.0, 0.0, -2.0]))
     assert solver(odds, lambda these, those: False).tolist() == [0, 1, 2]

@@ -36,12 +36,12 @@ def number(passages: Sequence[Passage], labels: Array, keep_single_camera: bool 
     for passage, label in zip(passages, labels.tolist(), strict=True):
         if label >= 0:
             groups[label].append(passage)
-    vehicles = [sorted(group, key=_appearance) for group in groups.values()]
+    vehicles = [sorted(group, key=_first_seen) for group in groups.values()]
     if not keep_single_camera:
         vehicles = [v for v in vehicles if len({p.tracklet.camera_id for p in v}) > 1]
-    vehicles.sort(key=lambda vehicle: _appearance(vehicle[0]))
+    vehicles.sort(key=lambda vehicle: _first_seen(vehicle[0]))
     return [GlobalTrack(k, tuple(vehicle)) for k, vehicle in enumerate(vehicles, start=1)]
 
 
-def _appearance(passage: Passage) -> tuple[float, str, int]:
+def _first_seen(passage: Passage) -> tuple[float, str, int]:
     return passage.tracklet.start_s, passage.tracklet.camera_id, passage.tracklet.track_id

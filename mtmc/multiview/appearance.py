@@ -1,0 +1,376 @@
+"""Appearance: embeddings, their cosines, and the log-likelihood ratio of a cosine.
+
+The cosines of an embedder have no scale of their own. Two sets of pairs give one. Pairs that no route connects are of
+two vehicles (negatives): their cosines show what different vehicles look like in these cameras. The candidate pairs
+are a mixture of one vehicle and two, of which expectation maximization finds the first part, starting from pairs that
+are certain, and weighing each pair by what motion says about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import expit
+
+from mtmc.errors import WeightsError
+from mtmc.types import Array, Passage
+
+__all__ = [
+    "AppearanceModel",
+    "CameraMeans",
+    "appearance_log_odds",
+    "embeddings_of",
+    "fit_appearance",
+    "pair_cosines",
+    "remove_camera_mean",
+    "sample_negative_pairs",
+]
+
+_GRID = np.linspace(-1.0, 1.0, 401)  # of cosines
+_EM_ROUNDS = 15
+_NEGATIVES = 60_000  # pairs sampled
+_MIN_NEGATIVES = 1500  # from so many on they have a density of their own
+_MIN_MATCHES = 15  # certain pairs that give a start
+_MAX_MATCH_WEIGHT, _START_WEIGHT = 50, 5.0  # pseudo-counts of the start
+_MIN_SIGMA = 0.04  # of a density
+_CAMERA_PRIOR = 20.0  # passages of a camera that count as much as all other cameras' mean
+
+_PAIRS_PER_BLOCK = 200_000
+_ROWS_PER_BLOCK = 2_000  # of embeddings
+_PASSAGES_PER_PRODUCT = 128
+
+_PRIOR_LOW, _PRIOR_HIGH, _PRIOR_STEPS = -8.0, 4.0, 8  # prior log odds are counted in eighths between these
+
+
+# Embeddings
+
+
+def embeddings_of(passages: Sequence[Passage], dtype: type = np.float64) -> Array:
+    """Embeddings as rows: (N, D) of ``dtype``, zeros where a passage has none.
+
+    Raises:
+        WeightsError: They are of different sizes.
+    """
+    sizes = sorted({len(p.embedding) for p in passages} - {0})
+    if len(sizes) > 1:
+        raise WeightsError(
+            f"expected embeddings of one size, got {' and '.join(map(str, sizes))}",
+            remedy="describe all cameras with the same weights",
+        )
+    rows: Array = np.zeros((len(passages), sizes[0] if sizes else 0), dtype)
+    for row, passage in zip(rows, passages, strict=True):
+        if len(passage.embedding):
+            row[:] = passage.embedding
+    return rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraMeans:
+    """What all embeddings of a camera have in common: its light and its viewpoint.
+
+    Attributes:
+        mean: float32 (C, D), one row per camera, drawn towards the overall mean where a camera has few embeddings.
+        overall: float32 (D,), for cameras without embeddings.
+    """
+
+    mean: Array
+    overall: Array
+
+    @classmethod
+    def fit(cls, embeddings: Array, camera: Array) -> CameraMeans:
+        """With n embeddings of mean m in a camera and an overall mean M: (n·m + 20·M) / (n + 20).
+
+        Args:
+            embeddings: (N, D), rows of zeros are ignored.
+            camera: int64 (N,), from 0 to C − 1.
+        """
+        vectors = embeddings.astype(np.float32, copy=False)
+        is_known = np.asarray(vectors.any(axis=1))
+        # Rows of zeros add nothing to the sum.
+        overall = vectors.sum(axis=0, dtype=np.float64) / max(is_known.sum(), 1)
+        mean = np.tile(overall.astype(np.float32), (int(camera.max(initial=-1)) + 1, 1))
+        for c in np.unique(camera[is_known]):
+            own = vectors[np.flatnonzero(is_known & (camera == c))]
+            share = len(own) / (len(own) + _CAMERA_PRIOR)
+            mean[c] = (share * own.mean(axis=0) + (1 - share) * overall).astype(np.float32)
+        return cls(mean, overall.astype(np.float32))
+
+    def remove(self, embeddings: Array, camera: Array) -> Array:
+        """Unit vectors without their camera's mean: float32 (N, D). Rows of zeros stay zero."""
+        out = embeddings.astype(np.float32)
+        is_known = np.asarray(out.any(axis=1))
+        for c in np.unique(camera[is_known]):
+            rows = np.flatnonzero(is_known & (camera == c))
+            own = out[rows]
+            own -= self.mean[c]
+            own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-9)
+            out[rows] = own
+        return out
+
+
+def remove_camera_mean(embeddings: Array, camera: Array) -> Array:
+    """:meth:`CameraMeans.remove` with the means of the same embeddings: float32 (N, D)."""
+    return CameraMeans.fit(embeddings, camera).remove(embeddings, camera)
+
+
+# Cosines of pairs
+
+
+def pair_cosines(embeddings: Array, pairs: Array, start_s: Array) -> Array:
+    """Cosine of each pair: (P,) of the embeddings' own precision, NaN where one has no embedding.
+
+    Passages that start together share most of their partners. Blocks of them in order of time therefore make dense
+    matrix products.
+
+    Args:
+        embeddings: (N, D), unit rows or zeros.
+        pairs: int (P, 2).
+        start_s: float64 (N,).
+    """
+    out = np.full(len(pairs), np.nan, embeddings.dtype)
+    block_of_passage = np.empty(len(start_s), np.int32)
+    block_of_passage[np.argsort(start_s, kind="stable")] = np.arange(len(start_s)) // _PASSAGES_PER_PRODUCT
+    block_of_pair = block_of_passage[pairs[:, 0]]
+    edges = np.cumsum(np.bincount(block_of_pair))
+    is_known = np.asarray(embeddings.any(axis=1))
+    for block in np.split(np.argsort(block_of_pair, kind="stable"), edges[:-1]):
+        block = block[is_known[pairs[block]].all(axis=1)]
+        first, row = np.unique(pairs[block, 0], return_inverse=True)
+        second, column = np.unique(pairs[block, 1], return_inverse=True)
+        out[block] = (embeddings[first] @ embeddings[second].T)[row, column]
+    return out
+
+
+def sample_negative_pairs(embeddings: Array, camera: Array, keys: Array) -> Array:
+    """Cosines of pairs of two cameras that are no candidates, hence of two vehicles: float32 (S,).
+
+    Args:
+        embeddings: (N, D), unit rows or zeros.
+        camera: int64 (N,).
+        keys: int64 (P,), sorted, ``first * N + second`` of the candidates.
+    """
+    n = len(camera)
+    furthest = max(n - 1, 1)
+    count = min(furthest, -(-_NEGATIVES // n))
+    steps = np.unique(np.linspace(1, furthest, count)).astype(np.int64)
+    is_known = np.asarray(embeddings.any(axis=1))
+    out = [np.zeros(0, np.float32)]
+    for step in steps.tolist():
+        a = np.arange(n - step)
+        b = a + step
+        is_negative = (camera[a] != camera[b]) & is_known[a] & is_known[b] & ~_is_among(a * n + b, keys)
+        a, b = a[is_negative], b[is_negative]
+        for begin in range(0, len(a), _ROWS_PER_BLOCK):
+            block = slice(begin, begin + _ROWS_PER_BLOCK)
+            out.append(np.einsum("ij,ij->i", embeddings[a[block]], embeddings[b[block]]))
+    return np.concatenate(out)
+
+
+def _is_among(values: Array, ordered: Array) -> Array:
+    """Whether each value occurs in a sorted array: bool (K,)."""
+    if not len(ordered):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.asarray(ordered[at] == values)
+
+
+# The log-likelihood ratio of a cosine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppearanceModel:
+    """The log-likelihood ratio of one vehicle to two, as a function of the cosine.
+
+    Attributes:
+        log_ratio: float64 (401,), at cosines from −1 to 1 in steps of 0.005, ascending.
+    """
+
+    log_ratio: Array
+
+    @classmethod
+    def uninformative(cls) -> AppearanceModel:
+        """The model that gives 0 for every cosine."""
+        return cls(np.zeros(len(_GRID)))
+
+    def log_odds(self, cosine: Array) -> Array:
+        """Log-likelihood ratios, linearly interpolated, 0 where a cosine is NaN: float64 (P,)."""
+        out = np.zeros(len(cosine))
+        for begin in range(0, len(cosine), _PAIRS_PER_BLOCK):
+            block = slice(begin, begin + _PAIRS_PER_BLOCK)
+            out[block] = np.nan_to_num(np.interp(cosine[block], _GRID, self.log_ratio))
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Normal:
+    mean: float
+    sigma: float
+
+    def log_density(self, values: Array) -> Array:
+        z = (values - self.mean) / self.sigma
+        return np.asarray(-0.5 * np.square(z) - np.log(self.sigma * np.sqrt(2 * np.pi)))
+
+
+def appearance_log_odds(
+    cosine: Array,
+    negatives: Array,
+    matches: Array,
+    prior: Array,
+    threshold: float,
+    limit: float,
+    outlier_rate: float = 0.0,
+) -> Array:
+    """:func:`fit_appearance` applied to the cosines it was fitted to: float64 (P,)."""
+    return fit_appearance(cosine, negatives, matches, prior, threshold, limit, outlier_rate).log_odds(cosine)
+
+
+def fit_appearance(
+    cosine: Array,
+    negatives: Array,
+    matches: Array,
+    prior: Array,
+    threshold: float,
+    limit: float,
+    outlier_rate: float = 0.0,
+) -> AppearanceModel:
+    r"""Fit the densities of cosines of one vehicle, f₁, and of two, f₀, by expectation maximization.
+
+    Candidate k has the cosine cₖ and the prior log odds λₖ of all other cues. f₁ is normal, N(μ, σ²). f₀ is a
+    smoothed histogram of the negatives; where there are few, the candidates weighted by 1 − pₖ stand in for them.
+
+    E step:  pₖ = sigmoid(λₖ + log f₁(cₖ) − log f₀(cₖ))
+
+    M step:  μ  = (Σ pₖ cₖ + w μ₀) / (Σ pₖ + w)
+             σ² = (Σ pₖ (cₖ − μ)² + w (σ₀² + (μ₀ − μ)²)) / (Σ pₖ + w)
+
+    (μ₀, σ₀) are the median and the spread of pairs that are certain, w is their number plus five, at most 55. The
+    result is log f₁/f₀, made to rise with the cosine and limited. With an outlier rate ε, a share of one vehicle's
+    pairs has the density f₀ (partly hidden, mixed up, seen from behind): log[(1 − ε) f₁/f₀ + ε], so that appearance
+    never counts against a pair by more than log ε.
+
+    Args:
+        cosine: (P,) of the candidates, NaN where unknown.
+        negatives: (S,), cosines of pairs of two vehicles.
+        matches: (K,), cosines of pairs that are one vehicle beyond doubt.
+        prior: (P,), log odds by all other cues.
+        threshold: The embedder's own threshold, used where there are too few pairs of any kind.
+        limit: Largest absolute value.
+        outlier_rate: ε in [0, 1).
+
+    Source: Dempster, Laird, Rubin: Maximum likelihood from incomplete data via the EM algorithm, 1977.
+    """
+    is_known = np.isfinite(cosine)
+    if not is_known.any():
+        return AppearanceModel.uninformative()
+    rows = slice(None) if is_known.all() else np.flatnonzero(is_known)  # millions of pairs need no copy
+    enough_negatives = len(negatives) >= _MIN_NEGATIVES
+    background = negatives if enough_negatives else np.concatenate([negatives, cosine[rows]])
+    enough_background = len(background) >= 10 * _MIN_MATCHES
+    typical = _typical_negative(background) if enough_background else _Normal(threshold - 0.25, 0.2)
+    start = _typical_match(matches, typical, threshold)
+    weight_of_start = float(min(len(matches), _MAX_MATCH_WEIGHT)) + _START_WEIGHT
+
+    cell, count, cell_prior = _histogram(cosine[rows], prior[rows])
+    if enough_negatives:
+        log_negative = _smoothed_log_density(_nearest_cell(background), np.ones(len(negatives)), typical)
+    else:
+        log_negative = _Normal(typical.mean, 1.2 * typical.sigma).log_density(_GRID)
+    match = start
+    for _ in range(_EM_ROUNDS):
+        ratio = np.clip(_rising_log_ratio(match, log_negative, typical.mean), -limit, limit)
+        matching = expit(cell_prior + ratio[cell]) * count
+        match = _updated_match(cell, matching, start, weight_of_start, typical)
+        if not enough_negatives and enough_background:
+            cells = np.concatenate([_nearest_cell(negatives), cell])
+            weights = np.concatenate([np.ones(len(negatives)), count - matching])
+            log_negative = _smoothed_log_density(cells, weights, typical)
+    ratio = np.clip(_rising_log_ratio(match, log_negative, typical.mean), -limit, limit)
+    if outlier_rate:
+        ratio = np.logaddexp(np.log1p(-outlier_rate) + ratio, np.log(outlier_rate))
+    return AppearanceModel(ratio)
+
+
+def _typical_negative(background: Array) -> _Normal:
+    """Median of pairs that are mostly of two vehicles, and the spread below it, where none are of one vehicle."""
+    center = float(np.median(background))
+    below = background[background <= center] - center
+    return _Normal(center, max(float(np.sqrt(np.mean(np.square(below)))), _MIN_SIGMA / 2))
+
+
+def _typical_match(matches: Array, negative: _Normal, threshold: float) -> _Normal:
+    """Where expectation maximization starts: from certain pairs, else by the embedder's own threshold."""
+    if len(matches) >= _MIN_MATCHES:
+        sigma = np.clip(np.std(matches), _MIN_SIGMA, max(negative.sigma, _MIN_SIGMA))
+        return _Normal(float(np.median(matches)), float(sigma))
+    mean = max(2 * threshold - negative.mean, negative.mean + 3 * negative.sigma)
+    return _Normal(mean, max(negative.sigma, _MIN_SIGMA))
+
+
+def _histogram(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:
+    """Pairs counted by cosine and prior log odds, so that a round costs the same for millions of them.
+
+    Returns:
+        int64 (K,), cell of the cosine on the grid; float64 (K,), number of pairs; float64 (K,), prior log odds.
+    """
+    levels = round((_PRIOR_HIGH - _PRIOR_LOW) * _PRIOR_STEPS) + 1
+    count = np.zeros(len(_GRID) * levels, np.int64)
+    for begin in range(0, len(cosine), _PAIRS_PER_BLOCK):
+        block = slice(begin, begin + _PAIRS_PER_BLOCK)
+        limited = np.clip(prior[block], _PRIOR_LOW, _PRIOR_HIGH)
+        level = np.round((limited - _PRIOR_LOW) * _PRIOR_STEPS).astype(np.int64)
+        count += np.bincount(_nearest_cell(cosine[block]) * levels + level, minlength=len(count))
+    occupied = np.flatnonzero(count)
+    return occupied // levels, count[occupied].astype(float), _PRIOR_LOW + occupied % levels / _PRIOR_STEPS
+
+
+def _updated_match(cell: Array, matching: Array, start: _Normal, weight: float, negative: _Normal) -> _Normal:
+    """The M step of :func:`fit_appearance`, with the mean and the spread within limits.
+
+    Args:
+        cell: int64 (K,), cells of the histogram.
+        matching: float64 (K,), expected number of matching pairs in each.
+        start: (μ₀, σ₀).
+        weight: w.
+        negative: One vehicle is at least one spread more similar than two usually are, and no more spread out.
+    """
+    values = _GRID[cell]
+    total = matching.sum() + weight
+    mean = float((matching @ values + weight * start.mean) / total)
+    squares = matching @ np.square(values - mean) + weight * (start.sigma**2 + (start.mean - mean) ** 2)
+    sigma = np.clip(np.sqrt(squares / total), _MIN_SIGMA, max(negative.sigma, _MIN_SIGMA))
+    return _Normal(max(mean, negative.mean + negative.sigma), float(sigma))
+
+
+def _rising_log_ratio(match: _Normal, log_negative: Array, center: float) -> Array:
+    """Log f₁ − log f₀ on the grid, made to rise with the cosine: float64 (401,).
+
+    It is reliable at the negatives' center, where most pairs are. It is made to rise above that and to fall below it,
+    so that accidents of the tails stay in the tails.
+    """
+    ratio = match.log_density(_GRID) - log_negative
+    middle = int(np.searchsorted(_GRID, center))
+    ratio[middle:] = np.maximum.accumulate(ratio[middle:])
+    ratio[: middle + 1] = np.minimum.accumulate(ratio[middle::-1])[::-1]
+    return np.asarray(ratio)
+
+
+def _nearest_cell(values: Array) -> Array:
+    """The grid point nearest to each value: int64."""
+    return np.clip(np.round((values + 1) / 2 * (len(_GRID) - 1)), 0, len(_GRID) - 1).astype(np.int64)
+
+
+def _smoothed_log_density(cell: Array, weight: Array, typical: _Normal) -> Array:
+    """Logarithm of a kernel density estimate on the grid, mixed with a wide normal tail where little was seen.
+
+    The width is Silverman's 0.9 σ n^(−1/5), the share of the tail 1 / √(n + 1).
+    """
+    spacing, total = _GRID[1] - _GRID[0], float(weight.sum()) + 1e-9
+    count = np.bincount(cell, weight, minlength=len(_GRID))
+    width = max(0.9 * typical.sigma * total**-0.2, 0.01)
+    smooth = gaussian_filter1d(count, width / spacing, mode="constant") / (total * spacing)
+    tail = np.exp(_Normal(typical.mean, 1.5 * typical.sigma).log_density(_GRID))
+    tail_share = 1 / np.sqrt(total + 1)
+    return np.asarray(np.log((1 - tail_share) * smooth + tail_share * tail + 1e-9))
