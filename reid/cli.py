@@ -12,7 +12,7 @@ from reid.errors import ConfigError, ReidError
 
 if TYPE_CHECKING:
     from reid.card import Card
-    from reid.export import Embedder
+    from reid.inference import Embedder
 
 __all__ = ["main"]
 
@@ -59,8 +59,8 @@ def _train(arguments: argparse.Namespace) -> None:
     from reid.config import load_config
 
     config = load_config(arguments.config, arguments.override)
-    from reid.engine import train
-    from reid.trained import export_checkpoint
+    from reid.export import export_checkpoint
+    from reid.training.engine import train
 
     folder = train(config)
     if arguments.export:
@@ -76,7 +76,7 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from reid.trained import export_checkpoint
+    from reid.export import export_checkpoint
 
     card = export_checkpoint(arguments.checkpoint, arguments.output)
     print(f"{arguments.output}: {card.name}, {card.size_hw[0]}x{card.size_hw[1]} px to {card.dim} numbers")
@@ -91,9 +91,10 @@ def _add_attention(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _attention(arguments: argparse.Namespace) -> None:
+    from reid.analysis.attention import attention_picture
+    from reid.analysis.visualization import save_picture
     from reid.data.images import read_image
-    from reid.pictures import save_picture
-    from reid.trained import attention_picture, open_checkpoint
+    from reid.training.checkpoint import open_checkpoint
 
     pictures = [read_image(path) for path in arguments.pictures]
     save_picture(arguments.output, attention_picture(open_checkpoint(arguments.checkpoint), pictures))
@@ -127,7 +128,7 @@ def _add_runtime(command: argparse.ArgumentParser) -> None:
 
 
 def _embedder(arguments: argparse.Namespace) -> Embedder:
-    from reid.export import load_embedder
+    from reid.inference import load_embedder
 
     return load_embedder(
         arguments.weights,
@@ -152,13 +153,13 @@ def _add_card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     command.add_argument("--match-similarity", type=float, help="cosine that suggests one vehicle")
     command.add_argument("--trained-on", default="", help="data sets")
-    command.add_argument("--license", default="", help="licence of the weights")
+    command.add_argument("--license", default="", help="license of the weights")
     command.set_defaults(run=_card)
 
 
 def _card(arguments: argparse.Namespace) -> None:
     from reid.card import IMAGENET_MEAN, IMAGENET_STD, card_path, parse_card, write_card
-    from reid.export import measure_dim
+    from reid.inference import measure_dim
 
     fields = {
         "name": arguments.weights.stem,
@@ -193,11 +194,11 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from reid.analysis.visualization import write_showcase
     from reid.data import load_dataset
-    from reid.evaluate import Embeddings, evaluate_split
-    from reid.extract import extract
-    from reid.protocols import PROTOCOLS
-    from reid.showcase import write_showcase
+    from reid.evaluation.extract import extract
+    from reid.evaluation.protocols import PROTOCOLS
+    from reid.evaluation.retrieval import Embeddings, evaluate_split
 
     split = load_dataset(arguments.data, arguments.root, **dict(_option(text) for text in arguments.option))
     embedder = _embedder(arguments)
@@ -228,7 +229,7 @@ def _efficiency(arguments: argparse.Namespace) -> None:
     model, card = _module(arguments)
     import torch
 
-    from reid.efficiency import measure
+    from reid.analysis.efficiency import measure
 
     torch.set_num_threads(arguments.threads)
     found = measure(model, card.size_hw, device=arguments.device, warmup=arguments.warmup, runs=arguments.runs)
@@ -248,12 +249,12 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _explain(arguments: argparse.Namespace) -> None:
+    from reid.analysis.visualization import save_picture
     from reid.data.augment import resize
     from reid.data.images import read_image
-    from reid.pictures import save_picture
 
     model, card = _module(arguments)
-    from reid.explain import explain_pair
+    from reid.analysis.saliency import explain_pair
 
     pair = [
         resize(read_image(path), card.size_hw, card.interpolation) for path in (arguments.query, arguments.gallery)
@@ -264,7 +265,7 @@ def _explain(arguments: argparse.Namespace) -> None:
 
 
 def _module(arguments: argparse.Namespace) -> tuple[Any, Card]:
-    from reid.export import open_module
+    from reid.inference import open_module
 
     if arguments.weights.endswith((".onnx", ".xml")):
         raise ConfigError(

@@ -12,8 +12,8 @@ from reid.data import DatasetSplit, load_dataset
 from reid.methods import METHODS
 from reid.methods.base import BaseConfig
 from reid.networks import family_of
-from reid.schedule import Schedule
 from reid.settings import Settings, YamlFile, parse_settings, read_yaml
+from reid.training.schedule import Schedule
 
 __all__ = ["DataConfig", "TrainConfig", "load_config", "load_split", "make_config"]
 

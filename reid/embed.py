@@ -12,7 +12,7 @@ from tqdm import tqdm
 from reid.data.augment import resize
 from reid.data.images import read_image
 from reid.errors import ConfigError, DataError
-from reid.export import Embedder
+from reid.inference import Embedder
 
 __all__ = ["PICTURES", "embed_folder", "save"]
 

@@ -7,7 +7,7 @@ similarities and (adjacency) are among the K rows whose thresholded similarities
 K is the anchor's number of rows above τ. Only entries above τ are kept, as sparse rows, because they decide both:
 
 * j's entries that exceed ``S_ji`` are all above τ, so j's sparse row alone gives the rank of i in it;
-* ``‖St_i - St_j‖² = r_i + r_j - 2 (St_i · St_j)``, whose product needs nothing but the sparse rows of i's neighbours.
+* ``‖St_i - St_j‖² = r_i + r_j - 2 (St_i · St_j)``, whose product needs nothing but the sparse rows of i's neighbors.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from torch.nn import functional
 from reid.errors import DataError
 from reid.losses.precision import full_precision
 
-__all__ = ["DictionaryMiner", "put", "released_positives"]
+__all__ = ["DictionaryMiner", "released_positives", "update_dictionary"]
 
-_CROWDED = 2000  # mean neighbours per row beyond which no threshold of the paper makes sense
+_CROWDED = 2000  # mean neighbors per row beyond which no threshold of the paper makes sense
 _BLOCK = 1 << 22  # entries expanded at a time, and elements of a similarity block: tens of megabytes
 
 
-def put(dictionary: Tensor, index: Tensor, z: Tensor) -> None:
+def update_dictionary(dictionary: Tensor, index: Tensor, z: Tensor) -> None:
     """SSML Eq. 6 in place: ``D_i ← L2((D_i + z_i) / 2)``, sample by sample, so that a row met twice moves twice.
 
     Args:
@@ -68,7 +68,7 @@ class DictionaryMiner:
         threshold: τ.
 
     Raises:
-        DataError: Rows have so many neighbours that the features must have collapsed.
+        DataError: Rows have so many neighbors that the features must have collapsed.
     """
 
     def __init__(self, dictionary: Tensor, threshold: float) -> None:
@@ -111,27 +111,27 @@ class DictionaryMiner:
 
     # --- mining ------------------------------------------------------------------------------------------------
     def _positives(self, anchors: Tensor) -> list[Tensor]:
-        """Both tests for a few anchors, from one expansion of their neighbours' sparse rows."""
+        """Both tests for a few anchors, from one expansion of their neighbors' sparse rows."""
         device, n = anchors.device, len(self.dictionary)
         rows = self._rows
-        pair_entry, which = _expand(rows.start, anchors)  # pair p: anchor which[p] and its neighbour[p]
-        neighbour, similarity = rows.column[pair_entry].long(), rows.value[pair_entry]
+        pair_entry, which = _expand(rows.start, anchors)  # pair p: anchor which[p] and its neighbor[p]
+        neighbor, similarity = rows.column[pair_entry].long(), rows.value[pair_entry]
         count = torch.bincount(which, minlength=len(anchors))
-        entry, pair = _expand(rows.start, neighbour)  # every entry of every neighbour's row
+        entry, pair = _expand(rows.start, neighbor)  # every entry of every neighbor's row
         column, value = rows.column[entry].long(), rows.value[entry]
 
         ahead = (value > similarity[pair]) | ((value == similarity[pair]) & (column < anchors[which[pair]]))
-        rank = torch.zeros(len(neighbour), dtype=torch.int64, device=device).index_add_(0, pair, ahead.long())
+        rank = torch.zeros(len(neighbor), dtype=torch.int64, device=device).index_add_(0, pair, ahead.long())
         ranked = rank < count[which]
 
         product = torch.zeros(len(anchors) * n, dtype=self._exact, device=device)
         product.index_add_(0, which[pair] * n + column, (similarity[pair] * value.to(self._exact)))
         squared = self._length[anchors][:, None] + self._length[None, :] - 2 * product.view(-1, n)
-        adjacent = _among_smallest(squared, which, neighbour, count)
+        adjacent = _among_smallest(squared, which, neighbor, count)
 
         chosen = ranked & adjacent
         sizes = torch.bincount(which[chosen], minlength=len(anchors)).tolist()
-        return list(neighbour[chosen].split(sizes))
+        return list(neighbor[chosen].split(sizes))
 
     def _parts(self, anchors: Tensor) -> Iterator[Tensor]:
         """The anchors in portions whose expansion stays within a few tens of megabytes."""
@@ -196,10 +196,10 @@ class DictionaryMiner:
         if self.entries > _CROWDED * len(self.dictionary):
             self._complain(self.entries / len(self.dictionary))
 
-    def _complain(self, neighbours: float) -> None:
+    def _complain(self, neighbors: float) -> None:
         raise DataError(
-            f"expected few neighbours above the similarity {self.threshold}, got {neighbours:.0f} per image",
-            remedy="the features have collapsed, or the network lacks the normalisation before them: "
+            f"expected few neighbors above the similarity {self.threshold}, got {neighbors:.0f} per image",
+            remedy="the features have collapsed, or the network lacks the normalization before them: "
             "lower the learning rate or raise the threshold",
         )
 

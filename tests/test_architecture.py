@@ -38,9 +38,25 @@ DOORS = {
     "config": {"reid.settings"},
     "doors": {"reid.errors"},
     "detect": {"reid.runtime"},
-    "embed": {"reid.export"},
-    "associate": {"reid.rerank"},
+    "embed": {"reid.inference"},
+    "associate": {"reid.evaluation.rerank"},
 }
+#: The rows of reid, read in the same way; a module belongs to the longest name here that it begins with. Schedule,
+#: processes and device are what methods may know of a training, so they stand below them.
+REID_LAYERS = [
+    {"errors"},
+    {"settings", "card", "runtime"},
+    {"data", "losses", "training.schedule", "training.distributed", "training.device"},
+    {"networks", "mining", "evaluation"},
+    {"methods"},
+    {"config"},
+    {"training"},
+    {"torch_loader", "export"},
+    {"inference"},
+    {"embed", "analysis"},
+    {"cli"},
+    {"__main__"},
+]
 #: The only modules that may name these packages.
 VENDORS = {"ray": {"mtmc/runners/ray.py"}, "ultralytics": {"mtmc/detect/yolo.py"}}
 
@@ -105,6 +121,56 @@ def test_reid_is_entered_by_its_doors(path: Path) -> None:
 def test_reid_stands_alone(path: Path) -> None:
     for line, name in imports(path):
         assert name.split(".")[0] not in {"mtmc", "tools"}, f"{path}:{line}: reid imports {name}"
+
+
+def module_name(path: Path) -> str:
+    """``reid/data/__init__.py`` → ``reid.data``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """The modules among ``known`` that a module imports, also inside functions; names in a module count as it."""
+    found = set()
+    for _, name in imports(path):
+        while name and name not in known:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {""}
+
+
+def reid_room(module: str) -> str:
+    """``reid.training.device`` → ``training.device``, ``reid.training.engine`` → ``training``."""
+    name = module.removeprefix("reid").removeprefix(".")
+    while name and not any(name in names for names in REID_LAYERS):
+        name = name.rpartition(".")[0]
+    return name
+
+
+@pytest.mark.parametrize("path", modules("reid"), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_imports_of_reid_flow_one_way(path: Path) -> None:
+    rows = {name: height for height, names in enumerate(REID_LAYERS) for name in names}
+    module = module_name(path)
+    if module == "reid":  # the public names, imported when they are asked for
+        return
+    here = reid_room(module)
+    assert here, f"{path} belongs to no row of REID_LAYERS: place it there and in ARCHITECTURE.md"
+    for target in imported_modules(path, {module_name(p) for p in modules("reid")}):
+        there = reid_room(target)
+        assert there, f"{path}: {target} belongs to no row of REID_LAYERS"
+        assert there == here or rows[there] < rows[here], f"{path}: {here} may not import {there}"
+
+
+@pytest.mark.parametrize("package", ["mtmc", "reid"])
+def test_no_import_circle(package: str) -> None:
+    """Imports inside functions count as well: they hide a circle, they do not break it."""
+    paths = {module_name(path): path for path in modules(package)}
+    waiting = {name: imported_modules(path, set(paths)) - {name, package} for name, path in paths.items()}
+    waiting.pop(package)
+    while waiting:
+        free = {name for name, needs in waiting.items() if not needs & waiting.keys()}
+        assert free, f"these modules import each other in a circle, or one that does: {sorted(waiting)}"
+        waiting = {name: needs for name, needs in waiting.items() if name not in free}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

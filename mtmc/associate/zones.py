@@ -33,7 +33,7 @@ from mtmc.associate.zones_bias import without_camera_bias
 from mtmc.associate.zones_votes import Ballot, ballot
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
-from reid.rerank import k_reciprocal
+from reid.evaluation.rerank import k_reciprocal
 
 __all__ = ["Direction", "directions", "reranked", "zones"]
 

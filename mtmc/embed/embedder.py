@@ -51,7 +51,7 @@ def load_embedder(config: EmbedConfig, threads: int = 1) -> Embedder | None:
         return None
     if config.weights == "colour":
         return ColourEmbedder()
-    from reid.export import load_embedder as load
+    from reid.inference import load_embedder as load
 
     with reid_errors():
         return load(

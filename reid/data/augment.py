@@ -1,6 +1,6 @@
 """Steps of augmentation: functions from picture to picture, every random choice from the generator passed in.
 
-Pictures are uint8 (H, W, 3) RGB until :func:`normalise`, float32 (3, h, w) after it.
+Pictures are uint8 (H, W, 3) RGB until :func:`normalize`, float32 (3, h, w) after it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 __all__ = [
     "INTERPOLATIONS",
-    "colour_jitter",
+    "color_jitter",
     "compress",
     "erase",
-    "normalise",
+    "normalize",
     "pad_crop",
     "resize",
     "resized_crop",
@@ -72,7 +72,7 @@ def resized_crop(
 
 
 def rotate(image: Image, angle_deg: float) -> Image:
-    """Turn counter-clockwise about the centre; uncovered corners are black."""
+    """Turn counter-clockwise about the center; uncovered corners are black."""
     height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
     turned: Image = cv2.warpAffine(np.ascontiguousarray(image), turn, (width, height), flags=cv2.INTER_LINEAR)
@@ -99,13 +99,13 @@ def compress(image: Image, quality: int) -> Image:
     return np.ascontiguousarray(back[..., ::-1])
 
 
-def colour_jitter(image: Image, amounts: tuple[float, float, float, float], rng: Rng) -> Image:
-    """Change the colours at random, in random order. uint8 in and out.
+def color_jitter(image: Image, amounts: tuple[float, float, float, float], rng: Rng) -> Image:
+    """Change the colors at random, in random order. uint8 in and out.
 
     Args:
         image: uint8 (H, W, 3) RGB.
         amounts: Largest relative change of brightness, contrast and saturation, and largest turn of the hue as a
-            share of the colour circle.
+            share of the color circle.
         rng: Source of randomness.
     """
     steps: list[Callable[[Image], Image]] = []
@@ -140,7 +140,7 @@ def erase(
             return
 
 
-def normalise(image: Image, mean: Sequence[float], std: Sequence[float]) -> NDArray[Any]:
+def normalize(image: Image, mean: Sequence[float], std: Sequence[float]) -> NDArray[Any]:
     """uint8 (H, W, 3) in 0…255 to contiguous float32 (3, H, W), ``(x / 255 − mean) / std`` per channel."""
     scale = 1 / (255 * np.asarray(std, np.float32))
     offset = np.asarray(mean, np.float32) / np.asarray(std, np.float32)

@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from reid.data.images import read_image
 from reid.data.records import Record, cameras, class_labels, views
-from reid.data.sampler import Draw
-from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, Recipe, multi_crop
+from reid.data.sampler import Sample
+from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, AugmentationRecipe, multi_crop
 
-__all__ = ["Batch", "Crops", "collate", "make_loader"]
+__all__ = ["Batch", "CropDataset", "collate", "make_loader"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +62,8 @@ class Batch:
 Item = tuple[list[torch.Tensor], list[bool], int, int, int, int]
 
 
-class Crops(Dataset[Item]):  # type: ignore[misc]
-    """The records of a training set as views, addressed by :class:`reid.data.sampler.Draw`.
+class CropDataset(Dataset[Item]):  # type: ignore[misc]
+    """The records of a training set as views, addressed by :class:`reid.data.sampler.Sample`.
 
     Args:
         records: What to read.
@@ -77,7 +77,7 @@ class Crops(Dataset[Item]):  # type: ignore[misc]
     def __init__(
         self,
         records: Sequence[Record],
-        recipes: Sequence[Recipe],
+        recipes: Sequence[AugmentationRecipe],
         *,
         labels: NDArray[Any] | None = None,
         mean: Sequence[float] = IMAGENET_MEAN,
@@ -94,7 +94,7 @@ class Crops(Dataset[Item]):  # type: ignore[misc]
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __getitem__(self, draw: Draw) -> Item:
+    def __getitem__(self, draw: Sample) -> Item:
         index, seed = draw
         image = self._read(Path(self._paths[index]))
         made, flipped = multi_crop(image, self._recipes, np.random.default_rng(seed), mean=self._mean, std=self._std)
@@ -112,7 +112,7 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def make_loader(
-    crops: Dataset[Item], batches: Iterable[list[Draw]], *, workers: int = 0, pin_memory: bool = False
+    crops: Dataset[Item], batches: Iterable[list[Sample]], *, workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[Item]:
     """A data loader whose batches are those of a sampler of :mod:`reid.data.sampler`.
 

@@ -59,7 +59,7 @@ def load_duke(root: Path, *, check_counts: bool = True) -> DatasetSplit:
 def multi_query(root: Path, split: DatasetSplit) -> tuple[Record, ...]:
     """The crops of ``gt_bbox`` that share identity and camera with a query of ``split``.
 
-    :func:`reid.evaluate.pool` makes one query of each identity and camera of them.
+    :func:`reid.evaluation.retrieval.pool` makes one query of each identity and camera of them.
 
     Raises:
         DataError: The folder is missing or holds a badly named file.

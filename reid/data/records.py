@@ -57,7 +57,7 @@ class DatasetSplit:
 
     Attributes:
         name: What results call it, including its variant (``vehicleid-800``).
-        protocol: Key of :data:`reid.protocols.PROTOCOLS`: how query meets gallery.
+        protocol: Key of :data:`reid.evaluation.protocols.PROTOCOLS`: how query meets gallery.
         train: Crops to learn from.
         query: Crops to look for; empty where the protocol draws queries out of the gallery.
         gallery: Crops to look among.

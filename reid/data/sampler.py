@@ -1,6 +1,6 @@
 """Which crops make up a batch, and the seed each crop's augmentation starts from.
 
-A sampler yields whole batches as lists of :class:`Draw`. The seed travels with the index, so a data loader needs no
+A sampler yields whole batches as lists of :class:`Sample`. The seed travels with the index, so a data loader needs no
 state: any number of workers, and a run resumed in the middle of an epoch, see the same pixels.
 """
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from reid.errors import ConfigError
 
-__all__ = ["Draw", "IdentityBatches", "ShuffledBatches", "identity_batches", "shuffled_batches"]
+__all__ = ["IdentityBatches", "Sample", "ShuffledBatches", "identity_batches", "shuffled_batches"]
 
 
-class Draw(NamedTuple):
+class Sample(NamedTuple):
     """One crop of a batch: its position in the records, and the seed of its augmentation."""
 
     item: int
@@ -41,7 +41,7 @@ def identity_batches(
         rng: Source of randomness.
 
     Returns:
-        Batches of int64 (P · K,) indices; the crops of an identity are neighbours.
+        Batches of int64 (P · K,) indices; the crops of an identity are neighbors.
     """
     order = np.argsort(labels, kind="stable")
     order = order[labels[order] >= 0]
@@ -98,7 +98,7 @@ class IdentityBatches:
         self._labels, self._identities, self._images = labels, identities, images
         self._seed, self._rank, self._world_size = seed, rank, world_size
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[Sample]]:
         rng = np.random.default_rng((self._seed, self.epoch))
         batches = identity_batches(self._labels, self._identities * self._world_size, self._images, rng)
         return _seeded(batches, rng, self._rank, self._world_size)
@@ -121,7 +121,7 @@ class ShuffledBatches:
         self.epoch = 0
         self._count, self._size, self._seed, self._rank, self._world_size = count, size, seed, rank, world_size
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[Sample]]:
         rng = np.random.default_rng((self._seed, self.epoch))
         batches = shuffled_batches(self._count, self._size * self._world_size, rng)
         return _seeded(batches, rng, self._rank, self._world_size)
@@ -132,10 +132,10 @@ class ShuffledBatches:
 
 def _seeded(
     batches: list[NDArray[np.int64]], rng: np.random.Generator, rank: int, world_size: int
-) -> Iterator[list[Draw]]:
+) -> Iterator[list[Sample]]:
     """This process's contiguous share of every batch, each crop with a seed of its own."""
     for batch in batches:
         seeds = rng.integers(0, 2**63, len(batch))
         share = len(batch) // world_size
         own = slice(rank * share, (rank + 1) * share)
-        yield [Draw(int(i), int(s)) for i, s in zip(batch[own], seeds[own], strict=True)]
+        yield [Sample(int(i), int(s)) for i, s in zip(batch[own], seeds[own], strict=True)]

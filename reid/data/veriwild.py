@@ -4,7 +4,7 @@
 
     images/<vehicle>/<image>.jpg
     train_test_split/train_list.txt, test_3000.txt, test_3000_query.txt, … 5000, 10000 (or …_id.txt, …_id_query.txt)
-    train_test_split/vehicle_info.txt        a header, then vehicle/image;camera;time;model;type;colour
+    train_test_split/vehicle_info.txt        a header, then vehicle/image;camera;time;model;type;color
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Pictures as a network sees them: shrink, compress, resize, crop, flip, rotate, recolour, erase, normalise.
+"""Pictures as a network sees them: shrink, compress, resize, crop, flip, rotate, recolor, erase, normalize.
 
 A crop enters as uint8 (H, W, 3) RGB and leaves as one or several float32 (3, h, w) tensors. Every random choice comes
-from the generator that is passed in. The steps are those of :mod:`reid.data.augment`; :class:`Recipe` says
-which of them make a view, and :data:`RECIPES` names those of the published methods.
+from the generator that is passed in. The steps are those of :mod:`reid.data.augment`; :class:`AugmentationRecipe`
+says which of them make a view, and :data:`RECIPES` names those of the published methods.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.data.augment import (
-    colour_jitter,
+    color_jitter,
     compress,
     erase,
-    normalise,
+    normalize,
     pad_crop,
     resize,
     resized_crop,
@@ -29,7 +29,7 @@ from reid.data.augment import (
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "RECIPES", "Recipe", "make_view", "multi_crop"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "RECIPES", "AugmentationRecipe", "make_view", "multi_crop"]
 
 Image = NDArray[Any]
 Rng = np.random.Generator
@@ -39,7 +39,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class AugmentationRecipe:
     """How one view is made, in the order of the fields. The defaults are the plain test view.
 
     Attributes:
@@ -59,12 +59,12 @@ class Recipe:
         flip: Probability of a mirror image.
         rotation_deg: Largest turn to either side, degrees.
         jitter: Largest change of brightness, contrast, saturation and hue; see
-            :func:`reid.data.augment.colour_jitter`.
-        jitter_p: Probability of any colour change.
+            :func:`reid.data.augment.color_jitter`.
+        jitter_p: Probability of any color change.
         erase_p: Probability of erasing one rectangle.
         erase_area: Smallest and largest share of the area that is erased.
         erase_aspect: Smallest and largest height/width of the erased rectangle.
-        erase_value: What fills it, per channel, on the scale of the normalised view.
+        erase_value: What fills it, per channel, on the scale of the normalized view.
     """
 
     shrink_px: tuple[int, int] = (32, 160)
@@ -90,12 +90,12 @@ class Recipe:
 _SSBVER_JITTER = (0.2, 0.2, 0.1, 0.02)
 
 #: The views of the published methods, at 256 × 256 px; ``dataclasses.replace(recipe, size_hw=…)`` for another size.
-RECIPES: dict[str, Recipe] = {
-    "test": Recipe(),
-    # The strong baseline; its eraser is filled with the ImageNet mean after normalisation, so not with zero.
-    "baseline": Recipe(crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN),
+RECIPES: dict[str, AugmentationRecipe] = {
+    "test": AugmentationRecipe(),
+    # The strong baseline; its eraser is filled with the ImageNet mean after normalization, so not with zero.
+    "baseline": AugmentationRecipe(crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN),
     # For vehicles cut out of video: small and compressed ones, other exposures, boxes that are not exact.
-    "video": Recipe(
+    "video": AugmentationRecipe(
         shrink_p=0.5,
         jpeg_p=0.5,
         crop="resized",
@@ -109,7 +109,7 @@ RECIPES: dict[str, Recipe] = {
         erase_value=IMAGENET_MEAN,
     ),
     # The published crop suits standing persons; the ratio of the picture itself suits vehicles.
-    "ssml": Recipe(
+    "ssml": AugmentationRecipe(
         size_hw=(256, 128),
         crop="resized",
         flip=0.5,
@@ -119,8 +119,10 @@ RECIPES: dict[str, Recipe] = {
         erase_p=0.5,
         erase_area=(0.02, 0.2),
     ),
-    "ssbver_first": Recipe(interpolation="cubic", crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN),
-    "ssbver_second": Recipe(
+    "ssbver_first": AugmentationRecipe(
+        interpolation="cubic", crop="pad", flip=0.5, erase_p=0.5, erase_value=IMAGENET_MEAN
+    ),
+    "ssbver_second": AugmentationRecipe(
         interpolation="cubic",
         crop="resized",
         scale=(0.8, 1.0),
@@ -129,7 +131,7 @@ RECIPES: dict[str, Recipe] = {
         jitter=_SSBVER_JITTER,
         jitter_p=0.1,
     ),
-    "ssbver_local": Recipe(
+    "ssbver_local": AugmentationRecipe(
         size_hw=(112, 112),
         interpolation="cubic",
         crop="resized",
@@ -139,15 +141,17 @@ RECIPES: dict[str, Recipe] = {
         jitter=_SSBVER_JITTER,
         jitter_p=0.1,
     ),
-    "val": Recipe(crop="pad", flip=0.5, jitter=(0.2, 0.2, 0.2, 0.0), jitter_p=0.5),
-    "sgfd": Recipe(crop="enlarge", flip=0.5, erase_p=0.5, erase_aspect=(1.0, 1.0), erase_value=IMAGENET_MEAN),
-    "slsr": Recipe(crop="enlarge", flip=0.5, erase_p=0.8),
+    "val": AugmentationRecipe(crop="pad", flip=0.5, jitter=(0.2, 0.2, 0.2, 0.0), jitter_p=0.5),
+    "sgfd": AugmentationRecipe(
+        crop="enlarge", flip=0.5, erase_p=0.5, erase_aspect=(1.0, 1.0), erase_value=IMAGENET_MEAN
+    ),
+    "slsr": AugmentationRecipe(crop="enlarge", flip=0.5, erase_p=0.8),
 }
 
 
 def make_view(
     image: Image,
-    recipe: Recipe,
+    recipe: AugmentationRecipe,
     rng: Rng | None = None,
     *,
     mean: Sequence[float] = IMAGENET_MEAN,
@@ -179,8 +183,8 @@ def make_view(
     if recipe.rotation_deg:
         image = rotate(image, rng.uniform(-recipe.rotation_deg, recipe.rotation_deg))
     if rng.random() < recipe.jitter_p:
-        image = colour_jitter(image, recipe.jitter, rng)
-    view = normalise(image, mean, std)
+        image = color_jitter(image, recipe.jitter, rng)
+    view = normalize(image, mean, std)
     if rng.random() < recipe.erase_p:
         erase(view, rng, recipe.erase_area, recipe.erase_aspect, recipe.erase_value)
     return torch.from_numpy(view), flipped
@@ -188,7 +192,7 @@ def make_view(
 
 def multi_crop(
     image: Image,
-    recipes: Sequence[Recipe],
+    recipes: Sequence[AugmentationRecipe],
     rng: Rng,
     *,
     mean: Sequence[float] = IMAGENET_MEAN,
@@ -202,15 +206,15 @@ def multi_crop(
     return [view for view, _ in made], [flipped for _, flipped in made]
 
 
-def _plain(image: Image, recipe: Recipe, rng: Rng) -> Image:
+def _plain(image: Image, recipe: AugmentationRecipe, rng: Rng) -> Image:
     return resize(image, recipe.size_hw, recipe.interpolation)
 
 
-def _padded(image: Image, recipe: Recipe, rng: Rng) -> Image:
+def _padded(image: Image, recipe: AugmentationRecipe, rng: Rng) -> Image:
     return pad_crop(resize(image, recipe.size_hw, recipe.interpolation), recipe.size_hw, recipe.pad_px, rng)
 
 
-def _enlarged(image: Image, recipe: Recipe, rng: Rng) -> Image:
+def _enlarged(image: Image, recipe: AugmentationRecipe, rng: Rng) -> Image:
     if rng.random() < 0.5:
         return resize(image, recipe.size_hw, recipe.interpolation)
     height, width = recipe.size_hw
@@ -218,11 +222,11 @@ def _enlarged(image: Image, recipe: Recipe, rng: Rng) -> Image:
     return pad_crop(larger, recipe.size_hw, 0, rng)
 
 
-def _resized(image: Image, recipe: Recipe, rng: Rng) -> Image:
+def _resized(image: Image, recipe: AugmentationRecipe, rng: Rng) -> Image:
     return resized_crop(image, recipe.size_hw, recipe.scale, recipe.aspect, rng, recipe.interpolation)
 
 
-_CROPS: dict[str, Callable[[Image, Recipe, Rng], Image]] = {
+_CROPS: dict[str, Callable[[Image, AugmentationRecipe, Rng], Image]] = {
     "none": _plain,
     "pad": _padded,
     "enlarge": _enlarged,

@@ -10,18 +10,18 @@ from torch import Tensor
 
 from reid.losses.precision import full_precision, wide
 
-__all__ = ["distillation", "distillation_rmse", "moved_centre"]
+__all__ = ["distillation", "distillation_rmse", "moved_center"]
 
 
 def distillation(
-    student: Tensor, teacher: Tensor, centre: Tensor, *, student_temperature: float, teacher_temperature: float
+    student: Tensor, teacher: Tensor, center: Tensor, *, student_temperature: float, teacher_temperature: float
 ) -> Tensor:
     """SSBVER Eq. 4: cross entropy of student against teacher over all pairs of different views.
 
     Args:
         student: (V, B, E) logits, view-major.
         teacher: (2, B, E) logits of the global views.
-        centre: (E,) running mean of the teacher's logits.
+        center: (E,) running mean of the teacher's logits.
         student_temperature: τ_s.
         teacher_temperature: τ_t; at the published 0.001 the teacher's distribution is almost one-hot.
 
@@ -29,7 +29,7 @@ def distillation(
         Mean over images and over the 2(V - 1) pairs.
     """
     with full_precision(student.device):
-        target = torch.softmax((wide(teacher.detach()) - centre) / teacher_temperature, dim=-1)
+        target = torch.softmax((wide(teacher.detach()) - center) / teacher_temperature, dim=-1)
         total = student.new_zeros((), dtype=target.dtype)
         for v, logits in enumerate(student):  # one view at a time: E may be 65,536
             log_p = torch.log_softmax(wide(logits) / student_temperature, dim=-1)
@@ -50,9 +50,9 @@ def distillation_rmse(student: Tensor, teacher: Tensor) -> Tensor:
         return total / _pairs(student, teacher)
 
 
-def moved_centre(centre: Tensor, teacher_mean: Tensor, momentum: float = 0.9) -> Tensor:
-    """The centre after a step: ``momentum`` of the old one and the rest of the mean logit (E,) over 2B views."""
-    return centre * momentum + wide(teacher_mean.detach()) * (1 - momentum)
+def moved_center(center: Tensor, teacher_mean: Tensor, momentum: float = 0.9) -> Tensor:
+    """The center after a step: ``momentum`` of the old one and the rest of the mean logit (E,) over 2B views."""
+    return center * momentum + wide(teacher_mean.detach()) * (1 - momentum)
 
 
 def _pairs(student: Tensor, teacher: Tensor) -> int:

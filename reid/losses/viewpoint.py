@@ -22,7 +22,7 @@ def boundary_scores(cosines: Tensor, labels: Tensor, margin: float, *, detach: b
     """VAL Eq. 7: similarities re-weighted so that identities part more strictly than viewpoints.
 
     Args:
-        cosines: (B, C, V) of each image with each subclass centre.
+        cosines: (B, C, V) of each image with each subclass center.
         labels: (B,) identities; all viewpoints of the true identity follow the positive rule.
         margin: m.
         detach: Keep the gradient out of the weights in brackets, as circle loss does.
@@ -62,18 +62,18 @@ def partition(
         return functional.cross_entropy(scale * scores.flatten(1), labels * cosines.shape[2] + views)
 
 
-def reunion(centres: Tensor, reading: Reunion = "pair_mean_sum") -> Tensor:
-    """VAL Eq. 5: minus the cosine between the viewpoint centres of an identity.
+def reunion(centers: Tensor, reading: Reunion = "pair_mean_sum") -> Tensor:
+    """VAL Eq. 5: minus the cosine between the viewpoint centers of an identity.
 
     Args:
-        centres: (C, V, d), of any length.
+        centers: (C, V, d), of any length.
         reading: ``pair_mean_sum``: mean over unordered pairs, sum over identities. ``pair_mean_mean``: mean over
-            both. ``literal``: the printed sums, which count every pair twice and each centre with itself.
+            both. ``literal``: the printed sums, which count every pair twice and each center with itself.
     """
-    with full_precision(centres.device):
-        unit = functional.normalize(wide(centres), dim=-1)
+    with full_precision(centers.device):
+        unit = functional.normalize(wide(centers), dim=-1)
         gram = unit @ unit.transpose(1, 2)
-        views = centres.shape[1]
+        views = centers.shape[1]
         pairs = views * (views - 1) / 2
         if pairs == 0:
             return gram.sum() * 0

@@ -19,36 +19,36 @@ from torch.nn import functional
 
 from reid.data.loader import Batch
 from reid.data.records import Record
-from reid.data.views import Recipe
+from reid.data.views import AugmentationRecipe
 from reid.losses.precision import wide
 from reid.networks.base import Backbone, Family
-from reid.schedule import Schedule
 from reid.settings import Settings
+from reid.training.schedule import Schedule
 
 __all__ = [
     "BaseConfig",
     "BaseMethod",
     "Extract",
     "Logs",
-    "Material",
-    "Setup",
+    "MethodContext",
+    "TrainingData",
     "TripletOn",
-    "at_size",
-    "compared",
-    "spread",
+    "embedding_spread",
+    "resize_recipe",
     "total",
+    "triplet_features",
     "triplet_on",
 ]
 
 Logs = dict[str, Tensor]
 
-#: Which of a network's features triplets compare; see :func:`compared`.
+#: Which of a network's features triplets compare; see :func:`triplet_features`.
 TripletOn = Literal["pooled", "embedding"]
 
 
 #: Features of records, in order: ``extract(network, records, recipe, backbone)`` is float32 (N, d) on the CPU; pixels
-#: are normalised as the backbone expects.
-Extract = Callable[[Callable[[Tensor], Tensor], Sequence[Record], Recipe, Backbone], Tensor]
+#: are normalized as the backbone expects.
+Extract = Callable[[Callable[[Tensor], Tensor], Sequence[Record], AugmentationRecipe, Backbone], Tensor]
 
 
 class BaseConfig(Settings):
@@ -61,7 +61,7 @@ class BaseConfig(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingData:
     """What is learnt from: N records and the class of each, −1 for those without one."""
 
     records: tuple[Record, ...]
@@ -74,14 +74,16 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class MethodContext:
     """What a method is built from.
 
     Attributes:
         config: The method's own choices.
         network: Builds a fresh backbone as configured; takes ``sizes`` and what else
             :func:`reid.networks.build` does.
-        material: Labelled training records.
+        network_facts: What decides that backbone and its weights; part of the key of every result kept on disk that
+            was computed with it.
+        training_data: Labelled training records.
         unlabelled: Further records whose identities must not be looked at.
         classes: Number of identities.
         device: Where to compute.
@@ -95,7 +97,8 @@ class Setup:
 
     config: Any
     network: Callable[..., Backbone]
-    material: Material
+    network_facts: tuple[Any, ...]
+    training_data: TrainingData
     unlabelled: tuple[Record, ...]
     classes: int
     device: torch.device
@@ -110,22 +113,22 @@ class BaseMethod(nn.Module):  # type: ignore[misc]
     """The engine's view of a method; what most methods do not need has an empty default here."""
 
     #: One recipe per view of an image.
-    views: tuple[Recipe, ...]
+    views: tuple[AugmentationRecipe, ...]
     #: How an image is seen when tested.
-    test_view: Recipe
+    test_view: AugmentationRecipe
     #: The main network: its parameters learn at the backbone's rate, all others at that of new layers.
     backbone: Backbone
 
     @property
     def embedder(self) -> nn.Module:
-        """What is deployed: normalised images (B, 3, h, w) to features (B, d)."""
+        """What is deployed: normalized images (B, 3, h, w) to features (B, d)."""
         raise NotImplementedError
 
-    def prepare(self, setup: Setup) -> Material:
+    def prepare(self, context: MethodContext) -> TrainingData:
         """Earlier stages, before anything is trained; returns what to train on."""
-        return setup.material
+        return context.training_data
 
-    def epoch_start(self, epoch: int, setup: Setup) -> None:
+    def epoch_start(self, epoch: int, context: MethodContext) -> None:
         """Called before each epoch."""
 
     def step(self, batch: Batch) -> tuple[Tensor, Logs]:
@@ -133,7 +136,7 @@ class BaseMethod(nn.Module):  # type: ignore[misc]
         raise NotImplementedError
 
     def after_step(self, batch: Batch) -> None:
-        """Called after each step of the optimiser."""
+        """Called after each step of the optimizer."""
 
     def forward(self, batch: Batch) -> tuple[Tensor, Logs]:
         """The step, under the name by which several processes share gradients."""
@@ -149,10 +152,10 @@ class BaseMethod(nn.Module):  # type: ignore[misc]
         }
         if schedule.new_layers == 1.0:
             groups = {1.0: trained}
-        return [{"params": p, "lr": schedule.learning_rate * f, "height": f} for f, p in groups.items()]
+        return [{"params": p, "lr": schedule.learning_rate * f, "lr_scale": f} for f, p in groups.items()]
 
 
-def at_size(recipe: Recipe, size_hw: tuple[int, int]) -> Recipe:
+def resize_recipe(recipe: AugmentationRecipe, size_hw: tuple[int, int]) -> AugmentationRecipe:
     """A published recipe for images of another size; its border shrinks or grows with them."""
     return replace(recipe, size_hw=size_hw, pad_px=round(recipe.pad_px * size_hw[0] / recipe.size_hw[0]))
 
@@ -171,12 +174,12 @@ def triplet_on() -> Any:
     )
 
 
-def compared(pooled: Tensor, behind: Tensor, on: TripletOn) -> Tensor:
+def triplet_features(pooled: Tensor, behind: Tensor, on: TripletOn) -> Tensor:
     """What triplets compare: the feature (B, d) before the neck as it is, or the one behind it at unit length."""
     return pooled if on == "pooled" else functional.normalize(wide(behind))
 
 
-def spread(x: Tensor) -> Tensor:
+def embedding_spread(x: Tensor) -> Tensor:
     """One minus the mean cosine between different rows of (B, d): 0 when all features are the same."""
     with torch.no_grad():
         unit = functional.normalize(wide(x.detach()))

@@ -1,4 +1,4 @@
-"""The strong baseline: cross entropy behind a normalising neck, batch-hard triplets before it (Luo et al., 2019)."""
+"""The strong baseline: cross entropy behind a normalizing neck, batch-hard triplets before it (Luo et al., 2019)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
-from reid.heads import BNNeck, Embedder
 from reid.losses.identity import smoothed_cross_entropy
 from reid.losses.triplet import batch_hard
 from reid.methods.base import (
     BaseConfig,
     BaseMethod,
     Logs,
-    Setup,
+    MethodContext,
     TripletOn,
-    at_size,
-    compared,
-    spread,
+    embedding_spread,
+    resize_recipe,
     total,
+    triplet_features,
     triplet_on,
 )
 from reid.networks.base import Family
-from reid.schedule import Schedule
+from reid.networks.heads import BNNeck, Embedder
+from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
 
@@ -40,7 +40,7 @@ class Config(BaseConfig):
         "transformer": Schedule(
             epochs=120,
             batch=64,
-            optimiser="adamw",
+            optimizer="adamw",
             learning_rate=1e-4,
             weight_decay=1e-4,
             warm_up_epochs=10,
@@ -61,14 +61,14 @@ class Config(BaseConfig):
 class Method(BaseMethod):
     """One view, one backbone, one neck."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, context: MethodContext) -> None:
         super().__init__()
-        self.config: Config = setup.config
+        self.config: Config = context.config
         size = self.config.size_hw
-        self.views = (at_size(RECIPES[self.config.recipe], size),)
-        self.test_view = at_size(RECIPES["test"], size)
-        self.backbone = setup.network(sizes=[size], last_stride=self.config.last_stride)
-        self.head = BNNeck(self.backbone.dim, setup.classes)
+        self.views = (resize_recipe(RECIPES[self.config.recipe], size),)
+        self.test_view = resize_recipe(RECIPES["test"], size)
+        self.backbone = context.network(sizes=[size], last_stride=self.config.last_stride)
+        self.head = BNNeck(self.backbone.dim, context.classes)
 
     @property
     def embedder(self) -> nn.Module:
@@ -79,11 +79,11 @@ class Method(BaseMethod):
         """Triplets on the pooled feature or on the embedding, classes behind the neck."""
         x = self.backbone(batch.views[0])
         behind = self.head.norm(x)
-        triplets = compared(x, behind, self.config.triplet_on)
+        triplets = triplet_features(x, behind, self.config.triplet_on)
         loss, logs = total(
             {
                 "identity": smoothed_cross_entropy(self.head.classifier(behind), batch.label, self.config.smoothing),
                 "triplet": self.config.triplet_weight * batch_hard(triplets, batch.label, self.config.margin),
             }
         )
-        return loss, {**logs, "spread": spread(x)}
+        return loss, {**logs, "spread": embedding_spread(x)}

@@ -14,28 +14,28 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reid.attention import interpretable_attention, rotate
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
 from reid.errors import ConfigError
-from reid.heads import CosineHead, classifier, neck
 from reid.losses.identity import smoothed_cross_entropy
 from reid.losses.triplet import batch_hard
 from reid.methods.base import (
     BaseConfig,
     BaseMethod,
     Logs,
-    Setup,
+    MethodContext,
     TripletOn,
-    at_size,
-    compared,
-    spread,
+    embedding_spread,
+    resize_recipe,
     total,
+    triplet_features,
     triplet_on,
 )
+from reid.networks.attention import interpretable_attention, rotate
 from reid.networks.base import Backbone, Family
 from reid.networks.convolutional import unstride
-from reid.schedule import Schedule
+from reid.networks.heads import CosineHead, classifier, neck
+from reid.training.schedule import Schedule
 
 __all__ = ["Config", "GeometricNetwork", "Method"]
 
@@ -48,7 +48,7 @@ class Config(BaseConfig):
         "transformer": Schedule(
             epochs=80,
             batch=28,
-            optimiser="adamw",
+            optimizer="adamw",
             learning_rate=5e-5,
             weight_decay=1e-4,
             warm_up_epochs=5,
@@ -61,7 +61,7 @@ class Config(BaseConfig):
     margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for persons")
     triplet_on: TripletOn = triplet_on()
     rotation_weight: float = Field(1.0, ge=0, description="λ of the rotation loss; 0 leaves that branch out")
-    window: int = Field(7, ge=3, description="K, side of the neighbourhood in the attention")
+    window: int = Field(7, ge=3, description="K, side of the neighborhood in the attention")
     exponent: Literal["scaled", "raw"] = Field("scaled", description="raw as printed, scaled as the authors' program")
     gain: Literal["one", "places"] = Field(
         "one", description="factor on the attention: one as published, or its number of places"
@@ -73,22 +73,26 @@ class Config(BaseConfig):
 class Method(BaseMethod):
     """The network that is deployed, its classifiers, and the rotation branch that teaches the encoder."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, context: MethodContext) -> None:
         super().__init__()
-        config: Config = setup.config
+        config: Config = context.config
         self.config, size = config, config.size_hw
         if size[0] != size[1] or size[0] % 8:
             raise ConfigError(f"expected square images with sides that 8 divides, got size_hw {size}")
         if config.window % 2 == 0:
             raise ConfigError(f"window: expected an odd number, got {config.window}")
-        self.views = (at_size(RECIPES["sgfd"], size),)
-        self.test_view = at_size(RECIPES["test"], size)
+        self.views = (resize_recipe(RECIPES["sgfd"], size),)
+        self.test_view = resize_recipe(RECIPES["test"], size)
         encoder, channels = None, 0
         if config.branches == "attention":
-            whole = setup.network(name=config.encoder, weights=config.encoder_weights, sizes=[size])
+            whole = context.network(name=config.encoder, weights=config.encoder_weights, sizes=[size])
             encoder, channels = unstride(whole.body, "layer3"), whole.dim
-        self.network = GeometricNetwork(setup.network(sizes=[size], last_stride=config.last_stride), encoder, config)
-        self.classifiers = nn.ModuleList(classifier(norm.num_features, setup.classes) for norm in self.network.norms)
+        self.network = GeometricNetwork(
+            context.network(sizes=[size], last_stride=config.last_stride), encoder, config
+        )
+        self.classifiers = nn.ModuleList(
+            classifier(norm.num_features, context.classes) for norm in self.network.norms
+        )
         turned = encoder is not None and config.rotation_weight > 0
         self.rotation = _RotationHead(channels) if turned else None
 
@@ -117,10 +121,10 @@ class Method(BaseMethod):
         ):
             behind = norm(x)
             identity = smoothed_cross_entropy(classify(behind), batch.label, config.smoothing)
-            triplet = batch_hard(compared(x, behind, config.triplet_on), batch.label, config.margin)
+            triplet = batch_hard(triplet_features(x, behind, config.triplet_on), batch.label, config.margin)
             parts[name] = (identity + triplet) / len(features)
         loss, logs = total(parts)
-        return loss, {**logs, "spread": spread(features[0])}
+        return loss, {**logs, "spread": embedding_spread(features[0])}
 
 
 class GeometricNetwork(nn.Module):  # type: ignore[misc]

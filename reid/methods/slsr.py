@@ -21,20 +21,28 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from reid import gan
 from reid.data.augment import resize
 from reid.data.images import read_image
 from reid.data.loader import Batch
 from reid.data.records import Record
 from reid.data.views import RECIPES
-from reid.device import mixed_precision
-from reid.heads import BottleneckClassifier
-from reid.kmeans import kmeans
 from reid.losses.identity import soft_cross_entropy
 from reid.losses.sparse_labels import cluster_targets, uniform_targets
-from reid.methods.base import BaseConfig, BaseMethod, Logs, Material, Setup, at_size, spread
+from reid.methods.base import (
+    BaseConfig,
+    BaseMethod,
+    Logs,
+    MethodContext,
+    TrainingData,
+    embedding_spread,
+    resize_recipe,
+)
+from reid.methods.clustering import kmeans
+from reid.networks import gan
 from reid.networks.base import Backbone, Family
-from reid.schedule import Schedule
+from reid.networks.heads import BottleneckClassifier
+from reid.training.device import mixed_precision
+from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
 
@@ -47,7 +55,7 @@ class Config(BaseConfig):
             epochs=130,
             batch=32,
             images_per_identity=0,
-            optimiser="sgd",
+            optimizer="sgd",
             nesterov=True,
             learning_rate=0.01,
             new_layers=5,
@@ -58,7 +66,7 @@ class Config(BaseConfig):
             epochs=130,
             batch=32,
             images_per_identity=0,
-            optimiser="adamw",
+            optimizer="adamw",
             learning_rate=5e-5,
             new_layers=5,
             weight_decay=1e-4,
@@ -88,14 +96,14 @@ class Method(BaseMethod):
     targets: Tensor
     cluster: Tensor
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, context: MethodContext) -> None:
         super().__init__()
-        self.config: Config = setup.config
+        self.config: Config = context.config
         size = self.config.size_hw
-        self.views = (at_size(RECIPES["slsr"], size),)
-        self.test_view = at_size(RECIPES["test"], size)
-        self.backbone = setup.network(sizes=[size], last_stride=self.config.last_stride)
-        dim, classes = self.backbone.dim, setup.classes
+        self.views = (resize_recipe(RECIPES["slsr"], size),)
+        self.test_view = resize_recipe(RECIPES["test"], size)
+        self.backbone = context.network(sizes=[size], last_stride=self.config.last_stride)
+        dim, classes = self.backbone.dim, context.classes
         self.noise = _identity_layer(dim) if self.config.noise_layer == "feature" else nn.Identity()
         self.head = BottleneckClassifier(dim, classes)
         self.output_noise = _identity_layer(classes) if self.config.noise_layer == "output" else None
@@ -109,25 +117,25 @@ class Method(BaseMethod):
         """The pooled feature, of the mirror image too."""
         return _Mirrored(self.backbone, self.config.flip_test)
 
-    def prepare(self, setup: Setup) -> Material:
+    def prepare(self, context: MethodContext) -> TrainingData:
         """Features, clusters, generative networks and their images; then real and generated ones together."""
-        material, config = setup.material, self.config
-        real = torch.full((len(material.records),), -1)
+        training_data, config = context.training_data, self.config
+        real = torch.full((len(training_data.records),), -1)
         generated: Sequence[Record] = ()
         made = torch.zeros(0, dtype=torch.int64)
         if config.generated:
-            clusters = self._clusters(setup)
-            generated, made = self._generate(setup, clusters)
+            clusters = self._clusters(context)
+            generated, made = self._generate(context, clusters)
             of_cluster = torch.from_numpy(clusters)
-            labels = torch.from_numpy(material.labels)
+            labels = torch.from_numpy(training_data.labels)
             self.targets = (
                 cluster_targets(labels, of_cluster, self.classes)
                 if config.targets == "cluster"
                 else uniform_targets(int(of_cluster.max()) + 1, self.classes)
             ).to(self.targets.device)
         self.cluster = torch.cat([real, made]).to(self.cluster.device)
-        return Material(
-            (*material.records, *generated), np.concatenate([material.labels, np.full(len(generated), -1)])
+        return TrainingData(
+            (*training_data.records, *generated), np.concatenate([training_data.labels, np.full(len(generated), -1)])
         )
 
     def step(self, batch: Batch) -> tuple[Tensor, Logs]:
@@ -145,64 +153,68 @@ class Method(BaseMethod):
             "real": (torch.where(is_real, losses, zero).sum() / is_real.sum().clamp(min=1)).detach(),
             "generated": (torch.where(is_real, zero, losses).sum() / (~is_real).sum().clamp(min=1)).detach(),
         }
-        return losses.mean(), {**logs, "spread": spread(x)}
+        return losses.mean(), {**logs, "spread": embedding_spread(x)}
 
-    def _clusters(self, setup: Setup) -> NDArray[np.int64]:
+    def _clusters(self, context: MethodContext) -> NDArray[np.int64]:
         """Stages 1 and 2: cluster (n,) of each real image."""
-        config, records = self.config, setup.material.records
-        path = setup.folder / "clusters.json"
-        key = _key([r.path.name for r in records], config.clusters, config.feature_epochs, setup.seed)
+        config, records = self.config, context.training_data.records
+        path = context.folder / "clusters.json"
+        key = _key([r.path.name for r in records], config.clusters, config.feature_epochs, context.seed)
         kept = _kept(path, key)
         if kept is None:
             options = {**config.model_dump(), "generated": 0, "flip_test": False}
             schedule = {"epochs": config.feature_epochs, "learning_rate": 1e-3, "milestones": ()}
-            network = setup.train("slsr", options, schedule, setup.folder / "features")
-            features = setup.extract(network, records, self.test_view, network.backbone).numpy()
-            kept = kmeans(features, config.clusters, seed=setup.seed).tolist()
+            network = context.train("slsr", options, schedule, context.folder / "features")
+            features = context.extract(network, records, self.test_view, network.backbone).numpy()
+            kept = kmeans(features, config.clusters, seed=context.seed).tolist()
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"key": key, "values": kept}), encoding="utf-8")
         return np.array(kept, np.int64)
 
-    def _generate(self, setup: Setup, clusters: NDArray[np.int64]) -> tuple[tuple[Record, ...], Tensor]:
+    def _generate(self, context: MethodContext, clusters: NDArray[np.int64]) -> tuple[tuple[Record, ...], Tensor]:
         """Stage 3: generated images as records, and the cluster of each."""
-        config, folder = self.config, setup.folder / "generated"
+        config, folder = self.config, context.folder / "generated"
         count = int(clusters.max()) + 1
         each = config.generated // count + 1
         made = np.repeat(np.arange(count), each)
-        made = np.random.default_rng(setup.seed).permutation(made)[: config.generated]
+        made = np.random.default_rng(context.seed).permutation(made)[: config.generated]
         size = [config.gan_epochs, config.gan_batch, config.gan_width, config.gan_side]
-        key = _key(clusters.tolist(), config.generated, size, setup.seed)
+        key = _key(clusters.tolist(), config.generated, size, context.seed)
         if _kept(folder / "done.json", key) is None:
-            self._train_gans(setup, clusters, made, folder)
+            self._train_gans(context, clusters, made, folder)
             (folder / "done.json").write_text(json.dumps({"key": key, "values": made.tolist()}), encoding="utf-8")
         records = tuple(Record(folder / f"{i:06d}_{c}.png", -1, -1) for i, c in enumerate(made))
         return records, torch.from_numpy(made)
 
-    def _train_gans(self, setup: Setup, clusters: NDArray[np.int64], made: NDArray[Any], folder: Path) -> None:
+    def _train_gans(
+        self, context: MethodContext, clusters: NDArray[np.int64], made: NDArray[Any], folder: Path
+    ) -> None:
         import cv2
 
         config = self.config
         side = (config.gan_side, config.gan_side)
-        pictures = torch.from_numpy(np.stack([resize(read_image(r.path), side) for r in setup.material.records]))
-        torch.manual_seed(setup.seed)
+        pictures = torch.from_numpy(
+            np.stack([resize(read_image(r.path), side) for r in context.training_data.records])
+        )
+        torch.manual_seed(context.seed)
         size = (config.gan_width, config.gan_side)
         start = gan.Generator(*size), gan.Discriminator(*size)
         # Half precision would need scaled losses.
-        precision = "fp32" if setup.precision == "fp16" else setup.precision
+        precision = "fp32" if context.precision == "fp16" else context.precision
         choices: dict[str, Any] = {
             "epochs": config.gan_epochs,
             "batch": config.gan_batch,
-            "device": setup.device,
-            "mixed": partial(mixed_precision, precision, setup.device),
+            "device": context.device,
+            "mixed": partial(mixed_precision, precision, context.device),
         }
-        gan.train_gan(*start, pictures, seed=setup.seed, **choices)
+        gan.train_gan(*start, pictures, seed=context.seed, **choices)
         folder.mkdir(parents=True, exist_ok=True)
         for c in range(int(clusters.max()) + 1):
             pair = copy.deepcopy(start)
             own = pictures[torch.from_numpy(clusters == c)]
-            gan.train_gan(*pair, own, seed=setup.seed + 1 + c, **choices)
+            gan.train_gan(*pair, own, seed=context.seed + 1 + c, **choices)
             numbers = np.flatnonzero(made == c)
-            new = gan.generate(pair[0], len(numbers), seed=setup.seed + 1 + c, device=setup.device).numpy()
+            new = gan.generate(pair[0], len(numbers), seed=context.seed + 1 + c, device=context.device).numpy()
             for i, picture in zip(numbers, new, strict=True):
                 cv2.imwrite(str(folder / f"{i:06d}_{c}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 

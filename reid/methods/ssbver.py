@@ -15,27 +15,27 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reid import distributed
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
-from reid.heads import BNNeck, DinoHead, Embedder
-from reid.losses.distillation import distillation, distillation_rmse, moved_centre
+from reid.losses.distillation import distillation, distillation_rmse, moved_center
 from reid.losses.identity import smoothed_cross_entropy
 from reid.losses.triplet import batch_hard
 from reid.methods.base import (
     BaseConfig,
     BaseMethod,
     Logs,
-    Setup,
+    MethodContext,
     TripletOn,
-    at_size,
-    compared,
-    spread,
+    embedding_spread,
+    resize_recipe,
     total,
+    triplet_features,
     triplet_on,
 )
 from reid.networks.base import Backbone, Family
-from reid.schedule import Schedule
+from reid.networks.heads import BNNeck, DinoHead, Embedder
+from reid.training import distributed
+from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method", "move_average", "teacher_temperature"]
 
@@ -55,7 +55,7 @@ class Config(BaseConfig):
         "transformer": Schedule(
             epochs=120,
             batch=128,
-            optimiser="adamw",
+            optimizer="adamw",
             learning_rate=1e-4,
             weight_decay=1e-4,
             warm_up_epochs=10,
@@ -76,7 +76,7 @@ class Config(BaseConfig):
     student_temperature: float = Field(0.1, gt=0, description="τ_s")
     teacher_temperatures: tuple[float, float] = Field((0.0005, 0.001), description="τ_t at first and finally")
     temperature_epochs: int = Field(10, ge=1, description="epochs in which τ_t rises")
-    centre_momentum: float = Field(0.9, ge=0, le=1, description="of the teacher's mean logit")
+    center_momentum: float = Field(0.9, ge=0, le=1, description="of the teacher's mean logit")
     average_momentum: float = Field(0.9995, ge=0, le=1, description="share of the teacher kept at each step")
     drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth of a transformer student")
     stem_relu: bool = Field(True, description="false as the published plain ResNet-50")
@@ -85,24 +85,24 @@ class Config(BaseConfig):
 class Method(BaseMethod):
     """A student that is trained and a teacher that follows it."""
 
-    centre: Tensor
+    center: Tensor
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, context: MethodContext) -> None:
         super().__init__()
-        config: Config = setup.config
+        config: Config = context.config
         self.config = config
         first, second, local = (RECIPES[f"ssbver_{name}"] for name in ("first", "second", "local"))
-        globals_ = (at_size(first, config.size_hw), at_size(second, config.size_hw))
-        self.views = globals_ + config.local_views * (at_size(local, config.local_size_hw),)
-        self.test_view = replace(at_size(RECIPES["test"], config.size_hw), interpolation="cubic")
+        globals_ = (resize_recipe(first, config.size_hw), resize_recipe(second, config.size_hw))
+        self.views = globals_ + config.local_views * (resize_recipe(local, config.local_size_hw),)
+        self.test_view = replace(resize_recipe(RECIPES["test"], config.size_hw), interpolation="cubic")
         sizes = [config.size_hw] + ([config.local_size_hw] if config.local_views else [])
         build = {"sizes": sizes, "last_stride": config.last_stride, "stem_relu": config.stem_relu}
-        self.student = _Network(setup.network(drop_path=config.drop_path, **build), setup.classes, config)
+        self.student = _Network(context.network(drop_path=config.drop_path, **build), context.classes, config)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for layer in self.teacher.modules():
             if hasattr(layer, "drop_prob"):
                 layer.drop_prob = 0.0
-        self.register_buffer("centre", torch.zeros(config.outputs))
+        self.register_buffer("center", torch.zeros(config.outputs))
         self.temperature = config.teacher_temperatures[0]
         self._teacher_mean: Tensor | None = None
 
@@ -116,7 +116,7 @@ class Method(BaseMethod):
         """The teacher, without its self-supervised head."""
         return Embedder(self.teacher.backbone, self.teacher.head.norm)
 
-    def epoch_start(self, epoch: int, setup: Setup) -> None:
+    def epoch_start(self, epoch: int, context: MethodContext) -> None:
         """Set the teacher's temperature."""
         self.temperature = teacher_temperature(self.config, epoch)
 
@@ -134,7 +134,7 @@ class Method(BaseMethod):
             teacher = self.teacher.ssl(t).view(2, size, self.config.outputs)
         self._teacher_mean = teacher.flatten(0, 1).mean(0)
         behind = self.student.head.norm(x)
-        triplets = compared(x, behind, self.config.triplet_on)
+        triplets = triplet_features(x, behind, self.config.triplet_on)
         loss, logs = total(
             {
                 "identity": smoothed_cross_entropy(
@@ -144,14 +144,14 @@ class Method(BaseMethod):
                 "distillation": self.config.weight * self._distillation(student, teacher),
             }
         )
-        return loss, {**logs, "spread": spread(x)}
+        return loss, {**logs, "spread": embedding_spread(x)}
 
     def after_step(self, batch: Batch) -> None:
-        """Let the teacher and the centre follow; the centre is that of all processes' crops."""
+        """Let the teacher and the center follow; the center is that of all processes' crops."""
         move_average(self.teacher, self.student, self.config.average_momentum)
         assert self._teacher_mean is not None
         mean = distributed.average(self._teacher_mean)
-        self.centre.copy_(moved_centre(self.centre, mean, self.config.centre_momentum))
+        self.center.copy_(moved_center(self.center, mean, self.config.center_momentum))
 
     def _distillation(self, student: Tensor, teacher: Tensor) -> Tensor:
         if self.config.objective == "rmse":
@@ -159,7 +159,7 @@ class Method(BaseMethod):
         return distillation(
             student,
             teacher,
-            self.centre,
+            self.center,
             student_temperature=self.config.student_temperature,
             teacher_temperature=self.temperature,
         )

@@ -1,7 +1,7 @@
 """SSML: an embedding learnt without labels from a dictionary of all training features (Yu et al., 2021).
 
 Every image starts as a class of its own. A dictionary keeps a slowly moving feature of each; images that agree in the
-dictionary about who their neighbours are become positives (DPLM), and live features are drawn towards the rows of
+dictionary about who their neighbors are become positives (DPLM), and live features are drawn towards the rows of
 their positives and away from the most similar other rows (DTL).
 """
 
@@ -16,15 +16,23 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid import distributed
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
-from reid.heads import Embedder, neck
 from reid.losses.dictionary import dictionary_triplet
-from reid.methods.base import BaseConfig, BaseMethod, Logs, Material, Setup, at_size, spread
-from reid.mining import DictionaryMiner, put, released_positives
+from reid.methods.base import (
+    BaseConfig,
+    BaseMethod,
+    Logs,
+    MethodContext,
+    TrainingData,
+    embedding_spread,
+    resize_recipe,
+)
+from reid.mining import DictionaryMiner, released_positives, update_dictionary
 from reid.networks.base import Family
-from reid.schedule import Schedule
+from reid.networks.heads import Embedder, neck
+from reid.training import distributed
+from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
 
@@ -37,7 +45,7 @@ class Config(BaseConfig):
             epochs=60,
             batch=256,
             images_per_identity=0,
-            optimiser="sgd",
+            optimizer="sgd",
             nesterov=True,
             learning_rate=0.01,
             new_layers=10,
@@ -48,7 +56,7 @@ class Config(BaseConfig):
             epochs=60,
             batch=256,
             images_per_identity=0,
-            optimiser="adamw",
+            optimizer="adamw",
             learning_rate=5e-5,
             new_layers=10,
             weight_decay=1e-4,
@@ -77,18 +85,18 @@ class Config(BaseConfig):
 
 
 class Method(BaseMethod):
-    """One backbone, one normalisation, one dictionary."""
+    """One backbone, one normalization, one dictionary."""
 
     dictionary: Tensor
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, context: MethodContext) -> None:
         super().__init__()
-        self.config: Config = setup.config
+        self.config: Config = context.config
         size = self.config.size_hw
-        self.views = (replace(at_size(RECIPES["ssml"], size), crop=self.config.crop),)
-        self.test_view = at_size(RECIPES["test"], size)
-        self.backbone = setup.network(sizes=[size], last_stride=self.config.last_stride)
-        # Pooled activations are never negative, so all of them look alike until they are centred.
+        self.views = (replace(resize_recipe(RECIPES["ssml"], size), crop=self.config.crop),)
+        self.test_view = resize_recipe(RECIPES["test"], size)
+        self.backbone = context.network(sizes=[size], last_stride=self.config.last_stride)
+        # Pooled activations are never negative, so all of them look alike until they are centerd.
         self.norm = neck(self.backbone.dim, bias=True)
         self._mining = False
         self._miner: DictionaryMiner | None = None
@@ -97,20 +105,20 @@ class Method(BaseMethod):
 
     @property
     def embedder(self) -> nn.Module:
-        """The backbone: the feature before the normalisation generalises better."""
+        """The backbone: the feature before the normalization generalizes better."""
         return Embedder(self.backbone)
 
-    def prepare(self, setup: Setup) -> Material:
+    def prepare(self, context: MethodContext) -> TrainingData:
         """Forget the labels; lay out the dictionary."""
-        records = setup.material.records + (setup.unlabelled if self.config.with_gallery else ())
+        records = context.training_data.records + (context.unlabelled if self.config.with_gallery else ())
         self.register_buffer("dictionary", torch.zeros(len(records), self.backbone.dim))
-        return Material(records, np.arange(len(records)))
+        return TrainingData(records, np.arange(len(records)))
 
-    def epoch_start(self, epoch: int, setup: Setup) -> None:
+    def epoch_start(self, epoch: int, context: MethodContext) -> None:
         """Renew the dictionary when it is time, and begin mining anew."""
         due = epoch % self.config.renew_every == 0
         if due and (epoch > 0 or self.config.dictionary_start == "features"):
-            self._renew(setup, first=epoch == 0)
+            self._renew(context, first=epoch == 0)
         self._mining = epoch >= self.config.mine_from_epoch
         mined = self.dictionary if self.config.mine_every == "step" else self.dictionary.clone()
         self._snapshot = mined
@@ -133,13 +141,13 @@ class Method(BaseMethod):
         )
         self._latest = z.detach().float()
         count = sum(map(len, positives)) / len(positives)
-        return loss, {"spread": spread(z), "positives": torch.tensor(count, device=z.device)}
+        return loss, {"spread": embedding_spread(z), "positives": torch.tensor(count, device=z.device)}
 
     def after_step(self, batch: Batch) -> None:
         """Move the rows of all processes' images, the same way in each of them."""
         assert self._latest is not None
         index, z = distributed.gather(batch.index), distributed.gather(self._latest)
-        put(self.dictionary, index, z)
+        update_dictionary(self.dictionary, index, z)
         if self._miner is not None and self.config.mine_every == "step":
             self._miner.update(index)
 
@@ -154,21 +162,21 @@ class Method(BaseMethod):
         assert self._snapshot is not None
         return released_positives(self._snapshot, index, self.config.threshold)
 
-    def _renew(self, setup: Setup, *, first: bool) -> None:
+    def _renew(self, context: MethodContext, *, first: bool) -> None:
         """Make every row the present feature of its image.
 
-        At first the normalisation has seen nothing yet and would centre nothing; it is given the statistics of all
+        At first the normalization has seen nothing yet and would center nothing; it is given the statistics of all
         images.
         """
         as_test = self.config.renew_as == "test"
-        records = setup.material.records + (setup.unlabelled if self.config.with_gallery else ())
+        records = context.training_data.records + (context.unlabelled if self.config.with_gallery else ())
         self.train(not as_test)
         view = self.test_view if as_test else self.views[0]
         if first:
-            pooled = setup.extract(self.backbone, records, view, self.backbone)
+            pooled = context.extract(self.backbone, records, view, self.backbone)
             self.norm.running_mean.copy_(pooled.mean(0))
             self.norm.running_var.copy_(pooled.var(0))
-        found = setup.extract(self._features, records, view, self.backbone)
+        found = context.extract(self._features, records, view, self.backbone)
         self.train()
         self.dictionary.copy_(found)
         distributed.broadcast(self.dictionary)

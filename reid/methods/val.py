@@ -1,7 +1,7 @@
 """VAL: identities divided into viewpoints, and reunited (Li et al., viewpoint-aware loss).
 
-The classifier has one centre for every viewpoint of every identity. Images are sorted into these subclasses
-(partition), the centres of an identity are drawn together (reunion), and scores are weighted so that identities part
+The classifier has one center for every viewpoint of every identity. Images are sorted into these subclasses
+(partition), the centers of an identity are drawn together (reunion), and scores are weighted so that identities part
 more strictly than viewpoints (multi-decision boundary).
 """
 
@@ -16,19 +16,28 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from reid import viewpoints
 from reid.data.loader import Batch
 from reid.data.records import views
 from reid.data.veri import with_views
 from reid.data.views import RECIPES
 from reid.errors import DataError
-from reid.heads import Embedder, SubclassHead, neck
 from reid.losses.triplet import batch_hard
 from reid.losses.viewpoint import partition, reunion
-from reid.methods.base import BaseConfig, BaseMethod, Logs, Material, Setup, at_size, spread, total
+from reid.methods import viewpoints
+from reid.methods.base import (
+    BaseConfig,
+    BaseMethod,
+    Logs,
+    MethodContext,
+    TrainingData,
+    embedding_spread,
+    resize_recipe,
+    total,
+)
 from reid.methods.baseline import Config as Baseline
 from reid.networks.base import Family
-from reid.schedule import Schedule
+from reid.networks.heads import Embedder, SubclassHead, neck
+from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
 
@@ -46,7 +55,7 @@ class Config(BaseConfig):
     reunion: Literal["pair_mean_sum", "pair_mean_mean", "literal"] = Field(
         "pair_mean_sum", description="reading of the printed double sum"
     )
-    neck: bool = Field(True, description="normalise the feature before it is compared")
+    neck: bool = Field(True, description="normalize the feature before it is compared")
     triplet_weight: float = Field(0.0, ge=0, description="weight of an additional batch-hard triplet loss")
     annotation: Path | None = Field(None, description="VeRi-776's published viewpoints, keypoint_train.txt")
     labels: Path | None = Field(None, description="CSV of path and view for some images")
@@ -59,15 +68,15 @@ class Config(BaseConfig):
 class Method(BaseMethod):
     """One view, one backbone, one classifier of subclasses."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, context: MethodContext) -> None:
         super().__init__()
-        self.config: Config = setup.config
+        self.config: Config = context.config
         size = self.config.size_hw
-        self.views = (at_size(RECIPES["val"], size),)
-        self.test_view = at_size(RECIPES["test"], size)
-        self.backbone = setup.network(sizes=[size], last_stride=self.config.last_stride)
+        self.views = (resize_recipe(RECIPES["val"], size),)
+        self.test_view = resize_recipe(RECIPES["test"], size)
+        self.backbone = context.network(sizes=[size], last_stride=self.config.last_stride)
         self.neck = neck(self.backbone.dim) if self.config.neck else nn.Identity()
-        self.head = SubclassHead(self.backbone.dim, setup.classes, self.config.views)
+        self.head = SubclassHead(self.backbone.dim, context.classes, self.config.views)
         mirrored = torch.tensor(viewpoints.MIRRORED[self.config.views])
         self.register_buffer("mirrored", mirrored, persistent=False)
         self.register_buffer("viewpoint", torch.zeros(0, dtype=torch.int64), persistent=False)
@@ -77,16 +86,16 @@ class Method(BaseMethod):
         """Backbone and neck."""
         return Embedder(self.backbone, self.neck)
 
-    def prepare(self, setup: Setup) -> Material:
+    def prepare(self, context: MethodContext) -> TrainingData:
         """Label the viewpoint of every training image."""
-        classes = np.zeros(len(setup.material.records), np.int64)
+        classes = np.zeros(len(context.training_data.records), np.int64)
         if self.config.views > 1:
-            classes = self._label(setup)
+            classes = self._label(context)
         self.viewpoint = torch.from_numpy(classes).to(self.mirrored.device)
-        return setup.material
+        return context.training_data
 
     def step(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """Partition of the batch, reunion of all centres."""
+        """Partition of the batch, reunion of all centers."""
         x = self.backbone(batch.views[0])
         viewpoint = self.viewpoint[batch.index]
         viewpoint = torch.where(batch.flipped[0], self.mirrored[viewpoint], viewpoint)
@@ -101,15 +110,15 @@ class Method(BaseMethod):
                 margin=config.margin,
                 detach=config.detach_weights,
             ),
-            "reunion": config.reunion_weight * reunion(self.head.centres, config.reunion),
+            "reunion": config.reunion_weight * reunion(self.head.centers, config.reunion),
         }
         if config.triplet_weight:
             parts["triplet"] = config.triplet_weight * batch_hard(x, batch.label)
         loss, logs = total(parts)
-        return loss, {**logs, "spread": spread(x)}
+        return loss, {**logs, "spread": embedding_spread(x)}
 
-    def _label(self, setup: Setup) -> NDArray[np.int64]:
-        config, records = self.config, setup.material.records
+    def _label(self, context: MethodContext) -> NDArray[np.int64]:
+        config, records = self.config, context.training_data.records
         if config.annotation is not None:
             records = with_views(records, config.annotation)
         known = views(records)
@@ -124,22 +133,22 @@ class Method(BaseMethod):
         table = np.array([*viewpoints.SUBCLASS[config.views], -1])
         classes = table[known]
         if config.unknown == "nearest":
-            filled: NDArray[np.int64] = viewpoints.fill_from_neighbours(classes, records)
+            filled: NDArray[np.int64] = viewpoints.fill_from_neighbors(classes, records)
             return filled
         made: NDArray[np.int64] = viewpoints.cached(
-            setup.folder / "viewpoints.json",
+            context.folder / "viewpoints.json",
             records,
             classes,
             lambda: viewpoints.classify(
-                setup.network(sizes=[config.size_hw]),
+                context.network(sizes=[config.size_hw]),
                 records,
                 classes,
                 self.test_view,
-                setup.extract,
+                context.extract,
                 count=config.views,
                 epochs=config.classifier_epochs,
-                device=setup.device,
-                seed=setup.seed,
+                device=context.device,
+                seed=context.seed,
             ),
         )
         return made

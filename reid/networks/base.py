@@ -18,7 +18,7 @@ Halves = tuple[nn.Module, nn.Module, int]
 
 
 class Backbone(nn.Module):  # type: ignore[misc]
-    """A network from normalised images to pooled features.
+    """A network from normalized images to pooled features.
 
     Args:
         name: As in the configuration.

@@ -1,4 +1,4 @@
-"""ResNets, with and without instance normalisation, and DenseNet-121, over torchvision's layers."""
+"""ResNets, with and without instance normalization, and DenseNet-121, over torchvision's layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["HalfInstanceNorm", "densenet", "resnet", "unstride"]
 
 
 class HalfInstanceNorm(nn.Module):  # type: ignore[misc]
-    """IBN-a: instance normalisation on the first half of the channels, batch normalisation on the second.
+    """IBN-a: instance normalization on the first half of the channels, batch normalization on the second.
 
     The names of its parts are those of the published weights.
     """
@@ -35,7 +35,7 @@ def resnet(name: str, *, ibn: bool = False, last_stride: int = 1, stem_relu: boo
 
     Args:
         name: ``resnet18`` or ``resnet50``, or ``resnet50_ibn_a`` with ``ibn``.
-        ibn: Instance normalisation in the first three stages (IBN-a).
+        ibn: Instance normalization in the first three stages (IBN-a).
         last_stride: Of the last stage; 1 keeps the map at a sixteenth of the image.
         stem_relu: False leaves out the first activation, as a widespread baseline does.
     """

@@ -11,7 +11,7 @@ __all__ = ["osnet"]
 
 
 def _unit(inside: int, outside: int, size: int = 1, stride: int = 1, *, active: bool = True) -> nn.Sequential:
-    """Convolution, normalisation and activation."""
+    """Convolution, normalization and activation."""
     layers: list[nn.Module] = [
         nn.Conv2d(inside, outside, size, stride, size // 2, bias=False),
         nn.BatchNorm2d(outside),

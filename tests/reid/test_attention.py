@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from reid.attention import interpretable_attention, rotate
-from reid.heads import CosineHead
+from reid.networks.attention import interpretable_attention, rotate
+from reid.networks.heads import CosineHead
 
 CASE = json.loads((Path(__file__).parents[1] / "golden/g08_sgfd_iam.json").read_text())
 

@@ -47,7 +47,7 @@ def test_defaults_stay_unwritten_and_come_back(tmp_path):
         ({"std": [1, 0, 1]}, "std: expected three numbers above 0"),
         ({"mean": [1, 0]}, "mean: expected three numbers"),
         ({"interpolation": "nearest"}, 'interpolation: expected "linear" or "cubic", got "nearest"'),
-        ({"color": "grey"}, 'color: expected "rgb" or "bgr", got "grey"'),
+        ({"color": "gray"}, 'color: expected "rgb" or "bgr", got "gray"'),
         ({"match_similarity": 2}, "match_similarity: expected"),
         ({"scores": {"mAP": "high"}}, "scores: expected an object of numbers"),
         ({"license": 3}, "license: expected a text, got 3"),

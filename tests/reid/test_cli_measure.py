@@ -17,15 +17,15 @@ from reid.cli import main  # noqa: E402
 
 @pytest.fixture
 def crops(tmp_path: Path) -> Path:
-    """Six vehicles, each of one colour, in two cameras; identity/camera/*.png."""
+    """Six vehicles, each of one color, in two cameras; identity/camera/*.png."""
     rng = np.random.default_rng(0)
-    for vehicle, colour in enumerate(rng.integers(0, 256, (6, 3))):
+    for vehicle, color in enumerate(rng.integers(0, 256, (6, 3))):
         for camera in ("north", "south"):
             folder = tmp_path / "crops" / f"{vehicle}" / camera
             folder.mkdir(parents=True)
             for n in range(2):
                 noise = rng.integers(-9, 10, (12, 14, 3))
-                cv2.imwrite(str(folder / f"{n}.png"), np.clip(colour + noise, 0, 255).astype(np.uint8))
+                cv2.imwrite(str(folder / f"{n}.png"), np.clip(color + noise, 0, 255).astype(np.uint8))
     return tmp_path / "crops"
 
 

@@ -12,7 +12,7 @@ from reid.data import DATASETS
 from reid.methods import METHODS
 from reid.methods.ssbver import Config as Ssbver
 from reid.methods.ssbver import teacher_temperature
-from reid.schedule import Schedule, rate
+from reid.training.schedule import Schedule, rate
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs/reid").glob("*.yaml"))
@@ -33,8 +33,8 @@ def test_every_method_has_a_configuration() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_backbone_chooses_the_schedule(method: str) -> None:
     path = ROOT / f"configs/reid/{method}_synthcity.yaml"
-    assert load_config(path, ["backbone=vit_base_patch16_224"]).schedule.optimiser == "adamw"
-    assert load_config(path, ["backbone=resnet50"]).schedule.optimiser in ("adam", "sgd")
+    assert load_config(path, ["backbone=vit_base_patch16_224"]).schedule.optimizer == "adamw"
+    assert load_config(path, ["backbone=resnet50"]).schedule.optimizer in ("adam", "sgd")
 
 
 def test_rates_and_temperatures_of_self_distillation() -> None:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from reid.efficiency import count_macs, count_parameters, measure  # noqa: E402
+from reid.analysis.efficiency import count_macs, count_parameters, measure  # noqa: E402
 from reid.errors import ConfigError  # noqa: E402
 
 

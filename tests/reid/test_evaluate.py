@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.data.records import DatasetSplit, Record, Track
-from reid.evaluate import Embeddings, evaluate, evaluate_split, pool
-from reid.protocols import PROTOCOLS, Protocol
-from reid.ranks import Labels, positive_ranks, similarity_blocks
+from reid.evaluation.protocols import PROTOCOLS, Protocol
+from reid.evaluation.ranks import Labels, positive_ranks, similarity_blocks
+from reid.evaluation.retrieval import Embeddings, evaluate, evaluate_split, pool
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "g10_eval.json").read_text())
 

@@ -10,9 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from reid.errors import ConfigError  # noqa: E402
-from reid.explain import pair_picture, saliency  # noqa: E402
-from reid.pictures import (  # noqa: E402
+from reid.analysis.saliency import pair_picture, saliency  # noqa: E402
+from reid.analysis.visualization import (  # noqa: E402
     embedding_plot,
     overlay,
     principal_plane,
@@ -20,6 +19,7 @@ from reid.pictures import (  # noqa: E402
     save_picture,
     stack,
 )
+from reid.errors import ConfigError  # noqa: E402
 
 
 def test_saliency_agrees_with_finite_differences() -> None:
@@ -92,8 +92,8 @@ def test_embedding_plot_draws_every_identity() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat([7, 3, 9], 4)
     picture = embedding_plot(rng.normal(size=(3, 8))[[0] * 4 + [1] * 4 + [2] * 4], labels, side_px=100)
-    colours = {tuple(c) for c in picture.reshape(-1, 3) if c.min() < 60 and c.max() > 190}
-    assert len(colours) >= 3
+    colors = {tuple(c) for c in picture.reshape(-1, 3) if c.min() < 60 and c.max() > 190}
+    assert len(colors) >= 3
 
 
 def test_pictures_are_written_as_rgb(tmp_path: Path) -> None:

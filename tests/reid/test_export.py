@@ -14,7 +14,7 @@ from reid.card import METADATA_KEY, Card, write_card
 from reid.data.augment import resize
 from reid.data.images import read_image
 from reid.errors import ConfigError, WeightsError
-from reid.export import Embedder, load_embedder, measure_dim
+from reid.inference import Embedder, load_embedder, measure_dim
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.5, 0.125)
 CARD = Card(size_hw=(6, 4), dim=3, name="means", mean=MEAN, std=STD)
@@ -196,7 +196,7 @@ def test_weights_out_of_reach_are_an_error_with_a_way_out(torch, monkeypatch):
 
 def test_import_loads_neither_torch_nor_a_runtime():
     code = (
-        "import sys, reid.export, reid.cli; "
+        "import sys, reid.inference, reid.cli; "
         "heavy = {'torch', 'timm', 'onnxruntime', 'openvino', 'cv2', 'pyarrow'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -10,11 +10,11 @@ import pytest
 
 from reid.data.records import Record
 from reid.errors import DataError
-from reid.extract import extract
+from reid.evaluation.extract import extract
 
 
 class Mean:
-    """The mean colour; remembers how many crops came at once."""
+    """The mean color; remembers how many crops came at once."""
 
     size_hw = (6, 10)
     interpolation = "linear"

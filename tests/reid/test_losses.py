@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reid.losses.dictionary import dictionary_triplet, hard_negative_count
-from reid.losses.distillation import distillation, distillation_rmse, moved_centre
+from reid.losses.distillation import distillation, distillation_rmse, moved_center
 from reid.losses.identity import smoothed_cross_entropy, soft_cross_entropy
 from reid.losses.precision import full_precision
 from reid.losses.sparse_labels import cluster_targets, uniform_targets
@@ -120,25 +120,25 @@ def test_cross_entropies() -> None:
 @pytest.mark.parametrize(("temperature", "key"), [(0.001, "loss_tau_0001"), (0.07, "loss_tau_007")])
 def test_distillation(temperature: float, key: str) -> None:
     given, expected = golden("g06_ssbver_ssl")
-    student, teacher, centre = (tensor(given[k]) for k in ("student", "teacher", "center"))
-    loss = distillation(student, teacher, centre, student_temperature=given["tau_s"], teacher_temperature=temperature)
+    student, teacher, center = (tensor(given[k]) for k in ("student", "teacher", "center"))
+    loss = distillation(student, teacher, center, student_temperature=given["tau_s"], teacher_temperature=temperature)
     assert loss.item() == near(expected[key])
 
 
-def test_distillation_by_distance_and_centre() -> None:
+def test_distillation_by_distance_and_center() -> None:
     given, expected = golden("g06_ssbver_ssl")
     student, teacher = tensor(given["student"]), tensor(given["teacher"])
     assert distillation_rmse(student, teacher).item() == near(expected["rmse_loss"])
-    centre = moved_centre(tensor(given["center"]), teacher.flatten(0, 1).mean(0))
-    assert centre.tolist() == near(expected["center_after"])
+    center = moved_center(tensor(given["center"]), teacher.flatten(0, 1).mean(0))
+    assert center.tolist() == near(expected["center_after"])
 
 
 # --- g07 ---------------------------------------------------------------------------------------------------------
 def test_viewpoint_loss() -> None:
     given, expected = golden("g07_val")
-    centres, x = tensor(given["M"]), tensor(given["x"])
+    centers, x = tensor(given["M"]), tensor(given["x"])
     y, v = torch.tensor(given["y"]), torch.tensor(given["v"])
-    unit = torch.nn.functional.normalize(centres, dim=-1)
+    unit = torch.nn.functional.normalize(centers, dim=-1)
     cosines = torch.einsum("bd,cvd->bcv", torch.nn.functional.normalize(x, dim=1), unit)
     assert torch.allclose(cosines, tensor(expected["s"]))
     assert torch.allclose(boundary_scores(cosines, y, given["m"]), tensor(expected["phi_mb"]))
@@ -146,10 +146,10 @@ def test_viewpoint_loss() -> None:
     assert partition(cosines, y, v, scale=48, margin=0.5).item() == near(expected["LP_mb_gamma48_m05"])
     four = partition(cosines, y, v, scale=4, margin=0.5)
     assert four.item() == near(expected["LP_mb_gamma4_m05"])
-    assert reunion(centres).item() == near(expected["LR_pair_mean_sum_over_ids"])
-    assert reunion(centres, "pair_mean_mean").item() == near(expected["LR_mean_over_ids"])
-    assert reunion(centres, "literal").item() == near(expected["LR_literal_eq5"])
-    assert (four + reunion(centres)).item() == near(expected["LVA_gamma4_lambda1"])
+    assert reunion(centers).item() == near(expected["LR_pair_mean_sum_over_ids"])
+    assert reunion(centers, "pair_mean_mean").item() == near(expected["LR_mean_over_ids"])
+    assert reunion(centers, "literal").item() == near(expected["LR_literal_eq5"])
+    assert (four + reunion(centers)).item() == near(expected["LVA_gamma4_lambda1"])
 
 
 @pytest.mark.parametrize(("detach", "slope"), [(True, lambda s: 1.5 - s), (False, lambda s: 2 * (1 - s))])

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from reid import mining
 from reid.errors import DataError
 from reid.losses.dictionary import hard_negative_count
-from reid.mining import DictionaryMiner, put, released_positives
+from reid.mining import DictionaryMiner, released_positives, update_dictionary
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -40,10 +40,10 @@ def naive_positives(dictionary: torch.Tensor, threshold: float) -> list[list[int
     return found
 
 
-def clustered(n: int, d: int, centres: int, noise: float, seed: int) -> torch.Tensor:
+def clustered(n: int, d: int, centers: int, noise: float, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    middle = torch.randn(centres, d, generator=generator)
-    member = torch.randint(centres, (n,), generator=generator)
+    middle = torch.randn(centers, d, generator=generator)
+    member = torch.randint(centers, (n,), generator=generator)
     return normalize(middle[member] + noise * torch.randn(n, d, generator=generator), dim=1)
 
 
@@ -85,7 +85,7 @@ def test_agrees_with_the_dense_twin_also_after_updates(noise: float) -> None:
     generator = torch.Generator().manual_seed(4)
     for _ in range(3):
         rows = torch.randint(550, (60,), generator=generator)
-        put(dictionary, rows, normalize(torch.randn(60, 16, generator=generator), dim=1))
+        update_dictionary(dictionary, rows, normalize(torch.randn(60, 16, generator=generator), dim=1))
         miner.update(rows)
     assert lists(miner.positives(torch.arange(550))) == naive_positives(dictionary, 0.6)
 
@@ -117,7 +117,7 @@ def test_collapsed_features_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_are_moved_sample_by_sample() -> None:
     given, expected = golden("g03_ssml_dictionary")
     memory = torch.tensor(given["memory"], dtype=torch.float64)
-    put(memory, torch.tensor(given["ids"]), torch.tensor(given["z"], dtype=torch.float64))
+    update_dictionary(memory, torch.tensor(given["ids"]), torch.tensor(given["z"], dtype=torch.float64))
     assert torch.allclose(memory, torch.tensor(expected["memory"], dtype=torch.float64))
 
 

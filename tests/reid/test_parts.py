@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from reid import gan, viewpoints
 from reid.data import Record
 from reid.data.views import RECIPES
 from reid.errors import DataError
-from reid.heads import BNNeck, DinoHead, SubclassHead
-from reid.kmeans import kmeans
-from reid.methods.base import at_size, spread
+from reid.methods.base import embedding_spread, resize_recipe
+from reid.methods.clustering import kmeans
 from reid.methods.ssbver import move_average
+from reid.networks import gan, viewpoints
+from reid.networks.heads import BNNeck, DinoHead, SubclassHead
 
 
 def millions(net: nn.Module) -> float:
@@ -36,7 +36,7 @@ def test_heads_give_cosines() -> None:
     assert DinoHead(8, 16, 32, 8)(x).abs().max() <= 1 + 1e-6
     head = SubclassHead(8, 3, 2)
     assert head(x).shape == (4, 3, 2)
-    assert head(head.centres.detach()[1, :1])[0, 1, 0].item() == pytest.approx(1, abs=1e-6)
+    assert head(head.centers.detach()[1, :1])[0, 1, 0].item() == pytest.approx(1, abs=1e-6)
 
 
 def test_neck_learns_no_offset() -> None:
@@ -62,12 +62,12 @@ def test_spread_is_one_minus_the_mean_cosine() -> None:
     x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     unit = nn.functional.normalize(x)
     pairs = [float(unit[i] @ unit[j]) for i in range(5) for j in range(5) if i != j]
-    assert spread(x).item() == pytest.approx(1 - sum(pairs) / len(pairs), abs=1e-6)
-    assert spread(torch.ones(4, 3)).item() == pytest.approx(0, abs=1e-6)
+    assert embedding_spread(x).item() == pytest.approx(1 - sum(pairs) / len(pairs), abs=1e-6)
+    assert embedding_spread(torch.ones(4, 3)).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_recipe_keeps_its_proportions() -> None:
-    small = at_size(RECIPES["baseline"], (64, 64))
+    small = resize_recipe(RECIPES["baseline"], (64, 64))
     assert small.size_hw == (64, 64)
     assert small.pad_px == round(RECIPES["baseline"].pad_px / 4)
 
@@ -142,7 +142,7 @@ def test_mirroring_twice_changes_nothing_and_swaps_sides() -> None:
 
 def test_unknown_viewpoints_follow_their_passage() -> None:
     known = np.array([0, -1, -1, 2, -1, 3])
-    found = viewpoints.fill_from_neighbours(known, records((1, 1), (1, 1), (1, 1), (1, 1), (2, 1), (1, 2)))
+    found = viewpoints.fill_from_neighbors(known, records((1, 1), (1, 1), (1, 1), (1, 1), (2, 1), (1, 2)))
     assert found.tolist() == [0, 0, 2, 2, 1, 3]
 
 

@@ -1,4 +1,4 @@
-"""Two processes on the CPU train as one: same weights, same centre, same dictionary."""
+"""Two processes on the CPU train as one: same weights, same center, same dictionary."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from reid import distributed
-from reid.checkpoint import read_json, read_training
+from reid.training import distributed
+from reid.training.checkpoint_files import read_json, read_training
 
 _PROGRAM = """
 import sys
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-from reid import distributed, engine, saving
+from reid.training import distributed, engine, saving
 from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from safetensors.torch import save_file

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid import rerank
-from reid.rerank import k_reciprocal
+from reid.evaluation import rerank
+from reid.evaluation.rerank import k_reciprocal
 
 
 def naive(query: np.ndarray, gallery: np.ndarray, k1: int, k2: int, lambda_: float) -> np.ndarray:
-    """Dense matrices and sets, double precision; an image comes first among its own neighbours."""
+    """Dense matrices and sets, double precision; an image comes first among its own neighbors."""
     x = np.concatenate([query, gallery]).astype(float)
     count, queries = len(x), len(query)
     distance = ((x[:, None] - x) ** 2).sum(axis=2)
@@ -43,8 +43,8 @@ def naive(query: np.ndarray, gallery: np.ndarray, k1: int, k2: int, lambda_: flo
 
 
 def clustered(rng: np.random.Generator, count: int, dim: int = 8) -> np.ndarray:
-    centres = rng.normal(size=(max(2, count // 6), dim))
-    x = centres[rng.integers(0, len(centres), count)] + 0.4 * rng.normal(size=(count, dim))
+    centers = rng.normal(size=(max(2, count // 6), dim))
+    x = centers[rng.integers(0, len(centers), count)] + 0.4 * rng.normal(size=(count, dim))
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -94,7 +94,7 @@ def test_smallest_is_a_stable_sort(count: int) -> None:
     np.testing.assert_array_equal(rerank._smallest(distance, 21), expected)
 
 
-def test_unnormalised_features() -> None:
+def test_unnormalized_features() -> None:
     x = 5 * clustered(np.random.default_rng(4), 120) + 1
     np.testing.assert_allclose(k_reciprocal(x[:20], x[20:], 8, 3), naive(x[:20], x[20:], 8, 3, 0.3), atol=1e-4)
 
@@ -119,6 +119,6 @@ def test_misuse_is_refused() -> None:
 
 
 def test_costs_numpy_and_scipy_only() -> None:
-    code = "import sys, reid.rerank; print(*sorted({'torch', 'cv2', 'pydantic'} & set(sys.modules)))"
+    code = "import sys, reid.evaluation.rerank; print(*sorted({'torch', 'cv2', 'pydantic'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

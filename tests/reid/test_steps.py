@@ -14,10 +14,10 @@ from torch.nn.functional import normalize
 from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from reid.data.loader import Batch
-from reid.engine import build_method
 from reid.losses.distillation import distillation
 from reid.methods import slsr, val
-from reid.saving import make_card
+from reid.training.build import build_method
+from reid.training.checkpoint import make_card
 
 SIDE, B = 32, 4
 RECORDS = tuple(Record(Path(f"{i}.png"), i // 2, i % 2, view) for i, view in enumerate((0, 3, 6, 4, 2, 7, -1, 1)))
@@ -65,17 +65,17 @@ def test_every_crop_is_compared_with_the_teacher_of_the_same_image(tmp_path: Pat
 
         student, teacher = alone(method.student, seen.views), alone(method.teacher, seen.views[:2])
         expected = distillation(
-            student, teacher, method.centre, student_temperature=0.1, teacher_temperature=method.temperature
+            student, teacher, method.center, student_temperature=0.1, teacher_temperature=method.temperature
         )
         assert logs["distillation"].item() == pytest.approx(expected.item(), rel=1e-4)
         method.after_step(seen)
-        assert torch.allclose(method.centre, 0.1 * teacher.flatten(0, 1).mean(0), atol=1e-5)
+        assert torch.allclose(method.center, 0.1 * teacher.flatten(0, 1).mean(0), atol=1e-5)
 
 
 def test_a_mirrored_image_has_the_mirrored_viewpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    method, setup = make("val", tmp_path, views=8)
-    method.prepare(setup)
-    assert method.viewpoint.tolist() == [0, 3, 6, 4, 2, 7, 1, 1]  # the gap follows its neighbour
+    method, context = make("val", tmp_path, views=8)
+    method.prepare(context)
+    assert method.viewpoint.tolist() == [0, 3, 6, 4, 2, 7, 1, 1]  # the gap follows its neighbor
     given: list[list[int]] = []
     partition = val.partition
 
@@ -90,10 +90,10 @@ def test_a_mirrored_image_has_the_mirrored_viewpoint(tmp_path: Path, monkeypatch
 
 
 def test_a_dictionary_row_moves_towards_its_image(tmp_path: Path) -> None:
-    method, setup = make("ssml", tmp_path, mine_from_epoch=9, dictionary_start="zeros")
-    material = method.prepare(setup)
-    assert material.labels.tolist() == list(range(8))  # no identity is left
-    method.epoch_start(0, setup)
+    method, context = make("ssml", tmp_path, mine_from_epoch=9, dictionary_start="zeros")
+    training_data = method.prepare(context)
+    assert training_data.labels.tolist() == list(range(8))  # no identity is left
+    method.epoch_start(0, context)
     seen = batch([SIDE])
     loss, _ = method.step(seen)
     assert loss.item() == pytest.approx(1.4, abs=1e-5)  # the first loss the authors logged
@@ -107,13 +107,13 @@ def test_a_dictionary_row_moves_towards_its_image(tmp_path: Path) -> None:
 
 
 def test_generated_images_are_a_little_of_their_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    method, setup = make("slsr", tmp_path, generated=2)
+    method, context = make("slsr", tmp_path, generated=2)
     clusters = np.array([0, 0, 0, 1, 1, 1, 1, 1])  # identities 0 and 1 in the first, 1, 2 and 3 in the second
-    monkeypatch.setattr(slsr.Method, "_clusters", lambda self, setup: clusters)
+    monkeypatch.setattr(slsr.Method, "_clusters", lambda self, context: clusters)
     new = tuple(Record(Path(f"new{i}.png"), -1, -1) for i in range(2))
-    monkeypatch.setattr(slsr.Method, "_generate", lambda self, setup, clusters: (new, torch.tensor([0, 1])))
-    material = method.prepare(setup)
-    assert material.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, -1, -1]
+    monkeypatch.setattr(slsr.Method, "_generate", lambda self, context, clusters: (new, torch.tensor([0, 1])))
+    training_data = method.prepare(context)
+    assert training_data.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, -1, -1]
     assert method.cluster.tolist() == [-1] * 8 + [0, 1]
     method.eval()
     seen = batch([SIDE])

@@ -13,17 +13,18 @@ import torch
 
 from mtmc.cli import main as run_mtmc
 from mtmc.pipeline.reload import load_run
-from reid import checkpoint
 from reid.config import load_config, make_config
 from reid.data import DatasetSplit, Record
-from reid.engine import train
 from reid.errors import ConfigError, DataError, ReidError, WeightsError
-from reid.evaluate import Embeddings, evaluate
-from reid.export import load_embedder
-from reid.extract import extract
+from reid.evaluation.extract import extract
+from reid.evaluation.retrieval import Embeddings, evaluate
+from reid.export import export_checkpoint
+from reid.inference import load_embedder
 from reid.methods import METHODS
 from reid.methods.base import BaseMethod
-from reid.trained import export_checkpoint, open_checkpoint
+from reid.training import checkpoint_files as checkpoint
+from reid.training.checkpoint import open_checkpoint
+from reid.training.engine import train
 from tests.builders import traffic_frames, write_video
 
 SIDE = 32
@@ -31,17 +32,17 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> DatasetSplit:
-    """Four coloured cars, each seen four times from alternating sides, and two more to look for."""
+    """Four colored cars, each seen four times from alternating sides, and two more to look for."""
     import cv2
 
     folder = tmp_path_factory.mktemp("city")
     rng = np.random.default_rng(0)
-    colours = rng.integers(40, 215, (6, 3))
+    colors = rng.integers(40, 215, (6, 3))
     records = []
-    for vehicle, colour in enumerate(colours):
+    for vehicle, color in enumerate(colors):
         for shot in range(4):
             image = np.full((40, 48, 3), 128, np.uint8)
-            image[10:30, 8:40] = colour
+            image[10:30, 8:40] = color
             image[10:30, 8 + 16 * (shot % 2) : 16 + 16 * (shot % 2)] = 20
             noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
             path = folder / f"{vehicle:04d}_c{shot % 2}_{shot}.png"
@@ -103,10 +104,10 @@ def test_trains_resumes_and_exports(
     # A kill in the second epoch, then the same command again.
     start = METHODS[method].method.epoch_start
 
-    def killed(self: BaseMethod, epoch: int, setup: Any) -> None:
-        if epoch == 1 and setup.folder.parent.name == "killed":
+    def killed(self: BaseMethod, epoch: int, context: Any) -> None:
+        if epoch == 1 and context.folder.parent.name == "killed":
             raise KeyboardInterrupt
-        start(self, epoch, setup)
+        start(self, epoch, context)
 
     with monkeypatch.context() as patch:
         patch.setattr(METHODS[method].method, "epoch_start", killed)
@@ -122,8 +123,8 @@ def test_trains_resumes_and_exports(
     images = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
     mean, std = (np.array(v, np.float32) for v in (trained.card.mean, trained.card.std))
     with torch.no_grad():
-        normalised = torch.from_numpy((images / 255 - mean) / std).float().permute(0, 3, 1, 2)
-        expected = trained.embedder(normalised).numpy()
+        normalized = torch.from_numpy((images / 255 - mean) / std).float().permute(0, 3, 1, 2)
+        expected = trained.embedder(normalized).numpy()
     assert expected.shape == (3, trained.card.dim)
     for name in ("network.onnx", "network.torchscript", "whole/checkpoint"):
         path = tmp_path / name
@@ -213,8 +214,8 @@ def test_commands_train_and_export(
 ) -> None:
     import yaml
 
-    from reid import engine
     from reid.cli import main
+    from reid.training import engine
 
     monkeypatch.setattr(engine, "load_split", lambda data: city)
     content = config("baseline", tmp_path / "run").model_dump(mode="json")

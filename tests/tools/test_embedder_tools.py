@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 from mtmc.errors import ConfigError, FormatError
 from mtmc.video.write import VideoWriter
-from reid.evaluate import Embeddings
+from reid.evaluation.retrieval import Embeddings
 from tools.embedder.__main__ import main
 from tools.embedder.curves import draw_curves, join_logs
 from tools.embedder.evaluate import evaluate_scene, looks_of, open_embedder, score

@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from reid.mining import DictionaryMiner, put
+from reid.mining import DictionaryMiner, update_dictionary
 
 
 def features(images: int, dim: int, generator: torch.Generator) -> Tensor:
     """Unit rows (n, d), 48 images to an identity, cosine about 0.67 within one."""
-    centres = torch.randn(max(1, images // 48), dim, generator=generator)
+    centers = torch.randn(max(1, images // 48), dim, generator=generator)
     rows = torch.empty(images, dim)
     for start in range(0, images, 4096):
         part = rows[start : start + 4096]
-        member = torch.randint(len(centres), (len(part),), generator=generator)
-        part[:] = normalize(centres[member] + 0.7 * torch.randn(part.shape, generator=generator), dim=1)
+        member = torch.randint(len(centers), (len(part),), generator=generator)
+        part[:] = normalize(centers[member] + 0.7 * torch.randn(part.shape, generator=generator), dim=1)
     return rows
 
 
@@ -64,9 +64,9 @@ def main() -> None:
     for _ in range(arguments.repeats):
         batch = torch.randint(arguments.images, (256,), generator=generator)
         mined.append(seconds(lambda batch=batch: miner.positives(batch)))  # type: ignore[misc]
-        put(dictionary, batch, dictionary[batch])
+        update_dictionary(dictionary, batch, dictionary[batch])
         followed.append(seconds(lambda batch=batch: miner.update(batch)))  # type: ignore[misc]
-    print(f"{arguments.images} x {arguments.dim}, {miner.entries / arguments.images:.1f} neighbours per image")
+    print(f"{arguments.images} x {arguments.dim}, {miner.entries / arguments.images:.1f} neighbors per image")
     for name, (clock, cpu) in {"build": build, "256 anchors": min(mined), "256 changes": min(followed)}.items():
         print(f"{name:12s} {clock:8.2f} s ({cpu:.2f} s)")
     print(f"memory       {peak_gib() - before:8.2f} GiB beyond the features")

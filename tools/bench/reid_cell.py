@@ -20,13 +20,14 @@ from reid.card import card_path, write_card
 from reid.config import TrainConfig, make_config
 from reid.data import load_dataset
 from reid.data.records import DatasetSplit
-from reid.engine import build_method, train
-from reid.evaluate import Embeddings, evaluate, pool
-from reid.export import Embedder
-from reid.extract import extract
-from reid.modules import runner
-from reid.saving import make_card
-from reid.trained import export_checkpoint, open_checkpoint
+from reid.evaluation.extract import extract
+from reid.evaluation.retrieval import Embeddings, evaluate, pool
+from reid.export import export_checkpoint
+from reid.inference import Embedder
+from reid.torch_loader import runner
+from reid.training.build import build_method
+from reid.training.checkpoint import make_card, open_checkpoint
+from reid.training.engine import train
 from tools.bench.reid_methods import Cell
 from tools.embedder.export import equal_error, pair_similarities
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from reid.evaluate import Embeddings, evaluate
-from reid.rerank import k_reciprocal
+from reid.evaluation.rerank import k_reciprocal
+from reid.evaluation.retrieval import Embeddings, evaluate
 from tools.bench.workload_reid import SIZES, Size, make
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reid.evaluate import Embeddings
+from reid.evaluation.retrieval import Embeddings
 
 __all__ = ["SIZES", "Size", "make"]
 

@@ -24,8 +24,8 @@ from mtmc.video.crop import cut
 from mtmc.video.read import read_frames
 from reid.data import load_dataset
 from reid.data.records import cameras, identities
-from reid.evaluate import Embeddings, evaluate
-from reid.extract import extract
+from reid.evaluation.extract import extract
+from reid.evaluation.retrieval import Embeddings, evaluate
 from tools.synthcity.film import read_records
 from tools.synthcity.truth import Record
 

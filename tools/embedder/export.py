@@ -9,8 +9,8 @@ import numpy as np
 
 from mtmc.types import Array
 from reid.card import card_path, write_card
-from reid.evaluate import Embeddings, pool
-from reid.trained import export_checkpoint
+from reid.evaluation.retrieval import Embeddings, pool
+from reid.export import export_checkpoint
 from tools.embedder.evaluate import embed_crops, open_embedder, score
 
 __all__ = ["equal_error", "export", "pair_similarities"]

@@ -18,7 +18,7 @@ from mtmc.errors import FormatError
 from mtmc.types import Array
 from mtmc.video.images import read_image
 from reid.data.augment import resize
-from reid.evaluate import Embeddings, RetrievalScores, evaluate
+from reid.evaluation.retrieval import Embeddings, RetrievalScores, evaluate
 
 __all__ = ["HsvHistogram", "score_pairs"]
 

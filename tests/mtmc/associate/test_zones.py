@@ -20,7 +20,7 @@ from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene
 from mtmc.types import Passage, Tracklet
-from reid.rerank import k_reciprocal
+from reid.evaluation.rerank import k_reciprocal
 
 PLAIN = {"camera_bias": "none", "rerank": False}
 

@@ -95,7 +95,7 @@ def make_folder(root: Path) -> None:
 def make_synthcity(root: Path) -> None:
     touch(root, [f"crops/train/{v:04d}/c00{c}_{n}.jpg" for v in (1, 2) for c in (1, 2) for n in range(2)])
     touch(root, ["crops/query/0003/c004_0.jpg", "crops/gallery/0003/c005_0.jpg", "crops/gallery/0004/c004_0.jpg"])
-    write(root, "crops/index.csv", "path,view,colour\ntrain/0001/c001_0.jpg,3,red\n")
+    write(root, "crops/index.csv", "path,view,color\ntrain/0001/c001_0.jpg,3,red\n")
 
 
 MAKE: dict[str, Callable[[Path], None]] = {

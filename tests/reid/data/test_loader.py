@@ -11,10 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reid.data.images import read_image  # noqa: E402
-from reid.data.loader import Batch, Crops, make_loader  # noqa: E402
+from reid.data.loader import Batch, CropDataset, make_loader  # noqa: E402
 from reid.data.records import Record  # noqa: E402
 from reid.data.sampler import IdentityBatches  # noqa: E402
-from reid.data.views import Recipe, make_view  # noqa: E402
+from reid.data.views import AugmentationRecipe, make_view  # noqa: E402
 from reid.errors import DataError  # noqa: E402
 
 
@@ -30,9 +30,12 @@ def records(tmp_path: Path) -> list[Record]:
 
 
 def batches_of(records: list[Record], workers: int) -> list[Batch]:
-    recipes = [Recipe(size_hw=(16, 16), flip=0.5, crop="pad"), Recipe(size_hw=(8, 8), crop="resized")]
+    recipes = [
+        AugmentationRecipe(size_hw=(16, 16), flip=0.5, crop="pad"),
+        AugmentationRecipe(size_hw=(8, 8), crop="resized"),
+    ]
     sampler = IdentityBatches(np.repeat(np.arange(4), 3), 2, 3, seed=7)
-    return list(make_loader(Crops(records, recipes), sampler, workers=workers))
+    return list(make_loader(CropDataset(records, recipes), sampler, workers=workers))
 
 
 def test_batches_hold_what_was_drawn(records: list[Record]) -> None:
@@ -48,7 +51,7 @@ def test_batches_hold_what_was_drawn(records: list[Record]) -> None:
         assert batch.flipped.shape == (2, 6)
         first, flipped = make_view(
             read_image(records[drawn[0].item].path),
-            Recipe(size_hw=(16, 16), flip=0.5, crop="pad"),
+            AugmentationRecipe(size_hw=(16, 16), flip=0.5, crop="pad"),
             np.random.default_rng(drawn[0].seed),
         )
         assert torch.equal(batch.views[0][0], first)

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reid.data import augment  # noqa: E402
-from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, RECIPES, Recipe, make_view, multi_crop  # noqa: E402
+from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, RECIPES, AugmentationRecipe, make_view, multi_crop  # noqa: E402
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
 
-def test_test_view_is_resize_and_normalise(image: np.ndarray) -> None:
-    view, flipped = make_view(image, Recipe(size_hw=(40, 60)))
+def test_test_view_is_resize_and_normalize(image: np.ndarray) -> None:
+    view, flipped = make_view(image, AugmentationRecipe(size_hw=(40, 60)))
     expected = ((image / 255 - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
     assert not flipped
     np.testing.assert_allclose(view.numpy(), expected, atol=1e-5)
@@ -41,8 +41,8 @@ def test_every_recipe_is_deterministic_and_of_its_size(image: np.ndarray, name: 
 
 
 def test_flip_mirrors_and_says_so(image: np.ndarray) -> None:
-    plain, _ = make_view(image, Recipe(size_hw=(40, 60)))
-    mirrored, flipped = make_view(image, Recipe(size_hw=(40, 60), flip=1.0))
+    plain, _ = make_view(image, AugmentationRecipe(size_hw=(40, 60)))
+    mirrored, flipped = make_view(image, AugmentationRecipe(size_hw=(40, 60), flip=1.0))
     assert flipped
     assert torch.equal(mirrored, plain.flip(2))
 
@@ -79,27 +79,27 @@ def test_erase_fills_one_rectangle_within_bounds() -> None:
         np.testing.assert_array_equal(view[2], 3 * view[0])
 
 
-def test_erase_fills_after_normalisation(image: np.ndarray) -> None:
-    recipe = Recipe(size_hw=(40, 60), erase_p=1.0, erase_value=(9.0, 9.0, 9.0))
+def test_erase_fills_after_normalization(image: np.ndarray) -> None:
+    recipe = AugmentationRecipe(size_hw=(40, 60), erase_p=1.0, erase_value=(9.0, 9.0, 9.0))
     view, _ = make_view(image, recipe, np.random.default_rng(0))
     assert (view == 9).any()
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_colour_jitter_follows_its_definition(image: np.ndarray, which: int) -> None:
-    """Blend with black, with the mean grey of the picture, with the grey of each pixel."""
-    grey = image @ [0.299, 0.587, 0.114]
-    other = [0.0, grey.mean(), grey[..., None]][which]
+def test_color_jitter_follows_its_definition(image: np.ndarray, which: int) -> None:
+    """Blend with black, with the mean gray of the picture, with the gray of each pixel."""
+    gray = image @ [0.299, 0.587, 0.114]
+    other = [0.0, gray.mean(), gray[..., None]][which]
     for seed in range(5):
         amounts = tuple(0.5 * (k == which) for k in range(4))
-        changed = augment.colour_jitter(image, amounts, np.random.default_rng(seed))
+        changed = augment.color_jitter(image, amounts, np.random.default_rng(seed))
         factor = np.random.default_rng(seed).uniform(0.5, 1.5)
         np.testing.assert_allclose(changed, np.clip(image * factor + other * (1 - factor), 0, 255), atol=1.01)
 
 
 def test_grey_stays_grey() -> None:
-    grey = np.full((4, 4, 3), 90, np.uint8)
-    np.testing.assert_array_equal(augment.colour_jitter(grey, (0, 0.9, 0.9, 0.1), np.random.default_rng(0)), grey)
+    gray = np.full((4, 4, 3), 90, np.uint8)
+    np.testing.assert_array_equal(augment.color_jitter(gray, (0, 0.9, 0.9, 0.1), np.random.default_rng(0)), gray)
 
 
 def test_hue_turns_around_the_circle() -> None:

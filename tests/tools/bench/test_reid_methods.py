@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("torch")
 
 from mtmc.errors import ConfigError
-from reid import gan
 from reid.card import read_card
 from reid.config import make_config
+from reid.networks import gan
 from reid.settings import read_yaml
 from tools.bench.reid_cell import crops_for, measure_on
 from tools.bench.reid_methods import Cell, cells_in_order, claims, load_cell, report, run, table, training
@@ -188,7 +188,7 @@ DATA = {"identities": 4, "test_identities": 2, "pictures": 1}
 
 
 def make_crops(root: Path, plan: dict[str, Any]) -> None:
-    """Plain colours, a vehicle each: pictures 0, 1 and 2 by cameras 1 and 2, and one query of each test vehicle."""
+    """Plain colors, a vehicle each: pictures 0, 1 and 2 by cameras 1 and 2, and one query of each test vehicle."""
     import cv2
 
     rng = np.random.default_rng(5)
@@ -224,11 +224,11 @@ def test_a_cell_from_crops_to_its_score(tmp_path: Path) -> None:
     }
     measure = measure_on(tmp_path, DATA, threads=1)
     found = measure(Cell("a", "baseline", 0, content))
-    # Picture 0 of four vehicles by two cameras; two colours are told apart by anything.
+    # Picture 0 of four vehicles by two cameras; two colors are told apart by anything.
     assert (found["images"], found["map"], found["rank1"]) == (8, 1.0, 1.0)
     assert len(found["loss"]) == 2
     assert not found["resumed"]
-    # Between the similarities of one colour and of two.
+    # Between the similarities of one color and of two.
     assert -1 < read_card(tmp_path / "a_s0.json").match_similarity < 1
     again = measure(Cell("a", "baseline", 0, content))
     assert again["resumed"]

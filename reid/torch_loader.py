@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from reid import checkpoint
 from reid.card import Card
 from reid.errors import ConfigError, WeightsError
 from reid.networks import build
+from reid.training import checkpoint_files as checkpoint
 
 __all__ = ["open_file", "open_named", "runner"]
 
@@ -84,7 +84,7 @@ def _open_torchscript(path: Path) -> Any:
 
 def _open_training(path: Path) -> Any:
     """The deployed network of a training's checkpoint; its configuration says how it is built."""
-    from reid.trained import open_checkpoint
+    from reid.training.checkpoint import open_checkpoint
 
     return open_checkpoint(path).embedder
 

@@ -24,7 +24,7 @@ __all__ = [
 
 
 def neck(dim: int, *, bias: bool = False) -> nn.BatchNorm1d:
-    """The normalisation between feature and classifier; its offset stays at 0 unless ``bias``."""
+    """The normalization between feature and classifier; its offset stays at 0 unless ``bias``."""
     norm = nn.BatchNorm1d(dim)
     norm.bias.requires_grad_(bias)
     return norm
@@ -54,12 +54,12 @@ class Embedder(nn.Module):  # type: ignore[misc]
         self.dim = backbone.dim
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, h, w) normalised images to (B, d)."""
+        """(B, 3, h, w) normalized images to (B, d)."""
         return self.neck(self.backbone(images))
 
 
 class BNNeck(nn.Module):  # type: ignore[misc]
-    """Batch normalisation without offset, then a linear classifier without offset: features stay centred on 0."""
+    """Batch normalization without offset, then a linear classifier without offset: features stay centerd on 0."""
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
@@ -87,23 +87,23 @@ class CosineHead(nn.Module):  # type: ignore[misc]
 
 
 class SubclassHead(nn.Module):  # type: ignore[misc]
-    """VAL's classifier: one centre for every viewpoint of every identity, compared by cosine.
+    """VAL's classifier: one center for every viewpoint of every identity, compared by cosine.
 
     Attributes:
-        centres: (C, V, d) parameter.
+        centers: (C, V, d) parameter.
     """
 
     def __init__(self, dim: int, classes: int, views: int) -> None:
         super().__init__()
-        self.centres = nn.Parameter(torch.empty(classes, views, dim))
-        nn.init.normal_(self.centres, std=0.01)
+        self.centers = nn.Parameter(torch.empty(classes, views, dim))
+        nn.init.normal_(self.centers, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         """Cosines (B, C, V) of features (B, d)."""
         with full_precision(x.device):
-            classes, views, dim = self.centres.shape
-            centres = functional.normalize(self.centres.view(-1, dim))
-            return (functional.normalize(wide(x)) @ centres.T).view(-1, classes, views)
+            classes, views, dim = self.centers.shape
+            centers = functional.normalize(self.centers.view(-1, dim))
+            return (functional.normalize(wide(x)) @ centers.T).view(-1, classes, views)
 
 
 class DinoHead(nn.Module):  # type: ignore[misc]

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reid import distributed
 from reid.errors import DataError, MissingDependency
 from reid.methods.base import Logs
+from reid.training import distributed
 
 __all__ = ["Meter", "RunLog"]
 

@@ -19,15 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reid.data.loader import Crops, make_loader
+from reid.data.loader import CropDataset, make_loader
 from reid.data.records import Record
 from reid.data.sampler import ShuffledBatches
-from reid.data.views import Recipe
+from reid.data.views import AugmentationRecipe
 from reid.errors import DataError
 from reid.losses.identity import smoothed_cross_entropy
 from reid.networks.base import Backbone
 
-__all__ = ["MIRRORED", "SUBCLASS", "cached", "classify", "fill_from_neighbours", "read_labels"]
+__all__ = ["MIRRORED", "SUBCLASS", "cached", "classify", "fill_from_neighbors", "read_labels"]
 
 #: ``SUBCLASS[V][viewpoint]`` is the class among V; the pure sides belong to neither half of a car.
 SUBCLASS: dict[int, tuple[int, ...]] = {
@@ -70,7 +70,7 @@ def read_labels(path: Path, records: Sequence[Record]) -> NDArray[Any]:
     return found
 
 
-def fill_from_neighbours(classes: NDArray[Any], records: Sequence[Record]) -> NDArray[Any]:
+def fill_from_neighbors(classes: NDArray[Any], records: Sequence[Record]) -> NDArray[Any]:
     """Give images of unknown class (-1) that of the nearest known one of the same vehicle and camera, else rear.
 
     Nearest is by the order of file names, which hold frame numbers in the usual data sets.
@@ -92,7 +92,7 @@ def classify(
     backbone: Backbone,
     records: Sequence[Record],
     classes: NDArray[Any],
-    recipe: Recipe,
+    recipe: AugmentationRecipe,
     extract: Callable[..., Tensor],
     *,
     count: int,
@@ -111,7 +111,7 @@ def classify(
         count: V.
         epochs: Passes over the labelled images.
         device: Where to compute.
-        seed: Of batches and colours; mirror images are not used, since they change the class.
+        seed: Of batches and colors; mirror images are not used, since they change the class.
 
     Returns:
         int64 (N,) without unknowns; known ones stay.
@@ -125,20 +125,20 @@ def classify(
         raise DataError(f"viewpoint class {absent[0]} has no labelled image", remedy="label a few of each")
     torch.manual_seed(seed)
     network = nn.Sequential(backbone, nn.Linear(backbone.dim, count)).to(device)
-    coloured = replace(recipe, crop="pad", jitter_p=0.5)
-    crops = Crops(
-        [records[i] for i in known], [coloured], labels=classes[known], mean=backbone.mean, std=backbone.std
+    colored = replace(recipe, crop="pad", jitter_p=0.5)
+    crops = CropDataset(
+        [records[i] for i in known], [colored], labels=classes[known], mean=backbone.mean, std=backbone.std
     )
     batches = ShuffledBatches(len(known), 32, seed=seed)
-    optimiser = torch.optim.AdamW(network.parameters(), 3e-4, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-4, weight_decay=1e-4)
     network.train()
     for epoch in range(epochs):
         batches.epoch = epoch
         for batch in make_loader(crops, batches):
             loss = smoothed_cross_entropy(network(batch.views[0].to(device)), batch.label.to(device))
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     network.eval()
     predicted = extract(network, records, recipe, backbone).argmax(1).numpy()
     return np.where(classes >= 0, classes, predicted)

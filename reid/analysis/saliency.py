@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.analysis.visualization import overlay
 from reid.card import Card
-from reid.data.augment import normalise
-from reid.pictures import overlay
+from reid.data.augment import normalize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def saliency(embed: Callable[[Tensor], Tensor], query: Tensor, gallery: Tensor) 
 
     Args:
         embed: A network in evaluation mode, from (B, 3, h, w) to (B, D).
-        query: float32 (3, h, w), normalised as the network wants it.
+        query: float32 (3, h, w), normalized as the network wants it.
         gallery: Likewise.
     """
     import torch
@@ -73,7 +73,7 @@ def explain_pair(model: Any, card: Card, query: NDArray[Any], gallery: NDArray[A
 
     def tensor(image: NDArray[Any]) -> Tensor:
         ordered = image[..., ::-1] if card.color == "bgr" else image
-        return torch.from_numpy(normalise(ordered, card.mean, card.std))
+        return torch.from_numpy(normalize(ordered, card.mean, card.std))
 
     found = saliency(model, tensor(query), tensor(gallery))
     return found.similarity, pair_picture(query, gallery, found)

@@ -148,7 +148,7 @@ def similarity_blocks(
         raise ValueError("expected finite features, got NaN or infinity")
     size = max(1, block_bytes // (max(1, len(gallery)) * np.dtype(dtype).itemsize))
     buffer = np.empty((min(size, len(query)), len(gallery)), dtype)
-    # Scaling columns of the product, and only when needed, saves a normalised copy of the gallery.
+    # Scaling columns of the product, and only when needed, saves a normalized copy of the gallery.
     scale = 1 / np.sqrt(np.maximum(square, np.finfo(dtype).tiny))
     scaled = bool(np.any(np.abs(scale - 1) > 1e-6))
     for start in range(0, len(query), size):

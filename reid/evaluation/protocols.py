@@ -20,7 +20,7 @@ class Protocol:
         draws: How many times; scores are means over them.
         both_directions: Also swap query and gallery; scores are means over both.
         unmatched: A query without a right answer is left out (``skip``) or counts as a failure (``zero``).
-        tracks: The gallery entries are tracks, each the mean of its normalised features, at Euclidean distance.
+        tracks: The gallery entries are tracks, each the mean of its normalized features, at Euclidean distance.
         track_camera_shift: Added to the tracks' camera numbers before the camera rule is applied.
     """
 

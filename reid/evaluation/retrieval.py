@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.data.records import DatasetSplit, Record, Track, cameras, identities
-from reid.protocols import PROTOCOLS, Protocol
-from reid.ranks import Labels, Ranks, positive_ranks, similarity_blocks
-from reid.rerank import k_reciprocal
+from reid.evaluation.protocols import PROTOCOLS, Protocol
+from reid.evaluation.ranks import Labels, Ranks, positive_ranks, similarity_blocks
+from reid.evaluation.rerank import k_reciprocal
 
 __all__ = ["Embeddings", "RetrievalScores", "evaluate", "evaluate_split", "pool"]
 
@@ -185,7 +185,7 @@ def evaluate_split(
 
 
 def pool(crops: Embeddings) -> Embeddings:
-    """One entry per identity and camera: the mean of its normalised features (multi-query)."""
+    """One entry per identity and camera: the mean of its normalized features (multi-query)."""
     pairs = np.stack([crops.vehicle_id, crops.camera_id], axis=1)
     kept, group = np.unique(pairs, axis=0, return_inverse=True)
     order = np.argsort(group.reshape(-1), kind="stable")

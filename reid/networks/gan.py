@@ -90,7 +90,7 @@ def train_gan(
         loss_d = loss_g = torch.zeros(())
         order = torch.randperm(len(pictures), generator=rng)
         for index in order.split(batch):
-            if len(index) < 2:  # batch normalisation needs company
+            if len(index) < 2:  # batch normalization needs company
                 continue
             real = (pictures[index].to(device).permute(0, 3, 1, 2).float() / 127.5) - 1
             with mixed():
@@ -129,10 +129,10 @@ def _judge(logits: Tensor, truth: int) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, truth).float())
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
 
 
 def _small_weights(layer: nn.Module) -> None:

@@ -11,12 +11,12 @@ __all__ = ["kmeans"]
 
 
 def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, iterations: int = 100) -> NDArray[np.int64]:
-    """Divide points so that the squared distances to the centres of their clusters are small.
+    """Divide points so that the squared distances to the centers of their clusters are small.
 
     Args:
         points: float (N, d).
         k: Number of clusters, at most N.
-        seed: Of the first centres (k-means++).
+        seed: Of the first centers (k-means++).
         attempts: Starts of which the best is kept.
         iterations: At most, per start.
 
@@ -26,10 +26,10 @@ def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, iterat
     rng = np.random.default_rng(seed)
     best, least = np.zeros(len(points), np.int64), np.inf
     for _ in range(attempts):
-        centres = _spread_out(points, k, rng)
+        centers = _spread_out(points, k, rng)
         labels = np.full(len(points), -1)
         for _ in range(iterations):
-            distance = _squared_distances(points, centres)
+            distance = _squared_distances(points, centers)
             nearest = distance.argmin(1)
             if (nearest == labels).all():
                 break
@@ -37,25 +37,25 @@ def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, iterat
             for c in range(k):
                 members = labels == c
                 # An empty cluster restarts at the point that is worst off.
-                centres[c] = points[members].mean(0) if members.any() else points[distance.min(1).argmax()]
-        cost = float(_squared_distances(points, centres).min(1).sum())
+                centers[c] = points[members].mean(0) if members.any() else points[distance.min(1).argmax()]
+        cost = float(_squared_distances(points, centers).min(1).sum())
         if cost < least:
             best, least = labels, cost
     return _by_size(best, k)
 
 
 def _spread_out(points: NDArray[Any], k: int, rng: np.random.Generator) -> NDArray[Any]:
-    centres = [points[rng.integers(len(points))]]
-    while len(centres) < k:
-        distance = _squared_distances(points, np.array(centres)).min(1)
+    centers = [points[rng.integers(len(points))]]
+    while len(centers) < k:
+        distance = _squared_distances(points, np.array(centers)).min(1)
         share = distance / distance.sum() if distance.sum() > 0 else None
-        centres.append(points[rng.choice(len(points), p=share)])
-    return np.array(centres)
+        centers.append(points[rng.choice(len(points), p=share)])
+    return np.array(centers)
 
 
-def _squared_distances(points: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
-    products = points @ centres.T
-    squared: NDArray[Any] = (points**2).sum(1)[:, None] + (centres**2).sum(1)[None, :] - 2 * products
+def _squared_distances(points: NDArray[Any], centers: NDArray[Any]) -> NDArray[Any]:
+    products = points @ centers.T
+    squared: NDArray[Any] = (points**2).sum(1)[:, None] + (centers**2).sum(1)[None, :] - 2 * products
     squared[squared < 0] = 0
     return squared
 

@@ -1,12 +1,12 @@
 """k-reciprocal re-ranking (Zhong et al., CVPR 2017), exact, without any N × N matrix. Needs numpy and scipy only.
 
-Letters: N = Q + G images, queries first; K nearest neighbours of each, itself the first.
+Letters: N = Q + G images, queries first; K nearest neighbors of each, itself the first.
 
-Two images are k-reciprocal neighbours when each is among the other's nearest. The weighted set of such neighbours is
+Two images are k-reciprocal neighbors when each is among the other's nearest. The weighted set of such neighbors is
 a better description of an image than its own feature; the Jaccard distance of two sets, mixed with the original
-distance, is the result. All sets are small, so everything but the search of neighbours is sparse.
+distance, is the result. All sets are small, so everything but the search of neighbors is sparse.
 
-Ties: an image is its own nearest neighbour; of equally near ones the one that comes first is nearer.
+Ties: an image is its own nearest neighbor; of equally near ones the one that comes first is nearer.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def k_reciprocal(query: Array, gallery: Array, k1: int = 20, k2: int = 6, lambda
     Args:
         query: float (Q, D) features; cosine retrieval wants them of unit length.
         gallery: float (G, D).
-        k1: Size of the neighbourhoods, at least 1.
-        k2: How many neighbours' descriptions are averaged into each image's own, at least 1.
+        k1: Size of the neighborhoods, at least 1.
+        k2: How many neighbors' descriptions are averaged into each image's own, at least 1.
         lambda_: Weight of the original distance, 0…1.
 
     Returns:
@@ -60,7 +60,7 @@ def k_reciprocal(query: Array, gallery: Array, k1: int = 20, k2: int = 6, lambda
 
 
 def _search(features: Array, queries: int, k: int) -> tuple[Array, Array, Array]:
-    """Scaled distances of queries to gallery (Q, G), nearest neighbours (N, K), largest distance of each (N,)."""
+    """Scaled distances of queries to gallery (Q, G), nearest neighbors (N, K), largest distance of each (N,)."""
     count = len(features)
     square = np.einsum("nd,nd->n", features, features)
     # One matrix product gives whole distances: [−2 a, 1, |a|²] · [b, |b|², 1].
@@ -103,7 +103,7 @@ def _smallest(distance: Array, k: int) -> Array:
 
 
 def _describe(features: Array, nearest: Array, largest: Array, k1: int) -> Any:
-    """Each image's expanded reciprocal neighbours with their normalised weights: sparse (N, N), float32."""
+    """Each image's expanded reciprocal neighbors with their normalized weights: sparse (N, N), float32."""
     count = len(features)
     half = min(round(k1 / 2) + 1, nearest.shape[1])
     wide = _reciprocal(nearest)
@@ -112,15 +112,15 @@ def _describe(features: Array, nearest: Array, largest: Array, k1: int) -> Any:
     for rows in _chunks(count, nearest.shape[1] ** 2 * half):
         keys.append(_expansion(nearest, half, wide, narrow, rows))
     pairs = np.sort(np.concatenate(keys))
-    image, neighbour = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], count)
-    weight = np.exp(-_pair_distances(features, image, neighbour) / largest[image])
+    image, neighbor = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], count)
+    weight = np.exp(-_pair_distances(features, image, neighbor) / largest[image])
     pointer = np.searchsorted(image, np.arange(count + 1))
     weight /= np.repeat(np.add.reduceat(weight, pointer[:-1]), np.diff(pointer))
-    return sparse.csr_array((weight.astype(np.float32), neighbour, pointer), shape=(count, count))
+    return sparse.csr_array((weight.astype(np.float32), neighbor, pointer), shape=(count, count))
 
 
 def _reciprocal(nearest: Array) -> Array:
-    """Which of an image's neighbours have it among theirs: bool (N, k)."""
+    """Which of an image's neighbors have it among theirs: bool (N, k)."""
     count, k = nearest.shape
     mutual = np.empty((count, k), bool)
     for rows in _chunks(count, k * k):
@@ -130,20 +130,20 @@ def _reciprocal(nearest: Array) -> Array:
 
 
 def _expansion(nearest: Array, half: int, wide: Array, narrow: Array, rows: slice) -> Array:
-    """Keys of what a neighbour's own, narrower set adds, when more than two thirds of it are known already."""
+    """Keys of what a neighbor's own, narrower set adds, when more than two thirds of it are known already."""
     image, place = np.nonzero(wide[rows])
     image += rows.start
-    neighbour = nearest[image, place]
-    offered, mutual = nearest[neighbour, :half], narrow[neighbour]
+    neighbor = nearest[image, place]
+    offered, mutual = nearest[neighbor, :half], narrow[neighbor]
     own = np.where(wide[image], nearest[image], -1)
     known = (offered[:, :, None] == own[:, None, :]).any(axis=2) & mutual
     accepted = 3 * known.sum(axis=1) > 2 * mutual.sum(axis=1)
     return _keys(image[accepted], offered[accepted], mutual[accepted], count=len(nearest))
 
 
-def _keys(image: Array, neighbours: Array, chosen: Array, count: int = 0) -> Array:
-    """One number ``image · N + neighbour`` for each chosen pair."""
-    keys = image.astype(np.int64)[:, None] * (count or len(neighbours)) + neighbours
+def _keys(image: Array, neighbors: Array, chosen: Array, count: int = 0) -> Array:
+    """One number ``image · N + neighbor`` for each chosen pair."""
+    keys = image.astype(np.int64)[:, None] * (count or len(neighbors)) + neighbors
     return np.asarray(keys[chosen])
 
 
@@ -159,7 +159,7 @@ def _pair_distances(features: Array, first: Array, second: Array) -> Array:
 
 
 def _average(weights: Any, nearest: Array) -> Any:
-    """Replace each description by the mean over the image's nearest neighbours, itself included."""
+    """Replace each description by the mean over the image's nearest neighbors, itself included."""
     count, k = nearest.shape
     mean = sparse.csr_array(
         (np.full(nearest.size, 1 / k, np.float32), nearest.reshape(-1), np.arange(0, nearest.size + 1, k)),

@@ -20,7 +20,7 @@ def interpretable_attention(x: Tensor, window: int = 7, exponent: Literal["scale
 
     Args:
         x: (B, c, h, w) encoder map.
-        window: Side K of the neighbourhood of a local maximum, odd.
+        window: Side K of the neighborhood of a local maximum, odd.
         exponent: ``scaled`` divides the map by its largest value before the exponential and counts places beyond the
             border as zeros, as the authors' program does; ``raw`` is the printed equation.
 

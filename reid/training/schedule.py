@@ -1,4 +1,4 @@
-"""How a method is trained: batches, optimiser, and the learning rate over time."""
+"""How a method is trained: batches, optimizer, and the learning rate over time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Schedule", "rate"]
 
 
 class Schedule(Settings):
-    """Length, batches and optimiser of a training; the rate follows :func:`rate`."""
+    """Length, batches and optimizer of a training; the rate follows :func:`rate`."""
 
     epochs: int = Field(..., ge=1, description="passes over the training set")
     batch: int = Field(..., ge=2, description="images per step and process")
     images_per_identity: int = Field(
         4, ge=0, description="images of each identity in a batch; 0 draws images regardless of identity"
     )
-    optimiser: Literal["adam", "adamw", "sgd"] = Field("adam", description="sgd has momentum 0.9")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="sgd has momentum 0.9")
     nesterov: bool = Field(False, description="look-ahead momentum, for sgd")
     learning_rate: float = Field(..., gt=0, description="of the backbone, at its height")
     new_layers: float = Field(1.0, gt=0, description="learning rate of all else, relative to the backbone's")

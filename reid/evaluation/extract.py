@@ -19,7 +19,7 @@ __all__ = ["Embed", "extract", "read_crop"]
 
 
 class Embed(Protocol):
-    """An embedder, as :func:`reid.export.load_embedder` returns it."""
+    """An embedder, as :func:`reid.inference.load_embedder` returns it."""
 
     @property
     def size_hw(self) -> tuple[int, int]:

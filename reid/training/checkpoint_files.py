@@ -3,10 +3,10 @@
 ::
 
     checkpoint/
-      checkpoint.json        configuration, epoch, number of classes, state of the optimiser but for its tensors
+      checkpoint.json        configuration, epoch, number of classes, state of the optimizer but for its tensors
       card.json              what the deployed network takes and gives
       embedder.safetensors   what is deployed
-      training.safetensors   all parameters and buffers of the method, and the optimiser's tensors
+      training.safetensors   all parameters and buffers of the method, and the optimizer's tensors
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def write(
     card: Card,
     embedder: dict[str, Tensor],
     method: dict[str, Tensor],
-    optimiser: Any,
+    optimizer: Any,
 ) -> Path:
     """Write a checkpoint; a reader, or a kill at any moment, finds the old one or the new one.
 
@@ -52,18 +52,18 @@ def write(
         card: Of what is deployed.
         embedder: State of what is deployed.
         method: State of all that is trained.
-        optimiser: Its ``state_dict()``.
+        optimizer: Its ``state_dict()``.
     """
     from safetensors.torch import save_file
 
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    tensors, rest = _take_tensors(optimiser, "optimiser")
+    tensors, rest = _take_tensors(optimizer, "optimizer")
     tensors |= {f"method.{k}": v for k, v in method.items()}
     save_file(_plain(embedder), part / FILES[1])
     save_file(_plain(tensors), part / FILES[2])
-    (part / FILES[0]).write_text(json.dumps({**about, "optimiser": rest}, indent=1) + "\n", encoding="utf-8")
+    (part / FILES[0]).write_text(json.dumps({**about, "optimizer": rest}, indent=1) + "\n", encoding="utf-8")
     write_card(card, part / FILES[3])
     for name in FILES:
         _flush(part / name)
@@ -100,7 +100,7 @@ def read_embedder(folder: Path) -> dict[str, Tensor]:
 
 
 def read_training(folder: Path) -> tuple[dict[str, Tensor], Any]:
-    """State of the method, and of its optimiser as ``load_state_dict`` wants it.
+    """State of the method, and of its optimizer as ``load_state_dict`` wants it.
 
     Raises:
         WeightsError: ``folder`` is no complete checkpoint.
@@ -108,7 +108,7 @@ def read_training(folder: Path) -> tuple[dict[str, Tensor], Any]:
     found = _need(folder)
     tensors = _load(found / FILES[2])
     method = {k.removeprefix("method."): v for k, v in tensors.items() if k.startswith("method.")}
-    return method, _put_tensors(read_json(found)["optimiser"], tensors)
+    return method, _put_tensors(read_json(found)["optimizer"], tensors)
 
 
 def _need(path: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Retrieval measured exactly: ranks, protocols, scores and re-ranking."""
