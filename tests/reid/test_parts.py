@@ -13,10 +13,11 @@ from torch import nn
 from reid.data import Record
 from reid.data.views import RECIPES
 from reid.errors import DataError
+from reid.methods import viewpoints
 from reid.methods.base import embedding_spread, resize_recipe
 from reid.methods.clustering import kmeans
 from reid.methods.ssbver import move_average
-from reid.networks import gan, viewpoints
+from reid.networks import gan
 from reid.networks.heads import BNNeck, DinoHead, SubclassHead
 
 
