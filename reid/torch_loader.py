@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from reid.card import Card
 from reid.errors import ConfigError, WeightsError
 from reid.networks import build
+from reid.networks.weights import matching_state, read_state
 from reid.training import checkpoint_files as checkpoint
 
 __all__ = ["open_file", "open_named", "runner"]
@@ -90,9 +91,6 @@ def _open_training(path: Path) -> Any:
 
 
 def _open_checkpoint(path: Path, card: Card) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     if len(files) != 1:
         raise WeightsError(f"expected a folder with one .safetensors file, found {len(files)}", path=path)
@@ -103,13 +101,8 @@ def _open_checkpoint(path: Path, card: Card) -> Any:
             remedy='add "backbone": "resnet50", say, to the card',
         )
     network = build(card.backbone, sizes=[card.size_hw])
-    try:
-        network.load_state_dict(load_file(files[0]))
-    except SafetensorError as error:
-        raise WeightsError(f"expected safetensors, got {error}", path=files[0]) from None
-    except RuntimeError as error:  # names every key and shape that does not fit, on many lines
-        mismatch = " ".join(str(error).split())[:300]
-        raise WeightsError(f"these weights are not of {card.backbone}: {mismatch}", path=files[0]) from None
+    state = matching_state(read_state(files[0]), network.state_dict(), card.backbone, files[0])
+    network.load_state_dict(state, strict=False)
     return network.eval()
 
 

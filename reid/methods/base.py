@@ -81,8 +81,8 @@ class MethodContext:
         config: The method's own choices.
         network: Builds a fresh backbone as configured; takes ``sizes`` and what else
             :func:`reid.networks.build` does.
-        network_facts: What decides that backbone and its weights; part of the key of every result kept on disk that
-            was computed with it.
+        network_facts: What decides a network trained at an earlier stage: backbone, start weights, precision and
+            schedule, as JSON values. Part of the key of every result kept on disk that comes from such a network.
         training_data: Labelled training records.
         unlabelled: Further records whose identities must not be looked at.
         classes: Number of identities.

@@ -2,65 +2,65 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
 
 __all__ = ["kmeans"]
 
+#: Iterations between two comparisons of the labels; scipy itself does not stop when nothing changes any more.
+_ITERATIONS = 10
 
-def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, iterations: int = 100) -> NDArray[np.int64]:
+
+def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, rounds: int = 10) -> NDArray[np.int64]:
     """Divide points so that the squared distances to the centers of their clusters are small.
 
     Args:
         points: float (N, d).
-        k: Number of clusters, at most N.
+        k: Number of clusters, at most N. Fewer than ``k`` different points make fewer clusters.
         seed: Of the first centers (k-means++).
         attempts: Starts of which the best is kept.
-        iterations: At most, per start.
+        rounds: At most, of ten iterations each, per start.
 
     Returns:
         int64 (N,) in 0 … k - 1; cluster 0 is the largest, ties in order of their first point.
     """
+    points = np.asarray(points, np.float64)
+    k = min(k, len(np.unique(points, axis=0)))
+    if k <= 1:
+        return np.zeros(len(points), np.int64)
+
     rng = np.random.default_rng(seed)
     best, least = np.zeros(len(points), np.int64), np.inf
     for _ in range(attempts):
-        centers = _spread_out(points, k, rng)
-        labels = np.full(len(points), -1)
-        for _ in range(iterations):
-            distance = _squared_distances(points, centers)
-            nearest = distance.argmin(1)
-            if (nearest == labels).all():
-                break
-            labels = nearest
-            for c in range(k):
-                members = labels == c
-                # An empty cluster restarts at the point that is worst off.
-                centers[c] = points[members].mean(0) if members.any() else points[distance.min(1).argmax()]
-        cost = float(_squared_distances(points, centers).min(1).sum())
+        centers, labels = _converged(points, k, rng, rounds)
+        cost = float(np.square(points - centers[labels]).sum())
         if cost < least:
             best, least = labels, cost
     return _by_size(best, k)
 
 
-def _spread_out(points: NDArray[Any], k: int, rng: np.random.Generator) -> NDArray[Any]:
-    centers = [points[rng.integers(len(points))]]
-    while len(centers) < k:
-        distance = _squared_distances(points, np.array(centers)).min(1)
-        share = distance / distance.sum() if distance.sum() > 0 else None
-        centers.append(points[rng.choice(len(points), p=share)])
-    return np.array(centers)
+def _converged(
+    points: NDArray[Any], k: int, rng: np.random.Generator, rounds: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Centers (k, d) and labels (N,) of one start."""
+    with warnings.catch_warnings():
+        # An empty cluster keeps its center; such a start costs more than others, so it is rarely the best.
+        warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
+        centers, labels = kmeans2(points, k, iter=_ITERATIONS, minit="++", seed=rng)
+        for _ in range(rounds - 1):
+            before = labels
+            centers, labels = kmeans2(points, centers, iter=_ITERATIONS, minit="matrix")
+            if (labels == before).all():
+                break
+    return centers, labels.astype(np.int64)
 
 
-def _squared_distances(points: NDArray[Any], centers: NDArray[Any]) -> NDArray[Any]:
-    products = points @ centers.T
-    squared: NDArray[Any] = (points**2).sum(1)[:, None] + (centers**2).sum(1)[None, :] - 2 * products
-    squared[squared < 0] = 0
-    return squared
-
-
-def _by_size(labels: NDArray[Any], k: int) -> NDArray[np.int64]:
+def _by_size(labels: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """Labels renumbered from the largest cluster to the smallest."""
     size = np.bincount(labels, minlength=k)
     first = np.array([np.argmax(labels == c) if size[c] else len(labels) for c in range(k)])
     order = np.lexsort((first, -size))

@@ -58,7 +58,7 @@ class Config(BaseConfig):
 
     branches: Literal["global", "attention"] = Field("attention", description="global leaves out all that is new")
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
-    margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for persons")
+    margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for VehicleID and persons")
     triplet_on: TripletOn = triplet_on()
     rotation_weight: float = Field(1.0, ge=0, description="λ of the rotation loss; 0 leaves that branch out")
     window: int = Field(7, ge=3, description="K, side of the neighborhood in the attention")

@@ -159,12 +159,19 @@ class Method(BaseMethod):
         """Stages 1 and 2: cluster (n,) of each real image."""
         config, records = self.config, context.training_data.records
         path = context.folder / "clusters.json"
-        key = _key([r.path.name for r in records], config.clusters, config.feature_epochs, context.seed)
+        key = _key(
+            [(str(r.path), r.vehicle_id) for r in records],
+            context.network_facts,
+            config.model_dump(
+                mode="json", include={"size_hw", "last_stride", "noise_layer", "clusters", "feature_epochs"}
+            ),
+            context.seed,
+        )
         kept = _kept(path, key)
         if kept is None:
             options = {**config.model_dump(), "generated": 0, "flip_test": False}
             schedule = {"epochs": config.feature_epochs, "learning_rate": 1e-3, "milestones": ()}
-            network = context.train("slsr", options, schedule, context.folder / "features")
+            network = context.train("slsr", options, schedule, context.folder / f"features_{key[:12]}")
             features = context.extract(network, records, self.test_view, network.backbone).numpy()
             kept = kmeans(features, config.clusters, seed=context.seed).tolist()
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +186,8 @@ class Method(BaseMethod):
         made = np.repeat(np.arange(count), each)
         made = np.random.default_rng(context.seed).permutation(made)[: config.generated]
         size = [config.gan_epochs, config.gan_batch, config.gan_width, config.gan_side]
-        key = _key(clusters.tolist(), config.generated, size, context.seed)
+        names = [str(r.path) for r in context.training_data.records]
+        key = _key(names, clusters.tolist(), config.generated, size, context.seed)
         if _kept(folder / "done.json", key) is None:
             self._train_gans(context, clusters, made, folder)
             (folder / "done.json").write_text(json.dumps({"key": key, "values": made.tolist()}), encoding="utf-8")

@@ -139,6 +139,7 @@ class Method(BaseMethod):
             context.folder / "viewpoints.json",
             records,
             classes,
+            [*context.network_facts, config.size_hw, config.views, config.classifier_epochs, context.seed],
             lambda: viewpoints.classify(
                 context.network(sizes=[config.size_hw]),
                 records,

@@ -144,10 +144,24 @@ def classify(
     return np.where(classes >= 0, classes, predicted)
 
 
-def cached(path: Path, records: Sequence[Record], classes: NDArray[Any], make: Callable[[], NDArray[Any]]) -> Any:
-    """The labels kept at ``path`` if they were made from the same images and known labels, else new ones, kept."""
-    names = "\n".join(f"{r.path.name} {c}" for r, c in zip(records, classes, strict=True))
-    key = hashlib.sha256(names.encode()).hexdigest()
+def cached(
+    path: Path,
+    records: Sequence[Record],
+    classes: NDArray[Any],
+    facts: Sequence[Any],
+    make: Callable[[], NDArray[Any]],
+) -> Any:
+    """The labels kept at ``path`` if they were made from the same inputs, else new ones, which are kept.
+
+    Args:
+        path: The file.
+        records: N images.
+        classes: int64 (N,), what is known of them, −1 where nothing.
+        facts: JSON values; all else that decides the labels: network, weights, size, epochs, seed.
+        make: Makes new labels, int64 (N,).
+    """
+    images = [(str(r.path), int(c)) for r, c in zip(records, classes, strict=True)]
+    key = hashlib.sha256(json.dumps([images, facts]).encode()).hexdigest()
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["key"] == key:

@@ -120,11 +120,16 @@ def _create(
             if not wanted:
                 raise
             raise WeightsError(
-                f"weights of {name} cannot be loaded: {type(cause).__name__}",
+                f"weights of {name} cannot be loaded ({_first_line(cause)})",
                 path=weights,
                 remedy="give a local file as weights, or set pretrained to false",
             ) from cause
     raise ConfigError(f"{name} cannot be built without a classifier", remedy="choose another network")
+
+
+def _first_line(cause: Exception) -> str:
+    lines = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {lines[0].strip()[:200]}" if lines else type(cause).__name__
 
 
 def _halves_of_convnext(whole: Backbone) -> Halves:

@@ -90,11 +90,13 @@ def _network(config: TrainConfig, fresh: bool, *, name: str | None = None, **cho
 
 
 def _network_facts(config: TrainConfig) -> tuple[Any, ...]:
-    """What decides the backbone and its start weights: part of the key of every result computed with them."""
+    """What decides a network trained at an earlier stage, beside the method's own choices; JSON values."""
     weights = None
     if config.weights is not None and config.weights.is_file():
         weights = hashlib.sha256(config.weights.read_bytes()).hexdigest()
-    return config.backbone, config.pretrained, weights
+    # A stage has a length of its own, so more epochs of the training itself change nothing.
+    schedule = config.schedule.model_dump(mode="json", exclude={"epochs"})
+    return config.backbone, config.pretrained, weights, config.precision, schedule
 
 
 def _extract(

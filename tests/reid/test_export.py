@@ -157,7 +157,7 @@ def test_a_checkpoint_is_a_state_of_the_backbone_its_card_names(torch, tmp_path)
     with pytest.raises(WeightsError, match="names a backbone"):
         load_embedder(tmp_path)
     write_card(Card(size_hw=(64, 32), dim=512, backbone="resnet18"), tmp_path / "card.json")
-    with pytest.raises(WeightsError, match=r"model\.safetensors: these weights are not of resnet18"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors: expected weights of resnet18"):
         load_embedder(tmp_path)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,6 +130,44 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         build("resnet18", weights=tmp_path / "noise.pth")
     with pytest.raises(WeightsError, match="no such file"):
         build("resnet18", weights=tmp_path / "none.pth")
+
+
+def wrapped(state: dict[str, torch.Tensor], wrapper: str, prefix: str) -> dict[str, Any]:
+    """A state as another program saves it, with an optimizer's state and a score of NumPy beside it."""
+    inside: Any = {f"{prefix}{name}": value for name, value in state.items()}
+    for key in reversed(wrapper.split(".") if wrapper else []):
+        inside = {key: inside}
+    return {**inside, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}}, "best_map": np.float64(0.5)}
+
+
+@pytest.mark.parametrize("wrapper", ["", "state_dict", "model_state_dict", "net", "checkpoint.model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "base.", "model.", "module.net.backbone."])
+def test_weights_under_the_names_of_other_programs(tmp_path: Path, wrapper: str, prefix: str) -> None:
+    source = build("resnet18_x0_25").body.state_dict()
+    torch.save(wrapped({**source, "fc.weight": torch.zeros(5, 2)}, wrapper, prefix), tmp_path / "weights.pth")
+    loaded = build("resnet18_x0_25", weights=tmp_path / "weights.pth").body.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in source.items())
+
+
+def test_the_true_reason_of_a_refusal_is_said(tmp_path: Path) -> None:
+    path, state = tmp_path / "weights.pth", build("resnet18_x0_25").body.state_dict()
+
+    def refusal(content: Any, backbone: str = "resnet18_x0_25") -> str:
+        torch.save(content, path)
+        with pytest.raises(WeightsError) as error:
+            build(backbone, weights=path)
+        return str(error.value)
+
+    assert "more than tensors, a argparse.Namespace among them" in refusal({**state, "args": Namespace(lr=1)})
+    assert "more than tensors, a torch.nn.modules.linear.Linear" in refusal(torch.nn.Linear(2, 2))
+    assert "found none in a list; save the network's state_dict()" in refusal([1, 2])
+    assert "2 times, under 'student.', 'teacher.'" in refusal({"student": state, "teacher": state})
+    assert "its names begin with 'model.', and 165 of 265 are missing" in refusal({"model": state}, "resnet50")
+    assert "no name ends in 0.0.0.weight; its names are such as conv1.weight" in refusal(state, "osnet_x0_25")
+    wide = {**state, "conv1.weight": torch.zeros(64, 3, 7, 7)}
+    assert "conv1.weight of resnet18_x0_25 with shape (16, 3, 7, 7), got (64, 3, 7, 7)" in refusal(wide)
+    with pytest.raises(WeightsError, match="got a folder"):
+        build("resnet18_x0_25", weights=tmp_path)
 
 
 def test_family_from_the_name() -> None:

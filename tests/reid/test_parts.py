@@ -160,7 +160,7 @@ def test_labels_from_a_list(tmp_path: Path) -> None:
         viewpoints.read_labels(tmp_path / "none.csv", crops)
 
 
-def test_predicted_viewpoints_are_kept_until_their_images_change(tmp_path: Path) -> None:
+def test_predicted_viewpoints_are_kept_until_images_or_network_change(tmp_path: Path) -> None:
     calls = []
 
     def make() -> np.ndarray:
@@ -169,7 +169,9 @@ def test_predicted_viewpoints_are_kept_until_their_images_change(tmp_path: Path)
 
     crops, classes = records((1, 1), (1, 1)), np.array([0, -1])
     for _ in range(2):
-        assert viewpoints.cached(tmp_path / "kept.json", crops, classes, make).tolist() == [0, 1]
+        assert viewpoints.cached(tmp_path / "kept.json", crops, classes, ["resnet18"], make).tolist() == [0, 1]
     assert len(calls) == 1
-    viewpoints.cached(tmp_path / "kept.json", crops, np.array([1, -1]), make)
+    viewpoints.cached(tmp_path / "kept.json", crops, np.array([1, -1]), ["resnet18"], make)
     assert len(calls) == 2
+    viewpoints.cached(tmp_path / "kept.json", crops, np.array([1, -1]), ["resnet50"], make)
+    assert len(calls) == 3

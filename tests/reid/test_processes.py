@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-from reid.training import distributed, engine, saving
+from reid.training import checkpoint, distributed, engine
 from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from safetensors.torch import save_file
@@ -35,12 +35,12 @@ config = make_config({
     "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 0 if method == "ssml" else 2, "warm_up_epochs": 0},
 })
 kept = {}
-save = saving.save
+save = checkpoint.save
 def spy(folder_, config_, setup, done, trained, *rest):
     kept.update({k: v.clone() for k, v in trained.state_dict().items()})
     save(folder_, config_, setup, done, trained, *rest)
     save_file(kept, folder / f"{method}_{distributed.rank()}.safetensors")
-saving.save = spy
+checkpoint.save = spy
 engine.train(config, DatasetSplit("city", "folder", records))
 """
 
