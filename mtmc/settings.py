@@ -54,7 +54,7 @@ def read_yaml(path: Path, error: type[MtmcError] = ConfigError) -> YamlFile:
         MtmcError: Of kind ``error``: the file cannot be read, is not YAML, or holds something else than a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as cause:

@@ -11,11 +11,10 @@ import numpy as np
 from mtmc.errors import ConfigError
 from mtmc.evaluate import Scores, evaluate_tables
 from mtmc.evaluate.assignment import best_matching
-from mtmc.evaluate.load import load_table
+from mtmc.evaluate.load import load_truth, truth_of
 from mtmc.evaluate.match import overlapping_pairs
 from mtmc.evaluate.rows import without_repeats
 from mtmc.formats.convert import table_of_tracks
-from mtmc.formats.mot import read_mot
 from mtmc.formats.parquet import read_parquet
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import whole_boxes
@@ -139,12 +138,7 @@ def _tracklets(boxes: Table) -> Array:
 
 
 def _truth(scene: Scene, gt: Path | None) -> Table:
-    if gt is not None:
-        table = load_table(gt)
-    else:
-        files = [(camera.ground_truth, camera.number) for camera in scene.cameras]
-        table = Table.concatenate([read_mot(path, number) for path, number in files if path is not None])
-    return table[table.score != 0]
+    return truth_of(scene.cameras).table if gt is None else load_truth(gt, scene.cameras).table
 
 
 def _whole(table: Table) -> Table:

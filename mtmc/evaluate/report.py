@@ -8,11 +8,12 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mtmc.evaluate.scores import Scores
 from mtmc.files import atomic_path
+from mtmc.scene.names import shown
 
 __all__ = ["Evaluation"]
 
@@ -31,6 +32,8 @@ class Evaluation:
         protocol: ``aicity`` or ``plain``.
         min_iou: Least IoU of two boxes of one vehicle.
         notes: What was done to the data before the comparison, one sentence each.
+        names: The cameras' own names by number; ``c006`` stands for a 6 without.
+        reference: What motmetrics says of all cameras together, by field of :class:`Scores`; None if not asked.
     """
 
     overall: Scores
@@ -38,6 +41,8 @@ class Evaluation:
     protocol: str
     min_iou: float
     notes: tuple[str, ...] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
+    reference: Mapping[str, float] | None = None
 
     def text(self) -> str:
         """A table in percent, one line for each camera and one for all, and the notes."""
@@ -49,7 +54,8 @@ class Evaluation:
             for line in [header, *lines]
         ]
         title = f"Protocol {self.protocol}, IoU at least {self.min_iou:g}, in percent"
-        return "\n".join([title, *(f"- {note}" for note in self.notes), "", *table]) + "\n"
+        parts = [title, *(f"- {note}" for note in self.notes), "", *table, *self._comparison()]
+        return "\n".join(parts) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: ratios in [0, 1], null where a metric was not computed."""
@@ -58,14 +64,18 @@ class Evaluation:
             "min_iou": self.min_iou,
             "notes": list(self.notes),
             "overall": _plain(self.overall),
-            "per_camera": {str(camera): _plain(scores) for camera, scores in sorted(self.per_camera.items())},
+            "per_camera": {
+                str(camera): {"name": shown(camera, self.names), **_plain(scores)}
+                for camera, scores in sorted(self.per_camera.items())
+            },
+            **({} if self.reference is None else {"reference": {"motmetrics": dict(self.reference)}}),
         }
 
     def csv(self) -> str:
         """One row for each camera and one for ``all``; ratios in [0, 1] in full precision."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["camera", *(field.name for field in fields(Scores))])
+        writer.writerow(["camera", *(f.name for f in fields(Scores))])
         for name, scores in self._rows():
             writer.writerow([name, *("" if v is None else v for v in _plain(scores).values())])
         return buffer.getvalue()
@@ -81,7 +91,25 @@ class Evaluation:
             temporary.write_text(self.csv(), encoding="utf-8")
 
     def _rows(self) -> list[tuple[str, Scores]]:
-        return [*((f"c{n:03d}", scores) for n, scores in sorted(self.per_camera.items())), ("all", self.overall)]
+        cameras = [(shown(n, self.names), scores) for n, scores in sorted(self.per_camera.items())]
+        return [*cameras, ("all", self.overall)]
+
+    def _comparison(self) -> list[str]:
+        """The scores of all cameras beside the reference's, in percent or in boxes, and their difference."""
+        if self.reference is None:
+            return []
+        lines = ["", f"{'all cameras':<12}{'mtmc':>12}{'motmetrics':>12}{'difference':>12}"]
+        own = _plain(self.overall)
+        for name, theirs in self.reference.items():
+            title = _TITLES.get(name, name.upper())
+            ours = own[name]
+            factor, digits = (1, 0) if name in _COUNTS else (100, 4)
+            if ours is None:
+                lines.append(f"{title:<12}{'–':>12}{factor * theirs:>12.{digits}f}{'–':>12}")
+                continue
+            cells = (factor * ours, factor * theirs, factor * (ours - theirs) + 0.0)
+            lines.append(f"{title:<12}" + "".join(f"{cell:>12.{digits}f}" for cell in cells))
+        return lines
 
 
 def _plain(scores: Scores) -> dict[str, float | int | None]:

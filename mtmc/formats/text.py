@@ -1,4 +1,8 @@
-"""Tables of numbers in text files: fast when the file is well formed, exact about the line when it is not."""
+"""Tables of numbers in text files: fast when the file is well formed, exact about the line when it is not.
+
+What other programs write around the numbers is skipped: blank lines, lines that begin with ``#``, a line of column
+titles at the top, and a comma at the end of a line. Line numbers in messages are those of the file all the same.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,25 @@ import numpy as np
 from mtmc.errors import FormatError
 from mtmc.types import Array
 
-__all__ = ["fail_where", "number_text", "read_numbers", "read_text"]
+__all__ = ["fail_where", "line_of", "number_text", "read_numbers", "read_text"]
 
 _SEPARATORS = re.compile(r"[ \t]*,[ \t]*|[ \t]+")
+_COMMENT = re.compile(rb"(?m)^[ \t]*#[^\n]*$")
+_LAST_COMMA = re.compile(rb"(?m)[ \t]*,[ \t]*$")
+
+#: Titles that other programs give to the columns of a layout.
+_TITLES = {
+    "frame": ("frame", "frame_id", "frameid", "frame_number", "fn", "image_id"),
+    "id": ("id", "track_id", "trackid", "identity", "object_id", "target_id"),
+    "left": ("left", "bb_left", "bbox_left", "x", "x1", "xmin", "x_min"),
+    "top": ("top", "bb_top", "bbox_top", "y", "y1", "ymin", "y_min"),
+    "width": ("width", "bb_width", "bbox_width", "w"),
+    "height": ("height", "bb_height", "bbox_height", "h"),
+    "score": ("score", "conf", "confidence"),
+    "camera": ("camera", "camera_id", "cam", "cam_id"),
+}
+_COLUMN_OF_TITLE = {title: column for column, titles in _TITLES.items() for title in titles}
+_CORNER_TITLES = ("x2", "y2", "xmax", "ymax", "x_max", "y_max", "right", "bottom")
 
 
 def read_text(path: str | os.PathLike[str]) -> bytes:
@@ -44,20 +64,67 @@ def read_numbers(path: str | os.PathLike[str], columns: Collection[int], layout:
     """Rows of finite numbers separated by commas, tabs or spaces: float64 (R, C), C the same in every line.
 
     Args:
-        path: The file. Blank lines are skipped; a file without rows gives shape (0, min(columns)).
+        path: The file. Blank lines, comments and titles are skipped; without rows the shape is (0, min(columns)).
         columns: The numbers of columns that will do.
         layout: What a line should look like, for the error message.
 
     Raises:
         FormatError: The file cannot be read, or a line is not such a row.
     """
-    data = read_text(path)
+    data = _rows_only(path, layout)
     if not data.strip():
         return np.zeros((0, min(columns)))
     table = _read_fast(data)
     if table is None or table.shape[1] not in columns or not np.isfinite(table).all():
         return _read_slowly(path, data, columns, layout)
     return table
+
+
+def _rows_only(path: str | os.PathLike[str], layout: str) -> bytes:
+    """The text of a file with every line that is no row made blank, so that lines keep their numbers.
+
+    Raises:
+        FormatError: The file cannot be read, or its titles name another order of columns than ``layout``.
+    """
+    data = read_text(path).removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"#" in data:
+        data = _COMMENT.sub(b"", data)
+    if any(ending in data for ending in (b",\n", b", \n", b",\t\n")) or data.rstrip().endswith(b","):
+        data = _LAST_COMMA.sub(b"", data)
+    filled = re.search(rb"[^\s][^\n]*", data)
+    if filled is None:
+        return b""
+    words = _SEPARATORS.split(filled[0].decode("utf-8", "replace").strip())
+    if any(_is_number(word) for word in words):
+        return data
+    _check_titles(words, path, data.count(b"\n", 0, filled.start()) + 1, layout)
+    return data[: filled.start()] + data[filled.end() :]
+
+
+def _check_titles(words: Sequence[str], path: str | os.PathLike[str], line: int, layout: str) -> None:
+    """Raise if the titles of a file's columns contradict the layout that it is read in.
+
+    Raises:
+        FormatError: They give corners, or name a column of the layout at another place.
+    """
+    expected = _SEPARATORS.split(layout)
+    titles = [word.strip("\"'<>").lower() for word in words]
+    for position, title in enumerate(titles):
+        column = _COLUMN_OF_TITLE.get(title)
+        misplaced = column in expected and position != expected.index(column)
+        if misplaced or title in _CORNER_TITLES:
+            message = f"expected columns in the order {layout}, got the title {title!r} in column {position + 1}"
+            raise FormatError(message, path=path, line=line, remedy="write the columns in that order")
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_fast(data: bytes) -> Array | None:
@@ -83,7 +150,7 @@ def _read_fast(data: bytes) -> Array | None:
 def _read_slowly(path: str | os.PathLike[str], data: bytes, columns: Collection[int], layout: str) -> Array:
     """All rows with any mixture of separators; raises at the first line that is not a row."""
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         remedy = "give a text file in UTF-8"
@@ -109,12 +176,14 @@ def _number(field: str, path: str | os.PathLike[str], line: int, layout: str) ->
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or "_" in field:
-        remedy = f"a line reads {layout}" + (", without a header" if line == 1 else "")
+        remedy = f"a line reads {layout}"
         raise FormatError(f"expected a finite number, got {_shorten(field)}", path=path, line=line, remedy=remedy)
     return value
 
 
-def fail_where(bad: Array, path: str | os.PathLike[str], values: Sequence[Array], expected: str, remedy: str) -> None:
+def fail_where(
+    bad: Array, path: str | os.PathLike[str], values: Sequence[Array], expected: str, remedy: str, layout: str
+) -> None:
     """Raise for the first row where ``bad`` (R,) holds, naming its line and its ``values``; else do nothing.
 
     Raises:
@@ -123,10 +192,14 @@ def fail_where(bad: Array, path: str | os.PathLike[str], values: Sequence[Array]
     if not bad.any():
         return
     row = int(np.argmax(bad))
-    filled = (number for number, text in enumerate(read_text(path).splitlines(), start=1) if text.strip())
-    line = next(number for index, number in enumerate(filled) if index == row)
     got = " by ".join(number_text(float(v[row])) for v in values)
-    raise FormatError(f"expected {expected}, got {got}", path=path, line=line, remedy=remedy)
+    raise FormatError(f"expected {expected}, got {got}", path=path, line=line_of(row, path, layout), remedy=remedy)
+
+
+def line_of(row: int, path: str | os.PathLike[str], layout: str) -> int:
+    """The line of a file, from 1, that holds the row of that index."""
+    lines = enumerate(_rows_only(path, layout).split(b"\n"), start=1)
+    return [number for number, text in lines if text.strip()][row]
 
 
 def number_text(value: float) -> str:

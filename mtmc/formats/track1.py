@@ -11,7 +11,7 @@ import os
 import numpy as np
 
 from mtmc.files import atomic_path
-from mtmc.formats.mot import check_sizes, check_whole, world_or_nan
+from mtmc.formats.mot import check_whole, checked_frames, has_area, world_or_nan
 from mtmc.formats.table import Table
 from mtmc.formats.text import number_text, read_numbers
 from mtmc.geometry.boxes import xywh_to_xyxy
@@ -23,25 +23,28 @@ LAYOUT = "camera id frame left top width height xworld yworld"
 COLUMNS = (9,)
 
 
-def read_track1(path: str | os.PathLike[str]) -> Table:
+def read_track1(path: str | os.PathLike[str], frame_offset: int = 0) -> Table:
     """Read a nine-column file, in its own order. An empty file is an empty table.
+
+    Args:
+        path: The file.
+        frame_offset: Added to the file's frame numbers before they are checked, as in
+            :func:`mtmc.formats.mot.read_mot`.
 
     Raises:
         FormatError: The file cannot be read or a line is not such a row.
     """
-    return table_from_track1(read_numbers(path, COLUMNS, LAYOUT), path)
+    return table_from_track1(read_numbers(path, COLUMNS, LAYOUT), path, frame_offset)
 
 
-def table_from_track1(numbers: Array, path: str | os.PathLike[str]) -> Table:
+def table_from_track1(numbers: Array, path: str | os.PathLike[str], frame_offset: int = 0) -> Table:
     """Check the parsed rows of a nine-column file, (R, 9), and name their columns."""
-    camera, identity, frame = numbers[:, 0], numbers[:, 1], numbers[:, 2]
-    check_whole(camera, path, "camera number", 0, "camera c006 is 6")
-    check_whole(identity, path, "id", None, "identities are whole numbers")
-    check_whole(frame, path, "frame number", 1, "frames count from 1 in this format")
-    check_sizes(numbers[:, 5:7], path)
-    return Table.of(
-        camera, identity, frame - 1, xywh_to_xyxy(numbers[:, 3:7]), ground_m=world_or_nan(numbers[:, 7:9])
-    )
+    camera, identity = numbers[:, 0], numbers[:, 1]
+    check_whole(camera, path, "camera number", 0, "camera c006 is 6", LAYOUT)
+    check_whole(identity, path, "id", None, "identities are whole numbers", LAYOUT)
+    frame = checked_frames(numbers[:, 2], path, frame_offset, LAYOUT)
+    table = Table.of(camera, identity, frame, xywh_to_xyxy(numbers[:, 3:7]), ground_m=world_or_nan(numbers[:, 7:9]))
+    return table[has_area(numbers[:, 5:7], path, LAYOUT) & (frame >= 0)]
 
 
 def whole_boxes(xyxy: Array) -> Array:
@@ -67,8 +70,8 @@ def write_track1(table: Table, path: str | os.PathLike[str]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
         file.writelines(
             f"{camera} {identity} {frame} {x} {y} {w} {h} "
-            + (f"{number_text(east)} {number_text(north)}\n" if here else "-1 -1\n")
-            for camera, identity, frame, x, y, w, h, here, (east, north) in zip(
+            + (f"{number_text(east)} {number_text(north)}\n" if is_known else "-1 -1\n")
+            for camera, identity, frame, x, y, w, h, is_known, (east, north) in zip(
                 *(column.tolist() for column in columns), known.tolist(), table.ground_m.tolist(), strict=True
             )
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mtmc.evaluate import Evaluation, evaluate_tables
-from mtmc.formats.mot import read_mot
+from mtmc.evaluate.load import truth_of
 from mtmc.formats.table import Table
 from mtmc.scene import Scene, read_roi
 
@@ -16,16 +18,17 @@ def score_scene(scene: Scene, predicted: Table) -> Evaluation | None:
     Scenes with a single annotated camera are scored plainly: the official filter would drop every vehicle of theirs.
 
     Raises:
-        FormatError: A ground truth file is malformed.
+        FormatError: A ground truth file is malformed, or no row of any of them counts.
     """
-    annotated = [camera for camera in scene.cameras if camera.ground_truth is not None]
-    if not annotated:
+    if all(camera.ground_truth is None for camera in scene.cameras):
         return None
-    truth = Table.concatenate([read_mot(c.ground_truth, c.number) for c in annotated if c.ground_truth is not None])
-    rois = {camera.number: read_roi(camera.roi, official=True) for camera in annotated if camera.roi is not None}
-    if len(annotated) == 1:
-        return evaluate_tables(truth, predicted, protocol="plain")
-    return evaluate_tables(truth, predicted, rois or None, protocol="aicity", skip_missing=True)
+    truth = truth_of(scene.cameras)
+    if len(np.unique(truth.table.camera)) == 1:
+        return evaluate_tables(truth.table, predicted, protocol="plain", names=truth.names)
+    rois = {number: read_roi(path, official=True) for number, path in truth.rois.items()}
+    return evaluate_tables(
+        truth.table, predicted, rois or None, protocol="aicity", skip_missing=True, names=truth.names
+    )
 
 
 def score_rows(evaluation: Evaluation | None, scene: Scene) -> list[dict[str, str | float]] | None:

@@ -114,6 +114,8 @@ def choose_source(camera: Camera, config: InputConfig) -> tuple[str, Path]:
     Raises:
         SceneError: The camera has nothing of the kind that is asked for.
     """
+    if camera.problem:
+        raise SceneError(camera.problem)
     at_hand: dict[str, tuple[Path, ...]] = {
         "video": () if camera.video is None else (camera.video,),
         "detections": camera.detections,

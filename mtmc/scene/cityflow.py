@@ -6,8 +6,11 @@ at different depths; they are looked for in the scenario's folder and upwards fr
 
 from __future__ import annotations
 
+import logging
+import math
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import numpy as np
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import metres_from_gps, project
+from mtmc.scene.names import subfolders
 from mtmc.scene.place import Camera, Scene
 from mtmc.scene.plain import camera_from_video
 from mtmc.types import Array
@@ -29,39 +33,49 @@ _SCENARIO = re.compile(r"S\d{2}")
 _VIDEOS = ("vdo.avi", "vdo.mp4", "vdo.mkv", "vdo.mov", "vdo.ts", "img1")
 _LEVELS_UP = 4
 
+_log = logging.getLogger(__name__)
+
 
 def find_scenarios(folder: Path) -> list[Path]:
     """Scenario folders at or below ``folder``, sorted by name; empty if it does not have this layout."""
     if _camera_folders(folder):
         return [folder]
-    inner = [p for p in folder.glob("*") if p.is_dir()] + [p for p in folder.glob("*/*") if p.is_dir()]
-    found = [p for p in inner if _SCENARIO.fullmatch(p.name) and _camera_folders(p)]
+    children = subfolders(folder)
+    grandchildren = [inner for child in children for inner in subfolders(child)]
+    found = [p for p in (*children, *grandchildren) if _SCENARIO.fullmatch(p.name) and _camera_folders(p)]
     return sorted(found, key=lambda p: (p.name, str(p)))
 
 
 def load(folder: Path) -> Scene:
-    """One scenario.
+    """One scenario. A camera whose own files, or lines of common ones, are malformed has a ``problem``.
 
     Raises:
-        SceneError: A clock, calibration or camera folder is malformed.
+        SceneError: A line of a clock or frame count file names no camera.
     """
     name = folder.resolve().name
-    starts = _read_pairs(_find_upwards(folder, "cam_timestamp", name))
-    counts = _read_pairs(_find_upwards(folder, "cam_framenum", name))
-    cameras = [_camera(path, name, starts, counts) for path in _camera_folders(folder)]
+    folders = _camera_folders(folder)
+    known = [path.name for path in folders]
+    starts = _SideFile.read(_find_upwards(folder, "cam_timestamp", name), known)
+    counts = _SideFile.read(_find_upwards(folder, "cam_framenum", name), known)
+    cameras = [_camera(path, name, starts, counts) for path in folders]
     return Scene(name=name, root=folder, cameras=_on_common_ground(cameras))
 
 
 def _camera_folders(folder: Path) -> list[Path]:
-    contents = ("det", "mtsc", "gt", *_VIDEOS)
-    return sorted(
-        p
-        for p in folder.glob("c[0-9][0-9][0-9]")
-        if _CAMERA.fullmatch(p.name) and any((p / content).exists() for content in contents)
-    )
+    contents = {"det", "mtsc", "gt", *_VIDEOS}
+    return [p for p in subfolders(folder) if _CAMERA.fullmatch(p.name) and contents.intersection(_names_in(p))]
 
 
-def _camera(folder: Path, scenario: str, starts: dict[str, float], counts: dict[str, float]) -> Camera:
+def _names_in(folder: Path) -> list[str]:
+    """Names of what a folder holds; none, with a note in the log, where it may not be read."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError as error:
+        _log.warning("%s: left out: the folder cannot be read (%s)", folder, error.strerror)
+        return []
+
+
+def _camera(folder: Path, scenario: str, starts: _SideFile, counts: _SideFile) -> Camera:
     camera_id = folder.name
     video = next((folder / name for name in _VIDEOS if (folder / name).exists()), None)
     fps = OTHER_FPS.get((scenario, camera_id), NOMINAL_FPS)
@@ -72,16 +86,24 @@ def _camera(folder: Path, scenario: str, starts: dict[str, float], counts: dict[
         camera = camera_from_video(camera_id, video, fps=fps if video.is_dir() else None)
     roi, truth = folder / "roi.jpg", folder / "gt" / "gt.txt"
     calibration = folder / "calibration.txt"
+    problem = starts.problems.get(camera_id, "") or counts.problems.get(camera_id, "")
+    ground = None
+    try:
+        ground = read_calibration(calibration) if calibration.is_file() else None
+    except SceneError as error:
+        problem = problem or str(error)
     return replace(
         camera,
         number=int(camera_id[1:]),
-        clock=replace(camera.clock, start_s=starts.get(camera_id, 0.0)),
-        frame_count=int(counts[camera_id]) if camera_id in counts else None,
+        clock=replace(camera.clock, start_s=starts.values.get(camera_id, 0.0)),
+        # 0 stands in some lists for a number that is not known.
+        frame_count=int(counts.values.get(camera_id, 0.0)) or None,
         detections=tuple(sorted(folder.glob("det/*.txt"))),
         tracklets=tuple(sorted(folder.glob("mtsc/*.txt"))),
         ground_truth=truth if truth.is_file() else None,
         roi=roi if roi.is_file() else next((p for p in [folder / "roi.png"] if p.is_file()), None),
-        ground_from_image=read_calibration(calibration) if calibration.is_file() else None,
+        ground_from_image=ground,
+        problem=problem,
     )
 
 
@@ -95,26 +117,67 @@ def _find_upwards(folder: Path, kind: str, scenario: str) -> Path | None:
     return None
 
 
-def _read_pairs(path: Path | None) -> dict[str, float]:
-    """Lines ``c006 0.061``."""
-    if path is None:
-        return {}
-    pairs: dict[str, float] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            camera_id, value = words
-            pairs[camera_id] = float(value)
-        except ValueError:
-            raise SceneError(
-                f"expected 'camera number' such as 'c006 0.061', got {line.strip()!r}",
-                path=path,
-                line=number,
-                remedy="mend or remove that line",
-            ) from None
-    return pairs
+@dataclass(frozen=True, slots=True)
+class _SideFile:
+    """Lines ``c006 0.061`` of all cameras: the numbers, and sentences about malformed lines, by camera."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | None, cameras: Sequence[str]) -> _SideFile:
+        """Read such a file; None reads as an empty one.
+
+        Raises:
+            SceneError: A line begins with no camera's name.
+        """
+        if path is None:
+            return cls()
+        values: dict[str, float] = {}
+        problems: dict[str, str] = {}
+        for number, line in enumerate(_text(path).splitlines(), start=1):
+            words = line.replace(",", " ").split()
+            if not words or words[0].startswith("#"):
+                continue
+            try:
+                camera_id, text = words
+                values[camera_id] = _finite(text)
+            except ValueError:
+                error = SceneError(
+                    f"expected 'camera number' such as 'c006 0.061', got {line.strip()!r}",
+                    path=path,
+                    line=number,
+                    remedy="mend or remove that line",
+                )
+                if not _CAMERA.fullmatch(words[0]):
+                    raise error from None
+                problems[words[0]] = str(error)
+        missing = [name for name in cameras if name not in values and name not in problems]
+        if missing and values:
+            _log.warning("%s: no line for %s", path, ", ".join(missing))
+        return cls(values, problems)
+
+
+def _finite(text: str) -> float:
+    """A finite number, or a ValueError."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _text(path: Path) -> str:
+    """The text of a side file; a byte order mark is no part of it.
+
+    Raises:
+        SceneError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise SceneError(
+            f"cannot read this file ({error.strerror})", path=path, remedy="check its permissions"
+        ) from None
 
 
 def read_calibration(path: Path) -> Array:
@@ -127,7 +190,7 @@ def read_calibration(path: Path) -> Array:
     Raises:
         SceneError: There is no invertible 3×3 matrix of finite numbers, or neither direction lands on Earth.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    lines = _text(path).splitlines() or [""]
     rows = [row.replace(",", " ").split() for row in lines[0].split(":")[-1].strip().strip(";").split(";")]
     try:
         matrix = np.array([[float(word) for word in row] for row in rows], np.float64)

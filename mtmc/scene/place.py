@@ -97,6 +97,8 @@ class Camera:
         zones: Entry and exit regions.
         box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
             they fit its ground truth; (1, 1) leaves them.
+        problem: Why the camera cannot be used, as a sentence, if one of its own files is missing or malformed; the
+            scene's other cameras can.
     """
 
     id: str
@@ -113,6 +115,7 @@ class Camera:
     ground_plane: str = ""
     zones: tuple[Zone, ...] = ()
     box_scale: tuple[float, float] = (1.0, 1.0)
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

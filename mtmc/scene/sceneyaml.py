@@ -36,7 +36,8 @@ from pydantic import Field
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
-from mtmc.scene import cityflow, plain
+from mtmc.scene import cityflow, motchallenge, plain
+from mtmc.scene.names import number_names
 from mtmc.scene.place import Camera, Link, Placement, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
@@ -55,8 +56,8 @@ class ZoneEntry(Settings):
 class CameraEntry(Settings):
     """One camera. Every key but the id may be left to the folder's layout."""
 
-    id: str = Field(min_length=1, pattern=r"^[^\s/\\]+$")
-    number: int | None = Field(None, ge=1, description="what stands for it in track1.txt")
+    id: str = Field(min_length=1, pattern=r"^[^/]+$")
+    number: int | None = Field(None, ge=0, lt=10**9, description="what stands for it in track1.txt")
     video: str | None = None
     fps: float | None = Field(None, gt=0, description="effective frames per second")
     start_s: float | None = Field(None, description="scene time of frame 0")
@@ -118,16 +119,21 @@ def load(folder: Path, path: Path) -> Scene:
     cameras = {camera.id: camera for camera in base}
     for index, entry in enumerate(written.cameras):
         here = _Place(file, folder, ("cameras", index))
-        cameras[entry.id] = _camera(entry, cameras.get(entry.id), here)
+        try:
+            cameras[entry.id] = _camera(entry, cameras.get(entry.id), here)
+        except _MissingFile as error:
+            # One camera's missing file is that camera's problem; the others can be used.
+            unusable = cameras.get(entry.id) or Camera(entry.id, 0, Clock(entry.fps or plain.IMAGE_FOLDER_FPS))
+            cameras[entry.id] = replace(unusable, zones=_zones(entry), problem=str(error))
     if not cameras:
         raise SceneError("names no camera, and its folder holds none", path=path, remedy="list them under cameras:")
     ordered = [cameras[key] for key in sorted(cameras)]
-    numbered = plain.number_cameras([c for c in ordered if c.number == 0])
-    new_numbers = {c.id: c.number for c in numbered}
+    written_numbers = {entry.id: entry.number for entry in written.cameras if entry.number is not None}
+    numbers = number_names(cameras, written_numbers)
     scene = Scene(
         name=written.name or folder.resolve().name,
         root=folder,
-        cameras=tuple(replace(c, number=new_numbers.get(c.id, c.number)) for c in ordered),
+        cameras=tuple(replace(c, number=numbers[c.id]) for c in ordered),
         links=_links(written),
         models=_absolute_files(written.models, folder),
     )
@@ -147,25 +153,26 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
     cameras = []
     for entry in written.cameras:
         knots = tuple((frame, seconds) for frame, seconds in entry.time_map)
-        paths = {
-            key: None if (name := getattr(entry, key)) is None else folder / name
-            for key in ("video", "roi", "ground_truth")
-        }
+        video, roi, ground_truth = (
+            None if name is None else folder / name for name in (entry.video, entry.roi, entry.ground_truth)
+        )
         matrix = entry.ground_from_image
         cameras.append(
             Camera(
                 id=entry.id,
                 number=entry.number or 0,
                 clock=Clock(entry.fps or plain.IMAGE_FOLDER_FPS, entry.start_s or 0.0, knots),
+                video=video,
                 size_wh=entry.size_wh,
                 frame_count=entry.frame_count,
+                roi=roi,
+                ground_truth=ground_truth,
                 detections=tuple(folder / name for name in entry.detections),
                 tracklets=tuple(folder / name for name in entry.tracklets),
                 ground_from_image=None if matrix is None else np.array(matrix, np.float64),
                 ground_plane=entry.ground_plane,
                 zones=_zones(entry),
                 box_scale=entry.box_scale or (1.0, 1.0),
-                **paths,
             )
         )
     models = _absolute_files(written.models, folder)
@@ -205,8 +212,14 @@ def _layout(folder: Path) -> tuple[Camera, ...]:
     """What the folder shows without the file."""
     if cityflow.find_scenarios(folder) == [folder]:
         return cityflow.load(folder).cameras
+    if motchallenge.is_sequence(folder):
+        return motchallenge.load(folder).cameras
     scene = plain.load(folder)
     return () if scene is None else scene.cameras
+
+
+class _MissingFile(SceneError):
+    """A file that a camera's entry names is not there."""
 
 
 class _Place:
@@ -222,7 +235,8 @@ class _Place:
     def existing(self, key: str, name: str) -> Path:
         path = self.folder / name
         if not path.exists():
-            raise self.error(key, f"there is no file {name} beside it", "paths are relative to scene.yaml's folder")
+            error = self.error(key, f"there is no file {name} beside it", "paths are relative to scene.yaml's folder")
+            raise _MissingFile(str(error))
         return path
 
 
@@ -245,7 +259,6 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
         raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
     return replace(
         base,
-        number=entry.number or base.number,
         clock=clock,
         size_wh=entry.size_wh or base.size_wh,
         frame_count=entry.frame_count or base.frame_count,

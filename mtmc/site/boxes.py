@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from mtmc.errors import SceneError
-from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
+from mtmc.formats.truth import read_truth
 from mtmc.geometry.boxes import iou_matrix, iou_pairs
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
@@ -40,7 +40,7 @@ def fit_box_scales(scene: Scene, passages: Sequence[Passage]) -> tuple[Scene, st
         if camera.ground_truth is None or not camera.ground_truth.is_file():
             cameras.append(camera)
             continue
-        pairs = _matched(passages, camera.id, read_mot(camera.ground_truth, camera.number))
+        pairs = _matched(passages, camera.id, read_truth(camera.ground_truth, camera.number))
         scale, before, after = best_scale(*pairs, camera.size_wh)
         cameras.append(replace(camera, box_scale=scale))
         lines.append(

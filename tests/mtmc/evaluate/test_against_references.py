@@ -125,7 +125,8 @@ def test_decimals_on_the_threshold_fall_as_in_motmetrics(motmetrics_scores: Orac
 def test_published_sequences(
     shared: Find, motmetrics_scores: Oracle, trackeval_scores: Oracle, name: str, idf1: float
 ) -> None:
-    truth, predicted = load_pair(shared(f"data/mot/{name}/gt.txt"), shared(f"data/mot/{name}/test.txt"))
+    boxes = load_pair(shared(f"data/mot/{name}/gt.txt"), shared(f"data/mot/{name}/test.txt"))
+    truth, predicted = (side.table for side in boxes)
     assert score(truth, predicted).idf1 == pytest.approx(idf1, abs=5e-4)
     agree(truth, predicted, motmetrics_scores(truth, predicted), MOTMETRICS)
     agree(truth, predicted, trackeval_scores(truth, predicted), TRACKEVAL | {"mota": "MOTA"})

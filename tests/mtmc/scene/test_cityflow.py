@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,13 +49,17 @@ def test_c015_of_s03_runs_at_eight_frames_a_second(tmp_path: Path) -> None:
     assert [camera.clock.fps for camera in scene.cameras] == [10.0, 8.0]
 
 
-def test_a_malformed_clock_names_file_and_line(tmp_path: Path) -> None:
+def test_a_malformed_clock_is_a_problem_of_its_camera_alone(tmp_path: Path) -> None:
     scenario = make_scenario(tmp_path)
     (scenario / "cam_timestamp").mkdir()
-    (scenario / "cam_timestamp" / "S02.txt").write_text("c006 0\nc007 soon\n")
-    with pytest.raises(
-        SceneError, match=r"S02\.txt:2: expected 'camera number' such as 'c006 0\.061', got 'c007 soon'"
-    ):
+    (scenario / "cam_timestamp" / "S02.txt").write_text("c006 0.5\nc007 soon\n")
+    [scene] = load_scenes(scenario)
+    good, bad = scene.cameras
+    assert (good.problem, good.clock.start_s) == ("", 0.5)
+    said = r"S02\.txt:2: expected 'camera number' such as 'c006 0\.061', got 'c007 soon'"
+    assert re.search(said, bad.problem)
+    (scenario / "cam_timestamp" / "S02.txt").write_text("c006 0.5\nwhat is this\n")
+    with pytest.raises(SceneError, match=r"S02\.txt:2: expected 'camera number'.*got 'what is this'"):
         load_scenes(scenario)
 
 
