@@ -91,13 +91,23 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--gt", type=Path, required=True, metavar="PATH", help="MOT file, folder of them, or 9 columns"
+        "--gt", type=Path, required=True, metavar="PATH", help="scene folder, MOT file, folder of them, or 9 columns"
     )
-    parser.add_argument("--pred", type=Path, required=True, metavar="PATH", help="the same, or track1.txt")
-    parser.add_argument("--roi", type=Path, metavar="DIR", help="region-of-interest images by camera")
-    parser.add_argument("--cameras", metavar="LIST", help="such as 1-5 or c001,c002: others do not count")
-    parser.add_argument("--protocol", choices=["auto", "aicity", "plain"], default="auto")
+    parser.add_argument("--pred", type=Path, required=True, metavar="PATH", help="MOT file, folder, or track1.txt")
+    parser.add_argument("--roi", type=Path, metavar="DIR", help="region-of-interest images (default: the scene's)")
+    parser.add_argument("--cameras", metavar="LIST", help="such as 1-5 or c001,north: others do not count")
+    parser.add_argument(
+        "--protocol",
+        choices=["auto", "aicity", "plain", "mot"],
+        default="auto",
+        help="mot: identities are per sequence, predictions on distractors do not count",
+    )
     parser.add_argument("--min-iou", type=float, default=0.5, metavar="X", help="overlap of a match (default 0.5)")
+    parser.add_argument(
+        "--gt-offset", type=int, default=0, metavar="N", help="added to frame numbers; 1 if they count from 0"
+    )
+    parser.add_argument("--pred-offset", type=int, default=0, metavar="N", help="the same for the predictions")
+    parser.add_argument("--reference", action="store_true", help="score once more with motmetrics, and compare")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the scores as CSV")
     parser.set_defaults(command=_evaluate)
@@ -149,6 +159,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         cameras=arguments.cameras,
         protocol=arguments.protocol,
         min_iou=arguments.min_iou,
+        truth_offset=arguments.gt_offset,
+        predicted_offset=arguments.pred_offset,
+        reference=arguments.reference,
     )
     print(result.text().rstrip())
     if arguments.json:

@@ -141,11 +141,12 @@ CASES: dict[str, Case] = {
         says="{}/nowhere: expected a folder of camera videos, but it does not exist; give the folder that holds one video per camera",
     ),
     "a file instead of a folder": Case(
-        run=("--videos", "{}/c001.mp4"),
-        says="{}/c001.mp4: expected a folder of camera videos, but it is a file; give the folder that holds one video per camera",
+        run=("--videos", "{}/c001_gt.txt"),
+        spoil=write("c001_gt.txt", "1,1,10,20,30,40,1\n"),
+        says="{}/c001_gt.txt: expected a folder of camera videos, but it is a file; give the folder that holds one video per camera",
     ),
     "an empty folder": Case(
-        says="{}: found no camera: no scene.yaml, no CityFlow folders (S02/c006/vdo.avi), no videos (mp4, avi, mkv, mov, ts) and no folders of numbered images; put one video per camera into it",
+        says="{}: found no camera: no scene.yaml, no CityFlow folders (S02/c006/vdo.avi), no MOT challenge sequences (seqinfo.ini), no videos (avi, m4v, mkv, mov, mp4, ts, webm) and no folders of numbered images; put one video per camera into it",
         spoil=only(),
     ),
     "a video of 0 bytes": Case(
@@ -179,8 +180,9 @@ CASES: dict[str, Case] = {
         survives=True,
     ),
     "a missing video": Case(
-        says="{}/scene.yaml:3: video: there is no file c009.mp4 beside it; paths are relative to scene.yaml's folder",
+        says="c009: {}/scene.yaml:3: video: there is no file c009.mp4 beside it; paths are relative to scene.yaml's folder",
         spoil=write("scene.yaml", "cameras:\n  - id: c009\n    video: c009.mp4\n"),
+        survives=True,
     ),
     "images of different sizes": Case(
         says="c003: {}/c003: expected frames of 60×40 pixels, got 61×40 at frame 1; correct the size in the scene, or convert the video to one size",
@@ -215,16 +217,16 @@ CASES: dict[str, Case] = {
         says="{}/S02/c006/det/det_yolo3.txt:2: expected a finite number, got 'ten'; a line reads frame,id,left,top,width,height,score,-1,-1,-1",
         spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,ten,20,30,40,0.9,-1,-1,-1\n")),
     ),
-    "a detection with a negative width": Case(
-        says="{}/S02/c006/det/det_yolo3.txt:2: expected a box with positive width and height, got -30 by 40; delete the line, or give left,top,width,height rather than two corners",
-        spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,10,20,-30,40,0.9,-1,-1,-1\n")),
+    "detections with a negative width": Case(
+        says="{}/S02/c006/det/det_yolo3.txt:1: expected a box with positive width and height, got -30 by 40; delete the line, or give left,top,width,height rather than two corners",
+        spoil=both(only(), write(CITYFLOW, "2,-1,10,20,-30,40,0.9,-1,-1,-1\n")),
     ),
     "a detection that is not a number": Case(
         says="{}/S02/c006/det/det_yolo3.txt:2: expected a finite number, got 'nan'; a line reads frame,id,left,top,width,height,score,-1,-1,-1",
         spoil=both(only(), write(CITYFLOW, DETECTION + "2,-1,nan,20,30,40,0.9,-1,-1,-1\n")),
     ),
     "a frame 0 in a file that counts from 1": Case(
-        says="{}/S02/c006/det/det_yolo3.txt:1: expected a whole frame number from 1, got 0; frames count from 1 in this format",
+        says="{}/S02/c006/det/det_yolo3.txt:1: expected a whole frame number from 1, got 0; frames count from 1 in this format; for a file that counts from 0 set input.frame_offset=1, or in evaluate --gt-offset 1 or --pred-offset 1",
         spoil=both(only(), write(CITYFLOW, "0,-1,10,20,30,40,0.9,-1,-1,-1\n")),
     ),
     "a binary detection file": Case(

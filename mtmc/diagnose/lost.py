@@ -58,21 +58,23 @@ def _stages(
     """The boxes that each stage of a camera gave, under the name of what it loses, in order of the pipeline."""
     store, keys = run.store, result.stage_keys
     frames: list[Detections] | None = None
+    indices: list[int] | None = None
     if "detect" in keys:
         found = load_found(store, camera, keys["detect"])
         frames = None if found is None else found.frames
         yield "detector", _of_detections(camera, frames or [])
     elif "track" in keys:
-        frames = _given_detections(run, camera)
-        if frames is not None:
-            yield "given boxes", _of_detections(camera, frames)
+        given = _given_detections(run, camera)
+        if given is not None:
+            frames, indices = [detections for _, detections in given], [index for index, _ in given]
+            yield "given boxes", _of_detections(camera, frames, indices)
     elif result.passages:
         yield "given boxes", _given_tracklets(run, camera, result)
     else:
         yield "detector", Table.empty()
     if "track" in keys:
         if frames is not None:
-            yield "filter", _of_detections(camera, _selected(run, camera, frames, size_wh))
+            yield "filter", _of_detections(camera, _selected(run, camera, frames, size_wh), indices)
         arrays = store.load("track", camera.id, keys["track"])
         if arrays is None:
             raise MtmcError(
@@ -84,21 +86,21 @@ def _stages(
     yield "clean-up", _of_tracklets(camera, [passage.tracklet for passage in result.passages])
 
 
-def _given_detections(run: LoadedRun, camera: Camera) -> list[Detections] | None:
-    """Detections from the file the run read; None where it has gone."""
+def _given_detections(run: LoadedRun, camera: Camera) -> list[tuple[int, Detections]] | None:
+    """Frame indices and detections from the file the run read; None where it has gone."""
     with suppress(MtmcError):
         path = choose_source(camera, run.config.input)[1]
         offset = run.config.input.frame_offset
-        return [d for _, d in read_detections(path, frames=camera.frame_count, frame_offset=offset)]
+        return list(read_detections(path, frames=camera.frame_count, frame_offset=offset))
     return None
 
 
 def _given_tracklets(run: LoadedRun, camera: Camera, result: CameraResult) -> Table:
     """Tracklets of the file the run read; those after clean-up where it has gone."""
     with suppress(MtmcError):
-        table = read_mot(choose_source(camera, run.config.input)[1], camera.number)
-        table = table.with_columns(frame=table.frame + run.config.input.frame_offset)
-        return _of_tracklets(camera, tracklets_of(table[table.frame >= 0], camera.id, camera.clock))
+        path = choose_source(camera, run.config.input)[1]
+        table = read_mot(path, camera.number, run.config.input.frame_offset)
+        return _of_tracklets(camera, tracklets_of(table, camera.id, camera.clock))
     return _of_tracklets(camera, [passage.tracklet for passage in result.passages])
 
 
@@ -113,8 +115,9 @@ def _selected(
     return [select(detections, run.config.filter, size_wh, roi) for detections in frames]
 
 
-def _of_detections(camera: Camera, frames: Sequence[Detections]) -> Table:
-    frame = np.repeat(np.arange(len(frames)), [len(d) for d in frames])
+def _of_detections(camera: Camera, frames: Sequence[Detections], indices: Sequence[int] | None = None) -> Table:
+    numbers = np.arange(len(frames)) if indices is None else np.array(indices, np.int64)
+    frame = np.repeat(numbers, [len(d) for d in frames])
     xyxy = np.concatenate([np.zeros((0, 4)), *(d.xyxy for d in frames)])
     return Table.of(camera.number, np.full(len(frame), -1), frame, xyxy)
 

@@ -26,7 +26,10 @@ __all__ = ["COLUMNS", "LAYOUT", "read_mot", "table_from_mot", "write_mot"]
 
 LAYOUT = "frame,id,left,top,width,height,score,-1,-1,-1"
 COLUMNS = (6, 7, 8, 9, 10)
-FROM_ONE = "frames count from 1 in this format; a frame offset of 1 reads a file that counts from 0"
+FROM_ONE = (
+    "frames count from 1 in this format; for a file that counts from 0 set input.frame_offset=1, or in evaluate "
+    "--gt-offset 1 or --pred-offset 1"
+)
 
 _log = logging.getLogger(__name__)
 

@@ -104,19 +104,33 @@ def _rows_only(path: str | os.PathLike[str], layout: str) -> bytes:
 
 
 def _check_titles(words: Sequence[str], path: str | os.PathLike[str], line: int, layout: str) -> None:
-    """Raise if the titles of a file's columns contradict the layout that it is read in.
+    """Raise if the titles of a file's columns contradict the layout, or each of several, that it is read in.
 
     Raises:
         FormatError: They give corners, or name a column of the layout at another place.
     """
-    expected = _SEPARATORS.split(layout)
     titles = [word.strip("\"'<>").lower() for word in words]
-    for position, title in enumerate(titles):
-        column = _COLUMN_OF_TITLE.get(title)
-        misplaced = column in expected and position != expected.index(column)
-        if misplaced or title in _CORNER_TITLES:
-            message = f"expected columns in the order {layout}, got the title {title!r} in column {position + 1}"
-            raise FormatError(message, path=path, line=line, remedy="write the columns in that order")
+    wrong = [_misplaced(titles, _SEPARATORS.split(one)) for one in layout.split(" or ")]
+    if all(position is not None for position in wrong):
+        position = wrong[0] or 0
+        message = (
+            f"expected columns in the order {layout}, got the title {titles[position]!r} in column {position + 1}"
+        )
+        raise FormatError(message, path=path, line=line, remedy="write the columns in that order")
+
+
+def _misplaced(titles: Sequence[str], columns: Sequence[str]) -> int | None:
+    """Position of the first title that belongs to another place or to no such layout, None if there is none.
+
+    A title may occur again further on: ``x`` and ``y`` are a corner, and a position in the world.
+    """
+    named = [_COLUMN_OF_TITLE.get(title) for title in titles]
+    for position, (title, column) in enumerate(zip(titles, named, strict=True)):
+        if title in _CORNER_TITLES:
+            return position
+        if column in columns and column not in named[columns.index(column) : columns.index(column) + 1]:
+            return position
+    return None
 
 
 def _is_number(word: str) -> bool:

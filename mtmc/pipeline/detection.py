@@ -29,11 +29,13 @@ class Found:
 
     Attributes:
         frames: Detections of every frame that could be read, from frame 0 on.
+        indices: Index of each of these frames where some are skipped; None where they are 0, 1, 2, ….
         problem: Why the video could not be read to its end, as a sentence; "" if it could.
     """
 
     frames: list[Detections]
     problem: str = ""
+    indices: list[int] | None = None
 
 
 def load_found(store: Store, camera: Camera, key: str) -> Found | None:

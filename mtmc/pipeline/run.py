@@ -198,13 +198,78 @@ def _unpack_identities(arrays: dict[str, Array], passages: Sequence[Passage]) ->
 
 
 def _nothing_found(results: Sequence[CameraResult], config: RunConfig) -> str:
-    frames = sum(result.counts.get("frames", 0) for result in results)
-    detections = sum(result.counts.get("detections", 0) for result in results)
+    """Why no vehicle came out: which step lost them all, and what to change."""
+    used = [result for result in results if not result.problem or result.key]
+    cameras = f"{len(results)} camera{'s' if len(results) != 1 else ''}"
+    return f"no vehicle in {cameras}: " + "; ".join(_reasons(used, config))
+
+
+def _reasons(results: Sequence[CameraResult], config: RunConfig) -> list[str]:
+    """One sentence for each kind of source, of the last step that still had something."""
+    made = _total(results, "vehicles")
+    if made:
+        return [f"{made} vehicles of single cameras, all of which association and post-processing left out"]
+    tracks = _total(results, "tracklets")
+    if tracks and not any(result.source == "tracklets" for result in results):
+        return [f"{tracks} tracks, all of which clean-up left out; see clean.drop"]
+    return [
+        reason(of_source, config)
+        for source, reason in _REASONS.items()
+        if (of_source := [result for result in results if result.source == source])
+    ]
+
+
+def _no_track_in_video(results: Sequence[CameraResult], config: RunConfig) -> str:
+    frames, detections = _total(results, "frames"), _total(results, "detections")
+    if not frames:
+        return "no frame of a video could be read"
     return (
-        f"no vehicle in {len(results)} cameras: {frames} frames, {detections} detections at confidence "
-        f"{config.detect.confidence} or more, none of which made a track; "
-        "lower detect.confidence or track.n_init, or check detect.classes and the regions of interest"
+        f"{frames} frames, {detections} detections at confidence {config.detect.confidence} or more, none of which "
+        "made a track; lower detect.confidence or track.n_init, or check detect.classes and the regions of interest"
     )
+
+
+def _no_track_of_detections(results: Sequence[CameraResult], config: RunConfig) -> str:
+    detections, scored = _total(results, "detections"), _total(results, "scored")
+    if not detections:
+        return "the detection files hold no row of any frame; check input.file, input.frame_offset and frame counts"
+    if not scored:
+        return (
+            f"{detections} detections were read, all with a score of 0 or below; a score of 0 marks boxes that no "
+            "detector saw, so write scores between 0 and 1 into the seventh column"
+        )
+    return (
+        f"{detections} detections were read, {scored} of them with a score above 0, and none made a track; lower "
+        "track.high_score, track.new_track_score or track.n_init, or check filter and the regions of interest"
+    )
+
+
+def _no_vehicle_of_tracklets(results: Sequence[CameraResult], config: RunConfig) -> str:
+    rows, tracks, scored = (_total(results, name) for name in ("rows", "tracklets", "scored"))
+    if not rows:
+        return "the tracklet files hold no rows; check input.file and input.frame_offset"
+    if not tracks:
+        return (
+            f"none of {rows} rows of tracklets has an identity, all are −1; write the tracks' numbers into the "
+            "second column, or read the rows as detections"
+        )
+    if not scored:
+        return (
+            f"{tracks} tracks were read, whose {rows} rows all have a score of 0 or below; a score of 0 marks boxes "
+            "that no detector saw, so write scores above 0, or -1 for unknown ones, into the seventh column"
+        )
+    return f"{tracks} tracks were read, all of which clean-up left out; see clean.drop"
+
+
+_REASONS = {
+    "video": _no_track_in_video,
+    "detections": _no_track_of_detections,
+    "tracklets": _no_vehicle_of_tracklets,
+}
+
+
+def _total(results: Sequence[CameraResult], name: str) -> int:
+    return sum(result.counts.get(name, 0) for result in results)
 
 
 class _Stopwatch:

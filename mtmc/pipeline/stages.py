@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ class CameraResult:
 
     Attributes:
         camera_id: The camera.
+        source: What its vehicles were made of: ``video``, ``detections`` or ``tracklets``.
         passages: Its vehicles; empty after a failure.
         pictures: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
         match_similarity: Cosine that suggests one vehicle, by the embedder's own account; None if it gives none.
@@ -59,6 +60,7 @@ class CameraResult:
     """
 
     camera_id: str
+    source: str = ""
     passages: list[Passage] = field(default_factory=list)
     pictures: dict[int, Array] = field(default_factory=dict)
     match_similarity: float | None = None
@@ -96,6 +98,7 @@ def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: 
     (described, match_similarity), key = work.describe(tracklets, key)
     return CameraResult(
         camera_id=camera.id,
+        source=source,
         passages=list(described.passages),
         pictures=dict(described.thumbnails),
         match_similarity=match_similarity,
@@ -168,8 +171,9 @@ class _Work:
         offset = self.config.input.frame_offset
         key = key_of(version=mtmc.__version__, file=self._hash(path), offset=offset)
         with self._timed("detect"):
-            frames = read_detections(path, frames=self.camera.frame_count, frame_offset=offset)
-            found = Found([detections for _, detections in frames])
+            frames = list(read_detections(path, frames=self.camera.frame_count, frame_offset=offset))
+            found = Found([detections for _, detections in frames], indices=[index for index, _ in frames])
+        self.counts["scored"] = sum(int((detections.score > 0).sum()) for detections in found.frames)
         return self._counted(found), key
 
     def read_tracklets(self, path: Path) -> tuple[list[Tracklet], str]:
@@ -177,9 +181,10 @@ class _Work:
         offset = self.config.input.frame_offset
         key = key_of(version=mtmc.__version__, file=self._hash(path), offset=offset, clock=repr(self.camera.clock))
         with self._timed("track"):
-            table = read_mot(path, self.camera.number)
-            table = table.with_columns(frame=table.frame + offset)
-            tracklets = tracklets_of(table[table.frame >= 0], self.camera.id, self.camera.clock)
+            table = read_mot(path, self.camera.number, offset)
+            tracklets = tracklets_of(table, self.camera.id, self.camera.clock)
+        self.counts["rows"] = len(table)
+        self.counts["scored"] = int((table.score > 0).sum())
         self.counts["tracklets"] = len(tracklets)
         return tracklets, key
 
@@ -198,7 +203,8 @@ class _Work:
 
         def compute() -> list[Tracklet]:
             frames = (select(detections, config.filter, size_wh, self.roi) for detections in found.frames)
-            return track(enumerate(frames), camera.id, camera.clock, config.track)
+            indices = count() if found.indices is None else found.indices
+            return track(zip(indices, frames, strict=False), camera.id, camera.clock, config.track)
 
         tracklets = self._stage(
             "track",

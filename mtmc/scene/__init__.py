@@ -1,7 +1,7 @@
 """A place as data: its cameras, clocks, zones and links, loaded from a folder and checked on the way in."""
 
 from mtmc.scene.load import load_scenes
-from mtmc.scene.place import Camera, Link, Placement, Scene, Zone
+from mtmc.scene.scene import Camera, Link, Placement, Scene, Zone
 from mtmc.scene.roi import read_roi
 from mtmc.scene.write import write_scene
 

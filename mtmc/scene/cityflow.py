@@ -19,7 +19,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import metres_from_gps, project
 from mtmc.scene.names import subfolders
-from mtmc.scene.place import Camera, Scene
+from mtmc.scene.scene import Camera, Scene
 from mtmc.scene.plain import camera_from_video
 from mtmc.types import Array
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtmc.errors import SceneError
 from mtmc.scene import cityflow, motchallenge, plain, sceneyaml
-from mtmc.scene.place import Scene
+from mtmc.scene.scene import Scene
 from mtmc.video import VIDEO_SUFFIXES
 
 __all__ = ["load_scenes"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene.names import subfolders
-from mtmc.scene.place import Camera, Scene
+from mtmc.scene.scene import Camera, Scene
 from mtmc.scene.plain import camera_from_video, number_cameras
 
 __all__ = ["find_sequences", "is_sequence", "load"]
@@ -20,7 +20,10 @@ _FPS = 30.0  # of most sequences, where seqinfo.ini gives none
 
 def is_sequence(folder: Path) -> bool:
     """Whether a folder is a sequence of the challenge: it holds a ``seqinfo.ini``."""
-    return (folder / _INFO).is_file()
+    try:
+        return (folder / _INFO).is_file()
+    except OSError:  # the folder may not be read
+        return False
 
 
 def find_sequences(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from mtmc.errors import SceneError, VideoError
 from mtmc.geometry.clock import Clock
 from mtmc.scene.names import number_names
-from mtmc.scene.place import Camera, Scene
+from mtmc.scene.scene import Camera, Scene
 from mtmc.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mtmc.video.read import probe
 

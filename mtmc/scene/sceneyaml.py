@@ -38,7 +38,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
-from mtmc.scene.place import Camera, Link, Placement, Scene, Zone
+from mtmc.scene.scene import Camera, Link, Placement, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
 

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from mtmc.files import atomic_path
-from mtmc.scene.place import Camera, Link, Scene, Zone
+from mtmc.scene.scene import Camera, Link, Scene, Zone
 
 __all__ = ["content_of", "write_scene"]
 

@@ -49,3 +49,22 @@ def test_no_row_of_a_real_file_is_lost(shared: Callable[[str], Path]) -> None:
     found = list(read_detections(path))
     assert sum(len(d) for _, d in found) == len(rows)
     assert len(found) == max(int(row.split(",")[0]) for row in rows)
+
+
+def test_long_gaps_are_skipped_and_short_ones_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "det.txt"
+    starts = (1_683_000_000, 1_683_000_003, 1_700_000_000)
+    path.write_text("".join(f"{frame},-1,10,20,30,40,0.5\n" for frame in starts))
+    found = {index: len(d) for index, d in read_detections(path)}
+    assert [index for index, boxes in found.items() if boxes] == [frame - 1 for frame in starts]
+    assert list(found)[:5] == [1_683_000_000 - 1 + k for k in range(5)]
+    assert len(found) == 3 + 2 + 10_000
+    assert list(found) == sorted(found)
+    path.write_text("9000,-1,10,20,30,40,0.5\n")
+    assert [index for index, _ in read_detections(path)] == list(range(9000))
+    assert len(list(read_detections(path, frames=10**9))) == 9000 + 10_000
+
+
+def test_rows_beyond_the_last_frame_are_named(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(list(read_detections(file, frames=2))) == 2
+    assert "2 of 3 rows left out: beyond the camera's 2 frames" in caplog.text
