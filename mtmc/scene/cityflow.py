@@ -19,8 +19,8 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import metres_from_gps, project
 from mtmc.scene.names import subfolders
-from mtmc.scene.scene import Camera, Scene
 from mtmc.scene.plain import camera_from_video
+from mtmc.scene.scene import Camera, Scene
 from mtmc.types import Array
 
 __all__ = ["find_scenarios", "load", "read_calibration"]

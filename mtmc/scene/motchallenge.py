@@ -9,8 +9,8 @@ from pathlib import Path
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene.names import subfolders
-from mtmc.scene.scene import Camera, Scene
 from mtmc.scene.plain import camera_from_video, number_cameras
+from mtmc.scene.scene import Camera, Scene
 
 __all__ = ["find_sequences", "is_sequence", "load"]
 
