@@ -47,7 +47,6 @@ class CameraResult:
 
     Attributes:
         camera_id: The camera.
-        source: What its vehicles were made of: ``video``, ``detections`` or ``tracklets``.
         passages: Its vehicles; empty after a failure.
         pictures: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
         match_similarity: Cosine that suggests one vehicle, by the embedder's own account; None if it gives none.
@@ -57,10 +56,10 @@ class CameraResult:
         counts: Frames, detections, tracklets before and after clean-up.
         seconds: Wall and CPU seconds per stage, ``{"detect": (wall, cpu), …}``; a reused stage takes next to none.
         inputs: SHA-256 of every file that was read.
+        source: What its vehicles were made of: ``video``, ``detections`` or ``tracklets``.
     """
 
     camera_id: str
-    source: str = ""
     passages: list[Passage] = field(default_factory=list)
     pictures: dict[int, Array] = field(default_factory=dict)
     match_similarity: float | None = None
@@ -70,6 +69,7 @@ class CameraResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: int = 1) -> CameraResult:
