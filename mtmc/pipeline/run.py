@@ -211,7 +211,7 @@ def _reasons(results: Sequence[CameraResult], config: RunConfig) -> list[str]:
         return [f"{made} vehicles of single cameras, all of which association and post-processing left out"]
     tracks = _total(results, "tracklets")
     if tracks and not any(result.source == "tracklets" for result in results):
-        return [f"{tracks} tracks, all of which clean-up left out; see clean.drop"]
+        return [f"{tracks} tracks, all of which clean-up left out; see clean.filter"]
     return [
         reason(of_source, config)
         for source, reason in _REASONS.items()
@@ -240,7 +240,7 @@ def _no_track_of_detections(results: Sequence[CameraResult], config: RunConfig) 
         )
     return (
         f"{detections} detections were read, {scored} of them with a score above 0, and none made a track; lower "
-        "track.high_score, track.new_track_score or track.n_init, or check filter and the regions of interest"
+        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check filter and the regions of interest"
     )
 
 
@@ -258,7 +258,7 @@ def _no_vehicle_of_tracklets(results: Sequence[CameraResult], config: RunConfig)
             f"{tracks} tracks were read, whose {rows} rows all have a score of 0 or below; a score of 0 marks boxes "
             "that no detector saw, so write scores above 0, or -1 for unknown ones, into the seventh column"
         )
-    return f"{tracks} tracks were read, all of which clean-up left out; see clean.drop"
+    return f"{tracks} tracks were read, all of which clean-up left out; see clean.filter"
 
 
 _REASONS = {

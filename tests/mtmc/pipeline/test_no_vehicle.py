@@ -30,11 +30,11 @@ def run(tmp_path: Path, kind: str, text: str, *settings: str) -> int:
         ("det", rows(score=-0.35), (), "40 detections were read, all with a score of 0 or below"),
         ("det", rows(), ("track.n_init=1000",), "40 detections were read, 40 of them with a score above 0, and none"),
         ("det", "", (), "the detection files hold no row of any frame"),
-        ("det", rows(), ("clean.drop.min_duration_s=60",), "1 tracks, all of which clean-up left out"),
+        ("det", rows(), ("clean.filter.min_duration_s=60",), "1 tracks, all of which clean-up left out"),
         ("mtsc", rows(), (), "none of 40 rows of tracklets has an identity, all are −1"),
         ("mtsc", rows(3, 0.0), (), "1 tracks were read, whose 40 rows all have a score of 0 or below"),
         ("mtsc", rows(3, -0.5), (), "1 tracks were read, whose 40 rows all have a score of 0 or below"),
-        ("mtsc", rows(3), ("clean.drop.min_duration_s=60",), "1 tracks were read, all of which clean-up left out"),
+        ("mtsc", rows(3), ("clean.filter.min_duration_s=60",), "1 tracks were read, all of which clean-up left out"),
         ("mtsc", "# none\n", (), "the tracklet files hold no rows"),
     ],
 )
@@ -47,7 +47,7 @@ def test_the_reason_is_the_true_one(
     assert "confidence" not in problem
 
 
-KEEP = ("polish.min_travel=0", "clean.drop.min_travel=0")
+KEEP = ("polish.min_travel=0", "clean.filter.min_displacement=0")
 
 
 @pytest.mark.parametrize("kind", ["det", "mtsc"])

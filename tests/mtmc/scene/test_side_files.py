@@ -73,7 +73,7 @@ def test_one_cameras_malformed_file_stops_that_camera_alone(
 ) -> None:
     (scenario.parent / name).write_text(text)
     out = tmp_path / "out"
-    settings = ["--workers", "1", "-o", "render.report=false", "-o", "clean.drop.enabled=false"]
+    settings = ["--workers", "1", "-o", "render.report=false", "-o", "clean.filter.enabled=false"]
     assert main(["run", "--videos", str(scenario), "--out", str(out), *settings]) == 2
     said = capsys.readouterr().out
     [problem] = [line for line in said.splitlines() if line.startswith("mtmc: ")]
