@@ -240,7 +240,8 @@ def _no_track_of_detections(results: Sequence[CameraResult], config: RunConfig) 
         )
     return (
         f"{detections} detections were read, {scored} of them with a score above 0, and none made a track; lower "
-        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check filter and the regions of interest"
+        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check filter and the regions of "
+        "interest"
     )
 
 
