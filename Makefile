@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid legibility clean
+.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid mutate mutate-reid legibility clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,16 @@ bench-cities: $(READY)  ## six held-out synthetic scenes: models, pipeline, ever
 
 bench-reid: $(READY)  ## every method of reid and its ablation, three seeds each; hours, finished cells in docs/reid/cells are kept
 	$(BIN)/python -m tools.bench.reid_methods
+
+SAMPLE ?= 800
+SEED ?= 0
+JOBS ?= 2
+TARGETS ?=
+mutate: $(READY)  ## mutation testing of TARGETS (default: all of the core); hours, finished mutants in runs/mutation are kept
+	$(BIN)/python -m tools.mutate --sample $(SAMPLE) --seed $(SEED) --jobs $(JOBS) $(TARGETS)
+
+mutate-reid: $(READY)  ## mutation testing of the training methods, losses and mining
+	$(BIN)/python -m tools.mutate --sample $(SAMPLE) --seed $(SEED) --jobs $(JOBS) --out runs/mutation-reid reid
 
 PEERS ?=
 legibility: $(READY)  ## sizes, density, names and comments of the source: make legibility PEERS="path/to/trackers …"

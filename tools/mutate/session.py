@@ -1,0 +1,148 @@
+"""One pytest run inside a forked process: what it is given, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+#: Packages of the repository: a forked run must load them from its own copy.
+OWN_PACKAGES = ("mtmc", "reid", "tests", "tools")
+#: Bytes of private memory that a run may use, so that a mutant cannot take all of the machine's.
+MEMORY_LIMIT = 6 << 30
+
+
+class TestOrder:
+    """pytest plugin: the tests that reach the changed line first; the name of the first that fails."""
+
+    __test__ = False
+
+    def __init__(self, ranks: Mapping[str, int]) -> None:
+        self._ranks = ranks
+        self.failed = ""
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Files keep the order of the command line; within one, tests are sorted by their rank."""
+        files: dict[str, int] = {}
+        for item in items:
+            files.setdefault(str(item.path), len(files))
+        last = len(self._ranks)
+        items.sort(key=lambda item: (files[str(item.path)], self._ranks.get(item.nodeid, last)))
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Remember the first failure."""
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """A module that cannot be imported is a failure as well."""
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+
+class LineRecorder:
+    """pytest plugin: which test runs which line, by switching coverage's context."""
+
+    def __init__(self, coverage: Any) -> None:
+        self._coverage = coverage
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Lines from here on belong to this test."""
+        self._coverage.switch_context(nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Add up setup, call and teardown."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+
+
+def output_of(copy: Path) -> Path:
+    """File with what pytest printed in the last run on a copy."""
+    return copy.parent / "output.txt"
+
+
+def _enter(copy: Path, cpu_seconds: float) -> None:
+    """Make this process a group of its own that works on a copy of the repository, within limits."""
+    os.setpgid(0, 0)
+    os.chdir(copy)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    output = os.open(output_of(copy), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+
+    for name in [name for name in sys.modules if name.split(".")[0] in OWN_PACKAGES]:
+        del sys.modules[name]
+    original = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [str(copy), *(entry for entry in sys.path if entry not in {"", *original})]
+    os.environ["PYTHONPATH"] = str(copy)
+
+    limit = int(cpu_seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _pytest(arguments: Sequence[str], temporary: Path, plugins: Sequence[object]) -> int:
+    """Run pytest; hypothesis draws the same examples each time and does not look for smaller ones."""
+    import pytest
+    from hypothesis import Phase, settings
+
+    settings.register_profile(
+        "mutate", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+    )
+    settings.load_profile("mutate")
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={temporary / 'pytest'}"]
+    # Plugins of pytest that were loaded before the fork keep their plain assertions.
+    options += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main([*options, *arguments], plugins=list(plugins)))
+
+
+def _check_origin(copy: Path) -> None:
+    """The packages must have come from the copy; a mutant that is not loaded would survive."""
+    for name in ("mtmc", "reid"):
+        module = sys.modules.get(name)
+        origin = getattr(module, "__file__", None)
+        if origin is not None and not Path(origin).is_relative_to(copy):
+            raise RuntimeError(f"expected {name} from {copy}, it was loaded from {origin}")
+
+
+def record(copy: Path, test_file: str, sources: Sequence[str], temporary: Path, answer: Path) -> None:
+    """Run one test file unchanged and write the lines that it runs.
+
+    The answer (JSON) holds ``code``, ``cpu_s``, ``tests`` (seconds by name) and ``lines`` (names of the tests by file
+    and line; an empty name stands for imports).
+    """
+    _enter(copy, 3600)
+    import coverage
+
+    recorder = coverage.Coverage(data_file=None, config_file=False, source=[str(copy / path) for path in sources])
+    plugin = LineRecorder(recorder)
+    recorder.start()
+    code = _pytest([test_file], temporary, [plugin])
+    recorder.stop()
+    _check_origin(copy)
+
+    data = recorder.get_data()
+    lines = {Path(path).relative_to(copy).as_posix(): data.contexts_by_lineno(path) for path in data.measured_files()}
+    answer.write_text(
+        json.dumps({"code": code, "cpu_s": time.process_time(), "tests": plugin.seconds, "lines": lines}),
+        encoding="utf-8",
+    )
+
+
+def attempt(
+    copy: Path, test_files: Sequence[str], ranks: Mapping[str, int], temporary: Path, cpu_seconds: float, answer: Path
+) -> None:
+    """Run test files until the first failure. The answer (JSON) holds ``code`` and ``failed``."""
+    _enter(copy, cpu_seconds)
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    order = TestOrder(ranks)
+    code = _pytest(["-x", *test_files], temporary, [order])
+    _check_origin(copy)
+    answer.write_text(json.dumps({"code": code, "failed": order.failed}), encoding="utf-8")
