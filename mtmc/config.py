@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field
@@ -18,7 +18,7 @@ from mtmc.detect import DetectConfig
 from mtmc.detect.filters import FilterConfig
 from mtmc.embed import EmbedConfig
 from mtmc.errors import ConfigError
-from mtmc.polish import PolishConfig
+from mtmc.postprocess import PostprocessConfig
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
 from mtmc.settings import Settings, parse_settings, read_yaml
@@ -43,6 +43,8 @@ class InputConfig(Settings):
 class RunConfig(Settings):
     """All choices of a run. ``mtmc config`` prints them with their meaning."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"polish": "postprocess"}
+
     seed: int = Field(0, ge=0, description="seed of everything that draws random numbers")
     threads: int = Field(0, ge=0, description="threads of each worker process; 0 shares the cores among the workers")
     input: InputConfig = InputConfig()
@@ -52,7 +54,7 @@ class RunConfig(Settings):
     clean: CleanConfig = CleanConfig()
     embed: EmbedConfig = EmbedConfig()
     associate: AssociateConfig = AssociateConfig()
-    polish: PolishConfig = PolishConfig()
+    postprocess: PostprocessConfig = PostprocessConfig()
     render: RenderConfig = RenderConfig()
 
 

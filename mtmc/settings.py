@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +22,13 @@ class Settings(BaseModel):
     """A frozen group of choices. An unknown key or a value of the wrong type is an error.
 
     Each stage declares its own subclass beside the code that reads it; :mod:`mtmc.config` composes them.
+
+    Attributes:
+        renamed: Keys of earlier versions, and what the error says of each: the key that it became, relative to the
+            same group, or a sentence.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -120,8 +126,12 @@ def parse_settings(
 def _explain(model: type[Settings], location: Location, mistake: Any) -> tuple[str, str]:
     dotted = ".".join(str(part) for part in location)
     if mistake["type"] == "extra_forbidden":
-        known = sorted(_fields_at(model, location[:-1]))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        owner = _settings_at(model, location[:-1])
+        key = str(location[-1])
+        if owner is not None and key in owner.renamed:
+            return f"unknown key {dotted}", _renamed(location[:-1], owner.renamed[key])
+        known = [] if owner is None else sorted(owner.model_fields)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         remedy = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
         return f"unknown key {dotted}", remedy
     if mistake["type"] == "missing":
@@ -131,21 +141,26 @@ def _explain(model: type[Settings], location: Location, mistake: Any) -> tuple[s
     return f"{dotted or model.__name__}: {expected}, got {mistake['input']!r}", "change that value"
 
 
-def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
-    """Names of the fields of the settings class that ``location`` leads to."""
+def _renamed(group: Location, key: str) -> str:
+    """The remedy for a key of an earlier version: its new name, relative to its group, or a sentence."""
+    if " " in key:
+        return key
+    return "it is now called " + ".".join(str(part) for part in (*group, key))
+
+
+def _settings_at(model: type[Settings], location: Location) -> type[Settings] | None:
+    """The settings class that ``location`` leads to."""
+    found: type[Settings] | None = model
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or found is None:
             continue
-        field = model.model_fields.get(part)
-        inner = None if field is None else _settings_in(field.annotation)
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
+        field = found.model_fields.get(part)
+        found = None if field is None else _settings_in(field.annotation)
+    return found
 
 
-def _settings_in(annotation: Any) -> type[BaseModel] | None:
+def _settings_in(annotation: Any) -> type[Settings] | None:
     """The settings class inside ``Settings``, ``Settings | None`` or ``list[Settings]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _settings_in(arg))), None)

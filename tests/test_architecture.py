@@ -20,7 +20,7 @@ LAYERS = [
     {"formats", "video"},
     {"scene"},
     {"multiview"},
-    {"detect", "track", "clean", "embed", "associate", "polish", "site", "render", "evaluate"},
+    {"detect", "track", "clean", "embed", "associate", "postprocess", "site", "render", "evaluate"},
     {"config"},
     {"pipeline"},
     {"diagnose"},

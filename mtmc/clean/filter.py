@@ -27,7 +27,7 @@ class TrackletFilterConfig(Settings):
         ge=0,
         description="Least distance between the outermost points of the path, in box diagonals. A vehicle that waits "
         "here may be seen driving by another camera, so parked vehicles are better removed after association "
-        "(polish.min_travel).",
+        "(postprocess.min_displacement).",
     )
     min_roi_share: float = Field(
         default=0.5,

@@ -20,7 +20,7 @@ from mtmc.formats.table import Table
 from mtmc.formats.track1 import whole_boxes
 from mtmc.geometry.boxes import xywh_to_xyxy
 from mtmc.pipeline.reload import LoadedRun
-from mtmc.polish import polish
+from mtmc.postprocess import postprocess
 from mtmc.scene import Scene, read_roi
 from mtmc.types import Array, GlobalTrack
 
@@ -155,5 +155,5 @@ def _left_out(run: LoadedRun, written: Table) -> Table:
     rest = [p for p in run.passages if (p.tracklet.camera_id, p.tracklet.track_id) not in used]
     first = int(written.id.max(initial=0)) + 1
     alone = [GlobalTrack(first + k, (passage,)) for k, passage in enumerate(rest)]
-    polished = polish(alone, run.scene, run.config.polish.model_copy(update={"min_travel": 0.0}))
-    return _whole(table_of_tracks(polished, {camera.id: camera.number for camera in run.scene.cameras}))
+    postprocessed = postprocess(alone, run.scene, run.config.postprocess.model_copy(update={"min_displacement": 0.0}))
+    return _whole(table_of_tracks(postprocessed, {camera.id: camera.number for camera in run.scene.cameras}))

@@ -18,7 +18,7 @@ from mtmc.pipeline.artefacts import unpack_tracklets
 from mtmc.pipeline.detection import load_found
 from mtmc.pipeline.reload import LoadedRun
 from mtmc.pipeline.stages import CameraResult, choose_source
-from mtmc.polish import image_sizes
+from mtmc.postprocess import image_sizes
 from mtmc.scene import Camera, read_roi
 from mtmc.types import Array, Detections, Tracklet
 
@@ -42,7 +42,7 @@ def lost_at(run: LoadedRun, case: Case) -> Array:
         rows = np.flatnonzero(case.truth.camera == camera.number)
         if not missing[rows].any():
             continue
-        where = np.full(len(rows), "polish", dtype="<U20")
+        where = np.full(len(rows), "post-processing", dtype="<U20")
         for name, boxes in reversed(list(_stages(run, camera, result, sizes.get(camera.id)))):
             found = assign(case.truth[rows], boxes)[0]
             absent = np.ones(len(rows), bool)

@@ -32,7 +32,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.pipeline.reload import LoadedRun
 from mtmc.pipeline.run import MapCameras
 from mtmc.pipeline.run import run as run_pipeline
-from mtmc.polish import PolishConfig
+from mtmc.postprocess import PostprocessConfig
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Camera
 
@@ -175,7 +175,7 @@ def _config(config: RunConfig, source: str) -> RunConfig:
             "filter": FilterConfig(nms_iou=None, roi="off"),
             "clean": config.clean if source == "detections" else off,
             "embed": config.embed.model_copy(update={"every_box": False}),
-            "polish": PolishConfig(min_travel=0, max_cut_off=1),
+            "postprocess": PostprocessConfig(min_displacement=0, max_truncation=1),
             "render": RenderConfig(videos=False, mosaic=False, report=False),
         }
     )

@@ -26,7 +26,7 @@ PARTS: dict[str, str] = {
     "interpolated boxes": "boxes that nobody detected, where no vehicle is annotated",
     "false detections": "detected boxes where no vehicle is annotated",
     "box placement": "the vehicle was found, but its box overlaps the true one too little",
-    "polish": "boxes of vehicles dropped after association",
+    "post-processing": "boxes of vehicles dropped after association",
     "clean-up": "boxes of vehicles tracked, but dropped with their tracklet",
     "tracking": "boxes of vehicles detected, but never tracked",
     "filter": "boxes of vehicles detected, but filtered out before tracking",
@@ -35,7 +35,7 @@ PARTS: dict[str, str] = {
     "region of interest": "true boxes that the official protocol does not accept in answers",
     "single-camera filter": "vehicles annotated in one camera only, which the protocol does not accept",
 }
-_MISSING = ("polish", "clean-up", "tracking", "filter", "detector", "given boxes")
+_MISSING = ("post-processing", "clean-up", "tracking", "filter", "detector", "given boxes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from mtmc.pipeline.pictures import render
 from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.pipeline.stages import CameraResult, detect_together, process_camera
 from mtmc.pipeline.store import Store, key_of
-from mtmc.polish import polish
+from mtmc.postprocess import postprocess
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
@@ -102,7 +102,7 @@ def run(
         )
 
     with clock("associate"):
-        tracks = polish(_associate(results, scene, config, store), scene, config.polish)
+        tracks = postprocess(_associate(results, scene, config, store), scene, config.postprocess)
     if not tracks:
         problems.append(_nothing_found(results, config))
     table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})

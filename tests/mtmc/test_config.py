@@ -63,6 +63,13 @@ def test_a_mistake_in_an_override_is_quoted(override: str, message: str) -> None
         load_config(overrides=[override])
 
 
+def test_the_error_of_an_old_key_names_the_new_one() -> None:
+    with pytest.raises(ConfigError, match="unknown key polish; it is now called postprocess"):
+        load_config(overrides=["polish.clip=false"])
+    with pytest.raises(ConfigError, match=r"it is now called postprocess\.max_truncation"):
+        load_config(overrides=["postprocess.max_cut_off=1"])
+
+
 def test_models_of_a_scene_are_checked_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "scene.yaml").write_text("name: x\nmodels:\n  embed:\n    wheights: a.onnx\n")
     with pytest.raises(ConfigError, match=r"scene\.yaml:4: unknown key embed\.wheights; did you mean weights\?"):

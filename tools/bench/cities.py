@@ -44,7 +44,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _RECIPES = _ROOT / "tools" / "synthcity" / "recipes"
 _HELD_OUT = tuple(f"H{n:02d}" for n in range(1, 7))
 _CODE = (
-    *(_ROOT / "mtmc" / part for part in ("associate", "site", "polish", "geometry", "evaluate")),
+    *(_ROOT / "mtmc" / part for part in ("associate", "site", "postprocess", "geometry", "evaluate")),
     _ROOT / "tools" / "bench" / "perturb.py",
 )
 _EVERY = 5  # frames, of which the detector is shown one
@@ -107,7 +107,7 @@ def _contest(run: LoadedRun, notes: Notebook, names: Sequence[str]) -> dict[str,
     key = key_of(
         passages=[sorted(result.stage_keys.items()) for result in run.results],
         scene=fingerprint(run.scene.root / "scene.yaml"),
-        config=[run.config.associate.model_dump(), run.config.polish.model_dump()],
+        config=[run.config.associate.model_dump(), run.config.postprocess.model_dump()],
         code=[fingerprint(path) for path in _CODE],
     )
     found: dict[str, dict[str, Any]] = {}

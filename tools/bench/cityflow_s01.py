@@ -28,7 +28,7 @@ from mtmc.formats.track1 import read_track1, whole_boxes
 from mtmc.geometry.boxes import iou_matrix, xywh_to_xyxy
 from mtmc.multiview.trajectories import sample_trajectories
 from mtmc.pipeline.reload import load_run
-from mtmc.polish import polish
+from mtmc.postprocess import postprocess
 from mtmc.scene import Scene, load_scenes
 from mtmc.settings import parse_settings
 from mtmc.site.learn import learn
@@ -126,7 +126,9 @@ def rows(data: Path, folder: Path) -> Iterator[Row]:
     truth = truth[np.isin(truth.camera, [c.number for c in scene.cameras])]
 
     def row(name: str, tracks: list[GlobalTrack]) -> Row:
-        table = table_of_tracks(polish(tracks, scene, run.config.polish), {c.id: c.number for c in scene.cameras})
+        table = table_of_tracks(
+            postprocess(tracks, scene, run.config.postprocess), {c.id: c.number for c in scene.cameras}
+        )
         table = table.with_columns(xyxy=xywh_to_xyxy(whole_boxes(table.xyxy)))  # what people submit
         return Row(name, score(truth, table, metrics=("identity",)))
 

@@ -13,7 +13,7 @@ from mtmc.evaluate.aicity import score_aicity
 from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.track1 import whole_boxes
 from mtmc.geometry.boxes import xywh_to_xyxy
-from mtmc.polish import polish
+from mtmc.postprocess import postprocess
 from mtmc.scene import read_roi
 from mtmc.settings import parse_settings
 from mtmc.site.learn import learn
@@ -99,7 +99,7 @@ def compete(case: Case, entrant: Entrant, config: RunConfig, match_similarity: f
         tracks = associate(case.passages, case.scene, choices)
     except ConfigError:
         return None
-    return _score(case, polish(_shown(case, tracks), case.scene, config.polish))
+    return _score(case, postprocess(_shown(case, tracks), case.scene, config.postprocess))
 
 
 def _with(config: AssociateConfig, settings: Mapping[str, Any]) -> AssociateConfig:

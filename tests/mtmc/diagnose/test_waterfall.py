@@ -24,7 +24,7 @@ BY_HAND = [
     ("interpolated boxes", 36, 40),
     ("false detections", 36, 38),
     ("box placement", 38, 38),
-    ("polish", 38, 38),
+    ("post-processing", 38, 38),
     ("clean-up", 39, 39),
     ("tracking", 39, 39),
     ("filter", 39, 39),
@@ -73,7 +73,7 @@ def test_the_region_of_interest_is_a_part() -> None:
 
 def test_a_box_lost_by_nobody_is_refused() -> None:
     case = hand_case()
-    with pytest.raises(ValueError, match="expected one of polish, clean-up"):
+    with pytest.raises(ValueError, match="expected one of post-processing, clean-up"):
         waterfall(case, np.full(len(case.truth), "", dtype="<U20"))
 
 
@@ -104,7 +104,7 @@ def random_case(seed: int, cameras: int = 3, vehicles: int = 8) -> tuple[Case, A
                 ids, tracks = np.full(len(keep), identity), np.full(len(keep), track)
                 written.append(Table.of(camera, ids, frame[keep], found, score=score, track_id=tracks))
     case = Case.of(Table.concatenate(truth), Table.concatenate(written), Table.empty(), {}, "aicity")
-    names = np.array(["polish", "clean-up", "tracking", "filter", "detector", "given boxes"])
+    names = np.array(["post-processing", "clean-up", "tracking", "filter", "detector", "given boxes"])
     return case, names[rng.integers(0, 6, len(case.truth))]
 
 

@@ -1,4 +1,4 @@
-"""How large the pictures of a scene's cameras are."""
+"""Width and height of the images of a scene's cameras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["image_sizes"]
 def image_sizes(scene: Scene) -> dict[str, tuple[int, int]]:
     """(width, height) in pixels by camera id, from the scene, the region of interest or the video.
 
-    Cameras of which nothing tells it, such as those of text files only, are left out.
+    Cameras without any of them, such as those of text files only, are left out.
     """
     sizes = {camera.id: _size(camera) for camera in scene.cameras}
     return {name: size for name, size in sizes.items() if size is not None}

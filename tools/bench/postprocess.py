@@ -1,6 +1,6 @@
 """What post-processing pays on CityFlow: factors found on S03, everything tried on S01.
 
-    python -m tools.bench.polish DATA          # DATA as the challenge published it: gt v1 and v2, roi, S01, S03
+    python -m tools.bench.postprocess DATA          # DATA as the challenge published it: gt v1 and v2, roi, S01, S03
 
 For the given Deep SORT tracks of S03 (three detectors) and of S01 (one frame behind its ground truth) IDF1 is plain,
 IoU ≥ 0.5, with each tracklet under the true identity that it overlaps most, so that only boxes matter; tracklets of
@@ -26,7 +26,7 @@ from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1
 from mtmc.geometry.clock import Clock
-from mtmc.polish import PolishConfig, calibrate, polish_boxes
+from mtmc.postprocess import PostprocessConfig, calibrate, postprocess_boxes
 from mtmc.scene import Camera, Scene, read_roi
 
 S01, S03 = tuple(range(1, 6)), tuple(range(10, 16))
@@ -53,20 +53,20 @@ def main() -> None:
         gt01, gt03 = (truth[np.isin(truth.camera, numbers)] for numbers in (S01, S03))
         factor = round(float(np.mean([_pooled(gt03, tracks) for tracks in training.values()])), 2)
         steps = {
-            "as they are": PolishConfig(min_travel=0, clip=False, max_cut_off=1),
-            "clip": PolishConfig(min_travel=0, max_cut_off=1),
-            "at most 0.5 cut off": PolishConfig(min_travel=0),
-            "parked left out (default)": PolishConfig(),
-            f"grow by {factor}": PolishConfig(box_scale=factor),
-            f"grow by {factor}, at most 40 px": PolishConfig(box_scale=factor, max_growth_px=40),
-            "at least 0.2 % of the image": PolishConfig(min_area_share=0.002),
-            "duplicates at 0.8": PolishConfig(duplicate_iou=0.8),
+            "as they are": PostprocessConfig(min_displacement=0, clip=False, max_truncation=1),
+            "clip": PostprocessConfig(min_displacement=0, max_truncation=1),
+            "at most 0.5 cut off": PostprocessConfig(min_displacement=0),
+            "parked left out (default)": PostprocessConfig(),
+            f"grow by {factor}": PostprocessConfig(box_scale=factor),
+            f"grow by {factor}, at most 40 px": PostprocessConfig(box_scale=factor, max_expansion_px=40),
+            "at least 0.2 % of the image": PostprocessConfig(min_area_share=0.002),
+            "duplicates at 0.8": PostprocessConfig(duplicate_iou=0.8),
         }
         print(f"\nground truth {version}{'':<23}" + "".join(f"{name:>11}" for name in (*DETECTORS, "S01", "S01_a")))
         for name, config in steps.items():
-            cells = [_oracle(gt03, _polished(tracks, scene, config)) for tracks in training.values()]
-            cells.append(_oracle(gt01, _polished(test, scene, config)))
-            cells.append(_official(gt01, _polished(submission, scene, config), rois))
+            cells = [_oracle(gt03, _postprocessed(tracks, scene, config)) for tracks in training.values()]
+            cells.append(_oracle(gt01, _postprocessed(test, scene, config)))
+            cells.append(_official(gt01, _postprocessed(submission, scene, config), rois))
             print(f"  {name:<34}" + "".join(f"{100 * cell:>11.2f}" for cell in cells), flush=True)
         own = ", ".join(f"c{c:03d} {w:.2f}×{h:.2f}" for c, (w, h) in calibrate(gt01, test).items())
         print(f"  calibration on S01 itself would say: tracks {own}")
@@ -85,11 +85,11 @@ def _pooled(gt: Table, tracks: Table) -> float:
     return float(np.mean(calibrate(*end_to_end)[0]))
 
 
-def _polished(table: Table, scene: Scene, config: PolishConfig) -> Table:
+def _postprocessed(table: Table, scene: Scene, config: PostprocessConfig) -> Table:
     table = table.with_columns(track_id=table.id * 100 + table.camera)
     table = table[np.lexsort((table.frame, table.track_id))]
     sizes = {camera.id: camera.size_wh for camera in scene.cameras if camera.size_wh is not None}
-    xyxy, keep = polish_boxes(table, scene, config, sizes)
+    xyxy, keep = postprocess_boxes(table, scene, config, sizes)
     return table.with_columns(xyxy=xyxy)[keep]
 
 

@@ -1,4 +1,4 @@
-"""Boxes of a result: grown, cut, weeded, and the factors found from ground truth."""
+"""Boxes of a result: expanded, clipped, suppressed; and the factors found from ground truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1
 from mtmc.geometry.clock import Clock
-from mtmc.polish import PolishConfig, calibrate, image_sizes, polish
-from mtmc.polish.boxes import clip_rows, grow
-from mtmc.polish.weed import cut_off, duplicates, large_enough
+from mtmc.postprocess import PostprocessConfig, calibrate, image_sizes, postprocess
+from mtmc.postprocess.expand import clip_to_image, expand_boxes
+from mtmc.postprocess.suppress import duplicate_boxes, min_size, truncation
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage, Tracklet
 from tests.builders import tracklet
@@ -51,14 +51,14 @@ def test_the_defaults_leave_boxes_inside_the_image_as_they_are() -> None:
         GlobalTrack(4, (passage(tracklet("c001", 7, start=(5, 5))), passage(tracklet("c002", 7)))),
         GlobalTrack(9, (passage(tracklet("c001", 1, start=(5, 5))),)),  # on the very same spot
     ]
-    assert everything(polish(tracks, scene(), PolishConfig())) == everything(tracks)
-    assert polish([], scene(), PolishConfig()) == []
+    assert everything(postprocess(tracks, scene(), PostprocessConfig())) == everything(tracks)
+    assert postprocess([], scene(), PostprocessConfig()) == []
 
 
 def test_growing_by_a_factor_with_a_limit() -> None:
     one = boxes((10, 20, 30, 30), (0, 0, 100, 100))
     # by hand: 20 × 10 becomes 24 × 15, and 100 × 100 would gain 20 × 50 but may gain 20 × 20
-    grown = grow(one, np.array([[1.2, 1.5], [1.2, 1.5]]), max_growth_px=20)
+    grown = expand_boxes(one, np.array([[1.2, 1.5], [1.2, 1.5]]), max_expansion_px=20)
     assert np.allclose(grown, [[8, 17.5, 32, 32.5], [-10, -10, 110, 110]])
 
 
@@ -66,12 +66,14 @@ def test_cutting_at_the_image_where_its_size_is_known() -> None:
     one = boxes((-5, 10, 30, 120), (-5, 10, 30, 120), (-50, 10, -5, 20))
     size = np.array([[200.0, 100], [np.nan, np.nan], [200, 100]])
     # the third has nothing in the image: nothing sensible could be left of it
-    assert clip_rows(one, size).tolist() == [[0, 10, 30, 100], [-5, 10, 30, 120], [-50, 10, -5, 20]]
+    assert clip_to_image(one, size).tolist() == [[0, 10, 30, 100], [-5, 10, 30, 120], [-50, 10, -5, 20]]
 
 
 def test_a_camera_s_own_scale_comes_before_the_run_s() -> None:
     tracks = [GlobalTrack(1, tuple(passage(tracklet(c, start=(90, 40), length=1)) for c in ("c001", "c002")))]
-    first, second = polish(tracks, scene(box_scale=(2.0, 1.0)), PolishConfig(min_travel=0, box_scale=1.5))[0].passages
+    first, second = postprocess(
+        tracks, scene(box_scale=(2.0, 1.0)), PostprocessConfig(min_displacement=0, box_scale=1.5)
+    )[0].passages
     assert first.tracklet.xyxy.tolist() == [[70, 40, 150, 70]]  # 40 × 30 at (90, 40), twice as wide
     assert second.tracklet.xyxy.tolist() == [[80, 32.5, 140, 77.5]]
     assert first.ground_m.tolist() == [[0, 1]]
@@ -82,10 +84,10 @@ def test_parked_vehicles_are_left_out_and_waiting_ones_stay() -> None:
     waits, drives = tracklet("c001", 1, **standing), tracklet("c002", 1, start=(20, 20), step=(9, 0), length=9)
     parked = [tracklet("c001", 2, **standing), tracklet("c002", 2, **standing)]
     tracks = [GlobalTrack(1, (passage(waits), passage(drives))), GlobalTrack(2, tuple(map(passage, parked)))]
-    assert [(t.global_id, len(t.passages)) for t in polish(tracks, scene(), PolishConfig())] == [(1, 2)]
+    assert [(t.global_id, len(t.passages)) for t in postprocess(tracks, scene(), PostprocessConfig())] == [(1, 2)]
     # 72 px to the right are 1.44 diagonals of 50 px
-    assert not polish(tracks, scene(), PolishConfig(min_travel=1.5))
-    assert len(polish(tracks, scene(), PolishConfig(min_travel=0))) == 2
+    assert not postprocess(tracks, scene(), PostprocessConfig(min_displacement=1.5))
+    assert len(postprocess(tracks, scene(), PostprocessConfig(min_displacement=0))) == 2
 
 
 def test_small_boxes_are_dropped_by_pixels_or_by_share() -> None:
@@ -93,8 +95,8 @@ def test_small_boxes_are_dropped_by_pixels_or_by_share() -> None:
         boxes((0, 0, 10, 10), (0, 0, 20, 20), (0, 0, 10, 10)),
         np.array([[200.0, 100], [200, 100], [np.nan] * 2]),
     )
-    assert large_enough(one, size, 100, 0.01).tolist() == [False, True, True]  # 1 % of 200 × 100 is 200
-    assert large_enough(one, size, 101, 0.0).tolist() == [False, True, False]
+    assert min_size(one, size, 100, 0.01).tolist() == [False, True, True]  # 1 % of 200 × 100 is 200
+    assert min_size(one, size, 101, 0.0).tolist() == [False, True, False]
 
 
 def test_a_passage_without_boxes_goes_and_its_vehicle_with_it() -> None:
@@ -102,7 +104,7 @@ def test_a_passage_without_boxes_goes_and_its_vehicle_with_it() -> None:
         GlobalTrack(3, (passage(tracklet("c001", 1, size=(5, 5))), passage(tracklet("c002", 2)))),
         GlobalTrack(8, (passage(tracklet("c001", 5, size=(5, 5))),)),
     ]
-    left = polish(tracks, scene(), PolishConfig(min_area_px=100))
+    left = postprocess(tracks, scene(), PostprocessConfig(min_area_px=100))
     assert [(t.global_id, [p.tracklet.track_id for p in t.passages]) for t in left] == [(3, [2])]
 
 
@@ -111,15 +113,15 @@ def test_how_much_of_a_vehicle_the_border_cuts_off() -> None:
     one = boxes((130, 40, 170, 60), (150, 40, 190, 60), (170, 40, 200, 60), (190, 40, 200, 60))
     size = np.broadcast_to(np.array([200.0, 100]), (4, 2))
     frame, same = np.arange(4), np.zeros(4, int)
-    assert cut_off(one, same, frame, size).tolist() == [0, 0, 0.25, 0.75]
-    assert cut_off(one[2:], same[2:], frame[2:], size[2:]).tolist() == [0, 0]  # never seen whole: nobody knows
-    assert cut_off(one, same, frame, np.full((4, 2), np.nan)).tolist() == [0, 0, 0, 0]
-    assert cut_off(np.zeros((0, 4)), same[:0], frame[:0], size[:0]).tolist() == []
+    assert truncation(one, same, frame, size).tolist() == [0, 0, 0.25, 0.75]
+    assert truncation(one[2:], same[2:], frame[2:], size[2:]).tolist() == [0, 0]  # never seen whole: nobody knows
+    assert truncation(one, same, frame, np.full((4, 2), np.nan)).tolist() == [0, 0, 0, 0]
+    assert truncation(np.zeros((0, 4)), same[:0], frame[:0], size[:0]).tolist() == []
 
 
 def test_boxes_mostly_out_of_view_are_dropped() -> None:
     leaving = tracklet("c001", 1, start=(130, 40), step=(20, 0), size=(40, 20), length=4)
-    [left] = polish([GlobalTrack(1, (passage(leaving),))], scene(), PolishConfig(max_cut_off=0.5))
+    [left] = postprocess([GlobalTrack(1, (passage(leaving),))], scene(), PostprocessConfig(max_truncation=0.5))
     assert left.passages[0].tracklet.frame.tolist() == [0, 1, 2]
     assert left.passages[0].tracklet.xyxy[-1].tolist() == [170, 40, 200, 60]  # 170 … 210, cut at 200
     assert left.passages[0].ground_m.tolist() == [[0, 1], [2, 3], [4, 5]]
@@ -128,19 +130,24 @@ def test_boxes_mostly_out_of_view_are_dropped() -> None:
 def test_of_two_vehicles_on_one_spot_the_better_supported_stays() -> None:
     spot, beside = (0.0, 0.0, 100.0, 100.0), (0.0, 0.0, 100.0, 95.0)  # IoU 0.95
     one = boxes(spot, beside, (50, 0, 150, 100), spot)
-    moment, vehicle = np.array([0, 0, 0, 1]), np.array([5, 2, 3, 5])
+    picture, vehicle = np.array([0, 0, 0, 1]), np.array([5, 2, 3, 5])
     support = np.array([[3.0], [4], [9], [3]])
-    assert duplicates(one, moment, vehicle, support, 0.9).tolist() == [True, False, False, False]
-    assert duplicates(one, moment, vehicle, support, 0.96).tolist() == [False] * 4
-    assert duplicates(one, moment, vehicle, np.ones((4, 1)), 0.9).tolist() == [True, False, False, False]  # 2 < 5
-    assert duplicates(one, moment, np.full(4, 5), support, 0.9).tolist() == [False] * 4  # one vehicle, twice
+    assert duplicate_boxes(one, picture, vehicle, support, 0.9).tolist() == [True, False, False, False]
+    assert duplicate_boxes(one, picture, vehicle, support, 0.96).tolist() == [False] * 4
+    assert duplicate_boxes(one, picture, vehicle, np.ones((4, 1)), 0.9).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]  # 2 < 5
+    assert duplicate_boxes(one, picture, np.full(4, 5), support, 0.9).tolist() == [False] * 4  # one vehicle, twice
 
 
 def test_duplicates_against_a_naive_twin() -> None:
     rng = np.random.default_rng(3)
     corner = rng.integers(0, 30, (300, 2))
     one = np.concatenate([corner, corner + rng.integers(20, 60, (300, 2))], axis=1).astype(float)
-    moment, vehicle = rng.integers(0, 25, 300), rng.integers(0, 12, 300)
+    picture, vehicle = rng.integers(0, 25, 300), rng.integers(0, 12, 300)
     support = np.stack([rng.integers(0, 2, 300), rng.random(300)], axis=1)
 
     def iou(a: Array, b: Array) -> float:
@@ -153,9 +160,9 @@ def test_duplicates_against_a_naive_twin() -> None:
     for k in sorted(range(300), key=lambda k: (-support[k, 0], -support[k, 1], vehicle[k])):
         for m in range(300):
             weaker = (-support[m, 0], -support[m, 1], vehicle[m]) > (-support[k, 0], -support[k, 1], vehicle[k])
-            if not gone[k] and moment[m] == moment[k] and vehicle[m] != vehicle[k] and weaker:
+            if not gone[k] and picture[m] == picture[k] and vehicle[m] != vehicle[k] and weaker:
                 gone[m] |= iou(one[k], one[m]) > 0.6
-    assert duplicates(one, moment, vehicle, support, 0.6).tolist() == gone.tolist()
+    assert duplicate_boxes(one, picture, vehicle, support, 0.6).tolist() == gone.tolist()
     assert gone.any()
     assert not gone.all()
 
@@ -166,7 +173,7 @@ def test_detected_boxes_win_over_interpolated_ones() -> None:
                     np.where(np.arange(10) < 5, 0.9, 0).astype(np.float32), 1, long.appearance)  # fmt: skip
     short = tracklet("c001", 2, first=4, start=(20, 20), step=(0, 0), length=4)  # frames 4 … 7
     tracks = [GlobalTrack(1, (passage(long),)), GlobalTrack(2, (passage(short),))]
-    first, second = polish(tracks, scene(), PolishConfig(min_travel=0, duplicate_iou=0.9))
+    first, second = postprocess(tracks, scene(), PostprocessConfig(min_displacement=0, duplicate_iou=0.9))
     assert first.passages[0].tracklet.frame.tolist() == [
         0,
         1,
@@ -229,7 +236,7 @@ def test_real_tracks_match_more_of_their_annotation_with_calibrated_boxes(shared
     gt = gt[gt.camera == 13]
     tracks = read_mot(shared("data/aicity/S03/mtsc/c013/mtsc_deepsort_mask_rcnn.txt"), 13)
     scale = calibrate(gt, tracks)[13]
-    grown = tracks.with_columns(xyxy=grow(tracks.xyxy, np.broadcast_to(scale, (len(tracks), 2))))
+    grown = tracks.with_columns(xyxy=expand_boxes(tracks.xyxy, np.broadcast_to(scale, (len(tracks), 2))))
     before, after = (len(np.unique(overlapping_pairs(gt, t, 0.5).truth)) for t in (tracks, grown))
     assert min(scale) > 1.2
     assert after > 1.25 * before
