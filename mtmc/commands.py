@@ -111,14 +111,14 @@ def site_learn_command(run: Path, out: Path, picture: Path | None, settings: Seq
     from mtmc.settings import parse_settings
     from mtmc.site.boxes import fit_box_scales
     from mtmc.site.config import SiteConfig
-    from mtmc.site.learn import learn
-    from mtmc.site.picture import draw_pictures
+    from mtmc.site.learn import learn_scene
+    from mtmc.site.plots import draw_pictures
     from mtmc.site.report import heading, report
 
     values = dict(text.partition("=")[::2] for text in settings)
     config = parse_settings(SiteConfig, {key: yaml.safe_load(value) for key, value in values.items()})
     loaded = load_run(run)
-    learned = learn(loaded.scene, loaded.passages, config)
+    learned = learn_scene(loaded.scene, loaded.passages, config)
     scene, text = learned.scene, report(learned)
     if gt:
         scene, boxes = fit_box_scales(scene, learned.passages)

@@ -91,7 +91,7 @@ class Graph:
             end = np.array([p.tracklet.end_s for p in passages])
             ways = Trajectories(ways.owner, ways.tick, ways.xy, ways.velocity, blank, blank, blank, start, end)
         self._plane = ways.plane  # before some are laid out on others
-        self.ways = to_common_plane(ways, ground_planes_of(passages), scene.layout())
+        self.ways = to_common_plane(ways, ground_planes_of(passages), scene.plane_transforms())
         self.start, self.end = ways.start_s, ways.end_s
         self._when = self.camera.tolist(), self.start.tolist(), self.end.tolist()
         pairs, overlap = duplicate_candidates(passages, self.camera)

@@ -158,7 +158,7 @@ def _associate(results: Sequence[CameraResult], scene: Scene, config: RunConfig,
         passages=[(result.camera_id, result.key) for result in results],
         associate=choices.model_dump(),
         links=[repr(link) for link in scene.links],
-        **({"placements": [repr(placement) for placement in scene.placements]} if scene.placements else {}),
+        plane_alignments=[repr(alignment) for alignment in scene.plane_alignments],
     )
     arrays = store.load("associate", "scene", key)
     if arrays is None:

@@ -12,7 +12,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array
 
-__all__ = ["Camera", "Link", "Placement", "Scene", "Zone"]
+__all__ = ["Camera", "Link", "PlaneAlignment", "Scene", "Zone"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,22 +58,23 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Roughly how one ground plane lies to another: a place p on it is ``turned(p) + shift`` on the other.
+class PlaneAlignment:
+    """The approximate rigid transform from one ground plane to another: ``p ↦ R(rotation_deg) p + translation_m``.
 
-    It need only be good enough to say who can have come from where, and in what time, some tens of metres off.
+    An error of some tens of meters is usual: the alignment only bounds travel times and directions between cameras
+    that share no road.
 
     Attributes:
-        plane: Name of the plane that is placed.
-        onto: Name of the plane that it is placed on.
-        turn_deg: By how much it is turned, degrees, from the first axis to the second.
-        shift_m: By how much it is moved after that, metres.
+        plane: Name of the ground plane that is aligned.
+        reference_plane: Name of the ground plane that it is aligned with.
+        rotation_deg: Rotation in degrees, from the first axis to the second.
+        translation_m: Translation after the rotation, meters.
     """
 
     plane: str
-    onto: str
-    turn_deg: float
-    shift_m: tuple[float, float]
+    reference_plane: str
+    rotation_deg: float
+    translation_m: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,7 @@ class Camera:
         roi: An image whose white part is the region of interest.
         ground_from_image: float64 (3, 3), pixel → metres on a ground plane.
         ground_plane: Name of that plane. Places on planes of different names are compared only where it is said how
-            the planes lie to one another, roughly (:class:`Placement`).
+            the planes are aligned (:class:`PlaneAlignment`).
         zones: Entry and exit regions.
         box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
             they fit its ground truth; (1, 1) leaves them.
@@ -128,7 +129,8 @@ class Scene:
         cameras: Sorted by id; ids and numbers are unique.
         links: Which way vehicles go between cameras. Empty means that nothing is known, so everything is possible.
         models: Settings that this place asks for, as in a run configuration (``{"detect": {…}, "embed": {…}}``).
-        placements: Roughly how ground planes lie to one another; each is placed once at most, and not in a circle.
+        plane_alignments: Approximate transforms between ground planes; each plane is aligned at most once, and the
+            alignments form no cycle.
     """
 
     name: str
@@ -136,7 +138,7 @@ class Scene:
     cameras: tuple[Camera, ...]
     links: tuple[Link, ...] = ()
     models: dict[str, Any] = field(default_factory=dict)
-    placements: tuple[Placement, ...] = ()
+    plane_alignments: tuple[PlaneAlignment, ...] = ()
 
     def __post_init__(self) -> None:
         for what in ("id", "number"):
@@ -144,33 +146,36 @@ class Scene:
             twice = sorted({v for v in values if values.count(v) > 1})
             if twice:
                 raise SceneError(f"scene {self.name}: expected every camera {what} once, got {twice[0]} twice")
-        onto: dict[str, str] = {}
-        for placement in self.placements:
-            end = placement.onto
-            while end in onto and end != placement.plane:
-                end = onto[end]
-            if placement.plane in onto or end == placement.plane:
-                how = "twice" if placement.plane in onto else "on itself in the end"
+        reference: dict[str, str] = {}
+        for alignment in self.plane_alignments:
+            end = alignment.reference_plane
+            while end in reference and end != alignment.plane:
+                end = reference[end]
+            if alignment.plane in reference or end == alignment.plane:
+                how = "twice" if alignment.plane in reference else "with itself in the end"
                 raise SceneError(
-                    f"scene {self.name}: ground plane {placement.plane!r} is placed {how}",
-                    remedy="place every plane once at most, on one that does not rest on it",
+                    f"scene {self.name}: ground plane {alignment.plane!r} is aligned {how}",
+                    remedy="align every plane at most once, with one that is not aligned with it",
                 )
-            onto[placement.plane] = placement.onto
+            reference[alignment.plane] = alignment.reference_plane
 
-    def layout(self) -> dict[str, tuple[str, complex, complex]]:
-        """Where ground planes lie: name → (the plane it rests on in the end, turn, shift), complex, metres.
+    def plane_transforms(self) -> dict[str, tuple[str, complex, complex]]:
+        """The transform of every ground plane in use to its root plane: name → (root, rotation, translation).
 
-        A place z on a plane is ``turn · z + shift`` on the other. Planes placed nowhere rest on themselves.
+        Rotation and translation (meters) are complex numbers: a position z = x + iy on the plane is
+        ``rotation · z + translation`` on the root plane. A plane without an alignment is its own root.
         """
-        placed = {placement.plane: placement for placement in self.placements}
+        aligned = {alignment.plane: alignment for alignment in self.plane_alignments}
         out = {}
         for name in sorted({c.ground_plane for c in self.cameras if c.ground_from_image is not None}):
-            end, turn, shift = name, 1 + 0j, 0j
-            while end in placed:
-                step = placed[end]
-                here = complex(np.exp(1j * np.deg2rad(step.turn_deg)))
-                end, turn, shift = step.onto, here * turn, here * shift + complex(*step.shift_m)
-            out[name] = (end, turn, shift)
+            root, rotation, translation = name, 1 + 0j, 0j
+            while root in aligned:
+                step = aligned[root]
+                step_rotation = complex(np.exp(1j * np.deg2rad(step.rotation_deg)))
+                rotation = step_rotation * rotation
+                translation = step_rotation * translation + complex(*step.translation_m)
+                root = step.reference_plane
+            out[name] = (root, rotation, translation)
         return out
 
     def camera(self, camera_id: str) -> Camera:

@@ -11,14 +11,14 @@
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
         ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
-        ground_plane: north         # of which plane; different ones are compared by placements only
+        ground_plane: north         # of which plane; planes are related by plane_alignments only
         zones:                      # role: in, out or both (default)
           - {name: west, role: in, polygon: [[0, 200], [80, 200], [80, 400]]}
         box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
     links:                          # travel times in seconds; the last three keys may be left out
       - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
-    placements:                     # roughly how ground planes lie to one another
-      - {plane: north, onto: south, turn_deg: 35, shift_m: [80, -12]}
+    plane_alignments:               # approximate transforms between ground planes
+      - {plane: north, reference_plane: south, rotation_deg: 35, translation_m: [80, -12]}
     models:                         # settings of a run configuration that suit this place
       detect: {weights: weights/detector.onnx}
 
@@ -38,7 +38,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
-from mtmc.scene.scene import Camera, Link, Placement, Scene, Zone
+from mtmc.scene.scene import Camera, Link, PlaneAlignment, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
 
@@ -69,7 +69,7 @@ class CameraEntry(Settings):
     tracklets: list[str] = Field(default_factory=list)
     ground_truth: str | None = None
     ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → metres")
-    ground_plane: str = Field("", description="which plane those metres lie on; others are compared by placements")
+    ground_plane: str = Field("", description="name of the ground plane of those meters")
     zones: list[ZoneEntry] = Field(default_factory=list)
     box_scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = Field(
         None, description="factors by which boxes grow in width and height about their centre"
@@ -88,13 +88,13 @@ class LinkEntry(Settings):
     share: float | None = Field(None, ge=0, le=1, description="share of those leaving that take this link")
 
 
-class PlacementEntry(Settings):
-    """Roughly how one ground plane lies to another."""
+class PlaneAlignmentEntry(Settings):
+    """The approximate rigid transform from one ground plane to another."""
 
-    plane: str = Field(description="the ground_plane that is placed")
-    onto: str = Field(description="the ground_plane that it is placed on")
-    turn_deg: float = Field(description="its turn in degrees, from the first axis to the second")
-    shift_m: tuple[float, float] = Field(description="its shift after that, in metres")
+    plane: str = Field(description="the ground_plane that is aligned")
+    reference_plane: str = Field(description="the ground_plane that it is aligned with")
+    rotation_deg: float = Field(description="rotation in degrees, from the first axis to the second")
+    translation_m: tuple[float, float] = Field(description="translation after the rotation, in meters")
 
 
 class SceneFile(Settings):
@@ -103,7 +103,7 @@ class SceneFile(Settings):
     name: str | None = None
     cameras: list[CameraEntry] = Field(default_factory=list)
     links: list[LinkEntry] = Field(default_factory=list)
-    placements: list[PlacementEntry] = Field(default_factory=list)
+    plane_alignments: list[PlaneAlignmentEntry] = Field(default_factory=list)
     models: dict[str, Any] = Field(default_factory=dict, description="run settings that suit this place")
 
 
@@ -138,7 +138,7 @@ def load(folder: Path, path: Path) -> Scene:
         models=_absolute_files(written.models, folder),
     )
     _check_links(scene, file)
-    return _placed(scene, written, file)
+    return _with_alignments(scene, written, file)
 
 
 def restore(content: dict[str, Any], folder: Path) -> Scene:
@@ -177,34 +177,36 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
         )
     models = _absolute_files(written.models, folder)
     name = written.name or folder.name
-    return Scene(name, folder, tuple(cameras), _links(written), models, _placements(written))
+    return Scene(name, folder, tuple(cameras), _links(written), models, _plane_alignments(written))
 
 
 def _links(written: SceneFile) -> tuple[Link, ...]:
     return tuple(Link(*e.from_, *e.to, e.min_s, e.max_s, e.typical_s, e.spread_s, e.share) for e in written.links)
 
 
-def _placements(written: SceneFile) -> tuple[Placement, ...]:
-    return tuple(Placement(e.plane, e.onto, e.turn_deg, e.shift_m) for e in written.placements)
+def _plane_alignments(written: SceneFile) -> tuple[PlaneAlignment, ...]:
+    return tuple(
+        PlaneAlignment(e.plane, e.reference_plane, e.rotation_deg, e.translation_m) for e in written.plane_alignments
+    )
 
 
-def _placed(scene: Scene, written: SceneFile, file: YamlFile) -> Scene:
-    """The scene with its planes placed."""
+def _with_alignments(scene: Scene, written: SceneFile, file: YamlFile) -> Scene:
+    """The scene with its plane alignments, each of which is checked."""
     planes = {c.ground_plane for c in scene.cameras if c.ground_from_image is not None}
-    for index, placement in enumerate(_placements(written)):
-        unknown = sorted({placement.plane, placement.onto} - planes)
+    for index, alignment in enumerate(_plane_alignments(written)):
+        unknown = sorted({alignment.plane, alignment.reference_plane} - planes)
         if unknown:
             known = ", ".join(repr(name) for name in sorted(planes)) or "none"
             raise SceneError(
-                f"a placement names ground plane {unknown[0]!r}, which no camera has",
+                f"a plane alignment names ground plane {unknown[0]!r}, which no camera has",
                 path=file.path,
-                line=file.line(("placements", index)),
+                line=file.line(("plane_alignments", index)),
                 remedy=f"the planes of calibrated cameras are {known}",
             )
         try:
-            scene = replace(scene, placements=(*scene.placements, placement))
+            scene = replace(scene, plane_alignments=(*scene.plane_alignments, alignment))
         except SceneError as cause:
-            raise SceneError(str(cause), path=file.path, line=file.line(("placements", index))) from None
+            raise SceneError(str(cause), path=file.path, line=file.line(("plane_alignments", index))) from None
     return scene
 
 

@@ -43,15 +43,15 @@ def content_of(scene: Scene, folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = {"name": scene.name, "cameras": [_camera(c, home) for c in scene.cameras]}
     if scene.links:
         content["links"] = [_link(link) for link in scene.links]
-    if scene.placements:
-        content["placements"] = [
+    if scene.plane_alignments:
+        content["plane_alignments"] = [
             {
                 "plane": p.plane,
-                "onto": p.onto,
-                "turn_deg": float(p.turn_deg),
-                "shift_m": [float(v) for v in p.shift_m],
+                "reference_plane": p.reference_plane,
+                "rotation_deg": float(p.rotation_deg),
+                "translation_m": [float(v) for v in p.translation_m],
             }
-            for p in scene.placements
+            for p in scene.plane_alignments
         ]
     if scene.models:
         content["models"] = _relative_files(scene.models, home)

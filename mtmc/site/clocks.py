@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 
 from mtmc.geometry.ground import project
-from mtmc.site.ways import STEP_S, Way
+from mtmc.site.trajectories import STEP_S, Trajectory
 from mtmc.types import Array
 
 __all__ = ["ClockFit", "PairClock", "fit_clocks", "fit_pair", "meetings"]
@@ -80,7 +80,7 @@ class ClockFit:
 class _Samples:
     """Samples of a camera's moving ways on the ground: way, tick, place, velocity (complex metres, per second)."""
 
-    def __init__(self, ways: Sequence[Way], ground_from_image: Array) -> None:
+    def __init__(self, ways: Sequence[Trajectory], ground_from_image: Array) -> None:
         way, tick, place, speed = (
             [np.zeros(0, int)],
             [np.zeros(0, int)],
@@ -106,8 +106,8 @@ class _Samples:
 
 def fit_pair(
     cameras: tuple[str, str],
-    first: Sequence[Way],
-    second: Sequence[Way],
+    first: Sequence[Trajectory],
+    second: Sequence[Trajectory],
     ground_from_image: tuple[Array, Array],
     most_s: float = 5.0,
 ) -> PairClock | None:
@@ -136,7 +136,7 @@ def fit_pair(
 
 
 def meetings(
-    first: Sequence[Way], second: Sequence[Way], ground_from_image: tuple[Array, Array]
+    first: Sequence[Trajectory], second: Sequence[Trajectory], ground_from_image: tuple[Array, Array]
 ) -> list[tuple[int, int]]:
     """Pairs (index in first, index in second) of ways that run along each other on the ground, one to one."""
     a, b = (_Samples(ways, g) for ways, g in zip((first, second), ground_from_image, strict=True))
@@ -233,7 +233,7 @@ def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array, slowness: Arr
 
 
 def fit_clocks(
-    ways: Mapping[str, Sequence[Way]], ground_from_image: Mapping[str, Array], most_s: float = 5.0
+    ways: Mapping[str, Sequence[Trajectory]], ground_from_image: Mapping[str, Array], most_s: float = 5.0
 ) -> tuple[list[ClockFit], list[PairClock]]:
     """Clocks of all cameras that share ground with another, and the pairs they come from."""
     names = sorted(camera for camera in ways if camera in ground_from_image)
@@ -304,7 +304,7 @@ def _balance(
         left = value - design @ solved
         weight = 1 / floor**2 / (1 + (left / (4 * floor)) ** 2)
     spare = len(pairs) - len(group) + 1
-    # Pairs that disagree beyond their own errors say how large the errors really are.
+    # Correspondences that disagree beyond their own errors say how large the errors really are.
     excess = max(1.0, float(np.sqrt((weight * left**2).sum() / spare))) if spare > 0 else 1.0
     values, errors = np.zeros(len(group)), np.zeros(len(group))
     values[free] = solved

@@ -11,20 +11,20 @@ import numpy as np
 from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene, Zone
-from mtmc.site.alike import alike, looks_of
+from mtmc.site.camera_model import GroundScale, fit_ground_scale
 from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
+from mtmc.site.common_ground import CommonGround, learn_common_grounds
 from mtmc.site.config import SiteConfig
-from mtmc.site.frame import Frame, learn_frame
-from mtmc.site.layout import FoundPlacement, gates_of, place_planes
 from mtmc.site.links import Event, FoundLink, find_links
-from mtmc.site.register import Registration
-from mtmc.site.scale import Scale, fit_scale
-from mtmc.site.trees import Alike
-from mtmc.site.ways import Way, picture_size, ways_of
-from mtmc.site.zones import End, FoundZone, ends_of, find_zones
+from mtmc.site.plane_alignment import PlaneAlignmentEstimate, align_planes, trajectory_endpoints
+from mtmc.site.pose_graph import PairSimilarity
+from mtmc.site.registration import Registration
+from mtmc.site.similarity import alike, centered_embeddings
+from mtmc.site.trajectories import Trajectory, image_size, sample_trajectories
+from mtmc.site.zones import FoundZone, TrackEndpoint, find_zones, track_endpoints
 from mtmc.types import Array, Passage
 
-__all__ = ["Learned", "learn", "retime"]
+__all__ = ["LearnedScene", "apply_clocks", "learn_scene"]
 
 _LEAST_TRAVEL = 0.5  # diagonals of a box; who never drives says nothing about the ways
 _LEAST_OFFSET_S = 0.05
@@ -33,7 +33,7 @@ _LEAST_DRIFT_S = 0.2  # over the recording
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class LearnedScene:
     """What was learned, and the scene that says it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Learned:
         scales: Ground scales by camera, where there were vehicles enough.
         frames: Common grounds that were learned, the largest first; empty if the given ones were kept.
         registrations: Pairs of views that were tried.
-        placements: Roughly how grounds lie to one another.
+        plane_alignments: Roughly how grounds lie to one another.
         clocks: Clocks by camera; ``applied`` names those written into the scene.
         pair_clocks: Pairs of cameras they come from.
         applied: Cameras whose clock was changed.
@@ -58,14 +58,14 @@ class Learned:
 
     scene: Scene
     size_wh: dict[str, tuple[int, int]]
-    scales: dict[str, Scale]
-    frames: tuple[Frame, ...]
+    scales: dict[str, GroundScale]
+    frames: tuple[CommonGround, ...]
     registrations: tuple[Registration, ...]
-    placements: tuple[FoundPlacement, ...]
+    plane_alignments: tuple[PlaneAlignmentEstimate, ...]
     clocks: tuple[ClockFit, ...]
     pair_clocks: tuple[PairClock, ...]
     applied: tuple[str, ...]
-    ends: dict[str, list[End]]
+    ends: dict[str, list[TrackEndpoint]]
     zones: dict[str, list[FoundZone]]
     links: tuple[FoundLink, ...]
     one_way_s: dict[tuple[str, str], float]
@@ -73,7 +73,7 @@ class Learned:
     notes: tuple[str, ...] = field(default=())
 
 
-def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None = None) -> Learned:
+def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None = None) -> LearnedScene:
     """Learn a place from its passages. The result does not depend on their order.
 
     Args:
@@ -86,9 +86,9 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     driving = [p for p in passages if travel(p.tracklet.xyxy) >= _LEAST_TRAVEL]
     ordered = sorted(driving, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
     by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
-    size_wh = {c.id: picture_size(c, by_camera[c.id]) for c in scene.cameras}
-    ways = ways_of(ordered, size_wh)
-    scales = {c: s for c in ways if (s := fit_scale(ways[c], size_wh[c])) is not None}
+    size_wh = {c.id: image_size(c, by_camera[c.id]) for c in scene.cameras}
+    ways = sample_trajectories(ordered, size_wh)
+    scales = {c: s for c in ways if (s := fit_ground_scale(ways[c], size_wh[c])) is not None}
     notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
 
     scene, frames, tried = _ground(scene, ways, scales, _alike_of(ways), config, notes)
@@ -96,7 +96,7 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     clocks: list[ClockFit] = []
     pair_clocks: list[PairClock] = []
     for ground in planes.values():
-        fits, pairs = fit_clocks(ways, ground, config.most_clock_s + 2.0)
+        fits, pairs = fit_clocks(ways, ground, config.max_clock_offset_s + 2.0)
         clocks += fits
         pair_clocks += pairs
     scene, applied = _set_clocks(scene, clocks, ways, config)
@@ -104,47 +104,47 @@ def learn(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None =
     if unknown and len(scene.cameras) > 1:
         notes.append(f"clocks of {', '.join(unknown)} cannot be told: their views share no ground with another")
     if applied:
-        ordered = retime(ordered, scene)
+        ordered = apply_clocks(ordered, scene)
         by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
-        ways = ways_of(ordered, size_wh)
+        ways = sample_trajectories(ordered, size_wh)
 
     ends, zones = {}, {}
     for camera in scene.cameras:
         mine = by_camera[camera.id]
-        ends[camera.id] = ends_of(mine, size_wh[camera.id], _span(camera, mine))
+        ends[camera.id] = track_endpoints(mine, size_wh[camera.id], _span(camera, mine))
         zones[camera.id] = find_zones(ends[camera.id], mine, size_wh[camera.id], config)
     spans = [_span(camera, by_camera[camera.id]) for camera in scene.cameras]
     length_s = max(max(stop for _, stop in spans) - min(start for start, _ in spans), 1.0) if spans else 1.0
     links, shared = _links(scene, ordered, ways, list(planes.values()), ends, zones, length_s, config)
-    placements = _placements(scene, planes, ways, scales, _alike_of(ways), length_s)
-    scene = _written(scene, zones, links, shared, placements)
-    return Learned(
-        scene, size_wh, scales, frames, tried, tuple(placements), tuple(clocks), tuple(pair_clocks), applied, ends,
-        zones, tuple(links), _one_way(links), tuple(ordered), tuple(notes),
+    plane_alignments = _plane_alignments(scene, planes, ways, scales, _alike_of(ways), length_s)
+    scene = _written(scene, zones, links, shared, plane_alignments)
+    return LearnedScene(
+        scene, size_wh, scales, frames, tried, tuple(plane_alignments), tuple(clocks), tuple(pair_clocks), applied,
+        ends, zones, tuple(links), _one_way(links), tuple(ordered), tuple(notes),
     )  # fmt: skip
 
 
-def _alike_of(ways: Mapping[str, Sequence[Way]]) -> Alike:
+def _alike_of(ways: Mapping[str, Sequence[Trajectory]]) -> PairSimilarity:
     """How alike the vehicles of these very ways look: on other clocks a short way may be one or none."""
-    looks = looks_of({camera: [way.embedding for way in mine] for camera, mine in ways.items()})
+    looks = centered_embeddings({camera: [way.embedding for way in mine] for camera, mine in ways.items()})
     return lambda a, b: alike(looks[a], looks[b])
 
 
 def _ground(
     scene: Scene,
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
-    how_alike: Alike,
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
+    how_alike: PairSimilarity,
     config: SiteConfig,
     notes: list[str],
-) -> tuple[Scene, tuple[Frame, ...], tuple[Registration, ...]]:
+) -> tuple[Scene, tuple[CommonGround, ...], tuple[Registration, ...]]:
     given = [c.id for c in scene.cameras if c.ground_from_image is not None]
     if config.ground == "keep" or (config.ground == "auto" and given):
         if config.ground == "auto" and len(given) < len(scene.cameras):
             lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
             notes.append(f"{lacking} stay without ground: others have a given one that a learned one would not fit")
         return scene, (), ()
-    frames, tried = learn_frame(ways, scales, config.most_clock_s, how_alike)
+    frames, tried = learn_common_grounds(ways, scales, config.max_clock_offset_s, how_alike)
     ground = {camera: matrix for frame in frames for camera, matrix in frame.ground_from_image.items()}
     plane = {camera: min(frame.met) if k else "" for k, frame in enumerate(frames) for camera in frame.met}
     for camera in sorted(set(scales) - set(ground)):  # shares road with nobody
@@ -167,14 +167,14 @@ def _planes(scene: Scene) -> dict[str, dict[str, Array]]:
 
 
 def _set_clocks(
-    scene: Scene, clocks: Sequence[ClockFit], ways: Mapping[str, Sequence[Way]], config: SiteConfig
+    scene: Scene, clocks: Sequence[ClockFit], ways: Mapping[str, Sequence[Trajectory]], config: SiteConfig
 ) -> tuple[Scene, tuple[str, ...]]:
     """The scene with the clocks that differ beyond doubt set right."""
     fits = {fit.camera: fit for fit in clocks}
     cameras, applied = [], []
     for camera in scene.cameras:
         fit = fits.get(camera.id)
-        if fit is None or not config.set_clocks:
+        if fit is None or not config.update_clocks:
             cameras.append(camera)
             continue
         ticks = [way.tick for way in ways[camera.id]]
@@ -199,7 +199,7 @@ def _moved(clock: Clock, offset_s: float, rate: float) -> Clock:
     )
 
 
-def retime(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
+def apply_clocks(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
     """Passages with their times on the scene's clocks."""
     clocks = {camera.id: camera.clock for camera in scene.cameras}
     return [
@@ -220,9 +220,9 @@ def _span(camera: Camera, passages: Sequence[Passage]) -> tuple[float, float]:
 def _links(
     scene: Scene,
     passages: Sequence[Passage],
-    ways: Mapping[str, Sequence[Way]],
+    ways: Mapping[str, Sequence[Trajectory]],
     planes: Sequence[Mapping[str, Array]],
-    ends: Mapping[str, Sequence[End]],
+    ends: Mapping[str, Sequence[TrackEndpoint]],
     zones: Mapping[str, Sequence[FoundZone]],
     length_s: float,
     config: SiteConfig,
@@ -246,7 +246,7 @@ def _links(
     described: dict[str, list[Array]] = {}
     for p in passages:  # in order of their cameras
         described.setdefault(p.tracklet.camera_id, []).append(p.embedding)
-    faces = np.concatenate(list(looks_of(described).values())) if passages else np.zeros((0, 0))
+    faces = np.concatenate(list(centered_embeddings(described).values())) if passages else np.zeros((0, 0))
     met: dict[tuple[str, str], list[tuple[int, int]]] = {}
     shared: dict[tuple[str, str], tuple[float, float]] = {}
     for a, b in permutations([c.id for c in scene.cameras], 2):
@@ -256,7 +256,7 @@ def _links(
             if a in ground and b in ground
             for i, j in meetings(ways[a], ways[b], (ground[a], ground[b]))
         ]
-        if len(pairs) >= config.least_count:
+        if len(pairs) >= config.min_support:
             met[a, b] = pairs
             gaps = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in pairs]
             shared[a, b] = (min(gaps), max(gaps))
@@ -265,22 +265,24 @@ def _links(
     return find_links(leaving, coming, met, faces, length_s, config), shared
 
 
-def _placements(
+def _plane_alignments(
     scene: Scene,
     planes: Mapping[str, Mapping[str, Array]],
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
-    how_alike: Alike,
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
+    how_alike: PairSimilarity,
     length_s: float,
-) -> list[FoundPlacement]:
+) -> list[PlaneAlignmentEstimate]:
     """How the ground planes lie to one another, unless the scene says so."""
-    if scene.placements:
+    if scene.plane_alignments:
         return []
     gates = {
-        plane: {c: gates_of(ways[c], scales[c].near, matrix) for c, matrix in ground.items() if c in scales}
+        plane: {
+            c: trajectory_endpoints(ways[c], scales[c].near, matrix) for c, matrix in ground.items() if c in scales
+        }
         for plane, ground in planes.items()
     }
-    return place_planes({plane: known for plane, known in gates.items() if known}, how_alike, length_s)
+    return align_planes({plane: known for plane, known in gates.items() if known}, how_alike, length_s)
 
 
 def _one_way(links: Sequence[FoundLink]) -> dict[tuple[str, str], float]:
@@ -301,9 +303,9 @@ def _written(
     zones: Mapping[str, Sequence[FoundZone]],
     links: Sequence[FoundLink],
     shared: Mapping[tuple[str, str], tuple[float, float]],
-    placements: Sequence[FoundPlacement],
+    plane_alignments: Sequence[PlaneAlignmentEstimate],
 ) -> Scene:
-    """The scene with its zones, links and placements.
+    """The scene with its zones, links and plane_alignments.
 
     Vehicles seen by two cameras at once can leave one and come into the other by any zones and in any order, so
     such a pair of cameras also gets a link from any zone to any other.
@@ -322,5 +324,5 @@ def _written(
         Link(a, "", b, "", float(np.floor(low - 5.0)), float(np.ceil(high + 5.0)))
         for (a, b), (low, high) in sorted(shared.items())
     ]
-    placed = scene.placements or tuple(found.placement for found in placements)
-    return replace(scene, cameras=cameras, links=tuple(written), placements=placed)
+    placed = scene.plane_alignments or tuple(found.alignment for found in plane_alignments)
+    return replace(scene, cameras=cameras, links=tuple(written), plane_alignments=placed)

@@ -1,7 +1,7 @@
 """Which zones are linked across cameras, and how long vehicles take.
 
 Where views share ground, ways that meet on it tell which pairs are one vehicle, and so which zones are linked. Else
-the moments tell, and looks where vehicles are described (:mod:`mtmc.site.journeys`).
+the moments tell, and looks where vehicles are described (:mod:`mtmc.site.transition_times`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from itertools import product
 import numpy as np
 from scipy.special import expit
 
-from mtmc.site.alike import STRANGERS, alike
 from mtmc.site.config import SiteConfig
-from mtmc.site.journeys import journeys
+from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, alike
+from mtmc.site.transition_times import transition_evidence
 from mtmc.types import Array
 
 __all__ = ["Event", "FoundLink", "find_links"]
@@ -92,7 +92,7 @@ def find_links(
         leaving: All exits of the scene; there are no links from those in no zone.
         coming: All its entries.
         met: Pairs of passages that met on the ground, by camera pair, where two views share it.
-        faces: float (N, D), rows of :func:`mtmc.site.alike.looks_of` by passage; D = 0 where nobody is described.
+        faces: float (N, D), rows of :func:`mtmc.site.similarity.centered_embeddings`; D = 0 without embeddings.
         span_s: Length of the recording.
         config: The choices.
     """
@@ -131,7 +131,7 @@ def _ratio(
     weight = alike(faces[[e.passage for e in exits]], faces[[e.passage for e in entries]])
     if weight is None:
         return np.ones((len(exits), len(entries))), "timing"
-    return weight / STRANGERS, "looks"
+    return weight / NEGATIVE_PAIR_WEIGHT, "looks"
 
 
 def _by_camera(events: Sequence[Event]) -> dict[str, list[Event]]:
@@ -153,7 +153,7 @@ def _zones(events: Sequence[Event]) -> list[list[int]]:
 def _gaps(exits: Sequence[Event], entries: Sequence[Event], config: SiteConfig) -> tuple[Array, Array]:
     """Seconds from each exit to each entry, and which are possible: (M, N)."""
     gap = np.array([e.time_s for e in entries])[None] - np.array([e.time_s for e in exits])[:, None]
-    return gap, (gap >= -config.longest_overlap_s) & (gap <= config.longest_travel_s)
+    return gap, (gap >= -config.max_overlap_s) & (gap <= config.max_travel_time_s)
 
 
 def _of_meetings(
@@ -184,13 +184,13 @@ def _of_moments(
     # Who came into the second view first goes the other way, even where both views see him at once.
     possible &= np.array([e.since_s for e in exits])[:, None] < np.array([e.since_s for e in entries])[None]
     row, column = np.nonzero(possible)
-    if len(row) < config.least_count:
+    if len(row) < config.min_support:
         return None
-    found = journeys(
-        np.where(possible, gap, np.inf), ratio, span_s, (-config.longest_overlap_s, config.longest_travel_s)
+    found = transition_evidence(
+        np.where(possible, gap, np.inf), ratio, span_s, (-config.max_overlap_s, config.max_travel_time_s)
     )
     chance = float(expit(-(found.odds + prior)))
-    if chance > config.max_chance:
+    if chance > config.max_false_link_probability:
         return None
     belief = found.belief[row, column]
     chosen = _one_to_one(-belief, belief >= _SURE, row, column)
@@ -208,7 +208,7 @@ def _link(
     times: Array,
     config: SiteConfig,
 ) -> FoundLink | None:
-    if len(taken) < config.least_count:
+    if len(taken) < config.min_support:
         return None
     taken = np.sort(taken)
     spread = _spread(taken)

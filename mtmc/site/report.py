@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mtmc.site.learn import Learned
+from mtmc.site.learn import LearnedScene
 
 __all__ = ["heading", "report"]
 
 
-def report(learned: Learned) -> str:
+def report(learned: LearnedScene) -> str:
     """Tables of ground, clocks, zones and links, then what could not be told."""
     parts = [_ground(learned), _clocks(learned), _zones(learned), _links(learned)]
     if learned.one_way_s:
@@ -20,7 +20,7 @@ def report(learned: Learned) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def heading(learned: Learned) -> str:
+def heading(learned: LearnedScene) -> str:
     """Comment lines for the top of the written scene."""
     count = sum(len(zones) for zones in learned.zones.values())
     return (
@@ -29,7 +29,7 @@ def heading(learned: Learned) -> str:
     )
 
 
-def _ground(learned: Learned) -> str:
+def _ground(learned: LearnedScene) -> str:
     lines = ["ground                    horizon px  camera m   focal  spread   boxes  registered   sure"]
     frames = {camera: frame for frame in learned.frames for camera in frame.met}
     for camera, size in sorted(learned.size_wh.items()):
@@ -63,14 +63,14 @@ def _ground(learned: Learned) -> str:
     for one in learned.scene.cameras:
         if one.ground_from_image is not None:
             views.setdefault(one.ground_plane, []).append(one.id)
-    for found in learned.placements:
-        here, there = ("+".join(views[name]) for name in (found.placement.plane, found.placement.onto))
+    for found in learned.plane_alignments:
+        here, there = ("+".join(views[name]) for name in (found.alignment.plane, found.alignment.reference_plane))
         where = f"some {found.metres:.0f} m from {there}, by the journeys between them"
         lines.append(f"  {here} lies {where}: sure {found.sure:.2f}")
     return "\n".join(lines)
 
 
-def _clocks(learned: Learned) -> str:
+def _clocks(learned: LearnedScene) -> str:
     if not learned.clocks:
         return ""
     lines = ["clocks                    offset s        drift s/min       ways"]
@@ -86,7 +86,7 @@ def _clocks(learned: Learned) -> str:
     return "\n".join(lines)
 
 
-def _zones(learned: Learned) -> str:
+def _zones(learned: LearnedScene) -> str:
     lines = ["zones                              vehicles  purity  border   sure"]
     for camera, zones in sorted(learned.zones.items()):
         lines += [
@@ -98,7 +98,7 @@ def _zones(learned: Learned) -> str:
     return "\n".join(lines)
 
 
-def _links(learned: Learned) -> str:
+def _links(learned: LearnedScene) -> str:
     lines = [
         "links                                                     n   typical s      window s  share   sure  by"
     ]

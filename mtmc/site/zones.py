@@ -21,7 +21,7 @@ from mtmc.geometry.zones import inside
 from mtmc.site.config import SiteConfig
 from mtmc.types import Array, Passage
 
-__all__ = ["End", "FoundZone", "cluster", "ends_of", "find_zones"]
+__all__ = ["FoundZone", "TrackEndpoint", "cluster", "find_zones", "track_endpoints"]
 
 _NEAR = 0.75  # sizes of the box: ends nearer than that are neighbours
 _SAME_WAY = 0.5  # cosine of directions
@@ -33,7 +33,7 @@ _MOST = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class End:
+class TrackEndpoint:
     """Where a way begins or ends.
 
     Attributes:
@@ -80,7 +80,9 @@ class FoundZone:
     sure: float
 
 
-def ends_of(passages: Sequence[Passage], size_wh: tuple[int, int], span_s: tuple[float, float]) -> list[End]:
+def track_endpoints(
+    passages: Sequence[Passage], size_wh: tuple[int, int], span_s: tuple[float, float]
+) -> list[TrackEndpoint]:
     """Begins and ends of the moving passages of a camera, but for those that the recording itself cuts.
 
     Args:
@@ -108,7 +110,9 @@ def ends_of(passages: Sequence[Passage], size_wh: tuple[int, int], span_s: tuple
             heading = gone / length if length > 0.1 * size[row, 0] else np.zeros(2)
             limit = _BORDER * np.array(size_wh)
             at_border = bool((boxes[row, :2] < limit).any() or (boxes[row, 2:] > np.array(size_wh) - limit).any())
-            out.append(End(k, "in" if role == "in" else "out", time_s, feet[row], heading, size[row], at_border))
+            out.append(
+                TrackEndpoint(k, "in" if role == "in" else "out", time_s, feet[row], heading, size[row], at_border)
+            )
     return out
 
 
@@ -146,7 +150,7 @@ def cluster(px: Array, heading: Array, box_px: Array, least: int) -> Array:
 
 
 def find_zones(
-    ends: Sequence[End], passages: Sequence[Passage], size_wh: tuple[int, int], config: SiteConfig
+    ends: Sequence[TrackEndpoint], passages: Sequence[Passage], size_wh: tuple[int, int], config: SiteConfig
 ) -> list[FoundZone]:
     """Zones of a camera, most used first within a role."""
     out: list[FoundZone] = []
@@ -155,11 +159,11 @@ def find_zones(
         if not mine:
             continue
         px, heading, box = (np.array([getattr(ends[k], name) for k in mine]) for name in ("px", "heading", "box_px"))
-        label = cluster(px, heading, box, config.least_count)
+        label = cluster(px, heading, box, config.min_support)
         for number in range(label.max(initial=-1) + 1):
             members = [mine[k] for k in np.flatnonzero(label == number)]
             zone = _zone("in" if role == "in" else "out", members, ends, passages, size_wh)
-            if zone.count >= config.least_count and (zone.at_border >= 0.5 or zone.purity >= config.least_purity):
+            if zone.count >= config.min_support and (zone.at_border >= 0.5 or zone.purity >= config.min_purity):
                 out.append(zone)
     return _named(out, size_wh)
 
@@ -167,7 +171,7 @@ def find_zones(
 def _zone(
     role: Literal["in", "out"],
     members: Sequence[int],
-    ends: Sequence[End],
+    ends: Sequence[TrackEndpoint],
     passages: Sequence[Passage],
     size_wh: tuple[int, int],
 ) -> FoundZone:

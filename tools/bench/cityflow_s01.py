@@ -31,7 +31,7 @@ from mtmc.pipeline.reload import load_run
 from mtmc.postprocess import postprocess
 from mtmc.scene import Scene, load_scenes
 from mtmc.settings import parse_settings
-from mtmc.site.learn import learn
+from mtmc.site.learn import learn_scene
 from mtmc.types import Array, GlobalTrack, Passage
 from tools.bench.perturb import placed, withheld
 
@@ -150,7 +150,7 @@ def _told(scene: Scene, passages: Sequence[Passage], place: Place) -> tuple[Scen
     bare = withheld(scene)
     told = placed(passages, bare)
     if place == "learned":
-        bare = learn(bare, told).scene
+        bare = learn_scene(bare, told).scene
         told = placed(told, bare)
     return bare, told
 

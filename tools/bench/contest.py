@@ -16,7 +16,7 @@ from mtmc.geometry.boxes import xywh_to_xyxy
 from mtmc.postprocess import postprocess
 from mtmc.scene import read_roi
 from mtmc.settings import parse_settings
-from mtmc.site.learn import learn
+from mtmc.site.learn import learn_scene
 from mtmc.types import GlobalTrack, Passage
 from tools.bench.perturb import Case, placed, withheld
 
@@ -80,7 +80,7 @@ def place_for(case: Case, place: Place) -> Case:
     scene = withheld(case.scene, ground=place != "learned on given ground")
     passages = placed(case.passages, scene)
     if place != "nothing":
-        learned = learn(scene, passages)
+        learned = learn_scene(scene, passages)
         scene, passages = learned.scene, placed(passages, learned.scene)
     return Case(scene, passages, case.shown, case.truth)
 

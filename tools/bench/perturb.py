@@ -57,9 +57,9 @@ def case_of(scene: Scene, passages: Sequence[Passage]) -> Case:
 
 
 def withheld(scene: Scene, *, ground: bool = True) -> Scene:
-    """The scene without zones, links and placements, and, unless ``ground`` is false, without homographies."""
+    """The scene without zones, links and plane_alignments, and, unless ``ground`` is false, without homographies."""
     cameras = [replace(c, zones=(), ground_from_image=None if ground else c.ground_from_image) for c in scene.cameras]
-    return replace(scene, cameras=tuple(cameras), links=(), placements=())
+    return replace(scene, cameras=tuple(cameras), links=(), plane_alignments=())
 
 
 def placed(passages: Sequence[Passage], scene: Scene) -> tuple[Passage, ...]:

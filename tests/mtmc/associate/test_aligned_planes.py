@@ -14,20 +14,20 @@ from mtmc.associate.transitions import unconstrained_transitions
 from mtmc.geometry.clock import Clock
 from mtmc.multiview.likelihoods import drive_density
 from mtmc.multiview.trajectories import PLANE_SPACING_M, ground_planes_of, sample_trajectories
-from mtmc.scene import Camera, Placement, Scene
+from mtmc.scene import Camera, PlaneAlignment, Scene
 from tests.mtmc.associate.test_duplicates import graph_of
 from tests.mtmc.associate.test_graph import partition, passage
 
 #: The second view lies 120 m up the first one's x axis, seen by a camera that looks the other way.
-THERE = Placement("b", "", 180.0, (120.0, 0.0))
+THERE = PlaneAlignment("b", "", 180.0, (120.0, 0.0))
 
 
-def scene(*placements):
+def scene(*plane_alignments):
     cameras = (
         Camera("c0", 1, Clock(10.0), ground_from_image=np.eye(3)),
         Camera("c1", 2, Clock(10.0), ground_from_image=np.eye(3), ground_plane="b"),
     )
-    return Scene("test", Path(), cameras, placements=placements)
+    return Scene("test", Path(), cameras, plane_alignments=placements)
 
 
 def driven(camera, track_id, since, until, begin, velocity, look=()):
@@ -54,13 +54,13 @@ def traffic():
 def test_ways_laid_out_by_hand():
     passages = traffic()
     ways = sample_trajectories(passages)
-    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).layout())
+    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).plane_transforms())
     assert set(laid.plane) == {0}
     own = ways.plane[ways.owner] == 1
     np.testing.assert_allclose(laid.xy[own], [120, 0] - (ways.xy[own] - PLANE_SPACING_M), atol=1e-9)
     np.testing.assert_allclose(laid.velocity[own], -ways.velocity[own], atol=1e-9)
     np.testing.assert_array_equal(laid.xy[~own], ways.xy[~own])
-    apart = to_common_plane(ways, ground_planes_of(passages), scene().layout())
+    apart = to_common_plane(ways, ground_planes_of(passages), scene().plane_transforms())
     np.testing.assert_array_equal(apart.xy, ways.xy)
     np.testing.assert_array_equal(apart.plane, ways.plane)
 
@@ -69,14 +69,14 @@ def test_planes_rest_on_one_that_no_camera_sees():
     """Ways on two grounds that both rest on a third, which none of these passages is on."""
     passages = [p for p in traffic() if p.ground_plane == "b"]
     ways = sample_trajectories(passages)
-    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).layout())
+    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).plane_transforms())
     assert set(laid.plane) == {1}
     np.testing.assert_allclose(laid.xy - PLANE_SPACING_M, [120, 0] - ways.xy, atol=1e-6)
 
 
 def test_journeys_between_planes_against_every_pair():
     passages = traffic()
-    laid = to_common_plane(sample_trajectories(passages), ground_planes_of(passages), scene(THERE).layout())
+    laid = to_common_plane(sample_trajectories(passages), ground_planes_of(passages), scene(THERE).plane_transforms())
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
     open_ = ~np.eye(2, dtype=bool)
     blank = np.zeros((len(passages), 0), np.float32)

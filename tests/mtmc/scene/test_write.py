@@ -11,7 +11,7 @@ import pytest
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Link, Placement, Scene, Zone, load_scenes, write_scene
+from mtmc.scene import Camera, Link, PlaneAlignment, Scene, Zone, load_scenes, write_scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.scene.write import content_of
 
@@ -46,7 +46,7 @@ def scene(tmp_path: Path) -> Scene:
     )
     links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75), Link("b", "", "a", "ost", 0.0, 3.0))
     models = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "seed": 3}
-    return Scene("town", home, (first, second), links, models, (Placement("north", "", -33.4, (80.5, -12.0)),))
+    return Scene("town", home, (first, second), links, models, (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),))
 
 
 def same(a: Scene, b: Scene) -> None:
@@ -60,7 +60,8 @@ def same(a: Scene, b: Scene) -> None:
             for c in scene.cameras
         ]
         return json.dumps(
-            [scene.name, cameras, [repr(x) for x in (*scene.links, *scene.placements)], scene.models], default=str
+            [scene.name, cameras, [repr(x) for x in (*scene.links, *scene.plane_alignments)], scene.models],
+            default=str,
         )
 
     def resolved(scene: Scene) -> Scene:
@@ -114,33 +115,34 @@ def test_impossible_values_are_refused(tmp_path: Path, line: str, message: str) 
         load_scenes(tmp_path)
 
 
-def test_planes_are_laid_out_along_chains() -> None:
+def test_plane_transforms_are_composed_along_chains() -> None:
     cameras = tuple(
         Camera(name, k, Clock(10.0), ground_from_image=np.eye(3), ground_plane=name)
         for k, name in enumerate("abc", 1)
     )
-    chain = (Placement("c", "b", 90.0, (10.0, 0.0)), Placement("b", "a", 90.0, (0.0, 5.0)))
-    layout = Scene("town", Path(), cameras, placements=chain).layout()
-    assert layout["a"] == ("a", 1, 0)
-    for name, place in (("b", (-4 + 3j) + 5j), ("c", 1j * ((-4 + 3j) + 10) + 5j)):
-        end, turn, shift = layout[name]
-        assert end == "a"
-        assert turn * (3 + 4j) + shift == pytest.approx(place)
+    chain = (PlaneAlignment("c", "b", 90.0, (10.0, 0.0)), PlaneAlignment("b", "a", 90.0, (0.0, 5.0)))
+    transforms = Scene("town", Path(), cameras, plane_alignments=chain).plane_transforms()
+    assert transforms["a"] == ("a", 1, 0)
+    for name, expected in (("b", (-4 + 3j) + 5j), ("c", 1j * ((-4 + 3j) + 10) + 5j)):
+        root, rotation, translation = transforms[name]
+        assert root == "a"
+        assert rotation * (3 + 4j) + translation == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("placements", "message"),
+    ("plane_alignments", "message"),
     [
-        ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n"
-         "  - {plane: b, onto: '', turn_deg: 0, shift_m: [0, 0]}",
-         r"scene\.yaml:3: .*ground plane 'b' is placed twice; place every plane once at most"),
-        ("- {plane: b, onto: a, turn_deg: 0, shift_m: [0, 0]}\n  - {plane: a, onto: b, turn_deg: 0, shift_m: [0, 0]}",
-         r"scene\.yaml:3: .*ground plane 'a' is placed on itself in the end"),
-        ("- {plane: b, onto: z, turn_deg: 0, shift_m: [0, 0]}",
-         r"scene\.yaml:2: a placement names ground plane 'z', which no camera has; .*are '', 'a', 'b'"),
+        ("- {plane: b, reference_plane: a, rotation_deg: 0, translation_m: [0, 0]}\n"
+         "  - {plane: b, reference_plane: '', rotation_deg: 0, translation_m: [0, 0]}",
+         r"scene\.yaml:3: .*ground plane 'b' is aligned twice; align every plane at most once"),
+        ("- {plane: b, reference_plane: a, rotation_deg: 0, translation_m: [0, 0]}\n"
+         "  - {plane: a, reference_plane: b, rotation_deg: 0, translation_m: [0, 0]}",
+         r"scene\.yaml:3: .*ground plane 'a' is aligned with itself in the end"),
+        ("- {plane: b, reference_plane: z, rotation_deg: 0, translation_m: [0, 0]}",
+         r"scene\.yaml:2: a plane alignment names ground plane 'z', which no camera has; .*are '', 'a', 'b'"),
     ],
 )  # fmt: skip
-def test_impossible_placements_are_refused(tmp_path: Path, placements: str, message: str) -> None:
+def test_impossible_plane_alignments_are_refused(tmp_path: Path, plane_alignments: str, message: str) -> None:
     cameras = []
     for name, plane in (("a", "a"), ("b", "b"), ("c", "")):
         (tmp_path / f"{name}_det.txt").write_text("")
@@ -148,6 +150,6 @@ def test_impossible_placements_are_refused(tmp_path: Path, placements: str, mess
             f"{{id: {name}, detections: [{name}_det.txt], ground_from_image: [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "
             f"ground_plane: '{plane}'}}"
         )
-    (tmp_path / "scene.yaml").write_text(f"placements:\n  {placements}\ncameras: [{', '.join(cameras)}]")
+    (tmp_path / "scene.yaml").write_text(f"plane_alignments:\n  {plane_alignments}\ncameras: [{', '.join(cameras)}]")
     with pytest.raises(SceneError, match=message):
         load_scenes(tmp_path)

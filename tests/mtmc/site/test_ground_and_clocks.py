@@ -12,16 +12,16 @@ import pytest
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import project
 from mtmc.scene import Camera, Scene
-from mtmc.site.adjust import adjust
-from mtmc.site.alike import STRANGERS, alike, likeness, looks_of
+from mtmc.site.bundle_adjustment import bundle_adjust
+from mtmc.site.camera_model import GroundScale, fit_ground_scale
 from mtmc.site.clocks import fit_clocks
+from mtmc.site.common_ground import learn_common_grounds
 from mtmc.site.config import SiteConfig
-from mtmc.site.frame import learn_frame
-from mtmc.site.learn import learn
-from mtmc.site.register import fit_again, register
-from mtmc.site.scale import Scale, fit_scale
-from mtmc.site.trees import Alike, joining, trees
-from mtmc.site.ways import ways_of
+from mtmc.site.learn import learn_scene
+from mtmc.site.pose_graph import PairSimilarity, attach_camera, build_pose_graph
+from mtmc.site.registration import fit_again, register
+from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, alike, centered_embeddings, likeness
+from mtmc.site.trajectories import sample_trajectories
 from mtmc.types import Array, Passage
 from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, drive, watch
 from tests.mtmc.site.world import passage as bare
@@ -64,9 +64,9 @@ def test_world_is_consistent() -> None:
 
 
 def test_horizon_and_camera_height_from_box_sizes(passages: list[Passage]) -> None:
-    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    ways = sample_trajectories(passages, dict.fromkeys(CAMERAS, SIZE))
     for name, camera in CAMERAS.items():
-        scale = fit_scale(ways[name], SIZE)
+        scale = fit_ground_scale(ways[name], SIZE)
         assert scale is not None
         # Rows of a tilted camera: the horizon lies focal · tan(tilt) above the middle.
         horizon = SIZE[1] / 2 - camera.focal_px * np.tan(camera.down)
@@ -75,11 +75,11 @@ def test_horizon_and_camera_height_from_box_sizes(passages: list[Passage]) -> No
         assert scale.focal == pytest.approx(camera.focal_px / SIZE[0] / np.cos(camera.down), rel=0.4)
 
 
-def check_one_ground(seen: list[Passage], scales: dict[str, Scale] | None, median_m: float) -> None:
+def check_one_ground(seen: list[Passage], scales: dict[str, GroundScale] | None, median_m: float) -> None:
     """The common ground that is learned, against the true one."""
-    ways = ways_of(seen, dict.fromkeys(CAMERAS, SIZE))
-    scales = scales or {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
-    frames, _ = learn_frame(ways, scales)
+    ways = sample_trajectories(seen, dict.fromkeys(CAMERAS, SIZE))
+    scales = scales or {name: s for name in ways if (s := fit_ground_scale(ways[name], SIZE)) is not None}
+    frames, _ = learn_common_grounds(ways, scales)
     assert set(frames[0].ground_from_image) == set(CAMERAS)
     ours, truth = [], []
     for name, camera in CAMERAS.items():
@@ -99,7 +99,7 @@ def check_one_ground(seen: list[Passage], scales: dict[str, Scale] | None, media
 def test_one_ground_from_synchronous_motion(focal: float) -> None:
     """Of what stands on a line, from scales that are roughly right."""
     rough = {
-        name: Scale(SIZE, SIZE[1] / 2 - c.focal_px * np.tan(c.down) + 15.0, 1.1 * c.eye[2], focal, 0.1, 100)
+        name: GroundScale(SIZE, SIZE[1] / 2 - c.focal_px * np.tan(c.down) + 15.0, 1.1 * c.eye[2], focal, 0.1, 100)
         for name, c in CAMERAS.items()
     }
     check_one_ground(traffic(dict.fromkeys(CAMERAS, (0.0, 0.0)), flat=True), rough, 1.0)
@@ -119,9 +119,9 @@ def test_views_without_common_road_share_no_ground() -> None:
         if (seen := watch(CAMERAS["c002"], "c002", number, time_s, place)) is not None
     ]
     mixed = [p for p in first if p.tracklet.camera_id == "c001"] + other
-    ways = ways_of(mixed, {"c001": SIZE, "c002": SIZE})
-    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
-    frames, tried = learn_frame(ways, scales)
+    ways = sample_trajectories(mixed, {"c001": SIZE, "c002": SIZE})
+    scales = {name: s for name in ways if (s := fit_ground_scale(ways[name], SIZE)) is not None}
+    frames, tried = learn_common_grounds(ways, scales)
     assert frames == []
     assert all(r.sure < 0.6 for r in tried)
 
@@ -137,7 +137,7 @@ def test_two_pairs_of_views_have_a_plane_each(passages: list[Passage]) -> None:
         if (seen := watch(CAMERAS[name], other, number, time_s, place)) is not None
     ]
     cameras = tuple(Camera(f"c{k:03}", k, Clock(10.0), size_wh=SIZE) for k in (1, 2, 4, 5))
-    learned = learn(Scene("x", Path(), cameras), [*here, *there])
+    learned = learn_scene(Scene("x", Path(), cameras), [*here, *there])
     assert {c.id: c.ground_from_image is not None for c in learned.scene.cameras} == dict.fromkeys(
         ("c001", "c002", "c004", "c005"), True
     )
@@ -159,9 +159,9 @@ def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same
         vehicle = vehicles[passage.tracklet.track_id] if same else rng.standard_normal(16)
         look = vehicle + 0.7 * rng.standard_normal(16) + 2.0  # what they share, cameras take out
         described.append(replace(passage, embedding=(look / np.linalg.norm(look)).astype(np.float32)))
-    ways = ways_of(described, dict.fromkeys(CAMERAS, SIZE))
-    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
-    looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
+    ways = sample_trajectories(described, dict.fromkeys(CAMERAS, SIZE))
+    scales = {name: s for name in ways if (s := fit_ground_scale(ways[name], SIZE)) is not None}
+    looks = centered_embeddings({c: [way.embedding for way in mine] for c, mine in ways.items()})
     a, b = "c001", "c002"
     found = register(ways[a], ways[b], (scales[a], scales[b]), alike=alike(looks[a], looks[b]))
     assert found is not None
@@ -173,18 +173,18 @@ def test_looks_decide_whether_two_views_share_road(passages: list[Passage], same
 @pytest.mark.parametrize(("same", "joins"), [(True, True), (False, False)])
 def test_a_camera_joins_a_ground_by_all_its_views_together(passages: list[Passage], same: bool, joins: bool) -> None:
     """Registrations that do not hold alone: those that meet look alike in both other views, or in neither."""
-    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
-    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+    ways = sample_trajectories(passages, dict.fromkeys(CAMERAS, SIZE))
+    scales = {name: s for name in ways if (s := fit_ground_scale(ways[name], SIZE)) is not None}
 
     def looks(a: str, b: str) -> Array:
         one = np.array([[first.track_id == second.track_id for second in ways[b]] for first in ways[a]])
-        return np.where(one & (same or "c003" not in (a, b)), 0.9, STRANGERS)
+        return np.where(one & (same or "c003" not in (a, b)), 0.9, NEGATIVE_PAIR_WEIGHT)
 
-    _, tried = learn_frame(ways, scales, alike=looks)
+    _, tried = learn_common_grounds(ways, scales, alike=looks)
     doubtful = [replace(r, likeness=4.0) if "c003" in r.cameras else r for r in tried]
-    ((poses, _),) = trees(doubtful, ways, scales)
+    ((poses, _),) = build_pose_graph(doubtful, ways, scales)
     assert sorted(poses) == ["c001", "c002"]
-    found = joining("c003", poses, doubtful, ways, scales, looks)
+    found = attach_camera("c003", poses, doubtful, ways, scales, looks)
     assert (found is not None) is joins
     if found is None:
         return
@@ -211,9 +211,9 @@ def test_where_all_drive_one_way_clocks_stand_as_given() -> None:
         for name, camera in cameras.items():
             if (one := watch(camera, name, number, time_s, place, embedding=look)) is not None:
                 seen.append(one)
-    ways = ways_of(seen, dict.fromkeys(cameras, SIZE))
-    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
-    looks = looks_of({c: [way.embedding for way in mine] for c, mine in ways.items()})
+    ways = sample_trajectories(seen, dict.fromkeys(cameras, SIZE))
+    scales = {name: s for name in ways if (s := fit_ground_scale(ways[name], SIZE)) is not None}
+    looks = centered_embeddings({c: [way.embedding for way in mine] for c, mine in ways.items()})
     found = register(
         ways["c001"], ways["c002"], (scales["c001"], scales["c002"]), alike=alike(looks["c001"], looks["c002"])
     )
@@ -242,10 +242,10 @@ def test_vehicles_that_nobody_described_weigh_as_strangers() -> None:
     first, second = rng.standard_normal((40, 8)), rng.standard_normal((30, 8))
     weight = alike(first, second)
     assert weight is not None
-    assert weight.mean() == pytest.approx(STRANGERS, abs=0.01)
+    assert weight.mean() == pytest.approx(NEGATIVE_PAIR_WEIGHT, abs=0.01)
     assert likeness(weight.ravel()) == pytest.approx(0, abs=0.5)
     blank = np.vstack([first, np.zeros(8)])
-    assert (alike(blank, second)[-1] == STRANGERS).all()  # type: ignore[index]
+    assert (alike(blank, second)[-1] == NEGATIVE_PAIR_WEIGHT).all()  # type: ignore[index]
     assert alike(np.zeros((2, 8)), second) is None
     assert alike(np.zeros((2, 0)), np.zeros((3, 0))) is None
 
@@ -257,7 +257,7 @@ def test_clock_offsets_and_drift(ground: str) -> None:
         Camera(name, k, Clock(10.0), size_wh=SIZE, ground_from_image=c.ground_from_image())
         for k, (name, c) in enumerate(CAMERAS.items(), start=1)
     )
-    learned = learn(Scene("x", Path(), cameras), wrong, SiteConfig(ground=ground))
+    learned = learn_scene(Scene("x", Path(), cameras), wrong, SiteConfig(ground=ground))
     fits = {fit.camera: fit for fit in learned.clocks}
     assert set(fits) == set(CAMERAS)
     base = next(fit.reference for fit in fits.values())
@@ -270,24 +270,24 @@ def test_clock_offsets_and_drift(ground: str) -> None:
 
 
 def test_a_clock_that_no_registration_moved_is_held_harder() -> None:
-    ways = ways_of(
+    ways = sample_trajectories(
         traffic({"c001": (0.0, 0.0), "c002": (0.3, 0.0), "c003": (0.0, 0.0)}), dict.fromkeys(CAMERAS, SIZE)
     )
     ways = {name: ways[name] for name in ("c001", "c002")}
-    scales = {name: s for name in ways if (s := fit_scale(ways[name], SIZE)) is not None}
+    scales = {name: s for name in ways if (s := fit_ground_scale(ways[name], SIZE)) is not None}
     found = register(ways["c001"], ways["c002"], (scales["c001"], scales["c002"]))
     assert found is not None
     behind = []
     for start_s in (0.0, 0.01):
-        [(poses, _)] = trees([replace(found, late_s=start_s)], ways, scales)
-        behind.append(-adjust(poses, ways, scales)[0]["c002"].late_s)
+        [(poses, _)] = build_pose_graph([replace(found, late_s=start_s)], ways, scales)
+        behind.append(-bundle_adjust(poses, ways, scales)[0]["c002"].late_s)
     assert behind == pytest.approx([0.3, 0.3], abs=0.03)  # twenty vehicles outweigh either
     assert behind[0] < behind[1]
 
 
 def test_calibrations_that_are_off_are_no_reason_to_set_a_clock() -> None:
     """Two metres: a quarter of a second for all who drive one way, and as much the other way for who returns."""
-    ways = ways_of(traffic(dict.fromkeys(CAMERAS, (0.0, 0.0)), flat=True), dict.fromkeys(CAMERAS, SIZE))
+    ways = sample_trajectories(traffic(dict.fromkeys(CAMERAS, (0.0, 0.0)), flat=True), dict.fromkeys(CAMERAS, SIZE))
     ground = {name: camera.ground_from_image() for name, camera in CAMERAS.items()}
     ground["c002"] = np.array([[1.0, 0, 2.0], [0, 1, 0], [0, 0, 1]]) @ ground["c002"]
     fits, _ = fit_clocks(ways, ground)
@@ -298,7 +298,7 @@ def test_calibrations_that_are_off_are_no_reason_to_set_a_clock() -> None:
 
 
 def test_right_clocks_are_left_alone(passages: list[Passage]) -> None:
-    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    ways = sample_trajectories(passages, dict.fromkeys(CAMERAS, SIZE))
     fits, pairs = fit_clocks(ways, {name: c.ground_from_image() for name, c in CAMERAS.items()})
     assert len(pairs) == 3
     assert max(abs(fit.offset_s) for fit in fits) < 0.05
@@ -319,7 +319,7 @@ def test_looks_stay_with_their_ways_when_a_clock_is_set(monkeypatch: pytest.Monk
     cameras = tuple(Camera(f"c{k:03}", k, Clock(10.0), size_wh=SIZE) for k in (1, 2, 4))
     asked: dict[str, int] = {}
 
-    def asks(planes: dict, alike: Alike, span_s: float) -> list:  # type: ignore[type-arg]
+    def asks(planes: dict, alike: PairSimilarity, span_s: float) -> list:  # type: ignore[type-arg]
         gates = {camera: known[0] for ground in planes.values() for camera, known in ground.items()}
         for a, b in combinations(sorted(gates), 2):
             weight = alike(a, b)
@@ -328,12 +328,12 @@ def test_looks_stay_with_their_ways_when_a_clock_is_set(monkeypatch: pytest.Monk
         asked.update({camera: len(gate.time_s) for camera, gate in gates.items()})
         return []
 
-    monkeypatch.setattr("mtmc.site.learn.place_planes", asks)
+    monkeypatch.setattr("mtmc.site.learn.align_planes", asks)
     passages = [*here, *short, *away]
-    learned = learn(Scene("x", Path(), cameras), passages)
+    learned = learn_scene(Scene("x", Path(), cameras), passages)
     assert learned.applied
     assert set(asked) == {"c001", "c002", "c004"}
-    before = ways_of(passages, dict.fromkeys(asked, SIZE))
+    before = sample_trajectories(passages, dict.fromkeys(asked, SIZE))
     assert {camera: len(mine) for camera, mine in before.items()} != asked
 
 

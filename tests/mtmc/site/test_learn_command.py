@@ -13,7 +13,7 @@ from mtmc.formats.mot import write_mot
 from mtmc.formats.table import Table
 from mtmc.pipeline.reload import load_run
 from mtmc.scene import load_scenes
-from mtmc.site.learn import learn
+from mtmc.site.learn import learn_scene
 from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, watch
 
 CAMERAS = {
@@ -64,7 +64,7 @@ def test_the_learned_scene_loads_and_keeps_what_was_given(
 
 def test_the_order_of_passages_does_not_matter(finished: Path) -> None:
     run = load_run(finished)
-    one, two = (learn(run.scene, passages) for passages in (run.passages, run.passages[::-1]))
+    one, two = (learn_scene(run.scene, passages) for passages in (run.passages, run.passages[::-1]))
     for a, b in zip(one.scene.cameras, two.scene.cameras, strict=True):
         np.testing.assert_array_equal(a.ground_from_image, b.ground_from_image)
         assert a.clock == b.clock

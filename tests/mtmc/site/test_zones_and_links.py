@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mtmc.geometry.zones import inside
-from mtmc.site.alike import looks_of
 from mtmc.site.config import SiteConfig
-from mtmc.site.journeys import journeys
 from mtmc.site.links import Event, find_links
-from mtmc.site.zones import cluster, ends_of, find_zones
+from mtmc.site.similarity import centered_embeddings
+from mtmc.site.transition_times import transition_evidence
+from mtmc.site.zones import cluster, find_zones, track_endpoints
 from mtmc.types import Array, Passage
 from tests.builders import tracklet
 from tests.mtmc.site.world import passage
@@ -84,7 +84,7 @@ def street(count: int, *, back: bool = False, first: int = 0, hidden_at: float |
 
 def test_two_directions_make_two_entries_and_two_exits() -> None:
     passages = street(10) + street(10, back=True, first=10)
-    ends = ends_of(passages, SIZE, (0.0, 200.0))
+    ends = track_endpoints(passages, SIZE, (0.0, 200.0))
     zones = find_zones(ends, passages, SIZE, SiteConfig())
     found = {zone.name: zone for zone in zones}
     assert sorted((zone.role, zone.count) for zone in zones) == [("in", 10), ("in", 10), ("out", 10), ("out", 10)]
@@ -105,17 +105,17 @@ def test_two_directions_make_two_entries_and_two_exits() -> None:
 def test_an_obstacle_is_no_zone() -> None:
     """Few are lost behind it, most run through: purity tells; where all are lost it cannot."""
     passages = street(12) + street(4, first=100, hidden_at=400.0)
-    ends = ends_of(passages, SIZE, (0.0, 200.0))
+    ends = track_endpoints(passages, SIZE, (0.0, 200.0))
     zones = find_zones(ends, passages, SIZE, SiteConfig())
     assert sorted(zone.name for zone in zones) == ["mid left in", "mid right out"]
-    loose = find_zones(ends, passages, SIZE, SiteConfig(least_purity=0.0))
+    loose = find_zones(ends, passages, SIZE, SiteConfig(min_purity=0.0))
     assert len(loose) == 4
 
 
 def test_what_the_recording_cuts_is_no_end() -> None:
     [way] = street(1)
     span = (way.tracklet.start_s, way.tracklet.end_s + 30)
-    assert [end.role for end in ends_of([way], SIZE, span)] == ["out"]
+    assert [end.role for end in track_endpoints([way], SIZE, span)] == ["out"]
 
 
 def traffic(
@@ -152,7 +152,7 @@ TRAVEL = {("a1", "b1"): (9.0, 0.6), ("a2", "b2"): (-3.0, 0.4)}
 def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
     config = SiteConfig()
     leaving, coming, vectors = traffic(1, seconds, TRAVEL, looks)
-    links = find_links(leaving, coming, {}, looks_of({"": vectors})[""], seconds, config)
+    links = find_links(leaving, coming, {}, centered_embeddings({"": vectors})[""], seconds, config)
     assert {(f.from_zone, f.to_zone) for f in links} == set(TRAVEL)
     for link in links:
         mean, deviation = TRAVEL[link.from_zone, link.to_zone]
@@ -170,7 +170,7 @@ def test_chance_makes_hardly_any_links(looks: float | None) -> None:
     found = []
     for seed in range(40):
         leaving, coming, vectors = traffic(seed, 600.0, {}, looks)
-        found += find_links(leaving, coming, {}, looks_of({"": vectors})[""], 600.0, SiteConfig())
+        found += find_links(leaving, coming, {}, centered_embeddings({"": vectors})[""], 600.0, SiteConfig())
     assert len(found) <= 2
     assert all(link.sure < 0.9 for link in found)
 
@@ -180,7 +180,7 @@ def test_a_minute_is_enough_with_looks() -> None:
     right = wrong = 0
     for seed in range(20):
         leaving, coming, vectors = traffic(100 + seed, 60.0, TRAVEL, 0.5)
-        for link in find_links(leaving, coming, {}, looks_of({"": vectors})[""], 60.0, SiteConfig()):
+        for link in find_links(leaving, coming, {}, centered_embeddings({"": vectors})[""], 60.0, SiteConfig()):
             known = TRAVEL.get((link.from_zone, link.to_zone))
             right += known is not None and abs(link.typical_s - known[0]) < 1.0
             wrong += known is None
@@ -190,7 +190,7 @@ def test_a_minute_is_enough_with_looks() -> None:
 
 def test_order_does_not_matter() -> None:
     leaving, coming, vectors = traffic(2, 300.0, TRAVEL, 0.5)
-    faces = looks_of({"": vectors})[""]
+    faces = centered_embeddings({"": vectors})[""]
     first, second = (
         find_links(a, b, {}, faces, 300.0, SiteConfig())
         for a, b in ((leaving, coming), (leaving[::-1], coming[::-1]))
@@ -209,7 +209,7 @@ def test_the_evidence_is_that_of_the_definition(seed: int, takes: int) -> None:
     came[:takes] = left[:takes] + rng.normal(5, 0.5, takes)
     gap = np.round((came[None] - left[:, None]) * 4) / 4
     ratio = rng.uniform(0.2, 4.0, gap.shape)
-    found = journeys(gap, ratio, 60.0, (-10.0, 30.0))
+    found = transition_evidence(gap, ratio, 60.0, (-10.0, 30.0))
     times = np.arange(-10, 30.01, 0.25)
     usual = [np.exp(-t / 20) if t > 0 else np.exp(t / 3) for t in times]
     total = 0.0

@@ -12,7 +12,7 @@ from mtmc.geometry.boxes import foot
 from mtmc.scene import Camera, read_roi
 from mtmc.types import Array, Passage
 
-__all__ = ["STEP_S", "Way", "picture_size", "ways_of"]
+__all__ = ["STEP_S", "Trajectory", "image_size", "sample_trajectories"]
 
 #: Ways are sampled at whole multiples of this on the scene's clock.
 STEP_S = 0.25
@@ -23,7 +23,7 @@ _LEAST_TRAVEL = 1.0  # in sizes of its own box; less is standing still
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class Trajectory:
     """One moving vehicle in one camera, sampled every :data:`STEP_S`.
 
     Attributes:
@@ -44,7 +44,7 @@ class Way:
     embedding: Array
 
 
-def picture_size(camera: Camera, passages: Iterable[Passage]) -> tuple[int, int]:
+def image_size(camera: Camera, passages: Iterable[Passage]) -> tuple[int, int]:
     """Width and height of a camera's picture: as given, else its region of interest's, else what its boxes cover."""
     if camera.size_wh is not None:
         return camera.size_wh
@@ -59,14 +59,16 @@ def picture_size(camera: Camera, passages: Iterable[Passage]) -> tuple[int, int]
     return width, height
 
 
-def ways_of(passages: Sequence[Passage], size_wh: Mapping[str, tuple[int, int]]) -> dict[str, list[Way]]:
+def sample_trajectories(
+    passages: Sequence[Passage], size_wh: Mapping[str, tuple[int, int]]
+) -> dict[str, list[Trajectory]]:
     """The ways of vehicles that move, by camera, in order of track id.
 
     Args:
         passages: Of all cameras.
         size_wh: Picture size of every camera.
     """
-    out: dict[str, list[Way]] = {camera_id: [] for camera_id in size_wh}
+    out: dict[str, list[Trajectory]] = {camera_id: [] for camera_id in size_wh}
     for passage in sorted(passages, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id)):
         camera_id = passage.tracklet.camera_id
         way = _way(passage, size_wh[camera_id])
@@ -75,7 +77,7 @@ def ways_of(passages: Sequence[Passage], size_wh: Mapping[str, tuple[int, int]])
     return out
 
 
-def _way(passage: Passage, size_wh: tuple[int, int]) -> Way | None:
+def _way(passage: Passage, size_wh: tuple[int, int]) -> Trajectory | None:
     tracklet = passage.tracklet
     boxes = tracklet.xyxy.astype(np.float64)
     size = boxes[:, 2:] - boxes[:, :2]
@@ -96,7 +98,7 @@ def _way(passage: Passage, size_wh: tuple[int, int]) -> Way | None:
     at_tick = np.stack([np.interp(tick * STEP_S, time_s, column) for column in smooth.T], axis=1)
     margin = _BORDER * size_wh[0]
     clear = (at_tick[:, :2] > margin).all(axis=1) & (at_tick[:, 2:] < np.array(size_wh) - margin).all(axis=1)
-    return Way(
+    return Trajectory(
         tracklet.camera_id,
         tracklet.track_id,
         tick,

@@ -14,11 +14,11 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtmc.geometry.ground import project
-from mtmc.site.scale import Scale
-from mtmc.site.ways import STEP_S, Way
+from mtmc.site.camera_model import GroundScale
+from mtmc.site.trajectories import STEP_S, Trajectory
 from mtmc.types import Array
 
-__all__ = ["Pairs", "Pose", "Samples", "adjust", "gaps_m", "match"]
+__all__ = ["CameraPose", "Correspondences", "ImageSamples", "bundle_adjust", "match_trajectories", "residuals_m"]
 
 _ROUNDS_M = (8.0, 6.0, 5.0, 4.0, 3.5, 3.0)  # how near ways must be to count, round by round
 _LEAST_COMMON = 4
@@ -29,7 +29,7 @@ _LATE_S, _AS_GIVEN_S = 1.5, 0.4  # usual error of a clock that was searched for,
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class CameraPose:
     """The unknowns of one camera.
 
     Attributes:
@@ -47,17 +47,17 @@ class Pose:
     shift: complex
     late_s: float = 0.0
 
-    def matrix(self, scale: Scale) -> Array:
+    def matrix(self, scale: GroundScale) -> Array:
         """Pixels → metres on the common ground, (3, 3)."""
         a, b = self.turn, self.shift
         onto = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0.0, 0.0, 1.0]])
         return np.asarray(onto @ scale.ground_from_image(self.focal, self.horizon_px, self.roll))
 
 
-class Samples:
+class ImageSamples:
     """A camera's samples: way, tick, pixels, and pixels per second."""
 
-    def __init__(self, ways: Sequence[Way], scale: Scale) -> None:
+    def __init__(self, ways: Sequence[Trajectory], scale: GroundScale) -> None:
         way, tick, px, speed = [], [], [], []
         for k, w in enumerate(ways):
             usable = w.whole & scale.near(w.px)
@@ -73,7 +73,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class Correspondences:
     """Rows of samples of two cameras that belong together, with the way pair of each row."""
 
     cameras: tuple[str, str]
@@ -83,16 +83,18 @@ class Pairs:
     ways: tuple[tuple[int, int], ...]
 
 
-def adjust(
-    poses: dict[str, Pose], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale]
-) -> tuple[dict[str, Pose], list[Pairs]]:
+def bundle_adjust(
+    poses: dict[str, CameraPose], ways: Mapping[str, Sequence[Trajectory]], scales: Mapping[str, GroundScale]
+) -> tuple[dict[str, CameraPose], list[Correspondences]]:
     """Better poses, those of the first camera by name kept, and the ways that meet by them."""
-    samples = {camera: Samples(ways[camera], scales[camera]) for camera in poses}
-    pairs: list[Pairs] = []
+    samples = {camera: ImageSamples(ways[camera], scales[camera]) for camera in poses}
+    pairs: list[Correspondences] = []
     before: list[tuple[tuple[int, int], ...]] = []
     late_s = {camera: pose.late_s for camera, pose in poses.items()}
     for near_m in _ROUNDS_M:
-        pairs = [match((a, b), poses, samples, scales, near_m) for a, b in combinations(sorted(poses), 2)]
+        pairs = [
+            match_trajectories((a, b), poses, samples, scales, near_m) for a, b in combinations(sorted(poses), 2)
+        ]
         pairs = [p for p in pairs if len(p.ways) >= 2]
         members = [p.ways for p in pairs]
         if not pairs or members == before:
@@ -102,13 +104,13 @@ def adjust(
     return poses, pairs
 
 
-def match(
+def match_trajectories(
     cameras: tuple[str, str],
-    poses: Mapping[str, Pose],
-    samples: Mapping[str, Samples],
-    scales: Mapping[str, Scale],
+    poses: Mapping[str, CameraPose],
+    samples: Mapping[str, ImageSamples],
+    scales: Mapping[str, GroundScale],
     near_m: float,
-) -> Pairs:
+) -> Correspondences:
     """Ways of two cameras that run along each other within ``near_m``, one to one (mutually the best)."""
     a, b = (samples[camera] for camera in cameras)
     gap = poses[cameras[0]].late_s - poses[cameras[1]].late_s
@@ -141,11 +143,14 @@ def match(
     # The samples are shift·STEP_S apart on the given clocks; the rest of the clocks' difference is made up by speed.
     rest = b.tick[found[1]] * STEP_S - a.tick[found[0]] * STEP_S
     members = tuple(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True))
-    return Pairs(cameras, found, rest, np.concatenate(pair), members)
+    return Correspondences(cameras, found, rest, np.concatenate(pair), members)
 
 
-def gaps_m(
-    pairs: Pairs, poses: Mapping[str, Pose], samples: Mapping[str, Samples], scales: Mapping[str, Scale]
+def residuals_m(
+    pairs: Correspondences,
+    poses: Mapping[str, CameraPose],
+    samples: Mapping[str, ImageSamples],
+    scales: Mapping[str, GroundScale],
 ) -> Array:
     """How far apart on the ground two cameras see what belongs together: float64 (R, 2), metres."""
     (a, b), (rows_a, rows_b) = pairs.cameras, pairs.rows
@@ -156,13 +161,13 @@ def gaps_m(
 
 
 def _solve(
-    poses: dict[str, Pose],
-    samples: Mapping[str, Samples],
-    scales: Mapping[str, Scale],
-    pairs: Sequence[Pairs],
+    poses: dict[str, CameraPose],
+    samples: Mapping[str, ImageSamples],
+    scales: Mapping[str, GroundScale],
+    pairs: Sequence[Correspondences],
     near_m: float,
     late_s: Mapping[str, float],
-) -> dict[str, Pose]:
+) -> dict[str, CameraPose]:
     """Adjust all poses to the pairs; what boxes and registrations said of lenses, horizons, sizes and clocks pulls.
 
     Where few ways meet, a displaced ground can be mended by a clock that is off as well, so a clock that no
@@ -177,7 +182,7 @@ def _solve(
     )
     rest = np.concatenate([[np.log(scales[name].focal), 0, 0, 0, 0, 0, 0, late_s[name]] for name in names])
 
-    def all_of(x: Array) -> dict[str, Pose]:
+    def all_of(x: Array) -> dict[str, CameraPose]:
         full = start.copy()
         full[free] = x
         return {name: _pose(full[k * _UNKNOWNS : (k + 1) * _UNKNOWNS], scales[name]) for k, name in enumerate(names)}
@@ -188,7 +193,7 @@ def _solve(
         now = all_of(x)
         parts = [3.0 * (full - rest) / pull]
         for p in pairs:
-            gap = gaps_m(p, now, samples, scales)
+            gap = residuals_m(p, now, samples, scales)
             distance = np.minimum(np.nan_to_num(np.hypot(*gap.T), nan=1e3), 1e3)
             share = 1 / np.sqrt(np.bincount(p.pair)[p.pair])
             bounded = distance / np.sqrt(1 + (distance / near_m) ** 2)  # far pairs do not pull without end
@@ -199,7 +204,7 @@ def _solve(
     return all_of(found.x)
 
 
-def _vector(pose: Pose, scale: Scale) -> Array:
+def _vector(pose: CameraPose, scale: GroundScale) -> Array:
     off = (pose.horizon_px - scale.horizon_px) / scale.size_wh[1]
     size, heading = np.log(abs(pose.turn)), np.angle(pose.turn)
     metres = pose.shift
@@ -208,7 +213,9 @@ def _vector(pose: Pose, scale: Scale) -> Array:
     )
 
 
-def _pose(x: Array, scale: Scale) -> Pose:
+def _pose(x: Array, scale: GroundScale) -> CameraPose:
     turn = complex(np.exp(x[4] + 1j * x[3]))
     horizon = scale.horizon_px + x[1] * scale.size_wh[1]
-    return Pose(float(np.exp(x[0])), float(horizon), float(x[2]), turn, complex(10 * x[5], 10 * x[6]), float(x[7]))
+    return CameraPose(
+        float(np.exp(x[0])), float(horizon), float(x[2]), turn, complex(10 * x[5], 10 * x[6]), float(x[7])
+    )

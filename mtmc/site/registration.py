@@ -1,7 +1,7 @@
 """Two views brought onto one ground from the synchronous motion of their vehicles.
 
-Each picture has a rough ground of its own (:mod:`mtmc.site.scale`). If two cameras see one stretch of road, some
-rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same
+Each picture has a rough ground of its own (:mod:`mtmc.site.camera_model`). If two cameras see one stretch of road,
+some rotation, shift and scale lays one ground on the other such that vehicles drive along with each other at the same
 moments. Any two ways that might be one vehicle give such a map; the one that makes most other ways meet is refined
 (RANSAC over pairs of ways, Fischler and Bolles 1981).
 
@@ -21,12 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmc.geometry.ground import project
-from mtmc.site.alike import STRANGERS, likeness
-from mtmc.site.scale import Scale
-from mtmc.site.ways import STEP_S, Way
+from mtmc.site.camera_model import GroundScale
+from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, likeness
+from mtmc.site.trajectories import STEP_S, Trajectory
 from mtmc.types import Array
 
-__all__ = ["Meeting", "Registration", "Stack", "fit_again", "register"]
+__all__ = ["CoObservations", "GroundSamples", "Registration", "fit_again", "register"]
 
 _LEAST_MET = 5.0  # vehicles; fewer are no registration
 LEAST_ALIKE, LEAST_LIKENESS = 2.0, 5.2  # where looks decide: vehicles, and standard deviations
@@ -45,7 +45,7 @@ _ACCIDENT_S = (35.0, 50.0)  # moves of the clock at which nothing is the same ve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Meeting:
+class CoObservations:
     """Pairs of ways and the moments they share, flattened: E rows sorted by pair.
 
     Attributes:
@@ -105,7 +105,7 @@ class Registration:
         return max(0.0, 1.0 - self.accident / max(self.met, 1e-9)) * min(1.0, self.met / 6.0)
 
 
-class Stack:
+class GroundSamples:
     """All samples of a camera's ways that are of use, on grounds of several focal lengths.
 
     Attributes:
@@ -114,7 +114,7 @@ class Stack:
         moves: bool (N,), on the ground of the middle focal length.
     """
 
-    def __init__(self, ways: Sequence[Way], scale: Scale, focals: Sequence[float]) -> None:
+    def __init__(self, ways: Sequence[Trajectory], scale: GroundScale, focals: Sequence[float]) -> None:
         usable = [way.whole & scale.near(way.px) for way in ways]
         self.tick = np.concatenate([np.zeros(0, np.int64), *(w.tick[u] for w, u in zip(ways, usable, strict=True))])
         self.way = np.repeat(np.arange(len(ways)), [int(u.sum()) for u in usable])
@@ -136,7 +136,7 @@ class Stack:
                 velocity.append((ends[1] - ends[0]) / ((self.tick[rows[-1]] - self.tick[rows[0]]) * STEP_S))
         return np.array(velocity, complex)
 
-    def meet(self, other: Stack, late_ticks: int, alike: Array | None = None) -> Meeting:
+    def meet(self, other: GroundSamples, late_ticks: int, alike: Array | None = None) -> CoObservations:
         """Pairs of ways with at least a few common moments at which both move, weighted by ``alike`` (W, W')."""
         a, b = np.flatnonzero(self.moves), np.flatnonzero(other.moves)
         b = b[np.argsort(other.tick[b], kind="stable")]
@@ -159,13 +159,13 @@ class Stack:
         _, start = np.unique(key, return_index=True)
         first, second = self.way[row_first[start]], other.way[row_second[start]]
         weight = np.ones(len(start)) if alike is None else alike[first, second]
-        return Meeting(first, second, start, row_first, row_second, weight)
+        return CoObservations(first, second, start, row_first, row_second, weight)
 
 
 def register(
-    first: Sequence[Way],
-    second: Sequence[Way],
-    scales: tuple[Scale, Scale],
+    first: Sequence[Trajectory],
+    second: Sequence[Trajectory],
+    scales: tuple[GroundScale, GroundScale],
     most_late_s: float = 3.0,
     alike: Array | None = None,
 ) -> Registration | None:
@@ -178,7 +178,7 @@ def register(
         most_late_s: How far the clocks may differ.
         alike: float64 (W, W'), how alike each two ways' vehicles look, in [0, 1]; None: nobody knows.
     """
-    stacks = tuple(Stack(ways, scale, _FOCALS) for ways, scale in zip((first, second), scales, strict=True))
+    stacks = tuple(GroundSamples(ways, scale, _FOCALS) for ways, scale in zip((first, second), scales, strict=True))
     if not all(len(stack.tick) for stack in stacks):
         return None
     lates = _ticks(np.arange(-most_late_s, most_late_s + 0.5, 1.0))
@@ -193,7 +193,7 @@ def register(
     accident, how_alike = score, None  # where hardly anything meets there is no need to look for accidents
     if alike is not None and pairs:
         weight = np.array([alike[pair] for pair in pairs])
-        how_alike, accident = likeness(weight), score * min(1.0, STRANGERS / float(weight.mean()))
+        how_alike, accident = likeness(weight), score * min(1.0, NEGATIVE_PAIR_WEIGHT / float(weight.mean()))
     elif score >= _LEAST_MET:
         accident = float(np.median([_by_accident(stacks, sign * s) for s in _ACCIDENT_S for sign in (-1, 1)]))
     return Registration(
@@ -212,13 +212,13 @@ def register(
 
 def fit_again(
     found: Registration,
-    first: Sequence[Way],
-    second: Sequence[Way],
-    scales: tuple[Scale, Scale],
+    first: Sequence[Trajectory],
+    second: Sequence[Trajectory],
+    scales: tuple[GroundScale, GroundScale],
     focal: tuple[float, float],
 ) -> tuple[complex, complex]:
     """Turn and shift of a registration for other focal lengths than it was found with, from the ways that met."""
-    a, b = (Stack(ways, scale, [f]) for ways, scale, f in zip((first, second), scales, focal, strict=True))
+    a, b = (GroundSamples(ways, scale, [f]) for ways, scale, f in zip((first, second), scales, focal, strict=True))
     meeting = a.meet(b, round(found.seen_late_s / STEP_S))
     met = set(found.pairs)
     chosen = [pair in met for pair in zip(meeting.first.tolist(), meeting.second.tolist(), strict=True)]
@@ -249,7 +249,7 @@ def _middle(velocity: Array) -> complex:
     return complex(np.median(velocity.real), np.median(velocity.imag)) if len(velocity) else 0j
 
 
-def _by_accident(stacks: Sequence[Stack], late_s: float) -> float:
+def _by_accident(stacks: Sequence[GroundSamples], late_s: float) -> float:
     """How many meet where one clock is moved so far that none can, if as many were in both views as there are."""
     found = _search(stacks, _ticks(np.array([late_s - 1.0, late_s, late_s + 1.0])), None)
     if found is None:
@@ -265,7 +265,7 @@ def _ticks(seconds: Array) -> list[int]:
     return [round(float(s) / STEP_S) for s in seconds]
 
 
-def _search(stacks: Sequence[Stack], lates: Sequence[int], alike: Array | None) -> _Found | None:
+def _search(stacks: Sequence[GroundSamples], lates: Sequence[int], alike: Array | None) -> _Found | None:
     """The best map over clock differences and focal lengths."""
     a, b = stacks
     best: _Found | None = None
@@ -289,7 +289,7 @@ def _search(stacks: Sequence[Stack], lates: Sequence[int], alike: Array | None) 
     return best
 
 
-def _hypotheses(za: Array, zb: Array, meeting: Meeting, most: int) -> tuple[Array, Array]:
+def _hypotheses(za: Array, zb: Array, meeting: CoObservations, most: int) -> tuple[Array, Array]:
     """Similarities from single pairs of ways: complex (H,), (H,). Longest common ways first."""
     count = np.diff(np.append(meeting.start, len(za)))
     mean_a, mean_b = (np.add.reduceat(z, meeting.start) / count for z in (za, zb))
@@ -306,7 +306,7 @@ def _hypotheses(za: Array, zb: Array, meeting: Meeting, most: int) -> tuple[Arra
     return turn[chosen], mean_b[chosen] - turn[chosen] * mean_a[chosen]
 
 
-def _support(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) -> Array:
+def _support(za: Array, zb: Array, meeting: CoObservations, turn: Array, shift: Array) -> Array:
     """How much each pair of ways meets under each map: (H,) → float64 (H, P), 1 for a long and close one."""
     # Single precision is a hundredth of a millimetre here, and twice as fast.
     a, b, t, s = (np.asarray(v / _NEAR_M, np.complex64) for v in (za, zb, turn * _NEAR_M, shift))
@@ -318,7 +318,7 @@ def _support(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) 
     return np.where(mean > 0.35, mean * meeting.weight * np.minimum(count, _LONGEST_USE) / _LONGEST_USE, 0.0)
 
 
-def _scores(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) -> Array:
+def _scores(za: Array, zb: Array, meeting: CoObservations, turn: Array, shift: Array) -> Array:
     """Vehicles that meet under each map, one to one: float64 (H,)."""
     out = np.zeros(len(turn))
     for k in range(0, len(turn), _BATCH):
@@ -327,8 +327,8 @@ def _scores(za: Array, zb: Array, meeting: Meeting, turn: Array, shift: Array) -
     return out
 
 
-def _mutual(support: Array, meeting: Meeting) -> Array:
-    """Pairs whose support is the greatest of both its ways: bool (H, P)."""
+def _mutual(support: Array, meeting: CoObservations) -> Array:
+    """Correspondences whose support is the greatest of both its ways: bool (H, P)."""
     best = support > 0
     for way in (meeting.first, meeting.second):
         order = np.argsort(way, kind="stable")
@@ -339,7 +339,7 @@ def _mutual(support: Array, meeting: Meeting) -> Array:
 
 
 def _refine(
-    za: Array, zb: Array, meeting: Meeting, turn: complex, shift: complex
+    za: Array, zb: Array, meeting: CoObservations, turn: complex, shift: complex
 ) -> tuple[complex, complex, float, tuple[tuple[int, int], ...]]:
     """Fit the similarity again to what meets, until it stays."""
     count = np.diff(np.append(meeting.start, len(za)))

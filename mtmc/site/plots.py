@@ -12,7 +12,7 @@ from mtmc.errors import VideoError
 from mtmc.files import atomic_path
 from mtmc.geometry.boxes import foot
 from mtmc.geometry.ground import project
-from mtmc.site.learn import Learned
+from mtmc.site.learn import LearnedScene
 from mtmc.site.links import FoundLink
 from mtmc.site.zones import FoundZone
 from mtmc.types import Array, Frame
@@ -25,12 +25,12 @@ _IN, _OUT, _INK, _PALE = (120, 200, 80), (70, 120, 250), (235, 235, 235), (120, 
 _ROW, _CHART = 22, 190
 
 
-def draw_pictures(learned: Learned, folder: Path) -> list[Path]:
+def draw_pictures(learned: LearnedScene, folder: Path) -> list[Path]:
     """One picture per camera, and one of the grounds that lie to one another in a known way; returns the files."""
     out = []
     for camera in learned.scene.cameras:
         out.append(_write(draw_camera(learned, camera.id, _still(learned, camera.id)), folder / f"{camera.id}.png"))
-    layout = learned.scene.layout()
+    layout = learned.scene.plane_transforms()
     planes = Counter(layout[c.ground_plane][0] for c in learned.scene.cameras if c.ground_from_image is not None)
     for plane in sorted(name for name, cameras in planes.items() if cameras > 1):
         name = f"ground_{plane}.png" if plane else "ground.png"
@@ -44,7 +44,7 @@ def _write(picture: Array, path: Path) -> Path:
     return path
 
 
-def _still(learned: Learned, camera_id: str) -> Array | None:
+def _still(learned: LearnedScene, camera_id: str) -> Array | None:
     """A frame from the middle of what was tracked, BGR; None where there is no video to be had."""
     camera = learned.scene.camera(camera_id)
     if camera.video is None or not camera.video.exists():
@@ -58,7 +58,7 @@ def _still(learned: Learned, camera_id: str) -> Array | None:
     return np.asarray(found.image[..., ::-1])
 
 
-def draw_camera(learned: Learned, camera_id: str, still: Array | None = None) -> Array:
+def draw_camera(learned: LearnedScene, camera_id: str, still: Array | None = None) -> Array:
     """A camera's zones and ways, and the travel times of its links below: uint8 (H, W, 3) BGR."""
     size = learned.size_wh[camera_id]
     factor = _WIDTH / size[0]
@@ -141,9 +141,9 @@ def _chart(link: FoundLink, wide: int) -> Array:
     return cell
 
 
-def draw_ground(learned: Learned, plane: str = "") -> Array:
+def draw_ground(learned: LearnedScene, plane: str = "") -> Array:
     """The ways on a ground plane and on those that rest on it, one colour per camera: uint8 (H, W, 3) BGR."""
-    layout = learned.scene.layout()
+    layout = learned.scene.plane_transforms()
     cameras = [
         c for c in learned.scene.cameras if c.ground_from_image is not None and layout[c.ground_plane][0] == plane
     ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmc.site.outline import _CORNERS, View, box_sizes
+from mtmc.site.vehicle_model import _CORNERS, PinholeView, box_sizes
 from tests.mtmc.site.world import SIZE, Pinhole
 
 CAMERA = Pinhole((0.0, 0.0, 7.5), np.pi / 2, 0.32, 900.0)  # looks along y, x to its right
 LEVEL = np.cos(CAMERA.down)
-VIEW = View(SIZE, SIZE[1] / 2 - CAMERA.focal_px * np.tan(CAMERA.down), CAMERA.focal_px / LEVEL, 7.5 / LEVEL)
+VIEW = PinholeView(SIZE, SIZE[1] / 2 - CAMERA.focal_px * np.tan(CAMERA.down), CAMERA.focal_px / LEVEL, 7.5 / LEVEL)
 
 
 def test_points_land_where_the_other_camera_sees_them() -> None:
@@ -41,7 +41,7 @@ def test_boxes_are_those_about_all_corners(degrees: int) -> None:
 def test_from_above_a_car_is_higher_and_from_the_side_wider() -> None:
     foot = np.array([[640.0, 500.0]])
     away, across = foot - np.array([0.0, 5.0]), foot + np.array([5.0, 0.0])
-    low, high = (View(SIZE, VIEW.horizon_px, VIEW.focal_px * f, VIEW.camera_m * f) for f in (1.3, 0.8))
+    low, high = (PinholeView(SIZE, VIEW.horizon_px, VIEW.focal_px * f, VIEW.camera_m * f) for f in (1.3, 0.8))
     [[width, height]], [[wide, _]] = box_sizes(VIEW, foot, away), box_sizes(VIEW, foot, across)
     assert wide > 2 * width
     flat, steep = (box_sizes(view, foot, away)[0] for view in (low, high))

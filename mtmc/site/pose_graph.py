@@ -9,35 +9,55 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
-from mtmc.site.adjust import Pose, Samples, match
-from mtmc.site.alike import likeness
-from mtmc.site.forest import grow
-from mtmc.site.register import LEAST_ALIKE, LEAST_LIKENESS, Registration, fit_again
-from mtmc.site.scale import Scale
-from mtmc.site.ways import Way
+from mtmc.site.bundle_adjustment import CameraPose, ImageSamples, match_trajectories
+from mtmc.site.camera_model import GroundScale
+from mtmc.site.registration import LEAST_ALIKE, LEAST_LIKENESS, Registration, fit_again
+from mtmc.site.similarity import likeness
+from mtmc.site.trajectories import Trajectory
 from mtmc.types import Array
 
-__all__ = ["Alike", "joining", "trees"]
+__all__ = ["PairSimilarity", "attach_camera", "build_pose_graph", "spanning_forest"]
 
-Alike = Callable[[str, str], Array | None]  #: of two cameras, how alike the vehicles of their ways look: (W, W')
-_NEAR_M = 4.0  # ways that are nearer than this meet
+#: The similarity weights of all pairs of trajectories of two cameras, (W, W') in [0, 1]; None without embeddings.
+PairSimilarity = Callable[[str, str], Array | None]
+_NEAR_M = 4.0  # trajectories that are nearer than this are co-observed
 
 
-def trees(
-    tried: Sequence[Registration], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale]
-) -> list[tuple[dict[str, Pose], tuple[Registration, ...]]]:
+def spanning_forest(pairs: Sequence[tuple[str, str]]) -> tuple[list[int], dict[str, str]]:
+    """Edges of a spanning forest, taken greedily in the given order (Kruskal 1956), and the root of each node.
+
+    Args:
+        pairs: Edges, those to prefer first.
+
+    Returns:
+        Indices of the pairs that are edges of the forest, and node → the least name of its tree.
+
+    >>> spanning_forest([("a", "b"), ("c", "d"), ("b", "a"), ("e", "c")])
+    ([0, 1, 3], {'a': 'a', 'b': 'a', 'c': 'c', 'd': 'c', 'e': 'c'})
+    """
+    names = sorted({name for pair in pairs for name in pair})
+    trees = DisjointSet(names)
+    edges = [k for k, (one, other) in enumerate(pairs) if trees.merge(one, other)]
+    roots = {name: min(trees.subset(name)) for name in names}
+    return edges, roots
+
+
+def build_pose_graph(
+    tried: Sequence[Registration], ways: Mapping[str, Sequence[Trajectory]], scales: Mapping[str, GroundScale]
+) -> list[tuple[dict[str, CameraPose], tuple[Registration, ...]]]:
     """Cameras joined by the surest registrations, with their poses on the ground of the first camera of each tree."""
     good = [r for r in tried if r.holds]
     good.sort(key=lambda r: (r.accident - r.met, r.cameras))
-    kept, home = grow([r.cameras for r in good])
+    kept, home = spanning_forest([r.cameras for r in good])
     used = [good[k] for k in kept]
     out = []
     for root in sorted(set(home.values())):
         members = {camera for camera, at in home.items() if at == root}
         edges = tuple(r for r in used if r.cameras[0] in members)
         focal = _focals([r for r in good if r.cameras[0] in members])
-        out.append((_walk(min(members), edges, focal, ways, scales), edges))
+        out.append((_traverse(min(members), edges, focal, ways, scales), edges))
     return out
 
 
@@ -53,49 +73,49 @@ def _focals(good: Sequence[Registration]) -> dict[str, float]:
     }
 
 
-def _walk(
+def _traverse(
     first: str,
     edges: Sequence[Registration],
     focal: Mapping[str, float],
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
-) -> dict[str, Pose]:
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
+) -> dict[str, CameraPose]:
     """Poses along a tree. An edge's map holds for the focal lengths it was found with, so it is fitted again."""
-    poses = {first: Pose(focal[first], scales[first].horizon_px, 0.0, 1 + 0j, 0j)}
+    poses = {first: CameraPose(focal[first], scales[first].horizon_px, 0.0, 1 + 0j, 0j)}
     waiting = list(edges)
     while waiting:
         edge = next(e for e in waiting if (e.cameras[0] in poses) != (e.cameras[1] in poses))
         waiting.remove(edge)
         a, b = edge.cameras
         old, new = (a, b) if a in poses else (b, a)
-        poses[new] = _beyond(edge, old, poses[old], focal[new], ways, scales)
+        poses[new] = _propagate_pose(edge, old, poses[old], focal[new], ways, scales)
     return poses
 
 
-def joining(
+def attach_camera(
     camera: str,
-    poses: Mapping[str, Pose],
+    poses: Mapping[str, CameraPose],
     tried: Sequence[Registration],
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
-    alike: Alike,
-) -> tuple[Pose, Registration] | None:
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
+    alike: PairSimilarity,
+) -> tuple[CameraPose, Registration] | None:
     """The pose of a camera that no view alone is sure of, but several of a ground are together.
 
     Where a doubtful registration with one view also makes the ways of the others meet and look alike, all count.
     """
-    samples = {c: Samples(ways[c], scales[c]) for c in (*poses, camera)}
-    best: tuple[float, Pose, Registration] | None = None
+    samples = {c: ImageSamples(ways[c], scales[c]) for c in (*poses, camera)}
+    best: tuple[float, CameraPose, Registration] | None = None
     for edge in tried:
         if camera not in edge.cameras or edge.likeness is None or not set(edge.cameras) & set(poses):
             continue
         a, b = edge.cameras
         other = b if a == camera else a
         focal = edge.focal[edge.cameras.index(camera)]
-        pose = _beyond(edge, other, poses[other], focal, ways, scales)
+        pose = _propagate_pose(edge, other, poses[other], focal, ways, scales)
         weight, views = [], 0
         for member in sorted(poses):
-            pair = match(
+            pair = match_trajectories(
                 (min(member, camera), max(member, camera)), {**poses, camera: pose}, samples, scales, _NEAR_M
             )
             told = alike(*pair.cameras)
@@ -113,15 +133,15 @@ def joining(
     return best and best[1:]
 
 
-def _beyond(
+def _propagate_pose(
     edge: Registration,
     old: str,
-    base: Pose,
+    base: CameraPose,
     focal: float,
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
-) -> Pose:
-    """Pose of an edge's other camera, given that of one of its two."""
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
+) -> CameraPose:
+    """CameraPose of an edge's other camera, given that of one of its two."""
     a, b = edge.cameras
     new = b if a == old else a
     focals = (base.focal, focal) if a == old else (focal, base.focal)
@@ -130,4 +150,4 @@ def _beyond(
     if a == old:  # the edge leads from a's ground to b's: turn it round
         turn, shift, late = 1 / turn, -shift / turn, -late
     place = base.turn * shift + base.shift
-    return Pose(focal, scales[new].horizon_px, 0.0, base.turn * turn, place, base.late_s + late)
+    return CameraPose(focal, scales[new].horizon_px, 0.0, base.turn * turn, place, base.late_s + late)

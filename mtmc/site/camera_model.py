@@ -3,7 +3,7 @@
 On a level plane seen by a camera without roll, what stands at row y lies at the distance f·H/(y − y0), where y0 is
 the row of the horizon, H the camera's height and f the focal length in pixels (both over the cosine of the tilt), on
 a ground whose origin lies below the camera or a fixed length before it. How wide and how high the boxes of vehicles
-are, all over the picture and whichever way they head (:mod:`mtmc.site.outline`), tells the three.
+are, all over the picture and whichever way they head (:mod:`mtmc.site.vehicle_model`), tells the three.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import least_squares
 
-from mtmc.site.outline import View, box_sizes
-from mtmc.site.ways import STEP_S, Way
+from mtmc.site.trajectories import STEP_S, Trajectory
+from mtmc.site.vehicle_model import PinholeView, box_sizes
 from mtmc.types import Array
 
-__all__ = ["Scale", "fit_scale"]
+__all__ = ["GroundScale", "fit_ground_scale"]
 
 _FOCAL, _FOCAL_SPREAD = 0.8, 0.25  # a usual lens, in picture widths (64° across), and the spread of its logarithm
 _SIZE_SPREAD, _BOX_SPREAD = 0.12, 0.12  # of logarithms: of vehicles' sizes; of boxes about what they should be
@@ -32,7 +32,7 @@ _LEAST_ROWS = 0.04  # of the picture's height below the horizon: nearer to it a 
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class GroundScale:
     """How large things are in a picture.
 
     Attributes:
@@ -87,7 +87,7 @@ class _Boxes(NamedTuple):
     way: Array
 
 
-def fit_scale(ways: Sequence[Way], size_wh: tuple[int, int]) -> Scale | None:
+def fit_ground_scale(ways: Sequence[Trajectory], size_wh: tuple[int, int]) -> GroundScale | None:
     """Fit focal length, horizon and camera height to whole boxes, robustly; None where there are too few.
 
     Every way counts about the same, however long it was in the picture, and its vehicle may be larger or smaller than
@@ -102,7 +102,7 @@ def fit_scale(ways: Sequence[Way], size_wh: tuple[int, int]) -> Scale | None:
     known = 2 * count * sure**2 + 1 / _SIZE_SPREAD**2
 
     def off(p: Array) -> Array:
-        view = View(size_wh, p[1] * height, np.exp(p[0]) * width, np.exp(p[2]))
+        view = PinholeView(size_wh, p[1] * height, np.exp(p[0]) * width, np.exp(p[2]))
         expected = box_sizes(view, boxes.foot_px, boxes.ahead_px)
         return np.asarray(np.log(boxes.size_px) - np.log(np.maximum(expected, 1e-3)))
 
@@ -125,10 +125,12 @@ def fit_scale(ways: Sequence[Way], size_wh: tuple[int, int]) -> Scale | None:
     focal, horizon, camera = best.x
     high = off(best.x)[:, 1]
     spread = 1.4826 * float(np.median(np.abs(high - np.median(high))))
-    return Scale(size_wh, float(horizon * height), float(np.exp(camera)), float(np.exp(focal)), spread, len(high))
+    return GroundScale(
+        size_wh, float(horizon * height), float(np.exp(camera)), float(np.exp(focal)), spread, len(high)
+    )
 
 
-def _boxes(ways: Sequence[Way]) -> _Boxes | None:
+def _boxes(ways: Sequence[Trajectory]) -> _Boxes | None:
     """Some boxes of every way, evenly spread; None where nobody moves."""
     parts: list[tuple[Array, Array, Array]] = []
     for way in ways:

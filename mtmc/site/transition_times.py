@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mtmc.types import Array
 
-__all__ = ["Journeys", "journeys"]
+__all__ = ["TransitionEvidence", "transition_evidence"]
 
 _CELL_S = 0.25
 _SPREADS_S = (0.35, 0.7, 1.4, 2.8, 5.6)
@@ -27,7 +27,7 @@ _BOTH_IN_SIGHT_S = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Journeys:
+class TransitionEvidence:
     """What M exits and N entries tell.
 
     Attributes:
@@ -39,7 +39,9 @@ class Journeys:
     belief: Array
 
 
-def journeys(gap_s: Array, ratio: Array, span_s: float, limits_s: tuple[float, float]) -> Journeys:
+def transition_evidence(
+    gap_s: Array, ratio: Array, span_s: float, limits_s: tuple[float, float]
+) -> TransitionEvidence:
     """The evidence for a way from M exits to N entries.
 
     A vehicle leaves once and comes in once, so a queue cannot count all with all: what counts is the less of what
@@ -81,4 +83,4 @@ def journeys(gap_s: Array, ratio: Array, span_s: float, limits_s: tuple[float, f
     density = np.exp(-0.5 * np.square((gap_s - middle) / spread)) / (spread * np.sqrt(2 * np.pi))
     weight = share * density * ratio * span_s / columns
     belief = weight / (1 - share + np.where((gap_s >= low) & (gap_s <= high), weight, 0.0).sum(axis=1, keepdims=True))
-    return Journeys(float(np.logaddexp.reduce(evidence)), belief)
+    return TransitionEvidence(float(np.logaddexp.reduce(evidence)), belief)

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["View", "box_sizes"]
+__all__ = ["PinholeView", "box_sizes"]
 
 _LENGTH_M, _WIDTH_M, _HEIGHT_M = 4.6, 1.85, 1.55  # of usual cars
 _HOOD = 0.6  # height of the body, of the whole
@@ -42,7 +42,7 @@ _GROUNDED = _CORNERS[_CORNERS[:, 2] == 0]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PinholeView:
     """How a camera looks at the ground.
 
     Attributes:
@@ -78,7 +78,7 @@ class View:
         return np.asarray(self.focal_px * level * beside / far[..., None] + middle)
 
 
-def box_sizes(view: View, foot_px: Array, ahead_px: Array) -> Array:
+def box_sizes(view: PinholeView, foot_px: Array, ahead_px: Array) -> Array:
     """Width and height of cars' boxes: float64 (K, 2), pixels.
 
     Args:

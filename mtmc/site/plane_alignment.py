@@ -18,15 +18,15 @@ import numpy as np
 from mtmc.geometry.ground import project
 from mtmc.multiview.likelihoods import ENDPOINT_KAPPA, drive_density, vector_cosine
 from mtmc.progress import progress_bar
-from mtmc.scene import Placement
-from mtmc.site.alike import STRANGERS
-from mtmc.site.forest import grow
-from mtmc.site.ways import STEP_S, Way
+from mtmc.scene import PlaneAlignment
+from mtmc.site.pose_graph import spanning_forest
+from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT
+from mtmc.site.trajectories import STEP_S, Trajectory
 from mtmc.types import Array
 
-__all__ = ["FoundPlacement", "Gates", "gates_of", "place_planes"]
+__all__ = ["Endpoints", "PlaneAlignmentEstimate", "align_planes", "trajectory_endpoints"]
 
-_LEAST_ODDS = -2.0  # log odds of a placement against nobody going between; the views of one place are likely linked
+_LEAST_ODDS = -2.0  # log odds of a alignment against nobody going between; the views of one place are likely linked
 _GAP_S = 0.5, 40.0  # times out of sight
 _MOVING_MPS = 2.0
 _LEAST_SAMPLES, _MOST_SAMPLES = 4, 7  # of a way, that give its place and velocity at one end
@@ -40,7 +40,7 @@ _STEP_RAD, _STEP_M = 0.13, 15.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gates:
+class Endpoints:
     """Where, when and how fast W vehicles of one camera came into or went out of its ground.
 
     Attributes:
@@ -55,16 +55,16 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPlacement:
-    """A placement, and how sure it is.
+class PlaneAlignmentEstimate:
+    """A alignment, and how sure it is.
 
     Attributes:
-        placement: What is written.
+        alignment: What is written.
         metres: From the middle of one ground's ways to the middle of the other's.
-        odds: Log odds of it against nobody going between, all placements there may be taken together.
+        odds: Log odds of it against nobody going between, all plane_alignments there may be taken together.
     """
 
-    placement: Placement
+    alignment: PlaneAlignment
     metres: float
     odds: float
 
@@ -74,7 +74,9 @@ class FoundPlacement:
         return float(1 / (1 + np.exp(-self.odds)))
 
 
-def gates_of(ways: Sequence[Way], near: Callable[[Array], Array], matrix: Array) -> tuple[Gates, Gates]:
+def trajectory_endpoints(
+    ways: Sequence[Trajectory], near: Callable[[Array], Array], matrix: Array
+) -> tuple[Endpoints, Endpoints]:
     """Where a camera's vehicles came in and went out, by straight lines through first and last samples.
 
     Args:
@@ -96,15 +98,15 @@ def gates_of(ways: Sequence[Way], near: Callable[[Array], Array], matrix: Array)
             v = (since * (z - z.mean())).sum() / np.square(since).sum()
             at = 0 if part.start is None else -1
             place[k], velocity[k], time_s[k] = z.mean() + v * since[at], v, when[at]
-        out.append(Gates(place, velocity, time_s))
+        out.append(Endpoints(place, velocity, time_s))
     return out[0], out[1]
 
 
-def place_planes(
-    planes: Mapping[str, Mapping[str, tuple[Gates, Gates]]],
+def align_planes(
+    planes: Mapping[str, Mapping[str, tuple[Endpoints, Endpoints]]],
     alike: Callable[[str, str], Array | None],
     span_s: float,
-) -> list[FoundPlacement]:
+) -> list[PlaneAlignmentEstimate]:
     """Placements that join the planes into trees, the surest first.
 
     Args:
@@ -120,25 +122,27 @@ def place_planes(
             if one is not None:
                 found.append(one)
             progress(number, len(pairs))
-    found.sort(key=lambda f: (-f.odds, f.placement.onto, f.placement.plane))
-    edges, _ = grow([(one.placement.onto, one.placement.plane) for one in found])
+    found.sort(key=lambda f: (-f.odds, f.alignment.reference_plane, f.alignment.plane))
+    edges, _ = spanning_forest([(one.alignment.reference_plane, one.alignment.plane) for one in found])
     return _rooted([found[k] for k in edges])
 
 
-def _rooted(edges: Sequence[FoundPlacement]) -> list[FoundPlacement]:
+def _rooted(edges: Sequence[PlaneAlignmentEstimate]) -> list[PlaneAlignmentEstimate]:
     """The same trees with every plane placed once at most."""
-    out: list[FoundPlacement] = []
-    waiting = sorted(edges, key=lambda e: (e.placement.onto, e.placement.plane))
+    out: list[PlaneAlignmentEstimate] = []
+    waiting = sorted(edges, key=lambda e: (e.alignment.reference_plane, e.alignment.plane))
     placed: set[str] = set()
     while waiting:
-        edge = next((e for e in waiting if {e.placement.onto, e.placement.plane} & placed), waiting[0])
+        edge = next((e for e in waiting if {e.alignment.reference_plane, e.alignment.plane} & placed), waiting[0])
         waiting.remove(edge)
-        p = edge.placement
+        p = edge.alignment
         if p.plane in placed:  # turn it round
-            turn = np.exp(-1j * np.deg2rad(p.turn_deg))
-            p = Placement(p.onto, p.plane, -p.turn_deg, _metres(-turn * complex(*p.shift_m)))
-        placed |= {p.onto, p.plane}
-        out.append(FoundPlacement(p, edge.metres, edge.odds))
+            turn = np.exp(-1j * np.deg2rad(p.rotation_deg))
+            p = PlaneAlignment(
+                p.reference_plane, p.plane, -p.rotation_deg, _metres(-turn * complex(*p.translation_m))
+            )
+        placed |= {p.reference_plane, p.plane}
+        out.append(PlaneAlignmentEstimate(p, edge.metres, edge.odds))
     return out
 
 
@@ -149,19 +153,19 @@ def _metres(shift: complex) -> tuple[float, float]:
 def _place(
     plane: str,
     onto: str,
-    planes: Mapping[str, Mapping[str, tuple[Gates, Gates]]],
+    planes: Mapping[str, Mapping[str, tuple[Endpoints, Endpoints]]],
     alike: Callable[[str, str], Array | None],
     span_s: float,
-) -> FoundPlacement | None:
-    """The likeliest placement of one plane on another; None where nobody can have gone between."""
-    there: list[_Drives] = []
-    back: list[_Drives] = []
+) -> PlaneAlignmentEstimate | None:
+    """The likeliest alignment of one plane on another; None where nobody can have gone between."""
+    there: list[TransitionSet] = []
+    back: list[TransitionSet] = []
     for a, b in product(sorted(planes[onto]), sorted(planes[plane])):
         (in_a, out_a), (in_b, out_b) = planes[onto][a], planes[plane][b]
         weight = alike(a, b)
-        ratio = np.ones((len(in_a.time_s), len(in_b.time_s))) if weight is None else weight / STRANGERS
-        there.append(_Drives(out_a, in_b, ratio, span_s))
-        back.append(_Drives(out_b, in_a, ratio.T, span_s))
+        ratio = np.ones((len(in_a.time_s), len(in_b.time_s))) if weight is None else weight / NEGATIVE_PAIR_WEIGHT
+        there.append(TransitionSet(out_a, in_b, ratio, span_s))
+        back.append(TransitionSet(out_b, in_a, ratio.T, span_s))
     if not any(drives.weight.any() for drives in (*there, *back)):
         return None
     middle, centre = (
@@ -199,13 +203,15 @@ def _place(
     _, turned, moved = best
     shift = middle + moved - np.exp(1j * turned) * centre
     degrees = round(float(np.rad2deg(turned)), 1)
-    return FoundPlacement(Placement(plane, onto, degrees, _metres(complex(shift))), float(abs(moved)), odds)
+    return PlaneAlignmentEstimate(
+        PlaneAlignment(plane, onto, degrees, _metres(complex(shift))), float(abs(moved)), odds
+    )
 
 
 def _finer(
     start: tuple[float, float, complex], told: Callable[[Array, Array], Array]
 ) -> tuple[float, float, complex]:
-    """The best placement near another one, in steps that grow smaller: what it tells, its turn and its offset."""
+    """The best alignment near another one, in steps that grow smaller: what it tells, its turn and its offset."""
     value, angle, offset = start
     steps = np.array(list(product((-1, 0, 1), repeat=3)))
     for level in range(_ROUNDS):
@@ -219,7 +225,7 @@ def _finer(
     return value, angle, offset
 
 
-class _Drives:
+class TransitionSet:
     """Those who may have left one camera's ground for that of another, and all who came within the time it may take.
 
     E pairs of M who left and N who came, in order of who left. What is asked of everybody who came is asked of those
@@ -227,7 +233,7 @@ class _Drives:
     short one.
     """
 
-    def __init__(self, leaving: Gates, coming: Gates, ratio: Array, span_s: float) -> None:
+    def __init__(self, leaving: Endpoints, coming: Endpoints, ratio: Array, span_s: float) -> None:
         left, came = (_moving(gates) for gates in (leaving, coming))
         when, then = leaving.time_s[left], coming.time_s[came]
         low = np.searchsorted(then, when - _GAP_S[1], "left")
@@ -246,7 +252,7 @@ class _Drives:
         self.mps = 0.5 * (np.abs(self.out_v) + np.abs(self.into_v))
 
     def told(self, turn: Array, shift: Array) -> Array:
-        """Log odds of placements (H,) of the ground that is come to, against nobody going there: (H,).
+        """Log odds of plane_alignments (H,) of the ground that is come to, against nobody going there: (H,).
 
         One vehicle's time and looks are weighed against those of anybody who comes in where and as it should: the
         directions of roads alone speak for nothing. A queue cannot count all with all: of what those who leave and
@@ -273,7 +279,7 @@ class _Drives:
         return np.asarray(np.logaddexp.reduce(values, axis=0) - np.log(len(_SHARES)))
 
 
-def _moving(gates: Gates) -> Array:
+def _moving(gates: Endpoints) -> Array:
     """Indices of those that move, in order of time."""
     known = np.flatnonzero(np.isfinite(gates.time_s) & (np.abs(gates.velocity) > _MOVING_MPS))
     return known[np.argsort(gates.time_s[known], kind="stable")]

@@ -1,7 +1,8 @@
 """One ground for all cameras that see common road, from their vehicles alone.
 
-Pairs of views that :mod:`mtmc.site.register` brought together are joined into trees (:mod:`mtmc.site.trees`), and
-the cameras of each are then adjusted together (:mod:`mtmc.site.adjust`).
+Pairs of views that :mod:`mtmc.site.registration` aligned are joined into trees
+(:mod:`mtmc.site.pose_graph`), whose cameras are then adjusted together
+(:mod:`mtmc.site.bundle_adjustment`).
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from itertools import combinations
 
 import numpy as np
 
-from mtmc.site.adjust import Pairs, Pose, Samples, adjust, gaps_m
-from mtmc.site.register import Registration, register
-from mtmc.site.scale import Scale
-from mtmc.site.trees import Alike, joining, trees
-from mtmc.site.ways import Way
+from mtmc.site.bundle_adjustment import CameraPose, Correspondences, ImageSamples, bundle_adjust, residuals_m
+from mtmc.site.camera_model import GroundScale
+from mtmc.site.pose_graph import PairSimilarity, attach_camera, build_pose_graph
+from mtmc.site.registration import Registration, register
+from mtmc.site.trajectories import Trajectory
 from mtmc.types import Array
 
-__all__ = ["Frame", "learn_frame"]
+__all__ = ["CommonGround", "learn_common_grounds"]
 
 _MOST_ERROR_M = 1.0  # of ways that meet; a ground by the clocks as given may have more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class CommonGround:
     """The common ground of some cameras.
 
     Attributes:
@@ -45,12 +46,12 @@ class Frame:
     edges: tuple[Registration, ...]
 
 
-def learn_frame(
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
+def learn_common_grounds(
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
     most_late_s: float = 3.0,
-    alike: Alike = lambda a, b: None,
-) -> tuple[list[Frame], list[Registration]]:
+    alike: PairSimilarity = lambda a, b: None,
+) -> tuple[list[CommonGround], list[Registration]]:
     """Frames of cameras that see common road, the largest first, and all registrations that were tried.
 
     Args:
@@ -80,27 +81,30 @@ def learn_frame(
 
 def _registered(
     pairs: Iterable[tuple[str, str]],
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
     most_late_s: float,
-    alike: Alike,
+    alike: PairSimilarity,
 ) -> list[Registration]:
     every = (register(ways[a], ways[b], (scales[a], scales[b]), most_late_s, alike(a, b)) for a, b in pairs)
     return [found for found in every if found is not None]
 
 
 def _frames(
-    tried: Sequence[Registration], ways: Mapping[str, Sequence[Way]], scales: Mapping[str, Scale], alike: Alike
-) -> list[Frame]:
+    tried: Sequence[Registration],
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
+    alike: PairSimilarity,
+) -> list[CommonGround]:
     out = []
-    grown = trees(tried, ways, scales)
+    grown = build_pose_graph(tried, ways, scales)
     alone = sorted({c for r in tried for c in r.cameras}.difference(*(poses for poses, _ in grown)))
     for poses, edges in grown:
-        poses, pairs = adjust(poses, ways, scales)
+        poses, pairs = bundle_adjust(poses, ways, scales)
         for camera in alone:
-            joined = joining(camera, poses, tried, ways, scales, alike)
+            joined = attach_camera(camera, poses, tried, ways, scales, alike)
             if joined is not None:
-                poses, pairs = adjust({**poses, camera: joined[0]}, ways, scales)
+                poses, pairs = bundle_adjust({**poses, camera: joined[0]}, ways, scales)
                 edges = (*edges, joined[1])
         alone = [camera for camera in alone if camera not in poses]
         out.append(_frame(poses, pairs, ways, scales, edges))
@@ -108,20 +112,20 @@ def _frames(
 
 
 def _frame(
-    poses: Mapping[str, Pose],
-    pairs: Sequence[Pairs],
-    ways: Mapping[str, Sequence[Way]],
-    scales: Mapping[str, Scale],
+    poses: Mapping[str, CameraPose],
+    pairs: Sequence[Correspondences],
+    ways: Mapping[str, Sequence[Trajectory]],
+    scales: Mapping[str, GroundScale],
     edges: tuple[Registration, ...],
-) -> Frame:
-    samples = {camera: Samples(ways[camera], scales[camera]) for camera in poses}
+) -> CommonGround:
+    samples = {camera: ImageSamples(ways[camera], scales[camera]) for camera in poses}
     met: dict[str, set[int]] = {camera: set() for camera in poses}
-    distances = {p.cameras: np.hypot(*gaps_m(p, poses, samples, scales).T) for p in pairs}
+    distances = {p.cameras: np.hypot(*residuals_m(p, poses, samples, scales).T) for p in pairs}
     for p in pairs:
         for side in (0, 1):
             met[p.cameras[side]] |= {members[side] for members in p.ways}
     together = np.concatenate([np.zeros(0), *distances.values()])
-    return Frame(
+    return CommonGround(
         {camera: pose.matrix(scales[camera]) for camera, pose in poses.items()},
         {camera: pose.late_s for camera, pose in poses.items()},
         {camera: len(members) for camera, members in met.items()},

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Placement, Scene, load_scenes, write_scene
-from mtmc.site import layout
-from mtmc.site.layout import FoundPlacement, Gates, _Drives, _rooted, gates_of, place_planes
-from mtmc.site.learn import learn
+from mtmc.scene import Camera, PlaneAlignment, Scene, load_scenes, write_scene
+from mtmc.site import plane_alignment
+from mtmc.site.camera_model import fit_ground_scale
+from mtmc.site.learn import learn_scene
+from mtmc.site.plane_alignment import (
+    Endpoints,
+    PlaneAlignmentEstimate,
+    TransitionSet,
+    _rooted,
+    align_planes,
+    trajectory_endpoints,
+)
 from mtmc.site.report import report
-from mtmc.site.scale import fit_scale
-from mtmc.site.ways import ways_of
+from mtmc.site.trajectories import sample_trajectories
 from mtmc.types import Array, Passage
 from tests.mtmc.site.world import SIZE, Pinhole, drive, watch
 
@@ -52,14 +59,14 @@ def scene() -> Scene:
 
 
 def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> None:
-    learned = learn(scene(), street(1))
+    learned = learn_scene(scene(), street(1))
     assert {c.ground_plane for c in learned.scene.cameras} == {"c001", "c002"}
-    [found] = learned.placements
+    [found] = learned.plane_alignments
     assert found.sure > 0.99
     # The middles of what both cameras see are some 165 m apart; metres rest on the size of a car and a usual lens.
     assert found.metres == pytest.approx(165.0, rel=0.35)
     # A step east is a step into the picture for the first camera, out of it for the second.
-    layout = learned.scene.layout()
+    layout = learned.scene.plane_transforms()
     east = []
     for name, camera in CAMERAS.items():
         matrix = learned.scene.camera(name).ground_from_image
@@ -77,43 +84,43 @@ def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> N
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_where_nobody_drives_between_two_views_nothing_speaks_for_it(seed: int) -> None:
     """Neither vehicles nor times have anything to do with each other, but both streets are straight."""
-    learned = learn(scene(), street(seed, same=False))
-    assert all(found.odds < 0.5 for found in learned.placements)
+    learned = learn_scene(scene(), street(seed, same=False))
+    assert all(found.odds < 0.5 for found in learned.plane_alignments)
 
 
 def test_the_order_of_passages_does_not_matter() -> None:
     passages = street(1)
-    one, other = learn(scene(), passages), learn(scene(), passages[::-1])
-    assert one.placements == other.placements
-    given = learn(one.scene, passages)  # what is written stands
-    assert given.placements == ()
-    assert given.scene.placements == one.scene.placements
+    one, other = learn_scene(scene(), passages), learn_scene(scene(), passages[::-1])
+    assert one.plane_alignments == other.plane_alignments
+    given = learn_scene(one.scene, passages)  # what is written stands
+    assert given.plane_alignments == ()
+    assert given.scene.plane_alignments == one.scene.plane_alignments
 
 
 def test_what_placements_tell_against_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pair of cameras, vehicle by vehicle and share by share."""
     passages = street(3)
-    ways = ways_of(passages, dict.fromkeys(CAMERAS, SIZE))
+    ways = sample_trajectories(passages, dict.fromkeys(CAMERAS, SIZE))
     gates = {}
     for name in CAMERAS:
-        scale = fit_scale(ways[name], SIZE)
+        scale = fit_ground_scale(ways[name], SIZE)
         assert scale is not None
-        gates[name] = gates_of(ways[name], scale.near, scale.ground_from_image())
+        gates[name] = trajectory_endpoints(ways[name], scale.near, scale.ground_from_image())
     leaving, coming = gates["c001"][1], gates["c002"][0]
     rng = np.random.default_rng(0)
     ratio = rng.uniform(0, 5, (len(leaving.time_s), len(coming.time_s)))
     turn, shift = np.exp(1j * np.array([0.3, 3.0])), np.array([60 + 20j, 10 + 120j])
-    told = _Drives(leaving, coming, ratio, 150.0).told(turn, shift)
+    told = TransitionSet(leaving, coming, ratio, 150.0).told(turn, shift)
     for k in range(2):
         assert told[k] == pytest.approx(naive(leaving, coming, ratio, turn[k], shift[k]), rel=1e-6)
     # In a crowd only the first who leave are asked.
     order = np.argsort(leaving.time_s, kind="stable")
-    few = Gates(*(np.where(np.isin(np.arange(len(order)), order[:12]), v, np.nan) for v in (
+    few = Endpoints(*(np.where(np.isin(np.arange(len(order)), order[:12]), v, np.nan) for v in (
         leaving.place, leaving.velocity, leaving.time_s)))  # fmt: skip
     some = sum(np.isfinite(coming.time_s) & (np.abs(coming.time_s - leaving.time_s[i]) <= 40) for i in order[:12])
-    monkeypatch.setattr(layout, "_MOST_PAIRS", int(some.sum()))
-    told = _Drives(leaving, coming, ratio, 150.0).told(turn, shift)
-    assert told == pytest.approx(_Drives(few, coming, ratio, 150.0).told(turn, shift))
+    monkeypatch.setattr(plane_alignment, "_MOST_PAIRS", int(some.sum()))
+    told = TransitionSet(leaving, coming, ratio, 150.0).told(turn, shift)
+    assert told == pytest.approx(TransitionSet(few, coming, ratio, 150.0).told(turn, shift))
 
 
 def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float:  # type: ignore[no-untyped-def]
@@ -163,23 +170,26 @@ def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float
 
 def test_every_plane_is_placed_once_and_a_turned_placement_leads_back() -> None:
     edges = [
-        FoundPlacement(Placement("b", "a", 30.0, (10.0, 5.0)), 11.0, 3.0),
-        FoundPlacement(Placement("b", "c", 90.0, (0.0, 20.0)), 20.0, 2.0),
+        PlaneAlignmentEstimate(PlaneAlignment("b", "a", 30.0, (10.0, 5.0)), 11.0, 3.0),
+        PlaneAlignmentEstimate(PlaneAlignment("b", "c", 90.0, (0.0, 20.0)), 20.0, 2.0),
     ]
-    placements = [found.placement for found in _rooted(edges)]
-    assert placements == [Placement("b", "a", 30.0, (10.0, 5.0)), Placement("c", "b", -90.0, (-20.0, 0.0))]
+    plane_alignments = [found.alignment for found in _rooted(edges)]
+    assert plane_alignments == [
+        PlaneAlignment("b", "a", 30.0, (10.0, 5.0)),
+        PlaneAlignment("c", "b", -90.0, (-20.0, 0.0)),
+    ]
     there = np.exp(1j * np.pi / 2) * (3 + 4j) + 20j  # a place on b, seen on c
     assert np.exp(-1j * np.pi / 2) * there + complex(-20, 0) == pytest.approx(3 + 4j)
 
 
 def test_nothing_to_lay_out() -> None:
-    assert place_planes({}, lambda a, b: None, 60.0) == []
+    assert align_planes({}, lambda a, b: None, 60.0) == []
 
 
 def test_written_and_loaded(tmp_path: Path) -> None:
     (tmp_path / "c001_det.txt").write_text("")
     (tmp_path / "c002_det.txt").write_text("")
-    learned = learn(scene(), street(1)).scene
+    learned = learn_scene(scene(), street(1)).scene
     text = "cameras: [{id: c001, detections: [c001_det.txt]}, {id: c002, detections: [c002_det.txt]}]"
     (tmp_path / "scene.yaml").write_text(text)
     [bare] = load_scenes(tmp_path)
@@ -193,7 +203,9 @@ def test_written_and_loaded(tmp_path: Path) -> None:
         )
         for c in bare.cameras
     )
-    write_scene(Scene("street", tmp_path, cameras, placements=learned.placements), tmp_path / "scene.yaml")
+    write_scene(
+        Scene("street", tmp_path, cameras, plane_alignments=learned.plane_alignments), tmp_path / "scene.yaml"
+    )
     [again] = load_scenes(tmp_path)
-    assert again.placements == learned.placements
-    assert again.layout() == learned.layout()
+    assert again.plane_alignments == learned.plane_alignments
+    assert again.plane_transforms() == learned.plane_transforms()

@@ -8,13 +8,13 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["STRANGERS", "alike", "likeness", "looks_of"]
+__all__ = ["NEGATIVE_PAIR_WEIGHT", "alike", "centered_embeddings", "likeness"]
 
-STRANGERS = 1 / 5  #: mean weight of pairs of strangers
+NEGATIVE_PAIR_WEIGHT = 1 / 5  #: mean weight of pairs of strangers
 _DEVIATION = 4 / 15  # of the fourth power of what is evenly spread over [0, 1]
 
 
-def looks_of(embeddings: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
+def centered_embeddings(embeddings: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
     """Embeddings of each camera's vehicles, without what they all share, of unit length: float64 (W, D).
 
     Rows of vehicles that nobody described are zeros; D is 0 where no vehicle was.
@@ -39,7 +39,7 @@ def alike(first: Array, second: Array) -> Array | None:
     without a description weighs a fifth with everybody. None where nobody has one.
 
     Args:
-        first: One camera's rows of :func:`looks_of`.
+        first: One camera's rows of :func:`centered_embeddings`.
         second: Another's.
 
     >>> alike(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
@@ -50,7 +50,7 @@ def alike(first: Array, second: Array) -> Array | None:
         return None
     cosine = (first @ second.T)[known]
     rank = np.searchsorted(np.sort(cosine), cosine, side="right") / len(cosine)
-    weight = np.full(known.shape, STRANGERS)
+    weight = np.full(known.shape, NEGATIVE_PAIR_WEIGHT)
     weight[known] = rank**4
     return weight
 
@@ -61,4 +61,4 @@ def likeness(weight: Array) -> float:
     >>> round(likeness(np.array([0.9, 0.8, 1.0, 0.7])), 2)
     4.88
     """
-    return float((weight - STRANGERS).sum() / (_DEVIATION * np.sqrt(max(len(weight), 1))))
+    return float((weight - NEGATIVE_PAIR_WEIGHT).sum() / (_DEVIATION * np.sqrt(max(len(weight), 1))))
