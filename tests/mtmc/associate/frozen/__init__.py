@@ -17,7 +17,7 @@ import numpy as np
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Link, Placement, Scene
+from mtmc.scene import Camera, Link, PlaneAlignment, Scene
 from mtmc.settings import parse_settings
 from mtmc.types import Array, Passage, Tracklet
 
@@ -149,7 +149,9 @@ def _facts(scene: Scene) -> dict[str, Any]:
             for c in scene.cameras
         ],
         "links": [asdict(link) for link in scene.links],
-        "alignments": [[p.plane, p.onto, p.turn_deg, *p.shift_m] for p in scene.placements],
+        "alignments": [
+            [p.plane, p.reference_plane, p.rotation_deg, *p.translation_m] for p in scene.plane_alignments
+        ],
     }
 
 
@@ -165,5 +167,5 @@ def _scene(facts: dict[str, Any]) -> Scene:
         for c in facts["cameras"]
     )
     links = tuple(Link(**link) for link in facts["links"])
-    alignments = tuple(Placement(plane, onto, turn, (x, y)) for plane, onto, turn, x, y in facts["alignments"])
-    return Scene("frozen", Path(), cameras, links, placements=alignments)
+    alignments = tuple(PlaneAlignment(plane, onto, turn, (x, y)) for plane, onto, turn, x, y in facts["alignments"])
+    return Scene("frozen", Path(), cameras, links, plane_alignments=alignments)
