@@ -27,7 +27,7 @@ def scene(*plane_alignments):
         Camera("c0", 1, Clock(10.0), ground_from_image=np.eye(3)),
         Camera("c1", 2, Clock(10.0), ground_from_image=np.eye(3), ground_plane="b"),
     )
-    return Scene("test", Path(), cameras, plane_alignments=placements)
+    return Scene("test", Path(), cameras, plane_alignments=plane_alignments)
 
 
 def driven(camera, track_id, since, until, begin, velocity, look=()):
