@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
-from tools.mutate.operators import OPERATORS, is_documentation
+from tools.mutate.operators import OPERATORS, is_untested
 
 #: Never mutated: types, imports, and the text of errors (tests/test_bad_input.py freezes it).
 SKIPPED_NODES = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.Raise)
@@ -101,8 +101,8 @@ class _Collector(cst.CSTVisitor):
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         skipped = isinstance(node, SKIPPED_NODES) or _is_text(node) or _is_skipped_call(node)
-        documentation = isinstance(node, cst.Arg) and is_documentation(node)
-        if skipped or documentation or _is_only_for_tools(node):
+        untested = isinstance(node, cst.Arg) and is_untested(node)
+        if skipped or untested or _is_only_for_tools(node):
             return False
 
         if isinstance(node, cst.BaseCompoundStatement | cst.SimpleStatementLine):
@@ -238,7 +238,7 @@ def shares(sizes: Mapping[PurePosixPath, int], total: int) -> dict[PurePosixPath
     """Parts of a sample for files: in proportion to their sizes, but one at least for each, by largest remainder.
 
     >>> shares({PurePosixPath("a"): 90, PurePosixPath("b"): 9, PurePosixPath("c"): 1, PurePosixPath("d"): 0}, 10)
-    {PurePosixPath('a'): 8, PurePosixPath('b'): 1, PurePosixPath('c'): 1, PurePosixPath('d'): 0}
+    {PurePosixPath('a'): 7, PurePosixPath('b'): 2, PurePosixPath('c'): 1, PurePosixPath('d'): 0}
     """
     whole = sum(sizes.values())
     if whole <= total:

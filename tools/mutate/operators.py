@@ -22,8 +22,8 @@ _OPPOSITES = [
 ]
 OPPOSITE = {**dict(_OPPOSITES), **{second: first for first, second in _OPPOSITES}}
 
-#: Names of arguments that only document.
-DOCUMENTATION = {"description", "help", "metavar", "title"}
+#: Names of arguments that change no result: texts for people, and the check that ``zip`` makes.
+UNTESTED_ARGUMENTS = {"description", "help", "metavar", "title", "strict"}
 
 
 def opposite_function(node: cst.Call) -> Iterable[cst.CSTNode]:
@@ -47,17 +47,17 @@ def dropped_call(node: cst.Expr) -> Iterable[cst.CSTNode]:
 
 
 def removed_argument(node: cst.Call) -> Iterable[cst.CSTNode]:
-    """Calls without one of their arguments, as mutmut makes them; arguments that only document stay."""
+    """Calls without one of their arguments, as mutmut makes them; arguments that change no result stay."""
     for changed in operator_arg_removal(node):
         kept = {id(argument) for argument in changed.args}
         gone = [argument for argument in node.args if id(argument) not in kept]
-        if not all(is_documentation(argument) for argument in gone):
+        if not all(is_untested(argument) for argument in gone):
             yield changed
 
 
-def is_documentation(argument: cst.Arg) -> bool:
-    """Whether an argument is a text for people, such as ``description=`` of a setting."""
-    return argument.keyword is not None and argument.keyword.value in DOCUMENTATION
+def is_untested(argument: cst.Arg) -> bool:
+    """Whether an argument changes no result, such as ``description=`` of a setting."""
+    return argument.keyword is not None and argument.keyword.value in UNTESTED_ARGUMENTS
 
 
 def first_string(node: cst.BaseString) -> Iterable[cst.CSTNode]:

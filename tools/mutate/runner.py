@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -206,6 +207,8 @@ def preload(names: Sequence[str]) -> None:
     for name in names:
         with suppress(ImportError):
             importlib.import_module(name)
+    # What is loaded now stays: no collection of garbage has to look at it after a fork.
+    gc.freeze()
 
 
 def find_test_files(root: Path, tests: Sequence[str]) -> list[str]:

@@ -96,9 +96,9 @@ def _pytest(arguments: Sequence[str], temporary: Path, plugins: Sequence[object]
         "mutate", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
     )
     settings.load_profile("mutate")
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={temporary / 'pytest'}"]
-    # Plugins of pytest that were loaded before the fork keep their plain assertions.
-    options += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    # Plugins that happen to be installed take longer to load than most tests to run.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    options = ["-q", "-p", "no:cacheprovider", f"--basetemp={temporary / 'pytest'}"]
     return int(pytest.main([*options, *arguments], plugins=list(plugins)))
 
 
