@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from mtmc.associate.config import AssociateConfig
 from mtmc.associate.electricity import electricity
 from mtmc.associate.gates import feasible_pairs
-from mtmc.associate.graph import Graph, group
+from mtmc.associate.graph import graph
 from mtmc.associate.hierarchical import agglomerate
 from mtmc.associate.hierarchical_pairs import agglomerate_allowed
 from mtmc.associate.numbering import in_order, number
@@ -29,20 +29,6 @@ from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
 __all__ = ["METHODS", "AssociateConfig", "associate"]
-
-
-def _graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
-    return group(
-        Graph(
-            passages,
-            scene,
-            config.graph,
-            max_gap_s=config.max_gap_s,
-            max_speed_mps=config.max_speed_mps,
-            max_ground_m=config.max_ground_m,
-            match_similarity=config.threshold,
-        )
-    )
 
 
 def _hierarchical(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
@@ -55,7 +41,7 @@ def _hierarchical(passages: Sequence[Passage], scene: Scene, config: AssociateCo
 #: A method gives equal labels, int64 (N,), to passages of one vehicle, labels below 0 to those it drops; they come
 #: ordered by (camera_id, track_id).
 METHODS: dict[str, Callable[[Sequence[Passage], Scene, AssociateConfig], Array]] = {
-    "graph": _graph,
+    "graph": graph,
     "hierarchical": _hierarchical,
     "electricity": electricity,
     "zones": zones,

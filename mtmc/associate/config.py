@@ -14,44 +14,53 @@ __all__ = ["AssociateConfig", "ElectricityConfig", "GraphConfig", "HierarchicalC
 class GraphConfig(Settings):
     """The cues of the graph and their weight."""
 
-    correct_clocks: bool = Field(
-        True, description="take offset and drift out of clocks, where overlapping views show them"
+    estimate_clock_offsets: bool = Field(
+        True, description="estimate offset and drift of clocks from overlapping views, and correct them"
     )
-    register_cameras: bool = Field(
-        True, description="take small errors of calibrations and clocks out, as overlapping views show them"
+    refine_calibration: bool = Field(
+        True, description="estimate small errors of calibrations and clocks from overlapping views, and correct them"
     )
-    radius_m: float = Field(25.0, gt=0, description="farther apart at one moment is no candidate, metres")
-    least_sigma_m: float = Field(0.8, gt=0, description="least error of a place on the ground, metres")
-    drift_mps: float = Field(
-        1.5, gt=0, description="how fast a vehicle out of sight strays from a steady course, metres per second"
+    max_distance_m: float = Field(25.0, gt=0, description="farther apart at one time is no candidate, meters")
+    min_position_sigma_m: float = Field(
+        0.8, gt=0, description="least standard deviation of a position on the ground, meters"
     )
-    continue_s: float = Field(12.0, ge=0, description="longest time out of sight that a course is extrapolated over")
-    join_s: float = Field(8.0, ge=0, description="longest gap between two tracklets of one vehicle in one camera")
-    unlinked_s: float = Field(
+    extrapolation_sigma_mps: float = Field(
+        1.5, gt=0, description="growth of the standard deviation of an extrapolated position, meters per second"
+    )
+    max_extrapolation_s: float = Field(
+        12.0, ge=0, description="longest time out of sight that a trajectory is extrapolated over, seconds"
+    )
+    max_reentry_gap_s: float = Field(
+        8.0, ge=0, description="longest time out of sight before a vehicle returns to the same camera, seconds"
+    )
+    max_unlinked_gap_s: float = Field(
         20.0,
         ge=0,
         description="longest time out of sight between two cameras that no link joins, in a scene with links; "
         "0: the links are complete",
     )
-    link_slack_s: float = Field(
+    travel_time_slack_s: float = Field(
         2.0,
         ge=0,
-        description="how far outside of a link's travel times a journey may be, at a loss of 1 log odds per second: "
-        "tracklets seldom begin and end where the times were taken",
+        description="how far outside of a link's travel times a transition may be, at a loss of 1 log odds per "
+        "second: tracklets seldom begin and end where the times were measured",
     )
-    typical_mps: float = Field(
-        8.0, gt=0, description="speed over ground from one camera to another where no link tells, metres per second"
+    default_speed_mps: float = Field(
+        8.0, gt=0, description="usual speed from one camera to another where there is no link, meters per second"
     )
-    learn_times: bool = Field(
-        True, description="solve twice, the second time with the travel times that the first solution found"
+    learn_travel_times: bool = Field(
+        True, description="solve twice, the second time with the travel times of the first solution"
     )
-    heading: float = Field(2.0, gt=0, description="sharpness of directions (von Mises κ)")
-    appearance: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")
-    appearance_limit: float = Field(8.0, gt=0, description="most that appearance says for or against, log odds")
-    unlike: float = Field(
-        0.1, ge=0, lt=1, description="share of one vehicle's pairs that look like two: half hidden, or mixed up"
+    heading_kappa: float = Field(2.0, gt=0, description="concentration of directions (von Mises κ)")
+    appearance_weight: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")
+    max_appearance_log_odds: float = Field(8.0, gt=0, description="largest log odds of appearance, for or against")
+    appearance_outlier_rate: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of one vehicle's pairs as dissimilar as two: partly hidden, or mixed",
     )
-    bias: float = Field(
+    merge_bias_log_odds: float = Field(
         0.5,
         description="added to the log odds of every pair; 0 joins what is more likely one vehicle than two; above 0 "
         "joins more, which identity scores reward, since a vehicle that is not joined at all is lost to them",

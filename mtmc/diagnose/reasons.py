@@ -14,10 +14,9 @@ import numpy as np
 
 from mtmc.associate import AssociateConfig
 from mtmc.associate.gates import feasible_pairs, pairs_along_link
-from mtmc.associate.graph import Graph
+from mtmc.associate.graph import candidate_graph
 from mtmc.associate.numbering import in_order
 from mtmc.associate.similarity import pairwise_similarity
-from mtmc.multiview.appearance import embeddings_of
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
@@ -102,19 +101,14 @@ class Gates:
 
 
 class LogOdds:
-    """Of the method ``graph``: candidates with log odds, positive ones speak for one vehicle."""
+    """Of the method ``graph``: candidates with log odds, positive ones for one vehicle."""
 
     def __init__(self, passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> None:
         self._place = _places(passages)
         self._scene, self._config = scene, config
-        self._graph = _graph(passages, scene, config)
-        self._value = _table(self._graph)
-        blind = config.graph.model_copy(update={"appearance": 0.0})
-        looks = config.graph.appearance and embeddings_of(passages).shape[1]
-        without = _graph(passages, scene, config.model_copy(update={"graph": blind})) if looks else self._graph
-        self._blind = _table(without)
-        said = (value - self._blind.get(pair, value) for pair, value in self._value.items())
-        self._best_look = max(said, default=0.0)
+        self._candidates, self._constraints = candidate_graph(passages, scene, config)
+        appearance = self._candidates.column("appearance")
+        self._best_appearance = float(appearance.max(initial=0.0))
 
     @property
     def unit(self) -> str:
@@ -122,21 +116,23 @@ class LogOdds:
         return "log odds, above 0 is enough"
 
     def ask(self, a: Passage, b: Passage) -> Opinion:
-        """What rules the pair out, or its log odds and which cue decided.
+        """The rule that forbids the pair, or its log odds and the cue that decided.
 
-        Appearance has joined a pair if it says more for it than place and time do, and has parted one that would be
-        joined if it looked as alike as the most alike do.
+        Appearance has joined a pair if its log odds are above those of position and time, and has separated one that
+        would be joined if it were as similar as the most similar pair.
         """
-        pair = _pair(self._place, a, b)
-        if self._graph.excluded([pair[0]], [pair[1]]):
+        i, j = _pair(self._place, a, b)
+        if self._constraints.conflict([i], [j]):
             same = a.tracklet.camera_id == b.tracklet.camera_id
             return Opinion("same camera" if same else "ground gate", np.nan, False, "place and time")
-        if pair not in self._value:
+        row = self._candidates.row(i, j)
+        if row < 0:
             return Opinion(self._unreached(a, b), np.nan, False, "place and time")
-        value, motion = self._value[pair], self._blind.get(pair, self._value[pair])
-        looks = value - motion
-        appearance = looks > motion if value > 0 else motion + self._best_look > 0 > looks
-        return Opinion("", value, value > 0, "appearance" if appearance else "place and time")
+        value = float(self._candidates.log_odds[row])
+        appearance = self._candidates.explain(i, j).get("appearance", 0.0)
+        motion = value - appearance
+        decides = appearance > motion if value > 0 else motion + self._best_appearance > 0 > appearance
+        return Opinion("", value, value > 0, "appearance" if decides else "place and time")
 
     def _unreached(self, a: Passage, b: Passage) -> str:
         """Why a pair that nothing rules out is no candidate."""
@@ -144,28 +140,12 @@ class LogOdds:
             return _closed(a, b, self._scene, self._config) or "ground gate"
         earlier, later = sorted((a.tracklet, b.tracklet), key=lambda t: t.start_s)
         known = all(np.isfinite(p.ground_m).any() for p in (a, b)) and self._config.max_ground_m is not None
-        longest = self._config.graph.continue_s if known else self._config.max_gap_s
+        longest = self._config.graph.max_extrapolation_s if known else self._config.max_gap_s
         return "time gate" if later.start_s - earlier.end_s > longest or not known else "ground gate"
 
 
 #: The judge of each method; :class:`Gates` for the others.
 JUDGES: dict[str, Callable[[Sequence[Passage], Scene, AssociateConfig], Judge]] = {"graph": LogOdds}
-
-
-def _graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Graph:
-    return Graph(
-        passages,
-        scene,
-        config.graph,
-        max_gap_s=config.max_gap_s,
-        max_speed_mps=config.max_speed_mps,
-        max_ground_m=config.max_ground_m,
-        match_similarity=config.threshold,
-    )
-
-
-def _table(graph: Graph) -> dict[tuple[int, int], float]:
-    return {(i, j): value for (i, j), value in zip(graph.pairs.tolist(), graph.odds.tolist(), strict=True)}
 
 
 def _closed(a: Passage, b: Passage, scene: Scene, config: AssociateConfig) -> str:

@@ -57,7 +57,7 @@ PICTURES: dict[str, tuple[Panel, ...]] = {
     "graph": (
         Panel("links between neighbours, and looks", {}),
         Panel("nothing known of the place: looks, and times learned on the way", {"max_gap_s": 20}, windows="none"),
-        Panel("calibrated cameras, no looks", {"graph": {"appearance": 0}}, windows="none", ground=True),
+        Panel("calibrated cameras, no looks", {"graph": {"appearance_weight": 0}}, windows="none", ground=True),
         Panel("calibrated cameras and looks", {}, windows="none", ground=True),
     ),
     "electricity": (

@@ -68,12 +68,15 @@ class Cue:
 
 CUES: tuple[Cue, ...] = (
     Cue("default", {}),
-    Cue("clocks as given", {"correct_clocks": False}),
-    Cue("calibrations as given", {"register_cameras": False}),
-    Cue("clocks and calibrations as given", {"correct_clocks": False, "register_cameras": False}),
-    Cue("without directions", {"heading": 1e-6}),
-    Cue("without continued courses and journeys", {"continue_s": 0.0, "join_s": 0.0, "learn_times": False}),
-    Cue("without travel times learned on the way", {"learn_times": False}),
+    Cue("clocks as given", {"estimate_clock_offsets": False}),
+    Cue("calibrations as given", {"refine_calibration": False}),
+    Cue("clocks and calibrations as given", {"estimate_clock_offsets": False, "refine_calibration": False}),
+    Cue("without directions", {"heading_kappa": 1e-6}),
+    Cue(
+        "without continued courses and journeys",
+        {"max_extrapolation_s": 0.0, "max_reentry_gap_s": 0.0, "learn_travel_times": False},
+    ),
+    Cue("without travel times learned on the way", {"learn_travel_times": False}),
     Cue("homographies withheld, place learned", {}, "learned"),
     Cue("homographies withheld, nothing learned", {}, "ground withheld"),
 )

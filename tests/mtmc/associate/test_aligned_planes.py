@@ -10,12 +10,13 @@ import pytest
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.aligned_planes import cross_plane_transitions, to_common_plane
+from mtmc.associate.evidence import gather_evidence
+from mtmc.associate.fitting import fit_alignment
 from mtmc.associate.transitions import unconstrained_transitions
 from mtmc.geometry.clock import Clock
 from mtmc.multiview.likelihoods import drive_density
 from mtmc.multiview.trajectories import PLANE_SPACING_M, ground_planes_of, sample_trajectories
 from mtmc.scene import Camera, PlaneAlignment, Scene
-from tests.mtmc.associate.test_duplicates import graph_of
 from tests.mtmc.associate.test_graph import partition, passage
 
 #: The second view lies 120 m up the first one's x axis, seen by a camera that looks the other way.
@@ -134,11 +135,14 @@ def test_grounds_laid_out_rule_out_and_continue_as_one_does():
     one = Scene("test", Path(), tuple(replace(c, ground_plane="") for c in scene().cameras))
     turned = [[120, 0] - p.ground_m if p.ground_plane else p.ground_m for p in passages]
     drawn = [replace(p, ground_plane="", ground_m=ground) for p, ground in zip(passages, turned, strict=True)]
-    graphs = [graph_of(drawn, one), graph_of(passages, scene(THERE)), graph_of(passages, scene())]
-    verdicts = [[graph.excluded([0], [k]) for k in range(1, 5)] for graph in graphs]
+    worlds = [(drawn, one), (passages, scene(THERE)), (passages, scene())]
+    config = AssociateConfig()
+    found = [gather_evidence(fit_alignment(p, s, config), s, config) for p, s in worlds]
+    verdicts = [[evidence.constraints.conflict([0], [k]) for k in range(1, 5)] for evidence in found]
     assert verdicts == [[False, False, False, True]] * 2 + [[False] * 4]
-    courses = [graph._courses() for graph in graphs]
-    assert len(courses[0][0])
-    for ours, theirs in zip(courses[0], courses[1], strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-9)
-    assert not len(courses[2][0])  # nobody drives on where the two have nothing to do with each other
+    positions = [evidence.continued_position for evidence in found]
+    assert len(positions[0].rows)
+    np.testing.assert_array_equal(found[0].pairs[positions[0].rows], found[1].pairs[positions[1].rows])
+    np.testing.assert_allclose(positions[0].log_odds, positions[1].log_odds, atol=1e-9)
+    np.testing.assert_allclose(found[0].continued_heading.log_odds, found[1].continued_heading.log_odds, atol=1e-9)
+    assert not len(positions[2].rows)  # no continuation between planes that are not aligned

@@ -11,7 +11,7 @@ import pytest
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.config import GraphConfig
 from mtmc.associate.duplicates import MIN_IOU, duplicate_candidates
-from mtmc.associate.graph import Graph
+from mtmc.associate.graph import candidate_graph
 from mtmc.multiview.likelihoods import iou_log_odds
 from tests.mtmc.associate.test_graph import partition, passage, place
 
@@ -25,11 +25,9 @@ def boxed(camera, track_id, frame, xyxy, ground=None):
     return replace(plain, tracklet=replace(plain.tracklet, frame=frame, xyxy=boxes))
 
 
-def graph_of(passages, scene=None, **choices):
-    return Graph(
-        passages, scene or place(), GraphConfig(**choices), max_gap_s=120, max_speed_mps=50, max_ground_m=12,
-        match_similarity=0.5,
-    )  # fmt: skip
+def constraints_of(passages, scene=None, **choices):
+    config = AssociateConfig(graph=GraphConfig(**choices))
+    return candidate_graph(passages, scene or place(), config)[1]
 
 
 def naive_iou(a, b):
@@ -105,12 +103,12 @@ def test_who_may_come_back(spans, excluded):
     passages = [
         boxed(f"c{c}", k, np.arange(10 * a, 10 * b + 1), corner[c] + 60 * k) for k, (c, a, b) in enumerate(spans)
     ]
-    graph = graph_of(passages, join_s=8.0)
+    constraints = constraints_of(passages, max_reentry_gap_s=8.0)
     for k in range(len(passages)):
         others = [m for m in range(len(passages)) if m != k]
         if k in (0, len(passages) - 1):
-            assert graph.excluded([k], others) == excluded
-            assert graph.excluded(others, [k]) == excluded
+            assert constraints.conflict([k], others) == excluded
+            assert constraints.conflict(others, [k]) == excluded
 
 
 def test_the_order_of_doubles_does_not_matter():

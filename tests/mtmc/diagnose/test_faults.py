@@ -10,7 +10,7 @@ import pytest
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.config import GraphConfig
-from mtmc.associate.graph import Graph
+from mtmc.associate.graph import candidate_graph
 from mtmc.diagnose.case import Case
 from mtmc.diagnose.faults import find_faults
 from mtmc.diagnose.reasons import Opinion, judge_of
@@ -175,12 +175,9 @@ def test_the_graph_is_asked_for_its_own_odds() -> None:
     config = AssociateConfig(min_similarity=0.5)
     judge = judge_of(passages, place(), config)
     ordered = sorted(passages, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
-    graph = Graph(
-        ordered, place(), config.graph, max_gap_s=config.max_gap_s, max_speed_mps=config.max_speed_mps,
-        max_ground_m=config.max_ground_m, match_similarity=0.5,
-    )  # fmt: skip
-    assert len(graph.pairs) >= 6
-    for (i, j), odds in zip(graph.pairs.tolist(), graph.odds.tolist(), strict=True):
+    found, _ = candidate_graph(ordered, place(), config)
+    assert len(found.pairs) >= 6
+    for (i, j), odds in zip(found.pairs.tolist(), found.log_odds.tolist(), strict=True):
         opinion = judge.ask(ordered[j], ordered[i])
         assert (opinion.gate, opinion.value, opinion.enough) == ("", odds, odds > 0)
     same = judge.ask(passages[0], passages[6])
@@ -206,7 +203,7 @@ def test_looks_or_place_whichever_decides() -> None:
         for camera in ("c001", "c002")
         for k in range(24)
     ]
-    sure = GraphConfig(unlike=0.001)
+    sure = GraphConfig(appearance_outlier_rate=0.001)
     judge = judge_of(strangers, place(), AssociateConfig(min_similarity=0.5, graph=sure))
     other, same = judge.ask(strangers[0], strangers[25]), judge.ask(strangers[0], strangers[24])
     assert (other.enough, other.gate, other.cue) == (False, "", "appearance")

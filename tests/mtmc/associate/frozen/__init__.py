@@ -29,10 +29,19 @@ FILES = sorted(Path(__file__).parent.glob("*.npz"))
 VARIANTS: dict[str, dict[str, Any]] = {
     "graph": {},
     "graph_without_ground": {"max_ground_m": None},
-    "graph_without_appearance": {"graph": {"appearance": 0.0}},
-    "graph_times_not_learned": {"graph": {"learn_times": False}},
-    "graph_clocks_and_calibrations_as_given": {"graph": {"correct_clocks": False, "register_cameras": False}},
-    "graph_short_gaps": {"graph": {"join_s": 2.0, "continue_s": 3.0, "unlinked_s": 0.0, "link_slack_s": 0.0}},
+    "graph_without_appearance": {"graph": {"appearance_weight": 0.0}},
+    "graph_times_not_learned": {"graph": {"learn_travel_times": False}},
+    "graph_clocks_and_calibrations_as_given": {
+        "graph": {"estimate_clock_offsets": False, "refine_calibration": False}
+    },
+    "graph_short_gaps": {
+        "graph": {
+            "max_reentry_gap_s": 2.0,
+            "max_extrapolation_s": 3.0,
+            "max_unlinked_gap_s": 0.0,
+            "travel_time_slack_s": 0.0,
+        }
+    },
     "hierarchical": {"method": "hierarchical"},
     "hierarchical_all_pairs": {"method": "hierarchical", "linkage": "complete", "hierarchical": {"all_pairs": True}},
     "electricity": {"method": "electricity"},

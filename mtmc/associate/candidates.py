@@ -1,0 +1,264 @@
+"""The log odds of every candidate pair: one named column per cue, and their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mtmc.associate.config import AssociateConfig
+from mtmc.associate.correlation_clustering import PairwiseLogOdds
+from mtmc.associate.evidence import LIMIT, Cue, Evidence, align, gather_evidence
+from mtmc.associate.scene_model import SceneModel
+from mtmc.associate.transitions import pool_co_observed
+from mtmc.multiview.appearance import AppearanceModel
+from mtmc.scene import Scene
+from mtmc.types import Array, Passage
+
+__all__ = [
+    "CUES",
+    "EXPLANATIONS",
+    "Candidates",
+    "Motion",
+    "candidates",
+    "motion_of",
+    "score_candidates",
+    "total_log_odds",
+]
+
+#: How the two passages of a pair can be one vehicle; of several ways the likeliest counts.
+EXPLANATIONS = ("none", "co-observation", "continuation", "transition", "duplicate")
+_NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(EXPLANATIONS))
+
+#: The columns, whose sum is a pair's log odds.
+CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "bias", "limit")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Log odds of position and time alone.
+
+    Attributes:
+        log_odds: float64 (P,), −∞ for pairs that only duplicates make candidates.
+        continuation: float64 (K,), of each continuation.
+        transition: float (T,), of each transition.
+    """
+
+    log_odds: Array
+    continuation: Array
+    transition: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """P pairs of N passages with their log odds.
+
+    Attributes:
+        n: N.
+        pairs: int32 (P, 2), first < second, sorted.
+        log_odds: float64 (P,), above 0 for one vehicle.
+        evidence: What was measured.
+        motion: Log odds of position and time.
+        appearance: Log-likelihood ratio of a cosine, None if appearance is not used.
+        appearance_weight: Its factor.
+        bias: Added to every pair.
+    """
+
+    n: int
+    pairs: Array
+    log_odds: Array
+    evidence: Evidence
+    motion: Motion
+    appearance: AppearanceModel | None
+    appearance_weight: float
+    bias: float
+
+    @cached_property
+    def explanation(self) -> Array:
+        """What explains each pair, index into :data:`EXPLANATIONS`: uint8 (P,)."""
+        found = np.full(len(self.pairs), _NONE, np.uint8)
+        found[self.evidence.position.rows] = _CO_OBSERVATION
+        found[self.evidence.duplicate.rows] = _DUPLICATE
+        continued = self._continuation_cue()
+        found[continued.rows[_deciding(continued, self.motion.log_odds, found == _NONE)]] = _CONTINUATION
+        travelled = self._transition_cue()
+        found[travelled.rows[_deciding(travelled, self.motion.log_odds, found == _NONE)]] = _TRANSITION
+        return found
+
+    def column(self, name: str) -> Array:
+        """Log odds by one of :data:`CUES`: float64 (P,), 0 where it says nothing.
+
+        ``limit`` is what is taken from a sum beyond ±20.
+        """
+        evidence = self.evidence
+        if name == "position":
+            return self._motion_column(evidence.position, evidence.continued_position)
+        if name == "heading":
+            return self._motion_column(evidence.heading, evidence.continued_heading)
+        if name == "same_camera":
+            return self._motion_column(None, evidence.same_camera)
+        if name == "travel_time":
+            return self._column(self._transition_cue(), self._travelled)
+        if name == "duplicate":
+            return self._column(evidence.duplicate, np.arange(len(evidence.duplicate.rows)))
+        if name == "appearance":
+            return self._appearance_column()
+        if name == "bias":
+            return np.full(len(self.pairs), self.bias)
+        others = sum((self.column(cue) for cue in CUES if cue != "limit"), np.zeros(len(self.pairs)))
+        return np.asarray(np.clip(others, -LIMIT, LIMIT) - others)
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """All columns by name, each float64 (P,); their sum is ``log_odds``."""
+        return {name: self.column(name) for name in CUES}
+
+    @cached_property
+    def keys(self) -> Array:
+        """``first * N + second`` of each pair: int64 (P,), sorted."""
+        return self.pairs[:, 0].astype(np.int64) * self.n + self.pairs[:, 1]
+
+    def row(self, i: int, j: int) -> int:
+        """Row of a pair, in either order; −1 if it is no candidate."""
+        key = min(i, j) * self.n + max(i, j)
+        row = int(np.searchsorted(self.keys, key))
+        return row if row < len(self.keys) and self.keys[row] == key else -1
+
+    def explain(self, i: int, j: int) -> dict[str, float]:
+        """Log odds of a pair by cue, without those that say nothing; empty if it is no candidate."""
+        row = self.row(i, j)
+        if row < 0:
+            return {}
+        values = {name: float(column[row]) for name, column in self._columns.items()}
+        return {name: value for name, value in values.items() if value}
+
+    def pairwise(self) -> PairwiseLogOdds:
+        """The log odds as the solver takes them."""
+        return PairwiseLogOdds(self.n, self.pairs[:, 0].astype(np.int64) * self.n + self.pairs[:, 1], self.log_odds)
+
+    @cached_property
+    def _columns(self) -> dict[str, Array]:
+        return self.columns
+
+    def _continuation_cue(self) -> Cue:
+        return Cue(self.evidence.same_camera.rows, self.motion.continuation)
+
+    def _transition_cue(self) -> Cue:
+        return Cue(self.evidence.transition_rows, self.motion.transition)
+
+    @cached_property
+    def _continued(self) -> Array:
+        """The continuation that explains each of the pairs explained by one: int64 (K,)."""
+        return _deciding(self._continuation_cue(), self.motion.log_odds, self.explanation == _CONTINUATION)
+
+    @cached_property
+    def _travelled(self) -> Array:
+        """The transition that explains each of the pairs explained by one: int64 (K,)."""
+        return _deciding(self._transition_cue(), self.motion.log_odds, self.explanation == _TRANSITION)
+
+    def _motion_column(self, observed: Cue | None, continued: Cue) -> Array:
+        """A cue of co-observed pairs and of continued ones: float64 (P,)."""
+        out = self._column(continued, self._continued)
+        if observed is not None:
+            index = np.flatnonzero(self.explanation[observed.rows] == _CO_OBSERVATION)
+            out[observed.rows[index]] = observed.log_odds[index]
+        return out
+
+    def _column(self, cue: Cue, index: Array) -> Array:
+        out = np.zeros(len(self.pairs))
+        out[cue.rows[index]] = cue.log_odds[index]
+        return out
+
+    def _appearance_column(self) -> Array:
+        if self.appearance is None or self.evidence.cosine is None:
+            return np.zeros(len(self.pairs))
+        out = self.appearance_weight * self.appearance.log_odds(self.evidence.cosine)
+        out[self.explanation == _DUPLICATE] = 0.0
+        return out
+
+
+def candidates(passages: Sequence[Passage], scene: Scene, config: AssociateConfig, model: SceneModel) -> Candidates:
+    """The candidate pairs of some passages with their log odds by a model that was fitted to these or others.
+
+    Args:
+        passages: N of them, in order of (camera_id, track_id).
+        scene: Its links and the alignment of its ground planes.
+        config: The choices.
+        model: As :func:`mtmc.associate.fitting.fit_scene_model` gives it.
+    """
+    evidence = gather_evidence(align(passages, scene, config, model), scene, config)
+    return score_candidates(evidence, evidence.model, config)
+
+
+def motion_of(evidence: Evidence, model: SceneModel) -> Motion:
+    """Log odds of position and time: of several explanations of a pair, the likeliest.
+
+    Where two cameras see both passages at one time, this time decides, whatever else could explain the pair.
+    """
+    aligned, transitions = evidence.aligned, evidence.transitions
+    continuation = _continuation_log_odds(evidence)
+    transition: Array = transitions.log_odds
+    if model.travel_times is not None:
+        in_solution = model.in_solution(transitions, aligned.camera, aligned.track)
+        transition = model.travel_times.log_odds(transitions, in_solution)
+    transition = pool_co_observed(transitions, transition, evidence.co_observed_group)
+
+    log_odds = np.full(len(evidence.pairs), -np.inf)
+    np.maximum.at(log_odds, evidence.same_camera.rows, continuation)
+    np.maximum.at(log_odds, evidence.transition_rows, transition)
+    log_odds[evidence.position.rows] = evidence.position.log_odds + evidence.heading.log_odds
+    return Motion(log_odds, continuation, transition)
+
+
+def _continuation_log_odds(evidence: Evidence) -> Array:
+    extrapolated = evidence.continued_position.log_odds + evidence.continued_heading.log_odds
+    return np.asarray(extrapolated + evidence.same_camera.log_odds)
+
+
+def total_log_odds(
+    evidence: Evidence, motion: Motion, appearance: AppearanceModel | None, config: AssociateConfig
+) -> Array:
+    """Sum of all cues, within ±20: float64 (P,)."""
+    log_odds = motion.log_odds.copy()
+    if appearance is not None and evidence.cosine is not None:
+        by_appearance = appearance.log_odds(evidence.cosine)
+        by_appearance *= config.graph.appearance_weight
+        log_odds += by_appearance
+    # Overlapping boxes show the same pixels, so appearance adds nothing to a duplicate.
+    log_odds[evidence.duplicate.rows] = evidence.duplicate.log_odds
+    log_odds += config.graph.merge_bias_log_odds
+    return np.clip(log_odds, -LIMIT, LIMIT, out=log_odds)
+
+
+def score_candidates(
+    evidence: Evidence, model: SceneModel, config: AssociateConfig, motion: Motion | None = None
+) -> Candidates:
+    """Weigh the evidence by a model.
+
+    Args:
+        evidence: P pairs.
+        model: Appearance and travel times.
+        config: The choices.
+        motion: :func:`motion_of` the same evidence and model, if it is known already.
+    """
+    motion = motion_of(evidence, model) if motion is None else motion
+    return Candidates(
+        n=len(evidence.aligned.passages),
+        pairs=evidence.pairs,
+        log_odds=total_log_odds(evidence, motion, model.appearance, config),
+        evidence=evidence,
+        motion=motion,
+        appearance=model.appearance,
+        appearance_weight=config.graph.appearance_weight,
+        bias=config.graph.merge_bias_log_odds,
+    )
+
+
+def _deciding(cue: Cue, best: Array, is_open: Array) -> Array:
+    """The elements of a cue whose log odds are the best of an open pair, one for each such pair: int64 (K,)."""
+    is_best = is_open[cue.rows] & (cue.log_odds == best[cue.rows])
+    index = np.flatnonzero(is_best)
+    _, first = np.unique(cue.rows[index], return_index=True)
+    return index[first]

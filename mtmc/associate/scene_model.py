@@ -1,0 +1,210 @@
+"""What is fitted from the passages of a scene themselves, as one value that can be saved and applied to others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmc.associate.transitions import LINK, Transitions, TravelTimes
+from mtmc.errors import FormatError
+from mtmc.files import atomic_path
+from mtmc.multiview.appearance import AppearanceModel, CameraMeans
+from mtmc.multiview.clock_sync import ClockOffsets
+from mtmc.multiview.registration import CalibrationCorrection
+from mtmc.types import Array, Passage
+
+__all__ = ["Positions", "SceneModel", "Solution"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """How precise positions are, and how many unrelated vehicles are around.
+
+    Attributes:
+        sigma_m: Standard deviation of a position, meters.
+        per_m2: Unrelated vehicles per square meter.
+    """
+
+    sigma_m: float
+    per_m2: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """Which passages a first solution has in one vehicle.
+
+    Attributes:
+        camera: int64 (K,), index of each passage's camera.
+        track: int64 (K,), its track id.
+        label: int64 (K,), equal for one vehicle.
+    """
+
+    camera: Array
+    track: Array
+    label: Array
+
+    def labels_of(self, camera: Array, track: Array) -> Array:
+        """Label of each of N passages, −1 − k for the k-th if the solution does not hold it: int64 (N,)."""
+        own_names = zip(self.camera.tolist(), self.track.tolist(), strict=True)
+        known = dict(zip(own_names, self.label.tolist(), strict=True))
+        names = zip(camera.tolist(), track.tolist(), strict=True)
+        return np.array([known.get(name, -1 - k) for k, name in enumerate(names)], np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneModel:
+    """Everything about a scene that is learned from its passages. What is None has not been fitted, or is not used.
+
+    Attributes:
+        camera_ids: C names, sorted; all other fields count cameras by their place among them.
+        clock_offsets: Applied one after the other.
+        calibration: Correction of positions on the ground.
+        positions: Their precision.
+        camera_means: What all embeddings of a camera have in common.
+        appearance: Log-likelihood ratio of a cosine.
+        travel_times: Of each route.
+        solution: The passages that the travel times were learned from, so that none is evidence for itself.
+    """
+
+    camera_ids: tuple[str, ...]
+    clock_offsets: tuple[ClockOffsets, ...] = ()
+    calibration: CalibrationCorrection | None = None
+    positions: Positions | None = None
+    camera_means: CameraMeans | None = None
+    appearance: AppearanceModel | None = None
+    travel_times: TravelTimes | None = None
+    solution: Solution | None = None
+
+    def for_cameras(self, camera_ids: Sequence[str]) -> SceneModel:
+        """The model with its cameras in another order, some missing or added; of those nothing is known."""
+        names = tuple(camera_ids)
+        if names == self.camera_ids:
+            return self
+        old = np.array([self.camera_ids.index(c) if c in self.camera_ids else -1 for c in names], np.int64)
+        new = {k: names.index(c) for k, c in enumerate(self.camera_ids) if c in names}
+        return replace(
+            self,
+            camera_ids=names,
+            clock_offsets=tuple(
+                ClockOffsets(o.origin_s, _columns(o.offset_s.T, old).T.copy()) for o in self.clock_offsets
+            ),
+            calibration=None if self.calibration is None else _reordered(self.calibration, old),
+            camera_means=None if self.camera_means is None else _reordered_means(self.camera_means, old),
+            travel_times=None if self.travel_times is None else _renumbered_routes(self.travel_times, new),
+            solution=None if self.solution is None else _renumbered_solution(self.solution, new),
+        )
+
+    def in_solution(self, transitions: Transitions, camera: Array, track: Array) -> Array:
+        """Which transitions the travel times were learned from: bool (T,).
+
+        Args:
+            transitions: Between N passages.
+            camera: int64 (N,), index of each passage's camera.
+            track: int64 (N,), track id of each.
+        """
+        if self.solution is None:
+            return np.zeros(len(transitions.a), bool)
+        label = self.solution.labels_of(camera, track)
+        return np.asarray(label[transitions.a] == label[transitions.b])
+
+    def save(self, path: Path) -> None:
+        """Write the model as one ``.npz`` file, whole or not at all."""
+        columns: dict[str, Any] = {"version": np.array(_VERSION), "camera_ids": np.array(self.camera_ids, str)}
+        for k, offsets in enumerate(self.clock_offsets):
+            columns[f"clock_origin_s_{k}"] = np.array(offsets.origin_s)
+            columns[f"clock_offset_s_{k}"] = offsets.offset_s
+        if self.positions is not None:
+            columns["positions"] = np.array([self.positions.sigma_m, self.positions.per_m2])
+        parts = {name: getattr(self, name) for name in _PARTS}
+        for name, part in parts.items():
+            if part is not None:
+                columns |= {f"{name}.{f.name}": getattr(part, f.name) for f in fields(part)}
+        with atomic_path(path) as whole, whole.open("wb") as file:
+            np.savez_compressed(file, **columns)
+
+    @classmethod
+    def load(cls, path: Path) -> SceneModel:
+        """Read a file that :meth:`save` wrote.
+
+        Raises:
+            FormatError: It is no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                columns = {name: stored[name] for name in stored.files}
+            if int(columns["version"]) != _VERSION:
+                raise ValueError(f"version {int(columns['version'])}")
+            return cls._of_columns(columns)
+        except (OSError, ValueError, KeyError) as cause:
+            raise FormatError(
+                f"expected a scene model of association, got {cause}",
+                path=path,
+                remedy="fit it again with fit_scene_model(...).save(path)",
+            ) from cause
+
+    @classmethod
+    def _of_columns(cls, columns: dict[str, Array]) -> SceneModel:
+        offsets: list[ClockOffsets] = []
+        while f"clock_origin_s_{len(offsets)}" in columns:
+            k = len(offsets)
+            offsets.append(ClockOffsets(float(columns[f"clock_origin_s_{k}"]), columns[f"clock_offset_s_{k}"]))
+        parts = {}
+        for name, kind in _PARTS.items():
+            stored = {f.name: columns[f"{name}.{f.name}"] for f in fields(kind) if f"{name}.{f.name}" in columns}
+            parts[name] = kind(**stored) if stored else None
+        positions = Positions(*columns["positions"].tolist()) if "positions" in columns else None
+        names = tuple(columns["camera_ids"].tolist())
+        return cls(names, tuple(offsets), positions=positions, **parts)
+
+    def clock_offset_of(self, passages: Sequence[Passage], camera: Array) -> Array:
+        """Seconds to add to the times of each passage: float64 (N,)."""
+        total = np.zeros(len(passages))
+        middle_s = np.array([(p.tracklet.start_s, p.tracklet.end_s) for p in passages]).reshape(-1, 2)
+        for offsets in self.clock_offsets:
+            start_s, end_s = middle_s[:, 0] + total, middle_s[:, 1] + total
+            total = total + offsets.at((start_s + end_s) / 2, camera)
+        return total
+
+
+#: Fields of a model that are dataclasses of arrays.
+_PARTS: dict[str, Any] = {
+    "calibration": CalibrationCorrection,
+    "camera_means": CameraMeans,
+    "appearance": AppearanceModel,
+    "travel_times": TravelTimes,
+    "solution": Solution,
+}
+
+
+def _columns(rows: Array, old: Array, missing: float = 0.0) -> Array:
+    """Rows in a new order, ``missing`` where the old index is −1."""
+    shape = (len(old), *(1 for _ in rows.shape[1:]))
+    return np.where(old.reshape(shape) >= 0, rows[np.maximum(old, 0)], missing).astype(rows.dtype)
+
+
+def _reordered(correction: CalibrationCorrection, old: Array) -> CalibrationCorrection:
+    return CalibrationCorrection(_columns(correction.center_m, old), _columns(correction.coefficients, old))
+
+
+def _reordered_means(means: CameraMeans, old: Array) -> CameraMeans:
+    mean = np.where(old[:, None] >= 0, means.mean[np.maximum(old, 0)], means.overall)
+    return CameraMeans(mean.astype(np.float32), means.overall)
+
+
+def _renumbered_routes(times: TravelTimes, new: dict[int, int]) -> TravelTimes:
+    """Travel times with other camera numbers; −1 stands for a camera that is not there."""
+    key = times.route_key.copy()
+    for row in key:
+        if row[0] != LINK:
+            row[1:] = [new.get(camera, -1) for camera in row[1:].tolist()]
+    return replace(times, route_key=key)
+
+
+def _renumbered_solution(solution: Solution, new: dict[int, int]) -> Solution:
+    return replace(solution, camera=np.array([new.get(c, -1) for c in solution.camera.tolist()], np.int64))
