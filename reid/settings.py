@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,7 +23,13 @@ class Settings(BaseModel):
     """A frozen group of choices. An unknown key or a value of the wrong type is an error.
 
     Each part of a program declares its own subclass beside the code that reads it.
+
+    Attributes:
+        renamed: Keys of earlier versions, and what the error says of each: the key that it became, relative to the
+            same group, or a sentence.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -81,7 +87,7 @@ def read_yaml(path: Path, error: type[ReidError] = ConfigError) -> YamlFile:
         ReidError: Of kind ``error``: the file cannot be read, is not YAML, or holds something else than a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as cause:
@@ -199,7 +205,7 @@ def _explain(model: type[Settings], location: Location, mistake: Any, group: str
     """What was expected and what came, and the remedy."""
     dotted = ".".join(str(part) for part in ((group, *location) if group else location))
     if mistake["type"] == "extra_forbidden":
-        return f"unknown key {dotted}", _nearest_key(model, location)
+        return f"unknown key {dotted}", _new_name(model, location) or _nearest_key(model, location)
     if mistake["type"] == "missing":
         return f"expected a key {dotted}, got none", f"add {location[-1]}"
     expected = mistake["msg"].removeprefix("Value error, ")
@@ -207,9 +213,19 @@ def _explain(model: type[Settings], location: Location, mistake: Any, group: str
     return f"{dotted or model.__name__}: {expected}, got {mistake['input']!r}", "change that value"
 
 
+def _new_name(model: type[Settings], location: Location) -> str:
+    """The remedy for a key of an earlier version: its new name or a sentence; empty for other keys."""
+    owner = _settings_at(model, location[:-1])
+    key = None if owner is None else owner.renamed.get(str(location[-1]))
+    if key is None or " " in key:
+        return key or ""
+    return "it is now called " + ".".join(str(part) for part in (*location[:-1], key))
+
+
 def _nearest_key(model: type[Settings], location: Location) -> str:
     """A remedy that names the known key most like an unknown one, in its own group or else in an inner one."""
-    unknown, known = str(location[-1]), sorted(_fields_at(model, location[:-1]))
+    owner = _settings_at(model, location[:-1])
+    unknown, known = str(location[-1]), [] if owner is None else sorted(owner.model_fields)
     near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
@@ -219,7 +235,7 @@ def _nearest_key(model: type[Settings], location: Location) -> str:
     return f"known keys are {', '.join(known)}"
 
 
-def _inner_keys(model: type[BaseModel]) -> dict[str, str]:
+def _inner_keys(model: type[Settings]) -> dict[str, str]:
     """Name → dotted name of the keys of all groups inside ``model``; of equal names the outermost."""
     keys: dict[str, str] = {}
     for name, field in model.model_fields.items():
@@ -232,21 +248,19 @@ def _inner_keys(model: type[BaseModel]) -> dict[str, str]:
     return keys
 
 
-def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
-    """Names of the fields of the settings class that ``location`` leads to."""
+def _settings_at(model: type[Settings], location: Location) -> type[Settings] | None:
+    """The settings class that ``location`` leads to."""
+    found: type[Settings] | None = model
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or found is None:
             continue
-        field = model.model_fields.get(part)
-        inner = None if field is None else _settings_in(field.annotation)
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
+        field = found.model_fields.get(part)
+        found = None if field is None else _settings_in(field.annotation)
+    return found
 
 
-def _settings_in(annotation: Any) -> type[BaseModel] | None:
+def _settings_in(annotation: Any) -> type[Settings] | None:
     """The settings class inside ``Settings``, ``Settings | None`` or ``list[Settings]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _settings_in(arg))), None)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Read upward only: a module may import from its own row's package and from rows above it, never from a sibling.
 LAYERS = [
     {"errors"},
-    {"settings", "types", "files", "threads", "progress", "doors"},
+    {"settings", "types", "files", "threads", "progress", "log"},
     {"geometry"},
     {"formats", "video"},
     {"scene"},
@@ -34,9 +34,7 @@ FREE_ROWS = {1}
 #: What mtmc may enter reid by, and from where.
 DOORS = {
     "errors": {"reid.errors"},
-    "settings": {"reid.errors", "reid.settings"},
-    "config": {"reid.settings"},
-    "doors": {"reid.errors"},
+    "settings": {"reid.settings"},
     "detect": {"reid.runtime"},
     "embed": {"reid.inference"},
     "associate": {"reid.evaluation.rerank"},

@@ -13,7 +13,6 @@ from mtmc.detect.heads import HEADS, Found
 from mtmc.detect.labels import class_of_labels
 from mtmc.detect.letterbox import GREY, Letterbox, fit_fixed, fit_side, paste
 from mtmc.detect.nms import nms
-from mtmc.doors import reid_errors
 from mtmc.errors import ConfigError, WeightsError
 from mtmc.types import Array, Detections, Frame
 from reid.runtime import Session, open_session
@@ -31,10 +30,9 @@ def load(config: DetectConfig, threads: int = 1) -> OnnxDetector:
         MissingDependency: The engine is not installed.
     """
     path = Path(config.weights)
-    with reid_errors():
-        session = open_session(
-            path, runtime=config.runtime, device=config.device, precision=config.precision, threads=threads
-        )
+    session = open_session(
+        path, runtime=config.runtime, device=config.device, precision=config.precision, threads=threads
+    )
     return OnnxDetector(session, read_card(session.path), config)
 
 
@@ -106,8 +104,7 @@ class OnnxDetector:
         return blob if self._fixed_batch else blob[: len(images)]
 
     def _forward(self, blob: Array) -> list[Array]:
-        with reid_errors():
-            return self._session(blob)
+        return self._session(blob)
 
     def _read(self, outputs: list[Array], box: Letterbox) -> Detections:
         width, height = box.canvas_wh

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtmc.doors import reid_errors
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.embedder import Embedder
 from mtmc.embed.pool import unit_rows
@@ -40,10 +39,9 @@ def embed_pictures(images: Array, embedder: Embedder, flip: bool) -> Array:
     Raises:
         WeightsError: The embedder fails or gives vectors without a direction.
     """
-    with reid_errors():
-        rows = unit_rows(embedder(images), embedder.name)
-        if flip:
-            rows = unit_rows(rows + unit_rows(embedder(images[:, :, ::-1]), embedder.name), embedder.name)
+    rows = unit_rows(embedder(images), embedder.name)
+    if flip:
+        rows = unit_rows(rows + unit_rows(embedder(images[:, :, ::-1]), embedder.name), embedder.name)
     return rows
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mtmc.doors import reid_errors
 from mtmc.embed.colour import ColourEmbedder
 from mtmc.embed.config import EmbedConfig
 from mtmc.types import Array
@@ -53,12 +52,11 @@ def load_embedder(config: EmbedConfig, threads: int = 1) -> Embedder | None:
         return ColourEmbedder()
     from reid.inference import load_embedder as load
 
-    with reid_errors():
-        return load(
-            config.weights,
-            runtime=config.runtime,
-            device=config.device,
-            precision=config.precision,
-            threads=threads,
-            card=config.card,
-        )
+    return load(
+        config.weights,
+        runtime=config.runtime,
+        device=config.device,
+        precision=config.precision,
+        threads=threads,
+        card=config.card,
+    )

@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mtmc.doors import reid_errors
 from mtmc.errors import MtmcError
 
 __all__ = ["main"]
@@ -16,8 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        with reid_errors():
-            options.run(options)
+        options.run(options)
     except MtmcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

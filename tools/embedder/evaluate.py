@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmc.doors import reid_errors
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.embedder import Embedder, load_embedder
 from mtmc.errors import ConfigError, FormatError
@@ -162,17 +161,16 @@ def evaluate_crops(weights: Path, root: Path) -> EmbedderScores:
 
 def embed_crops(embedder: Embedder, root: Path) -> list[tuple[Embeddings, Array]]:
     """Embeddings of the crops' queries and gallery, each with the number of its look, int64 (N,)."""
-    with reid_errors():
-        split = load_dataset("synthcity", root)
-        with (root / "crops" / "index.csv").open(encoding="utf-8", newline="") as file:
-            look = {row["path"]: int(row["look"]) for row in csv.DictReader(file)}
-        return [
-            (
-                Embeddings(extract(embedder, part, threads=1), identities(part), cameras(part)),
-                np.array([look[record.path.relative_to(root / "crops").as_posix()] for record in part]),
-            )
-            for part in (split.query, split.gallery)
-        ]
+    split = load_dataset("synthcity", root)
+    with (root / "crops" / "index.csv").open(encoding="utf-8", newline="") as file:
+        look = {row["path"]: int(row["look"]) for row in csv.DictReader(file)}
+    return [
+        (
+            Embeddings(extract(embedder, part, threads=1), identities(part), cameras(part)),
+            np.array([look[record.path.relative_to(root / "crops").as_posix()] for record in part]),
+        )
+        for part in (split.query, split.gallery)
+    ]
 
 
 def looks_of(rows: Sequence[Record]) -> Array:
