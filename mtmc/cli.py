@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mtmc import __version__
 from mtmc.errors import MtmcError
+from mtmc.log import configure, say
 
 __all__ = ["main"]
 
@@ -17,6 +17,7 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 all well, 1 interrupted, 2 something a user can act on."""
     arguments = _parser().parse_args(argv)
+    configure(verbose=arguments.verbose, quiet=arguments.quiet)
     try:
         return int(arguments.command(arguments))
     except MtmcError as error:
@@ -30,46 +31,55 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mtmc", description="Multi-camera vehicle tracking: which car is which, everywhere."
-    )
+    parser = argparse.ArgumentParser(prog="mtmc", description="Multi-camera multi-target vehicle tracking.")
     parser.add_argument("--version", action="version", version=f"mtmc {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    loudness = common.add_mutually_exclusive_group()
+    loudness.add_argument("--verbose", action="store_true", help="log every stage, on a terminal too")
+    loudness.add_argument("--quiet", action="store_true", help="log errors only, and draw no progress bars")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(commands.add_parser("run", parents=[common], help="videos to vehicles, videos, page and scores"))
+    _add_run(commands.add_parser("run", parents=[common], help="track the vehicles of all cameras of a scene"))
     _add_evaluate(commands.add_parser("evaluate", parents=[common], help="score a result against ground truth"))
     _add_config(commands.add_parser("config", parents=[common], help="print the configuration a run would use"))
     _add_diagnose(
-        commands.add_parser("diagnose", parents=[common], help="where a run lost its score, and which links")
+        commands.add_parser(
+            "diagnose", parents=[common], help="explain which stages and which links cost a run its score"
+        )
     )
-    site = commands.add_parser("site", help="learn a place from its own tracklets")
+    site = commands.add_parser("site", help="learn the scene model from a finished run")
     inner = site.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_site_learn(inner.add_parser("learn", parents=[common], help="zones, links, clocks and ground to scene.yaml"))
+    _add_site_learn(
+        inner.add_parser("learn", parents=[common], help="write zones, links, clocks and ground planes to scene.yaml")
+    )
     return parser
 
 
 def _add_site_learn(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="scene file (default: RUN/site/scene.yaml)")
-    parser.add_argument("--picture", type=Path, metavar="DIR", help="draw zones, links and ground into this folder")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="scene file (default: RUN/site/scene.yaml)")
+    _add_overrides(parser, "such as ground=learn")
     parser.add_argument(
-        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="such as ground=learn"
+        "--plots", type=Path, metavar="DIR", help="draw zones, links and ground planes into this folder"
     )
-    parser.add_argument("--gt", action="store_true", help="fit box scales to the cameras' ground truth")
+    parser.add_argument("--fit-boxes", action="store_true", help="fit box scales to the cameras' ground truth")
     parser.set_defaults(command=_site_learn)
 
 
-def _add_choices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML, repeatable")
+def _add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument(
         "-o",
         dest="overrides",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="such as detect.weights=yolo11s.pt",
+        help=f"override a setting, {example}",
     )
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML, repeatable")
+    _add_overrides(parser, "such as detect.weights=yolo11s.pt")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -77,15 +87,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--videos",
         type=Path,
         required=True,
-        metavar="DIR",
-        help="plain folder, CityFlow tree, or folder with scene.yaml",
+        metavar="PATH",
+        help="folder of videos, CityFlow or MOT challenge tree, folder with scene.yaml, or one video",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="results (default: runs/NAME)")
     _add_choices(parser)
     parser.add_argument("--runner", choices=["local", "ray"], default="local", help="where cameras are processed")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core or camera)")
     parser.add_argument("--strict", action="store_true", help="stop at the first camera that fails")
-    parser.add_argument("--no-pictures", action="store_true", help="tables and scores only: no videos, no page")
+    parser.add_argument("--no-render", action="store_true", help="tables and scores only: no videos, no page")
     parser.set_defaults(command=_run)
 
 
@@ -123,7 +133,9 @@ def _add_diagnose(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--videos", type=Path, metavar="DIR", help="take the models of this place's scene.yaml")
+    parser.add_argument(
+        "--videos", type=Path, metavar="DIR", help="start from the overrides of this scene's scene.yaml"
+    )
     _add_choices(parser)
     parser.set_defaults(command=_config)
 
@@ -139,14 +151,14 @@ def _run(arguments: argparse.Namespace) -> int:
         videos=arguments.videos,
         out=arguments.out,
         config_files=arguments.config,
-        overrides=[*arguments.overrides, *(_NO_PICTURES if arguments.no_pictures else ())],
+        overrides=[*arguments.overrides, *(_NO_RENDER if arguments.no_render else ())],
         runner=arguments.runner,
         workers=arguments.workers,
         strict=arguments.strict,
     )
 
 
-_NO_PICTURES = ("render.videos=false", "render.mosaic=false", "render.report=false")
+_NO_RENDER = ("render.videos=false", "render.mosaic=false", "render.report=false")
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -163,7 +175,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         predicted_offset=arguments.pred_offset,
         reference=arguments.reference,
     )
-    print(result.text().rstrip())
+    say(result.text().rstrip())
     if arguments.json:
         result.write_json(arguments.json)
     if arguments.csv:
@@ -178,7 +190,8 @@ def _site_learn(arguments: argparse.Namespace) -> int:
     from mtmc.commands import site_learn_command
 
     out = arguments.out or arguments.run / "site" / "scene.yaml"
-    print(site_learn_command(arguments.run, out, arguments.picture, arguments.settings, arguments.gt), end="")
+    text = site_learn_command(arguments.run, out, arguments.plots, arguments.overrides, arguments.fit_boxes)
+    say(text.rstrip())
     return 0
 
 
@@ -189,20 +202,17 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     from mtmc.commands import diagnose_command
 
     out = arguments.out or arguments.run / "diagnosis"
-    print(diagnose_command(arguments.run, arguments.gt, out, not arguments.no_reruns, arguments.workers), end="")
+    text = diagnose_command(arguments.run, arguments.gt, out, not arguments.no_reruns, arguments.workers)
+    say(text.rstrip())
     return 0
 
 
 def _config(arguments: argparse.Namespace) -> int:
     from mtmc.commands import config_command
 
-    print(config_command(arguments.videos, arguments.config, arguments.overrides), end="")
+    say(config_command(arguments.videos, arguments.config, arguments.overrides).rstrip())
     return 0
 
 
 if __name__ == "__main__":
-    # A closed pipe (mtmc config | head) is no error.
-    try:
-        raise SystemExit(main())
-    except BrokenPipeError:
-        os._exit(0)
+    raise SystemExit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from mtmc.config import RunConfig, load_config
 from mtmc.errors import ConfigError, SceneError
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1, write_track1
+from mtmc.log import say
 from mtmc.pipeline.run import RunResult, run
 from mtmc.pipeline.summary import summary_text
 from mtmc.runners import local, ray
@@ -36,18 +38,36 @@ def run_command(
     strict: bool,
 ) -> int:
     """``mtmc run``: every scene in a folder. Returns 2 if anything went wrong on the way, else 0."""
-    scenes = load_scenes(videos)
+    # Absolute, since worker processes of a cluster have another working directory.
+    scenes = load_scenes(absolute(videos))
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers: expected at least 1, got {workers}", remedy="leave it out for one per core")
-    home = out or Path("runs") / videos.resolve().name
+    name = videos.stem if videos.is_file() else videos.resolve().name
+    home = absolute(out or Path("runs") / name)
     results = []
     for scene in scenes:
-        config = load_config(config_files, overrides, scene)
+        config = _with_absolute_models(load_config(config_files, overrides, scene))
         folder = home if len(scenes) == 1 else home / scene.name
         results.append(_run_scene(scene, config, folder, runner, workers, strict))
     if len(scenes) > 1:
         _write_combined(scenes, [result.out for result in results], home)
     return 2 if any(result.problems for result in results) else 0
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, symbolic links left as they are; the address of a stream stays an address."""
+    return path if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(path)) else path.absolute()
+
+
+def _with_absolute_models(config: RunConfig) -> RunConfig:
+    """The configuration with full paths of those model files that are named from the working directory."""
+    sections: dict[str, BaseModel] = {}
+    for name in ("detect", "embed"):
+        section = getattr(config, name)
+        files = {key: getattr(section, key, None) for key in ("weights", "card")}
+        found = {key: str(absolute(Path(file))) for key, file in files.items() if file and Path(file).exists()}
+        sections[name] = section.model_copy(update=found)
+    return config.model_copy(update=sections)
 
 
 def _run_scene(
@@ -67,7 +87,7 @@ def _run_scene(
         strict=strict,
         how={"runner": runner, "workers": workers, "threads": threads},
     )
-    print(summary_text(scene, result))
+    say(summary_text(scene, result))
     return result
 
 
@@ -75,7 +95,7 @@ def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path
     """One ``track1.txt`` of all scenarios, identities kept apart; left out where scenarios share camera numbers."""
     numbers = [camera.number for scene in scenes for camera in scene.cameras]
     if len(set(numbers)) < len(numbers):
-        print(f"scenarios share camera numbers, so each has its own track1.txt below {home}")
+        say(f"scenarios share camera numbers, so each has its own track1.txt below {home}")
         return
     tables, highest = [], 0
     for folder in folders:
@@ -83,7 +103,7 @@ def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path
         tables.append(table.with_columns(id=table.id + highest))
         highest = int(tables[-1].id.max(initial=highest))
     write_track1(Table.concatenate(tables).sorted(), home / "track1.txt")
-    print(f"all scenarios: {home / 'track1.txt'}")
+    say(f"all scenarios: {home / 'track1.txt'}")
 
 
 def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, workers: int | None) -> str:
@@ -104,29 +124,29 @@ def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, worker
     return f"{found.text()}\n\nresults: {out / 'diagnosis.html'}, {out / 'diagnosis.json'}\n"
 
 
-def site_learn_command(run: Path, out: Path, picture: Path | None, settings: Sequence[str], gt: bool) -> str:
-    """``mtmc site learn``: learn a place from a finished run and write it as a scene; returns the report."""
+def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequence[str], fit_boxes: bool) -> str:
+    """``mtmc site learn``: learn the scene model from a finished run and write it; returns the report."""
     from mtmc.pipeline.reload import load_run
     from mtmc.scene import write_scene
-    from mtmc.settings import parse_settings
+    from mtmc.settings import YamlFile, parse_settings
     from mtmc.site.boxes import fit_box_scales
     from mtmc.site.config import SiteConfig
     from mtmc.site.learn import learn_scene
     from mtmc.site.plots import draw_pictures
     from mtmc.site.report import heading, report
 
-    values = dict(text.partition("=")[::2] for text in settings)
-    config = parse_settings(SiteConfig, {key: yaml.safe_load(value) for key, value in values.items()})
+    choices = YamlFile(run, {}, {}).override(overrides)
+    config = parse_settings(SiteConfig, choices.data, file=choices)
     loaded = load_run(run)
     learned = learn_scene(loaded.scene, loaded.passages, config)
     scene, text = learned.scene, report(learned)
-    if gt:
+    if fit_boxes:
         scene, boxes = fit_box_scales(scene, learned.passages)
         text += "\n" + boxes
     write_scene(scene, out, heading(learned))
     text += f"\n{out}\n"
-    if picture is not None:
-        text += "".join(f"{path}\n" for path in draw_pictures(learned, picture))
+    if plots is not None:
+        text += "".join(f"{path}\n" for path in draw_pictures(learned, plots))
     return text
 
 

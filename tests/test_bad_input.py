@@ -384,7 +384,7 @@ def said(case: Case, folder: Path, out: Path, capsys: pytest.CaptureFixture[str]
     else:
         where = [] if "--videos" in words else ["--videos", str(folder)]
         place = [] if "--out" in words else ["--out", str(out)]
-        settings = ["--no-pictures", "--workers", "1", "-o", "clean.filter.enabled=false"]
+        settings = ["--no-render", "--workers", "1", "-o", "clean.filter.enabled=false"]
         code = main(["run", *where, *place, *settings, *words])
     captured = capsys.readouterr()
     text = captured.err + captured.out
@@ -422,7 +422,7 @@ def test_bad_input(name: str, good_scene: Path, tmp_path: Path, capsys: pytest.C
 def test_a_full_disk_loses_nothing(
     good_scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["run", "--videos", str(good_scene), "--out", str(tmp_path), "--workers", "1", "--no-pictures"]
+    command = ["run", "--videos", str(good_scene), "--out", str(tmp_path), "--workers", "1", "--no-render", "--quiet"]
     real, calls = np.savez, []
 
     def full(*arguments: object, **arrays: object) -> None:

@@ -19,6 +19,7 @@ from mtmc.evaluate.rois import read_rois
 from mtmc.evaluate.rows import of_cameras
 from mtmc.evaluate.scores import METRICS, score, score_per_camera
 from mtmc.formats.table import Table
+from mtmc.log import plural
 from mtmc.scene.names import shown
 from mtmc.types import Array
 
@@ -80,7 +81,7 @@ def evaluate_files(
         rois = read_rois(roi, np.unique(predicted.table.camera).tolist(), truth.names)
     elif protocol == "aicity" and truth.rois:
         rois = read_rois(truth.rois, truth.rois, truth.names, skip_missing=True)
-        notes = (f"regions of interest are the scene's, of {len(rois)} cameras",)
+        notes = (f"regions of interest are the scene's, of {plural(len(rois), 'camera')}",)
     elif protocol == "mot":
         kept, notes = without_distractors(predicted.table, truth.sources, truth.names, truth_offset)
         predicted = replace(predicted, table=kept)

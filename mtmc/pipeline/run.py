@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from mtmc.evaluate import Evaluation
 from mtmc.files import sweep
 from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.track1 import read_track1
+from mtmc.log import plural
 from mtmc.pipeline.outputs import write_manifest, write_tables
 from mtmc.pipeline.pictures import render
 from mtmc.pipeline.scoring import score_rows, score_scene
@@ -31,6 +33,8 @@ from mtmc.types import Array, GlobalTrack, Passage
 __all__ = ["MapCameras", "RunResult", "run"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class MapCameras(Protocol):
@@ -89,6 +93,7 @@ def run(
             "expected a folder for the results, but it is a file", path=out, remedy="choose another --out"
         )
     sweep(out)
+    _log.info("%s: %s, results in %s", scene.name, plural(len(scene.cameras), "camera"), out)
     store, clock = Store(out / "cache"), _Stopwatch()
     with clock("detect_together"):
         detect_together(scene.cameras, config, store, threads)
@@ -200,8 +205,7 @@ def _unpack_identities(arrays: dict[str, Array], passages: Sequence[Passage]) ->
 def _nothing_found(results: Sequence[CameraResult], config: RunConfig) -> str:
     """Why no vehicle came out: which step lost them all, and what to change."""
     used = [result for result in results if not result.problem or result.key]
-    cameras = f"{len(results)} camera{'s' if len(results) != 1 else ''}"
-    return f"no vehicle in {cameras}: " + "; ".join(_reasons(used, config))
+    return f"no vehicle in {plural(len(results), 'camera')}: " + "; ".join(_reasons(used, config))
 
 
 def _reasons(results: Sequence[CameraResult], config: RunConfig) -> list[str]:
@@ -282,5 +286,7 @@ class _Stopwatch:
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         wall, cpu = time.perf_counter(), time.process_time()
+        _log.info("%s begins", stage)
         yield
         self.seconds[stage] = (time.perf_counter() - wall, time.process_time() - cpu)
+        _log.info("%s ended after %.1f s", stage, self.seconds[stage][0])

@@ -6,6 +6,7 @@ stage goes into the key of the next, so a changed setting repeats its own stage 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,8 @@ from mtmc.video.read import read_frames
 __all__ = ["CameraResult", "detect_together", "load_result", "process_camera"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +99,7 @@ def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: 
         tracklets, key = work.track(found, key)
     tracklets, key = work.clean(tracklets, key)
     (described, match_similarity), key = work.describe(tracklets, key)
+    _log.info("%s: %s", camera.id, ", ".join(f"{count} {name}" for name, count in work.counts.items()))
     return CameraResult(
         camera_id=camera.id,
         source=source,
@@ -281,8 +285,10 @@ class _Work:
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         wall, cpu = time.perf_counter(), time.process_time()
+        _log.info("%s: %s begins", self.camera.id, stage)
         yield
         self.seconds[stage] = (time.perf_counter() - wall, time.process_time() - cpu)
+        _log.info("%s: %s ended after %.1f s", self.camera.id, stage, self.seconds[stage][0])
 
     def _hash(self, path: Path | None) -> str:
         if path is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mtmc.log import plural
 from mtmc.pipeline.run import RunResult
 from mtmc.scene import Scene
 
@@ -12,7 +13,7 @@ def summary_text(scene: Scene, result: RunResult) -> str:
     """A table of the cameras, the scores if there are any, what went wrong, and where the files are."""
     cross = [track for track in result.tracks if len(track.camera_ids) > 1]
     lines = [
-        f"{scene.name}: {len(result.tracks)} vehicles in {len(scene.cameras)} cameras, "
+        f"{scene.name}: {plural(len(result.tracks), 'vehicle')} in {plural(len(scene.cameras), 'camera')}, "
         f"{len(cross)} seen by more than one",
         f"{'camera':<12}{'frames':>8}{'boxes':>8}{'tracks':>8}{'kept':>8}{'shared':>8}{'CPU s':>8}",
     ]

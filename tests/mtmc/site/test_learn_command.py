@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_mot(Table.concatenate(tables), home / "town" / name / "gt" / "gt.txt")
     lines = [f"  - {{id: {name}, size_wh: [{SIZE[0]}, {SIZE[1]}], frame_count: 1200}}" for name in CAMERAS]
     (home / "town" / "scene.yaml").write_text("name: town\ncameras:\n" + "\n".join(lines) + "\nmodels: {seed: 5}\n")
-    arguments = ["run", "--videos", str(home / "town"), "--out", str(home / "run"), "--no-pictures", "--workers", "1"]
+    arguments = ["run", "--videos", str(home / "town"), "--out", str(home / "run"), "--no-render", "--workers", "1"]
     assert main(arguments) == 0
     return home / "run"
 
@@ -45,7 +45,7 @@ def test_the_learned_scene_loads_and_keeps_what_was_given(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "learned" / "scene.yaml"
-    assert main(["site", "learn", str(finished), "-o", str(out), "--picture", str(tmp_path / "pictures")]) == 0
+    assert main(["site", "learn", str(finished), "--out", str(out), "--plots", str(tmp_path / "pictures")]) == 0
     printed = capsys.readouterr().out
     for word in ("ground", "clocks", "zones", "links", "sure", "c001–c002"):
         assert word in printed
@@ -76,7 +76,7 @@ def test_box_scales_only_with_ground_truth(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "scene.yaml")
-    assert main(["site", "learn", str(finished), "-o", out, "--gt", "--set", "ground=keep"]) == 0
+    assert main(["site", "learn", str(finished), "--out", out, "--fit-boxes", "-o", "ground=keep"]) == 0
     assert "boxes" in capsys.readouterr().out
     assert all(camera.box_scale == (1.0, 1.0) for camera in load_scenes(Path(out))[0].cameras)  # they fit already
 
@@ -85,8 +85,8 @@ def test_box_scales_only_with_ground_truth(
     ("arguments", "message"),
     [
         (["site", "learn", "nowhere"], "found no run.json, so this is not the folder of a finished run"),
-        (["site", "learn", "RUN", "--set", "grund=learn"], "unknown key grund; did you mean ground?"),
-        (["site", "learn", "RUN", "--set", "ground=guess"], "ground: input should be 'auto', 'keep' or 'learn'"),
+        (["site", "learn", "RUN", "-o", "grund=learn"], "unknown key grund; did you mean ground?"),
+        (["site", "learn", "RUN", "-o", "ground=guess"], "ground: input should be 'auto', 'keep' or 'learn'"),
     ],
 )
 def test_mistakes(finished: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
