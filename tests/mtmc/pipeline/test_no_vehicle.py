@@ -47,7 +47,7 @@ def test_the_reason_is_the_true_one(
     assert "confidence" not in problem
 
 
-KEEP = ("polish.min_travel=0", "clean.filter.min_displacement=0")
+KEEP = ("postprocess.min_displacement=0", "clean.filter.min_displacement=0")
 
 
 @pytest.mark.parametrize("kind", ["det", "mtsc"])
