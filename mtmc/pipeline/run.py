@@ -45,6 +45,11 @@ class MapCameras(Protocol):
         ...
 
 
+def in_this_process(fn: Callable[[Camera], T], cameras: Sequence[Camera]) -> list[T]:
+    """One camera after the other; ``mtmc.runners`` has others."""
+    return [fn(camera) for camera in cameras]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunResult:
     """What a run leaves.
@@ -69,7 +74,7 @@ def run(
     config: RunConfig,
     out: Path,
     *,
-    map_cameras: MapCameras,
+    map_cameras: MapCameras = in_this_process,
     threads: int = 1,
     strict: bool = False,
     how: dict[str, Any] | None = None,

@@ -1,8 +1,8 @@
 """Import circles of a package: sets of modules that need one another.
 
 A circle at module level runs when the modules are loaded and can fail; one that closes only through an import inside
-a function is hidden from the loader, but not from the reader. Imports below ``if TYPE_CHECKING`` never run and count
-as the second kind.
+a function is hidden from the loader, but not from the reader. Imports below ``if TYPE_CHECKING`` never run and do not
+count.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ def _import_nodes(node: ast.AST, *, inside_functions: bool) -> list[ast.Import |
     """Import statements below a node; on request those that do not run on loading as well."""
     found: list[ast.Import | ast.ImportFrom] = []
     for child in ast.iter_child_nodes(node):
-        deferred = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or (
-            isinstance(child, ast.If) and _is_type_checking(child.test)
-        )
-        if deferred and not inside_functions:
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
+            continue
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not inside_functions:
             continue
         if isinstance(child, ast.Import | ast.ImportFrom):
             found.append(child)

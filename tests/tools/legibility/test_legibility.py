@@ -138,7 +138,7 @@ def _package(folder: Path, texts: dict[str, str]) -> Path:
         ("from p import a\n", [["p.a", "p.b"]], [["p.a", "p.b"]]),
         ("from .a import x\n", [["p.a", "p.b"]], [["p.a", "p.b"]]),
         ("def f():\n    from p.a import x\n", [], [["p.a", "p.b"]]),
-        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import p.a\n", [], [["p.a", "p.b"]]),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import p.a\n", [], []),
         ("import p.c\n", [], []),
     ],
 )
