@@ -25,6 +25,7 @@ __all__ = [
     "Frame",
     "GlobalTrack",
     "Passage",
+    "TrackedDetections",
     "Tracklet",
     "class_index",
 ]
@@ -158,6 +159,68 @@ class Detections:
     def __getitem__(self, rows: Array | slice | list[int]) -> Detections:
         """The chosen rows (boolean mask, indices or slice), all columns together."""
         return Detections(self.xyxy[rows], self.score[rows], self.class_id[rows], self.appearance[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedDetections:
+    """The tracks of one camera in one frame, as parallel columns.
+
+    Attributes:
+        frame: Frame number.
+        track_id: int64 (M,), id of the tracklet that the row will be part of, ≥ 1; 0 while the track is tentative.
+        xyxy: float32 (M, 4), pixels of the original image.
+        score: float32 (M,), score of the detection; 0 for a predicted box.
+        class_id: int64 (M,), index into :data:`CLASSES`.
+        detection: int64 (M,), row of the detection in the frame's :class:`Detections`; −1 for a predicted box. A
+            predicted box becomes part of the tracklet only if the track is detected again.
+    """
+
+    frame: int
+    track_id: Array
+    xyxy: Array
+    score: Array
+    class_id: Array
+    detection: Array
+
+    def __post_init__(self) -> None:
+        n = len(self.track_id)
+        _check(self, "track_id", np.int64, (None,))
+        _check(self, "xyxy", np.float32, (n, 4))
+        _check(self, "score", np.float32, (n,))
+        _check(self, "class_id", np.int64, (n,))
+        _check(self, "detection", np.int64, (n,))
+
+    @classmethod
+    def empty(cls, frame: int) -> TrackedDetections:
+        """A frame without tracks."""
+        integers = np.zeros(0, np.int64)
+        return cls(frame, integers, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), integers, integers)
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    def followed_by(self, others: TrackedDetections) -> TrackedDetections:
+        """These rows and then the others of the same frame."""
+        if not len(others):
+            return self
+        return TrackedDetections(
+            frame=self.frame,
+            track_id=np.concatenate([self.track_id, others.track_id]),
+            xyxy=np.concatenate([self.xyxy, others.xyxy]),
+            score=np.concatenate([self.score, others.score]),
+            class_id=np.concatenate([self.class_id, others.class_id]),
+            detection=np.concatenate([self.detection, others.detection]),
+        )
+
+    @property
+    def confirmed(self) -> Array:
+        """Whether the track is confirmed, so that its id is known: bool (M,)."""
+        return np.asarray(self.track_id > 0)
+
+    @property
+    def detected(self) -> Array:
+        """Whether the box was detected; otherwise it was predicted: bool (M,)."""
+        return np.asarray(self.detection >= 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,8 @@ class Tracks:
     """N living tracks of one camera, oldest first.
 
     Attributes:
-        id: int64 (N,), from 1, never given twice.
+        key: int64 (N,), number of the track in the order of initiation, from 1; a track keeps it for life.
+        track_id: int64 (N,), id of its tracklet, ≥ 1; 0 while the track is tentative.
         hits: int64 (N,), number of detections so far.
         last_seen: int64 (N,), frame of the latest detection.
         confirmed: bool (N,).
@@ -31,7 +32,8 @@ class Tracks:
         state: float64 (N, 5, 4), see :mod:`mtmc.track.kalman`.
     """
 
-    id: Array
+    key: Array
+    track_id: Array
     hits: Array
     last_seen: Array
     confirmed: Array
@@ -44,7 +46,8 @@ class Tracks:
         """No tracks, with features of no particular size."""
         integers = np.zeros(0, np.int64)
         return cls(
-            id=integers,
+            key=integers,
+            track_id=integers,
             hits=integers,
             last_seen=integers,
             confirmed=np.zeros(0, bool),
@@ -55,12 +58,13 @@ class Tracks:
 
     @classmethod
     def initiate(
-        cls, first_id: int, frame: int, class_id: Array, features: Array, state: Array, n_init: int
+        cls, first_key: int, frame: int, class_id: Array, features: Array, state: Array, n_init: int
     ) -> Tracks:
-        """New tracks of a single detection each in ``frame``, numbered from ``first_id`` in the order given."""
+        """New tracks of a single detection each in ``frame``, with keys from ``first_key`` in the order given."""
         n = len(class_id)
         return cls(
-            id=np.arange(first_id, first_id + n),
+            key=np.arange(first_key, first_key + n),
+            track_id=np.zeros(n, np.int64),
             hits=np.ones(n, np.int64),
             last_seen=np.full(n, frame),
             confirmed=np.full(n, n_init <= 1),
@@ -70,7 +74,7 @@ class Tracks:
         )
 
     def __len__(self) -> int:
-        return len(self.id)
+        return len(self.key)
 
     def __getitem__(self, rows: Array) -> Tracks:
         """The chosen tracks (boolean mask or indices), all columns together."""

@@ -38,11 +38,11 @@ _TURN = 50
 Contestant = tuple[Step, Callable[[list[Any]], Rows]]
 
 
-def mtmc(traffic: Traffic, *, looks: bool) -> Contestant:
+def mtmc(traffic: Traffic, *, features: bool) -> Contestant:
     """This project's tracker as it ships, with the embeddings or without."""
     frames = [
-        Detections.of(box, conf, appearance=emb if looks else None)
-        for box, conf, emb in zip(traffic.xyxy, traffic.score, traffic.looks, strict=True)
+        Detections.of(box, conf, appearance=emb if features else None)
+        for box, conf, emb in zip(traffic.xyxy, traffic.score, traffic.features, strict=True)
     ]
     tracker = Tracker("bench", Clock(fps=10), TrackConfig())
 
@@ -77,7 +77,7 @@ def boxmot(traffic: Traffic, *, tracker: str) -> Contestant:
             str(i),
             embeddings=torch.from_numpy(emb),
         )
-        for i, (box, conf, emb) in enumerate(zip(traffic.xyxy, traffic.score, traffic.looks, strict=True))
+        for i, (box, conf, emb) in enumerate(zip(traffic.xyxy, traffic.score, traffic.features, strict=True))
     ]
 
     def rows(found: list[Any]) -> Rows:
@@ -105,8 +105,8 @@ def trackers(traffic: Traffic) -> Contestant:
 
 #: Name → (package it needs, how it is set up).
 CONTESTANTS: dict[str, tuple[str, Callable[[Traffic], Contestant]]] = {
-    "mtmc": ("mtmc", partial(mtmc, looks=True)),
-    "mtmc, no embeddings": ("mtmc", partial(mtmc, looks=False)),
+    "mtmc": ("mtmc", partial(mtmc, features=True)),
+    "mtmc, no embeddings": ("mtmc", partial(mtmc, features=False)),
     "boxmot StrongSORT": ("boxmot", partial(boxmot, tracker="StrongSort")),
     "boxmot BoT-SORT": ("boxmot", partial(boxmot, tracker="BotSort")),
     "trackers ByteTrack": ("trackers", trackers),

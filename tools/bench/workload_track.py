@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WIDTH, HEIGHT = 1920, 1080
 DIM = 512
-_MISSES, _FALSE_BOXES, _JITTER, _LOOKS_NOISE = 0.05, 0.05, 0.03, 0.4
+_MISSES, _FALSE_BOXES, _JITTER, _FEATURE_NOISE = 0.05, 0.05, 0.03, 0.4
 
 
 @dataclass
@@ -20,7 +22,7 @@ class _Vehicle:
     centre: Array
     velocity: Array
     size: Array
-    looks: Array
+    features: Array
     turn: float = 0.0
 
     def drive(self, rng: np.random.Generator) -> None:
@@ -37,45 +39,65 @@ class _Vehicle:
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """What a tracker gets and what is true, frame by frame.
+class TrafficFrame:
+    """What a tracker gets and what is true in one frame.
 
     Attributes:
-        xyxy: float32 (M, 4) per frame.
-        score: float32 (M,) per frame.
-        looks: float32 (M, 512) per frame, unit length.
-        true_ids: int64 (N,) per frame.
-        true_xyxy: float32 (N, 4) per frame.
+        xyxy: float32 (M, 4).
+        score: float32 (M,).
+        features: float32 (M, 512), unit length.
+        true_ids: int64 (N,).
+        true_xyxy: float32 (N, 4).
     """
+
+    xyxy: Array
+    score: Array
+    features: Array
+    true_ids: Array
+    true_xyxy: Array
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The columns of :class:`TrafficFrame`, as lists with an entry per frame."""
 
     xyxy: list[Array]
     score: list[Array]
-    looks: list[Array]
+    features: list[Array]
     true_ids: list[Array]
     true_xyxy: list[Array]
 
 
 def make(vehicles: int, frames: int = 1000, seed: int = 20240) -> Traffic:
-    """So many vehicles at a time in 1920 × 1080 pixels, in four directions with slow turns.
+    """The traffic of some frames in memory; see :func:`stream`."""
+    made = list(islice(stream(vehicles, seed), frames))
+    return Traffic(
+        xyxy=[frame.xyxy for frame in made],
+        score=[frame.score for frame in made],
+        features=[frame.features for frame in made],
+        true_ids=[frame.true_ids for frame in made],
+        true_xyxy=[frame.true_xyxy for frame in made],
+    )
+
+
+def stream(vehicles: int, seed: int = 20240) -> Iterator[TrafficFrame]:
+    """Endless traffic in 1920 × 1080 pixels: a number of vehicles at a time, in four directions with slow turns.
 
     One in 20 boxes is missed at random, and every vehicle that another one covers by more than 60 %. False boxes
-    come at 5 % of the vehicles, boxes jitter by 3 % of their size, looks of one vehicle have a cosine of about 0.86.
+    come at 5 % of the vehicles, boxes jitter by 3 % of their size, and features of one vehicle have a cosine of about
+    0.86.
     """
     rng = np.random.default_rng(seed + vehicles)
     common = _unit(rng.standard_normal(DIM))
-    road: list[_Vehicle] = []
-    for n in range(vehicles):
-        road.append(_enter(rng, n + 1, common, vehicles, anywhere=True))
-    born = vehicles
-    traffic = Traffic([], [], [], [], [])
-    for _ in range(frames):
+    road = [_enter(rng, n + 1, common, vehicles, anywhere=True) for n in range(vehicles)]
+    entered = vehicles
+    while True:
         for slot, vehicle in enumerate(road):
             vehicle.drive(rng)
             if vehicle.is_gone():
-                born += 1
-                road[slot] = _enter(rng, born, common, vehicles, anywhere=False)
-        _observe(rng, road, common, vehicles, traffic)
-    return traffic
+                entered += 1
+                road[slot] = _enter(rng, entered, common, vehicles, anywhere=False)
+        yield _observe(rng, road, common, vehicles)
 
 
 def _enter(rng: np.random.Generator, number: int, common: Array, vehicles: int, *, anywhere: bool) -> _Vehicle:
@@ -89,18 +111,18 @@ def _enter(rng: np.random.Generator, number: int, common: Array, vehicles: int, 
         centre = np.array([0.0 if vx > 0 else WIDTH, rng.uniform(60, HEIGHT - 60)])
     else:
         centre = np.array([rng.uniform(60, WIDTH - 60), 0.0 if vy > 0 else HEIGHT])
-    looks = _unit(0.6 * common + 0.8 * _unit(rng.standard_normal(DIM)))
-    return _Vehicle(number, centre, np.array([vx, vy]), np.array([width, height]), looks)
+    features = _unit(0.6 * common + 0.8 * _unit(rng.standard_normal(DIM)))
+    return _Vehicle(number, centre, np.array([vx, vy]), np.array([width, height]), features)
 
 
-def _observe(rng: np.random.Generator, road: list[_Vehicle], common: Array, vehicles: int, traffic: Traffic) -> None:
+def _observe(rng: np.random.Generator, road: list[_Vehicle], common: Array, vehicles: int) -> TrafficFrame:
     centre, size = np.array([v.centre for v in road]), np.array([v.size for v in road])
     box = np.concatenate([centre - size / 2, centre + size / 2], 1)
     seen = ~_covered(box, size) & (rng.random(len(road)) > _MISSES)
     n = int(seen.sum())
     true_box = box[seen] + rng.normal(0, _JITTER, (n, 4)) * np.concatenate([size[seen], size[seen]], 1)
-    looks = np.array([v.looks for v in road])[seen]
-    true_looks = _unit(looks + _LOOKS_NOISE * rng.standard_normal((n, DIM)) / np.sqrt(DIM))
+    features = np.array([v.features for v in road])[seen]
+    true_features = _unit(features + _FEATURE_NOISE * rng.standard_normal((n, DIM)) / np.sqrt(DIM))
     true_score = rng.uniform(0.65, 0.95, n)
 
     m = rng.poisson(_FALSE_BOXES * vehicles)
@@ -108,15 +130,17 @@ def _observe(rng: np.random.Generator, road: list[_Vehicle], common: Array, vehi
     false_width = rng.uniform(40, 110, m)
     false_size = np.stack([false_width, false_width * 0.7], 1)
     false_box = np.concatenate([at - false_size / 2, at + false_size / 2], 1)
-    false_looks = _unit(0.6 * common + 0.8 * _unit(rng.standard_normal((m, DIM)))) if m else np.zeros((0, DIM))
+    false_features = _unit(0.6 * common + 0.8 * _unit(rng.standard_normal((m, DIM)))) if m else np.zeros((0, DIM))
     false_score = rng.uniform(0.3, 0.75, m)
 
     order = rng.permutation(n + m)
-    traffic.xyxy.append(np.concatenate([true_box, false_box])[order].astype(np.float32))
-    traffic.score.append(np.concatenate([true_score, false_score])[order].astype(np.float32))
-    traffic.looks.append(np.concatenate([true_looks, false_looks])[order].astype(np.float32))
-    traffic.true_ids.append(np.array([v.id for v in road]))
-    traffic.true_xyxy.append(box.astype(np.float32))
+    return TrafficFrame(
+        xyxy=np.concatenate([true_box, false_box])[order].astype(np.float32),
+        score=np.concatenate([true_score, false_score])[order].astype(np.float32),
+        features=np.concatenate([true_features, false_features])[order].astype(np.float32),
+        true_ids=np.array([v.id for v in road]),
+        true_xyxy=box.astype(np.float32),
+    )
 
 
 def _covered(box: Array, size: Array) -> Array:

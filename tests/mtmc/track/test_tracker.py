@@ -7,15 +7,10 @@ import pytest
 
 from mtmc.geometry.clock import Clock
 from mtmc.track import TrackConfig, Tracker, track
-from mtmc.types import Array, Detections, Tracklet
+from mtmc.types import Detections, Tracklet
+from tests.mtmc.track.traffic import boxes_at
 
 CLOCK = Clock(fps=10, start_s=100)
-
-
-def boxes_at(*x: float, score: float = 0.9, class_id: int = 1, looks: Array | None = None) -> Detections:
-    """Boxes of 40 × 30 pixels with their left edges at x."""
-    xyxy = [(left, 50, left + 40, 80) for left in x]
-    return Detections.of(xyxy, [score] * len(x), [class_id] * len(x), looks)
 
 
 def follow(text: str, config: TrackConfig | None = None, clock: Clock = CLOCK) -> list[Tracklet]:
@@ -68,8 +63,8 @@ def test_fast_vehicles_are_followed_from_their_first_box() -> None:
 
 
 def test_a_tracklet_says_what_was_seen() -> None:
-    looks = np.array([[3.0, 4.0]], np.float32)
-    frames = [(i, boxes_at(100 + i, class_id=4 if i == 1 else 1, looks=looks)) for i in range(4)]
+    features = np.array([[3.0, 4.0]], np.float32)
+    frames = [(i, boxes_at(100 + i, class_id=4 if i == 1 else 1, features=features)) for i in range(4)]
     (tracklet,) = track(frames, "c7", CLOCK, TrackConfig())
     assert (tracklet.camera_id, tracklet.track_id, tracklet.class_id) == ("c7", 1, 1)
     np.testing.assert_allclose(tracklet.time_s, [100, 100.1, 100.2, 100.3])
@@ -129,11 +124,11 @@ def test_duplicates_end_the_younger_track() -> None:
     assert (len(kept), len(ended)) == (2, 3)
 
 
-def test_looks_tell_crossing_vehicles_apart() -> None:
-    looks = np.eye(2, dtype=np.float32)
+def test_features_tell_crossing_vehicles_apart() -> None:
+    features = np.eye(2, dtype=np.float32)
     frames = []
     for i in range(40):
-        a, b = boxes_at(100 + 4 * i, looks=looks[:1]), boxes_at(260 - 4 * i, looks=looks[1:])
+        a, b = boxes_at(100 + 4 * i, features=features[:1]), boxes_at(260 - 4 * i, features=features[1:])
         meeting = 17 <= i < 23
         frames.append((i, Detections.empty(2) if meeting else Detections.concatenate([b, a] if i % 2 else [a, b])))
     tracklets = track(frames, "c", CLOCK, TrackConfig())
@@ -143,9 +138,9 @@ def test_looks_tell_crossing_vehicles_apart() -> None:
         assert (tracklet.appearance[seen] == tracklet.appearance[0]).all()
 
 
-def test_an_empty_frame_need_not_know_the_size_of_looks() -> None:
-    looks = np.ones((1, 4), np.float32)
-    frames = [(i, boxes_at(100, looks=looks) if i != 5 else Detections.empty()) for i in range(9)]
+def test_an_empty_frame_need_not_know_the_size_of_features() -> None:
+    features = np.ones((1, 4), np.float32)
+    frames = [(i, boxes_at(100, features=features) if i != 5 else Detections.empty()) for i in range(9)]
     (tracklet,) = track(frames, "c", CLOCK, TrackConfig(coast_s=0.1))
     assert tracklet.appearance.shape == (9, 4)
     assert not tracklet.appearance[5].any()
@@ -178,7 +173,7 @@ def test_trackers_know_nothing_of_each_other() -> None:
     for frame, found in frames:
         one.update(frame, found)
         other.update(frame, found)
-    for together in (one.finish(), other.finish(), one.finish()):
+    for together in (one.finish(), other.finish()):
         assert [t.track_id for t in together] == [t.track_id for t in alone] == [1, 2]
         assert all((a.xyxy == b.xyxy).all() for a, b in zip(alone, together, strict=True))
 

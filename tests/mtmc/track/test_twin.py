@@ -13,8 +13,7 @@ from mtmc.geometry.boxes import iou_pairs
 from mtmc.geometry.clock import Clock
 from mtmc.track import TrackConfig, kalman, track
 from mtmc.types import Array, Detections
-
-Frames = list[tuple[int, Detections]]
+from tests.mtmc.track.traffic import CONFIGS, crossing_traffic
 
 
 @dataclass(eq=False)
@@ -27,7 +26,7 @@ class NaiveTrack:
 
 
 class NaiveTracker:
-    """Deep SORT and JDE as their papers tell them, one track after another."""
+    """Deep SORT and JDE as their papers describe them, one track after another."""
 
     def __init__(self, config: TrackConfig, fps: float) -> None:
         self.config, self.max_age = config, round(config.max_age_s * fps)
@@ -119,36 +118,6 @@ class NaiveTracker:
                 else:
                     mean = self.config.ema_momentum * t.features[0] + (1 - self.config.ema_momentum) * self.looks[j]
                     t.features = [mean / np.linalg.norm(mean)]
-
-
-def crossing_traffic(seed: int, dim: int, *, gaps: bool) -> Frames:
-    """A dozen vehicles on crossing roads: misses, false boxes, looks that differ little, perhaps missing frames."""
-    rng = np.random.default_rng(seed)
-    n = 12
-    centre, velocity = rng.uniform(0, 500, (n, 2)), rng.normal(0, 5, (n, 2))
-    size, looks = rng.uniform(30, 60, (n, 2)), rng.standard_normal((n, dim)) + 1.5
-    frames = []
-    for frame in range(45):
-        centre = centre + velocity
-        seen = rng.random(n) > 0.15
-        boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)[seen]
-        boxes += rng.normal(0, 1.5, boxes.shape)
-        false_at, false = rng.uniform(0, 500, (2, 2)), rng.standard_normal((2, dim))
-        boxes = np.concatenate([boxes, np.concatenate([false_at, false_at + 40], 1)])
-        appearance = np.concatenate([looks[seen] + 0.3 * rng.standard_normal((int(seen.sum()), dim)), false])
-        scores = rng.uniform(0.2, 1, len(boxes))
-        if not gaps or rng.random() > 0.15:
-            frames.append((frame, Detections.of(boxes, scores, None, appearance)))
-    return frames
-
-
-CONFIGS = {
-    "deepsort, running mean": {},
-    "deepsort, gallery": {"feature_memory": "gallery", "gallery_size": 3},
-    "deepsort, as published": {"initial_velocity_std": 1 / 16, "buffer_scale": 1},
-    "deepsort, low scores": {"high_score_threshold": 0.5, "score_adaptive_noise": True},
-    "jde": {"association": "jde", "duplicate_iou": 1.0, "high_score_threshold": 0.4},
-}
 
 
 @pytest.mark.parametrize("dim", [8, 0])
