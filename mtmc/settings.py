@@ -5,6 +5,30 @@ There is one copy of this in the repository, :mod:`reid.settings`; the rest of `
 
 from __future__ import annotations
 
-from reid.settings import Location, Settings, YamlFile, override, parse_settings, parse_value, read_yaml
+from reid.settings import (
+    Condition,
+    Location,
+    Settings,
+    UsedWhen,
+    YamlFile,
+    override,
+    parse_settings,
+    parse_value,
+    read_yaml,
+    settings_without_effect,
+    value_at,
+)
 
-__all__ = ["Location", "Settings", "YamlFile", "override", "parse_settings", "parse_value", "read_yaml"]
+__all__ = [
+    "Condition",
+    "Location",
+    "Settings",
+    "UsedWhen",
+    "YamlFile",
+    "override",
+    "parse_settings",
+    "parse_value",
+    "read_yaml",
+    "settings_without_effect",
+    "value_at",
+]

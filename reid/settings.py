@@ -3,20 +3,72 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reid.errors import ConfigError, ReidError
 
-__all__ = ["Location", "Settings", "YamlFile", "override", "parse_settings", "parse_value", "read_yaml"]
+__all__ = [
+    "Condition",
+    "Location",
+    "Settings",
+    "UsedWhen",
+    "YamlFile",
+    "override",
+    "parse_settings",
+    "parse_value",
+    "read_yaml",
+    "settings_without_effect",
+    "value_at",
+]
 
 #: Where a value stands in nested mappings and lists: ``("cameras", 0, "fps")``.
 Location = tuple[int | str, ...]
 Model = TypeVar("Model", bound="Settings")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class UsedWhen:
+    """A setting has an effect only where another setting has one of some values, or exceeds a limit.
+
+    Attributes:
+        key: The other setting, dotted, from the whole configuration.
+        relation: ``=`` (one of the values), ``≠`` (none of them) or ``>`` (greater than the value).
+        values: What it is compared with; a text with a dot stands for the value of that setting.
+
+    >>> str(UsedWhen("associate.method", "=", "graph", "hierarchical"))
+    'associate.method is graph or hierarchical'
+    """
+
+    key: str
+    relation: Literal["=", "≠", ">"]
+    values: tuple[Any, ...]
+
+    def __init__(self, key: str, relation: Literal["=", "≠", ">"], *values: Any) -> None:
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "relation", relation)
+        object.__setattr__(self, "values", values)
+
+    def holds(self, config: BaseModel) -> bool:
+        """Whether it holds in a whole configuration."""
+        value = value_at(config, self.key)
+        if self.relation == ">":
+            limit = self.values[0]
+            return bool(value > (value_at(config, limit) if isinstance(limit, str) else limit))
+        return (value in self.values) == (self.relation == "=")
+
+    def __str__(self) -> str:
+        verb = {"=": "is", "≠": "is not", ">": "is greater than"}[self.relation]
+        return f"{self.key} {verb} {' or '.join(_yaml(value) for value in self.values)}"
+
+
+#: One condition, or several that must all hold.
+Condition = UsedWhen | tuple[UsedWhen, ...]
 
 
 class Settings(BaseModel):
@@ -27,9 +79,12 @@ class Settings(BaseModel):
     Attributes:
         renamed: Keys of earlier versions, and what the error says of each: the key that it became, relative to the
             same group, or a sentence.
+        used_when: Names of fields, single ones or groups, that have an effect only under a condition. A field that is
+            not listed always has one. :func:`settings_without_effect` finds the given keys that have none.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {}
+    used_when: ClassVar[Mapping[str, Condition]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -246,6 +301,57 @@ def _inner_keys(model: type[Settings]) -> dict[str, str]:
         deeper = {key: f"{name}.{dotted}" for key, dotted in _inner_keys(group).items()}
         keys = deeper | own | keys
     return keys
+
+
+def settings_without_effect(config: Settings, given: Mapping[str, Any]) -> list[str]:
+    """A sentence for each given key that changes nothing under a configuration, in the order given.
+
+    Args:
+        config: The whole configuration, with all defaults filled in.
+        given: The keys that were set and their values, nested like the configuration.
+    """
+    return [sentence for key in _leaves(given) if (sentence := _without_effect(config, key))]
+
+
+def _without_effect(config: Settings, key: tuple[str, ...]) -> str:
+    """Why a key has no effect, or nothing: the conditions of its groups come before its own."""
+    owner: Settings = config
+    for name in key:
+        condition = owner.used_when.get(name, ())
+        for needed in condition if isinstance(condition, tuple) else (condition,):
+            if not needed.holds(config):
+                found = f"{needed.key}={_yaml(value_at(config, needed.key))}"
+                return f"{'.'.join(key)} has no effect with {found}; it is used where {needed}"
+        owner = getattr(owner, name)
+    return ""
+
+
+def value_at(config: BaseModel, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _leaves(given: Mapping[str, Any], group: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of the innermost keys."""
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*group, name))
+        else:
+            yield (*group, name)
+
+
+def _yaml(value: Any) -> str:
+    """A value as it is written in a configuration.
+
+    >>> _yaml(True), _yaml(None), _yaml("graph")
+    ('true', 'null', 'graph')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _settings_at(model: type[Settings], location: Location) -> type[Settings] | None:

@@ -6,9 +6,7 @@
     ground_gates.py  what the ground plane says about them
     similarity.py    their similarity: appearance and nearness on the ground
     graph.py         the project's own method, with the modules that it names
-    hierarchical.py  constrained agglomeration of the alike, with hierarchical_pairs.py
-    electricity.py   the rules of ELECTRICITY (AI City 2020)
-    zones.py         adjacent cameras, one direction after the other (AI City 2021 and 2022), with zones_*.py
+    methods/         published rules: hierarchical, electricity, crossroad_zones
     numbering.py     numbers of vehicles, by first appearance
 """
 
@@ -17,34 +15,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mtmc.associate.config import AssociateConfig
-from mtmc.associate.electricity import electricity
-from mtmc.associate.gates import feasible_pairs
 from mtmc.associate.graph import graph
-from mtmc.associate.hierarchical import agglomerate
-from mtmc.associate.hierarchical_pairs import agglomerate_allowed
+from mtmc.associate.methods import crossroad_zones, electricity, hierarchical
 from mtmc.associate.numbering import in_order, number
-from mtmc.associate.similarity import pairwise_similarity
-from mtmc.associate.zones import zones
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
 __all__ = ["METHODS", "AssociateConfig", "associate"]
 
-
-def _hierarchical(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
-    known = pairwise_similarity(passages, feasible_pairs(passages, scene, config), config)
-    if config.hierarchical.all_pairs:
-        return agglomerate_allowed(known, config.threshold, config.linkage)
-    return agglomerate(passages, known, config)
-
-
 #: A method gives equal labels, int64 (N,), to passages of one vehicle, labels below 0 to those it drops; they come
 #: ordered by (camera_id, track_id).
 METHODS: dict[str, Callable[[Sequence[Passage], Scene, AssociateConfig], Array]] = {
     "graph": graph,
-    "hierarchical": _hierarchical,
+    "hierarchical": hierarchical,
     "electricity": electricity,
-    "zones": zones,
+    "crossroad_zones": crossroad_zones,
 }
 
 

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 
-__all__ = ["AssociateConfig", "ElectricityConfig", "GraphConfig", "HierarchicalConfig", "ZonesConfig"]
+__all__ = ["AssociateConfig", "CrossroadZonesConfig", "ElectricityConfig", "GraphConfig", "HierarchicalConfig"]
 
 
 class GraphConfig(Settings):
     """The cues of the graph and their weight."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "correct_clocks": "estimate_clock_offsets",
+        "register_cameras": "refine_calibration",
+        "radius_m": "max_distance_m",
+        "least_sigma_m": "min_position_sigma_m",
+        "drift_mps": "extrapolation_sigma_mps",
+        "continue_s": "max_extrapolation_s",
+        "join_s": "max_reentry_gap_s",
+        "unlinked_s": "max_unlinked_gap_s",
+        "link_slack_s": "travel_time_slack_s",
+        "typical_mps": "default_speed_mps",
+        "learn_times": "learn_travel_times",
+        "heading": "heading_kappa",
+        "appearance": "appearance_weight",
+        "appearance_limit": "max_appearance_log_odds",
+        "unlike": "appearance_outlier_rate",
+        "bias": "merge_bias_log_odds",
+    }
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **dict.fromkeys(
+            (
+                "estimate_clock_offsets",
+                "refine_calibration",
+                "max_distance_m",
+                "min_position_sigma_m",
+                "extrapolation_sigma_mps",
+                "max_extrapolation_s",
+            ),
+            UsedWhen("associate.use_ground", "=", True),
+        ),
+        **dict.fromkeys(
+            ("max_appearance_log_odds", "appearance_outlier_rate"),
+            UsedWhen("associate.graph.appearance_weight", ">", 0),
+        ),
+    }
 
     estimate_clock_offsets: bool = Field(
         True, description="estimate offset and drift of clocks from overlapping views, and correct them"
@@ -70,47 +107,108 @@ class GraphConfig(Settings):
 class ElectricityConfig(Settings):
     """The rules of ELECTRICITY. Distances are squared Euclidean ones between embeddings times ``scale``."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"boxes": "per_box", "impostor_quantile": "negative_quantile"}
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        "negative_quantile": (
+            UsedWhen("associate.electricity.mode", "=", "calibrated"),
+            UsedWhen("associate.electricity.calibrated_distance", "=", None),
+        ),
+        "calibrated_distance": UsedWhen("associate.electricity.mode", "=", "calibrated"),
+    }
+
     mode: Literal["strict", "fixed", "calibrated"] = Field(
         "calibrated",
         description="strict: as released, mistakes included; fixed: as meant; "
         "calibrated: as meant, with a threshold set from the tracklets at hand",
     )
     scale: float = Field(
-        1.0, gt=0, description="factor of the unit embeddings; the released thresholds belong to unnormalised ones"
+        1.0, gt=0, description="factor of the unit embeddings; the released thresholds belong to unnormalized ones"
     )
-    match_distance: float = Field(12.0, ge=0, description="strict and fixed: farther apart is another vehicle")
+    match_distance: float = Field(
+        12.0,
+        ge=0,
+        description="strict and fixed: largest distance of one vehicle; calibrated: only its ratio to "
+        "isolation_distance counts",
+    )
     isolation_distance: float = Field(
         100.0,
         ge=0,
-        description="a tracklet with nothing nearer elsewhere is deleted; calibrated keeps the ratio of both",
+        description="a tracklet without a tracklet within this distance in another camera is deleted; calibrated "
+        "keeps the ratio of both distances",
     )
-    impostor_quantile: float = Field(
+    negative_quantile: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="calibrated: share of certainly different vehicles that is nearer than the match distance",
+        description="calibrated: the match distance is this quantile of the distances of negative pairs, tracklets "
+        "that one camera sees at the same time",
     )
     calibrated_distance: float | None = Field(
-        None, ge=0, description="calibrated: the match distance found on training scenes; null: by impostor_quantile"
+        None,
+        ge=0,
+        description="calibrated: the match distance found on training scenes; null: by negative_quantile",
     )
-    boxes: bool = Field(
+    per_box: bool = Field(
         False, description="compare first boxes with all other boxes, as released; needs embed.every_box"
     )
     min_boxes: int = Field(20, ge=1, description="tracklets of fewer boxes are left out")
 
 
 class HierarchicalConfig(Settings):
-    """How strict constrained agglomeration is."""
+    """Constrained agglomerative clustering."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        name: UsedWhen("associate.use_ground", "=", True)
+        for name in ("max_ground_m", "ground_weight", "min_overlap_s")
+    }
 
     all_pairs: bool = Field(
         False,
-        description="true: every two passages of a vehicle must be possible by themselves, as published; "
-        "false: one possible and alike pair joins two groups, so that links make chains",
+        description="true: every two passages of a vehicle must be feasible by themselves, as published; "
+        "false: one feasible pair that reaches the threshold joins two groups, so that links make chains",
+    )
+    linkage: Literal["average", "complete", "single", "mean_feature"] = Field(
+        "average",
+        description="similarity of two groups: of the mean, the worst or the best pair, "
+        "or the cosine of their mean embeddings",
+    )
+    once_per_camera: bool = Field(
+        True, description="a vehicle passes each camera once; false: again, but never twice at the same time"
+    )
+    max_ground_m: float = Field(
+        12.0,
+        gt=0,
+        description="largest distance on the ground, at one time, of two observations of one vehicle (calibrated "
+        "cameras), meters",
+    )
+    ground_weight: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="weight of nearness on the ground in the similarity; the rest is the weight of appearance",
+    )
+    min_overlap_s: float = Field(
+        0.3, ge=0, description="shortest common time over which nearness on the ground is measured, seconds"
     )
 
 
-class ZonesConfig(Settings):
+class CrossroadZonesConfig(Settings):
     """The steps of the winners of 2021 and 2022: adjacent cameras first, one direction after the other."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "soft_s": "time_decay_s",
+        "boxes": "votes_per_tracklet",
+        "drop_repeated": "drop_repeated_cameras",
+    }
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        "whitening": UsedWhen("associate.crossroad_zones.camera_bias", "=", "whiten"),
+        **dict.fromkeys(("k1", "k2", "rerank_weight"), UsedWhen("associate.crossroad_zones.rerank", "=", True)),
+        "pair_similarity": UsedWhen("associate.crossroad_zones.matching", "=", "tracklets"),
+        **dict.fromkeys(
+            ("votes_per_tracklet", "top_k", "min_votes", "vote_ratio"),
+            UsedWhen("associate.crossroad_zones.matching", "=", "boxes"),
+        ),
+    }
 
     matching: Literal["tracklets", "boxes"] = Field(
         "tracklets",
@@ -118,75 +216,93 @@ class ZonesConfig(Settings):
         "boxes: single boxes vote, which needs embed.every_box",
     )
     camera_bias: Literal["none", "mean", "whiten"] = Field(
-        "whiten", description="taken out of each camera's embeddings: nothing, their mean, or also their spread"
+        "whiten",
+        description="what is removed from each camera's embeddings: nothing, their mean, or also their covariance",
     )
     whitening: float = Field(3.0, gt=0, description="added to the variances that whitening divides by")
-    rerank: bool = Field(True, description="re-rank by k-reciprocal neighbours within each pair of cameras")
-    k1: int = Field(20, ge=1, description="neighbours that are reciprocal, at most a quarter of those there are")
-    k2: int = Field(3, ge=1, description="neighbours whose descriptions are averaged")
-    rerank_weight: float = Field(0.3, ge=0, le=1, description="share of the original distance after re-ranking")
+    rerank: bool = Field(True, description="re-rank by k-reciprocal neighbors within each pair of cameras")
+    k1: int = Field(20, ge=1, description="size of the k-reciprocal neighborhood, at most a quarter of the vectors")
+    k2: int = Field(3, ge=1, description="number of neighbors over which the re-ranked features are averaged")
+    rerank_weight: float = Field(0.3, ge=0, le=1, description="weight of the original distance after re-ranking")
     pair_similarity: float = Field(
         0.5, ge=-1, le=1, description="tracklets: least similarity of two tracklets of adjacent cameras"
     )
     merge_similarity: float = Field(
-        0.1, ge=-1, le=1, description="least similarity of two identities of several cameras that become one"
+        0.1, ge=-1, le=1, description="least similarity of two identities of several cameras that are merged"
     )
-    drop_repeated: bool = Field(
+    drop_repeated_cameras: bool = Field(
         True,
-        description="identities that pass a camera twice are dissolved; false: the least alike of their links is cut",
+        description="dissolve identities with two tracklets of one camera; false: refuse the least similar match "
+        "that would cause it",
     )
-    soft_s: float = Field(
-        0.0, ge=0, description="similarity fades by 1/e per so many seconds outside of a travel time; 0: at once"
+    time_decay_s: float = Field(
+        0.0,
+        ge=0,
+        description="outside of a travel time's window the similarity falls by the factor 1/e per so many seconds; "
+        "0: such pairs are no candidates",
     )
-    boxes: int = Field(8, ge=1, description="boxes: boxes of each tracklet that vote, evenly spread")
+    votes_per_tracklet: int = Field(
+        8, ge=1, description="boxes: boxes of each tracklet that vote, evenly spread over it"
+    )
     top_k: int = Field(
-        10, ge=1, description="boxes: nearest boxes that get a vote, at most a quarter of those there are"
+        10, ge=1, description="boxes: nearest boxes that a box votes for, at most a quarter of all of them"
     )
-    min_votes: int = Field(2, ge=1, description="boxes: least mutual votes of two tracklets, both ways together")
-    vote_ratio: float = Field(0.5, ge=0, le=1, description="boxes: least share of their boxes that voted so")
+    min_votes: int = Field(
+        2, ge=1, description="boxes: least mutual votes of two tracklets, both directions together"
+    )
+    vote_ratio: float = Field(
+        0.5, ge=0, le=1, description="boxes: least share of the boxes of two tracklets that support the match"
+    )
 
 
 class AssociateConfig(Settings):
-    """Which passages may be one vehicle, and how alike they must look."""
+    """Which passages can be one vehicle, and the similarity that this takes."""
 
-    method: Literal["graph", "hierarchical", "electricity", "zones"] = Field(
+    renamed: ClassVar[Mapping[str, str]] = {
+        **{
+            name: f"hierarchical.{name}"
+            for name in ("linkage", "once_per_camera", "ground_weight", "min_overlap_s", "max_ground_m")
+        },
+        "zones": "crossroad_zones",
+    }
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **{
+            name: UsedWhen("associate.method", "=", name)
+            for name in ("graph", "hierarchical", "electricity", "crossroad_zones")
+        },
+        "min_similarity": UsedWhen("associate.method", "=", "graph", "hierarchical", "electricity"),
+        "max_gap_s": UsedWhen("associate.method", "=", "graph", "hierarchical", "crossroad_zones"),
+        "use_ground": UsedWhen("associate.method", "=", "graph", "hierarchical"),
+        "max_speed_mps": (
+            UsedWhen("associate.method", "=", "graph", "hierarchical"),
+            UsedWhen("associate.use_ground", "=", True),
+        ),
+    }
+
+    method: Literal["graph", "hierarchical", "electricity", "crossroad_zones"] = Field(
         "graph",
         description="graph: the project's own; published rules: hierarchical (constrained agglomeration), "
-        "electricity (AI City 2020), zones (AI City 2021 and 2022)",
+        "electricity (AI City 2020), crossroad_zones (AI City 2021 and 2022)",
     )
     graph: GraphConfig = GraphConfig()
     hierarchical: HierarchicalConfig = HierarchicalConfig()
     electricity: ElectricityConfig = ElectricityConfig()
-    zones: ZonesConfig = ZonesConfig()
+    crossroad_zones: CrossroadZonesConfig = CrossroadZonesConfig()
     min_similarity: float | None = Field(
         None,
         ge=-1,
         le=1,
         description="mean similarity at which two groups are still one vehicle; null: the embedder's own, or 0.5",
     )
-    linkage: Literal["average", "complete", "single", "mean_feature"] = Field(
-        "average",
-        description="hierarchical: similarity of two groups: the mean, the worst or the best pair, "
-        "or the cosine of their mean embeddings",
-    )
     max_gap_s: float = Field(
         120.0, ge=0, description="longest time out of sight between two passages; unused where the scene has links"
     )
-    once_per_camera: bool = Field(
-        True, description="a vehicle passes each camera once; false: again, but never twice at the same moment"
-    )
-    max_ground_m: float | None = Field(
-        12.0,
-        gt=0,
-        description="farther apart at one moment is not one vehicle (calibrated cameras); null: ignore the ground",
+    use_ground: bool = Field(
+        True, description="use ground positions, where cameras are calibrated; false: appearance and time alone"
     )
     max_speed_mps: float = Field(
-        50.0, gt=0, description="metres per second that no vehicle exceeds between two calibrated cameras"
+        50.0, gt=0, description="highest speed of a vehicle between two calibrated cameras, meters per second"
     )
-    ground_weight: float = Field(
-        0.8, ge=0, le=1, description="share of nearness on the ground in the similarity, against appearance"
-    )
-    min_overlap_s: float = Field(0.3, ge=0, description="shortest common time that says something about nearness")
     keep_single_camera: bool = Field(
         True, description="keep vehicles seen by one camera only; scoring removes them by itself"
     )

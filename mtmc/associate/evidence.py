@@ -170,7 +170,7 @@ def align(passages: Sequence[Passage], scene: Scene, config: AssociateConfig, mo
     """
     camera_ids, camera = cameras_of(passages)
     model = model.for_cameras(camera_ids)
-    trajectories = sampled(passages, model.clock_offset_of(passages, camera), config.max_ground_m is not None)
+    trajectories = sampled(passages, model.clock_offset_of(passages, camera), config.use_ground)
     if model.calibration is not None:
         trajectories = model.calibration.apply(trajectories, camera)
     return on_common_planes(passages, scene, model, camera, trajectories)

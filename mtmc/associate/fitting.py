@@ -52,7 +52,7 @@ def fit_alignment(passages: Sequence[Passage], scene: Scene, config: AssociateCo
     """
     camera_ids, camera = cameras_of(passages)
     model = SceneModel(camera_ids)
-    trajectories = sampled(passages, np.zeros(len(passages)), config.max_ground_m is not None)
+    trajectories = sampled(passages, np.zeros(len(passages)), config.use_ground)
     corrected = trajectories
     rounds = _CLOCK_DISTANCES_M if config.graph.estimate_clock_offsets else (None,)
     for distance_m in rounds if len(trajectories.owner) else ():

@@ -32,7 +32,7 @@ def feasible_pairs(passages: Sequence[Passage], scene: Scene, config: AssociateC
         pairs = np.concatenate([pairs_along_link(link, passages, start, end, seen) for link in scene.links])
     else:
         pairs = pairs_within_gap(config.max_gap_s, start, end)
-    pairs = pairs[_possible_cameras(pairs, camera, start, end, config.once_per_camera)]
+    pairs = pairs[_possible_cameras(pairs, camera, start, end, config.hierarchical.once_per_camera)]
     return _sorted_once(pairs, len(passages))
 
 

@@ -30,7 +30,7 @@ def ground_evidence(passages: Sequence[Passage], pairs: Array, config: Associate
     distance_m, is_conflicting = np.full(len(pairs), np.nan), np.zeros(len(pairs), bool)
     trajectories = [_known_trajectory(p) for p in passages]
     plane = np.unique([p.ground_plane for p in passages], return_inverse=True)[1]
-    if config.max_ground_m is None or not any(len(time_s) for time_s, _ in trajectories):
+    if not config.use_ground or not any(len(time_s) for time_s, _ in trajectories):
         return distance_m, is_conflicting
     start = np.array([time_s[0] if len(time_s) else np.nan for time_s, _ in trajectories])
     end = np.array([time_s[-1] if len(time_s) else np.nan for time_s, _ in trajectories])
@@ -38,11 +38,11 @@ def ground_evidence(passages: Sequence[Passage], pairs: Array, config: Associate
     same_plane = plane[i] == plane[j]
     since, until = np.maximum(start[i], start[j]), np.minimum(end[i], end[j])
 
-    overlapping = np.flatnonzero(same_plane & (until - since >= config.min_overlap_s))  # false for NaN
+    overlapping = np.flatnonzero(same_plane & (until - since >= config.hierarchical.min_overlap_s))  # false for NaN
     distance_m[overlapping] = _common_distance(
         trajectories, pairs[overlapping], since[overlapping], until[overlapping]
     )
-    is_conflicting[overlapping] = distance_m[overlapping] > config.max_ground_m
+    is_conflicting[overlapping] = distance_m[overlapping] > config.hierarchical.max_ground_m
 
     in_turn = np.flatnonzero(same_plane & (since >= until))
     i, j = pairs[in_turn].T
@@ -50,7 +50,9 @@ def ground_evidence(passages: Sequence[Passage], pairs: Array, config: Associate
     unknown = (np.nan, np.nan)
     first_xy, last_xy = (np.array([xy[k] if len(xy) else unknown for _, xy in trajectories]) for k in (0, -1))
     jump_m = np.hypot(*(first_xy[later] - last_xy[earlier]).T)
-    is_conflicting[in_turn] = jump_m > config.max_ground_m + config.max_speed_mps * (since - until)[in_turn]
+    is_conflicting[in_turn] = (
+        jump_m > config.hierarchical.max_ground_m + config.max_speed_mps * (since - until)[in_turn]
+    )
     return distance_m, is_conflicting
 
 

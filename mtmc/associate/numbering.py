@@ -1,4 +1,4 @@
-"""The order of passages, and numbers for vehicles."""
+"""The order of passages, labels of groups, and numbers for vehicles."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
+
 from mtmc.types import Array, GlobalTrack, Passage
 
-__all__ = ["in_order", "number"]
+__all__ = ["in_order", "number", "subset_labels"]
 
 
 def in_order(passages: Sequence[Passage]) -> list[Passage]:
@@ -45,3 +48,18 @@ def number(passages: Sequence[Passage], labels: Array, keep_single_camera: bool 
 
 def _first_seen(passage: Passage) -> tuple[float, str, int]:
     return passage.tracklet.start_s, passage.tracklet.camera_id, passage.tracklet.track_id
+
+
+def subset_labels(groups: DisjointSet) -> Array:
+    """The smallest member of each item's subset, int64 (N,), of a disjoint set of the numbers from 0 to N − 1.
+
+    >>> groups = DisjointSet(range(4))
+    >>> groups.merge(3, 1)
+    True
+    >>> subset_labels(groups).tolist()
+    [0, 1, 2, 1]
+    """
+    labels = np.empty(len(groups), np.int64)
+    for members in groups.subsets():
+        labels[list(members)] = min(members)
+    return labels

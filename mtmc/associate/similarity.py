@@ -48,8 +48,9 @@ def pairwise_similarity(passages: Sequence[Passage], pairs: Array, config: Assoc
     embeddings = embeddings_of(passages)
     cosine = pair_cosines(embeddings, pairs, np.array([p.tracklet.start_s for p in passages]))
     distance_m, is_conflicting = ground_evidence(passages, pairs, config)
-    near = 1 - (1 - config.threshold) * distance_m / (config.max_ground_m or np.inf)
-    mixed = (1 - config.ground_weight) * cosine + config.ground_weight * near
+    rules = config.hierarchical
+    near = 1 - (1 - config.threshold) * distance_m / rules.max_ground_m
+    mixed = (1 - rules.ground_weight) * cosine + rules.ground_weight * near
     value = np.where(np.isnan(near), cosine, np.where(np.isnan(cosine), near, mixed))
     keep = ~is_conflicting & ~np.isnan(value)
     return Similarities(embeddings, pairs[keep], value[keep], np.isnan(near[keep]), pairs[is_conflicting])

@@ -139,7 +139,7 @@ class LogOdds:
         if self._scene.links:
             return _closed(a, b, self._scene, self._config) or "ground gate"
         earlier, later = sorted((a.tracklet, b.tracklet), key=lambda t: t.start_s)
-        known = all(np.isfinite(p.ground_m).any() for p in (a, b)) and self._config.max_ground_m is not None
+        known = all(np.isfinite(p.ground_m).any() for p in (a, b)) and self._config.use_ground
         longest = self._config.graph.max_extrapolation_s if known else self._config.max_gap_s
         return "time gate" if later.start_s - earlier.end_s > longest or not known else "ground gate"
 

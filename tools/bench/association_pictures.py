@@ -71,15 +71,15 @@ PICTURES: dict[str, tuple[Panel, ...]] = {
         Panel("a link between neighbours, all_pairs false: chains", {"method": "hierarchical"}),
         Panel(
             "a window for every two cameras, all_pairs true, complete linkage",
-            {"method": "hierarchical", "linkage": "complete", "hierarchical": {"all_pairs": True}},
+            {"method": "hierarchical", "hierarchical": {"linkage": "complete", "all_pairs": True}},
             windows="all",
         ),
     ),
-    "zones": (
-        Panel("as published: what passes a camera twice is dissolved", {"method": "zones"}),
+    "crossroad_zones": (
+        Panel("as published: what passes a camera twice is dissolved", {"method": "crossroad_zones"}),
         Panel(
-            "drop_repeated false: the least alike link is cut instead",
-            {"method": "zones", "zones": {"drop_repeated": False}},
+            "drop_repeated_cameras false: the least similar link is cut instead",
+            {"method": "crossroad_zones", "crossroad_zones": {"drop_repeated_cameras": False}},
         ),
     ),
 }

@@ -52,7 +52,7 @@ class Identity(NamedTuple):
 def _agglomeration(linkage: str) -> dict[str, Any]:
     # As published, every pair of cameras needs a travel time. Scenes give those of neighbouring zones, and with these
     # chains of possible pairs do better.
-    return {"method": "hierarchical", "linkage": linkage, "hierarchical": {"all_pairs": False}}
+    return {"method": "hierarchical", "hierarchical": {"linkage": linkage, "all_pairs": False}}
 
 
 OURS = "graph"
@@ -65,7 +65,7 @@ ENTRANTS: tuple[Entrant, ...] = (
     Entrant("hierarchical, average", _agglomeration("average")),
     Entrant("hierarchical, complete", _agglomeration("complete")),
     Entrant("hierarchical, single", _agglomeration("single")),
-    Entrant("zones", {"method": "zones"}),
+    Entrant("crossroad zones", {"method": "crossroad_zones"}),
     Entrant(OURS, {"method": "graph"}),
     Entrant(f"{OURS}, ground given, rest learned", {"method": "graph"}, "learned on given ground"),
     Entrant(f"{OURS}, place learned", {"method": "graph"}, "learned"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.config import ElectricityConfig
-from mtmc.associate.electricity import electricity
+from mtmc.associate.methods.electricity import electricity
 from mtmc.errors import ConfigError
 from mtmc.scene import Scene
 from mtmc.types import Passage, Tracklet
@@ -127,14 +127,14 @@ def test_first_boxes_are_compared_with_all_others():
     a = passage("a", 1, 0, looks=[0, 50, 100])
     b = passage("b", 2, 0, looks=[90, 5])  # b's second box is like a's first; b's first is 10° off a's last
     far, near = gap(100, 90), gap(0, 5)
-    one = partial(strict, boxes=True, isolation_distance=4.0)
+    one = partial(strict, per_box=True, isolation_distance=4.0)
     assert len(set(labels([a, b], one(match_distance=(far + near) / 2)).values())) == 1
     assert len(set(labels([a, b], one(match_distance=near / 2)).values())) == 2
 
 
 def test_a_tracklet_of_one_described_box_is_in_nobodys_gallery():
     scene = [passage("a", 1, 0, looks=[0, 1]), passage("b", 2, 0, looks=[0])]
-    assert labels(scene, strict(boxes=True)) == {("a", 1): -1, ("b", 2): 3}  # b/2 asks, a/1 finds nothing
+    assert labels(scene, strict(per_box=True)) == {("a", 1): -1, ("b", 2): 3}  # b/2 asks, a/1 finds nothing
 
 
 # --- fixed and calibrated
@@ -157,7 +157,7 @@ def test_the_threshold_is_a_quantile_of_those_that_cannot_be_one():
     other = [passage("b", 50, 14), passage("b", 51, 75.5, start=100.0)]
     near, far = gap(0, 4), gap(0, 4.5)
     rules = partial(choices, "calibrated", isolation_distance=1e9)
-    found = labels(crowd + other, rules(impostor_quantile=0.1))  # threshold gap(0, 10)
+    found = labels(crowd + other, rules(negative_quantile=0.1))  # threshold gap(0, 10)
     assert found["a", 1] == found["b", 50]
     assert found["a", 8] == found["b", 51]
     found = labels(crowd + other, rules(calibrated_distance=(near + far) / 2))
@@ -176,8 +176,8 @@ def test_without_strangers_the_embedders_threshold_stands():
 def test_no_appearance_is_an_error_with_a_remedy():
     with pytest.raises(ConfigError, match=r"electricity: expected tracklets with embeddings.*associate.method=graph"):
         associate([passage("a", 1)], PLACE, fixed())
-    with pytest.raises(ConfigError, match=r"electricity.boxes.*embed.every_box"):
-        associate([passage("a", 1, 0)], PLACE, fixed(boxes=True))
+    with pytest.raises(ConfigError, match=r"electricity.per_box.*embed.every_box"):
+        associate([passage("a", 1, 0)], PLACE, fixed(per_box=True))
 
 
 def test_nothing_gives_nothing():

@@ -272,4 +272,4 @@ def test_nothing_is_joined_that_is_in_two_places_at_once():
     look = (1.0, 0.0)
     passages = [passage("c0", 1, time, here, look), passage("c1", 1, time, here + np.array([0.0, 90.0]), look)]
     assert len(associate(passages, place(), AssociateConfig())) == 2
-    assert len(associate(passages, place(), AssociateConfig(max_ground_m=None))) >= 1
+    assert len(associate(passages, place(), AssociateConfig(use_ground=False))) >= 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -13,15 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtmc.associate import AssociateConfig as AnyConfig
-from mtmc.associate import associate
+from mtmc.associate import AssociateConfig, associate
+from mtmc.associate.config import HierarchicalConfig
 from mtmc.associate.gates import feasible_pairs
 from mtmc.errors import WeightsError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene
 from mtmc.types import Passage, Tracklet
 
-AssociateConfig = partial(AnyConfig, method="hierarchical")
+OWN = set(HierarchicalConfig.model_fields)
+
+
+def choices(**given):
+    """Settings of this method; those of its own group are told apart from the common ones by their names."""
+    own = {name: value for name, value in given.items() if name in OWN}
+    common = {name: value for name, value in given.items() if name not in OWN}
+    return AssociateConfig(method="hierarchical", hierarchical=HierarchicalConfig(**own), **common)
 
 
 def passage(camera, track_id, start, end, embedding=(), entry="", exit="", way=None):
@@ -65,13 +71,13 @@ def pair_value(p, q, config):
     since = max(p.tracklet.start_s, q.tracklet.start_s)
     until = min(p.tracklet.end_s, q.tracklet.end_s)
     calibrated = np.isfinite(p.ground_m).all() and np.isfinite(q.ground_m).all()
-    if config.max_ground_m is None or not calibrated:
+    if not config.use_ground or not calibrated:
         return cosine, False
     if since >= until:
         earlier, later = (p, q) if p.tracklet.start_s <= q.tracklet.start_s else (q, p)
-        reach = config.max_ground_m + config.max_speed_mps * (since - until)
+        reach = config.hierarchical.max_ground_m + config.max_speed_mps * (since - until)
         return cosine, np.linalg.norm(later.ground_m[0] - earlier.ground_m[-1]) > reach
-    if until - since < config.min_overlap_s:
+    if until - since < config.hierarchical.min_overlap_s:
         return cosine, False
     moments = np.linspace(since, until, 5)
     where = [
@@ -79,14 +85,20 @@ def pair_value(p, q, config):
         for x in (p, q)
     ]
     metres = float(np.median(np.linalg.norm(where[0] - where[1], axis=1)))
-    near = 1 - (1 - config.threshold) * metres / config.max_ground_m
-    value = near if cosine is None else (1 - config.ground_weight) * cosine + config.ground_weight * near
-    return value, metres > config.max_ground_m
+    near = 1 - (1 - config.threshold) * metres / config.hierarchical.max_ground_m
+    value = (
+        near
+        if cosine is None
+        else (1 - config.hierarchical.ground_weight) * cosine + config.hierarchical.ground_weight * near
+    )
+    return value, metres > config.hierarchical.max_ground_m
 
 
 def naive_feasible(p, q, links, config):
     a, b = p.tracklet, q.tracklet
-    if a.camera_id == b.camera_id and (config.once_per_camera or (a.start_s <= b.end_s and b.start_s <= a.end_s)):
+    if a.camera_id == b.camera_id and (
+        config.hierarchical.once_per_camera or (a.start_s <= b.end_s and b.start_s <= a.end_s)
+    ):
         return False
     if not links:
         return max(b.start_s - a.end_s, a.start_s - b.end_s) <= config.max_gap_s
@@ -104,7 +116,7 @@ def naive_values(items, links, config):
     """(value of each pair or None, pairs that suffice by themselves, pairs in two places at once)."""
     value, witness, apart = {}, set(), set()
     for i, j in combinations(range(len(items)), 2):
-        value[i, j], _ = pair_value(items[i], items[j], config.model_copy(update={"max_ground_m": None}))
+        value[i, j], _ = pair_value(items[i], items[j], config.model_copy(update={"use_ground": False}))
         if naive_feasible(items[i], items[j], links, config):
             known, is_apart = pair_value(items[i], items[j], config)
             if is_apart:
@@ -123,16 +135,16 @@ def naive_groups(passages, links, config):
     def excluded(i, j):
         a, b = items[i].tracklet, items[j].tracklet
         overlap = a.start_s <= b.end_s and b.start_s <= a.end_s
-        return (i, j) in apart or (a.camera_id == b.camera_id and (config.once_per_camera or overlap))
+        return (i, j) in apart or (a.camera_id == b.camera_id and (config.hierarchical.once_per_camera or overlap))
 
     def similarity(g, h):
         pairs = [(min(i, j), max(i, j)) for i in g for j in h]
         if any(excluded(*p) for p in pairs) or not any(p in witness for p in pairs):
             return None
-        if config.linkage == "single":
+        if config.hierarchical.linkage == "single":
             return max(value[p] for p in pairs if p in witness)
         values = [value[p] for p in pairs if value[p] is not None]
-        return min(values) if config.linkage == "complete" else sum(values) / len(values)
+        return min(values) if config.hierarchical.linkage == "complete" else sum(values) / len(values)
 
     parts = [[k] for k in range(len(items))]
     while True:
@@ -176,12 +188,13 @@ def situations(draw):
                 way=rng.uniform(0, 15, (2, 2)) if rng.random() < calibrated else None,
             )
         )
-    config = AssociateConfig(
+    config = choices(
         min_similarity=draw(st.sampled_from([0.3, 0.7, 0.9])),
         linkage=draw(st.sampled_from(["average", "complete", "single"])),
         max_gap_s=draw(st.sampled_from([0.0, 10.0, 100.0])),
         once_per_camera=draw(st.booleans()),
-        max_ground_m=draw(st.sampled_from([None, 6.0])),
+        use_ground=draw(st.booleans()),
+        max_ground_m=6.0,
         max_speed_mps=draw(st.sampled_from([0.1, 50.0])),
         ground_weight=draw(st.sampled_from([0.0, 0.5, 1.0])),
     )
@@ -225,7 +238,7 @@ def test_numbers_go_by_first_appearance():
             passage("c0", 3, 5, 6, RED),
         ],
         scene(),
-        AssociateConfig(),
+        choices(),
     )
     ids = [(t.global_id, [(p.tracklet.camera_id, p.tracklet.track_id) for p in t.passages]) for t in tracks]
     assert ids == [(1, [("c0", 9)]), (2, [("c1", 7)]), (3, [("c0", 3), ("c1", 2)])]
@@ -233,15 +246,15 @@ def test_numbers_go_by_first_appearance():
 
 def test_single_camera_vehicles_can_be_left_out():
     passages = [passage("c0", 1, 0, 1, BLUE), passage("c0", 2, 2, 3, RED), passage("c1", 3, 4, 5, RED)]
-    [track] = associate(passages, scene(), AssociateConfig(keep_single_camera=False))
+    [track] = associate(passages, scene(), choices(keep_single_camera=False))
     assert track.global_id == 1
     assert track.camera_ids == ("c0", "c1")
 
 
 def test_a_vehicle_passes_a_camera_once_unless_it_may_return():
     passages = [passage("c0", 1, 0, 1, RED), passage("c0", 2, 5, 6, RED), passage("c0", 3, 5.5, 7, RED)]
-    assert len(associate(passages, scene(), AssociateConfig())) == 3
-    returned = associate(passages, scene(), AssociateConfig(once_per_camera=False))
+    assert len(associate(passages, scene(), choices())) == 3
+    returned = associate(passages, scene(), choices(once_per_camera=False))
     assert groups(returned) == {frozenset({("c0", 1), ("c0", 2)}), frozenset({("c0", 3)})}
 
 
@@ -249,22 +262,22 @@ def test_links_have_a_direction_and_a_travel_time():
     there = [passage("c0", 1, 0, 1, RED), passage("c1", 1, 11, 12, RED)]
     back = [passage("c1", 1, 0, 1, RED), passage("c0", 1, 11, 12, RED)]
     link = Link("c0", "", "c1", "", 5, 15)
-    assert len(associate(there, scene(link), AssociateConfig())) == 1
-    assert len(associate(back, scene(link), AssociateConfig())) == 2
-    assert len(associate(there, scene(Link("c0", "", "c1", "", 15, 30)), AssociateConfig())) == 2
+    assert len(associate(there, scene(link), choices())) == 1
+    assert len(associate(back, scene(link), choices())) == 2
+    assert len(associate(there, scene(Link("c0", "", "c1", "", 15, 30)), choices())) == 2
 
 
 def test_links_ask_for_their_zones_where_a_zone_was_seen():
     link = Link("c0", "east", "c1", "west", 0, 30)
     for exit, expected in (("east", 1), ("", 1), ("north", 2)):
         passages = [passage("c0", 1, 0, 1, RED, exit=exit), passage("c1", 1, 11, 12, RED)]
-        assert len(associate(passages, scene(link), AssociateConfig())) == expected
+        assert len(associate(passages, scene(link), choices())) == expected
 
 
 def test_a_chain_of_links_makes_one_vehicle():
     links = (Link("c0", "", "c1", "", 0, 10), Link("c1", "", "c2", "", 0, 10))
     passages = [passage(f"c{k}", 1, 8 * k, 8 * k + 1, RED) for k in range(3)]
-    assert len(associate(passages, scene(*links), AssociateConfig())) == 1
+    assert len(associate(passages, scene(*links), choices())) == 1
 
 
 def test_without_embeddings_the_way_over_the_ground_decides():
@@ -275,41 +288,41 @@ def test_without_embeddings_the_way_over_the_ground_decides():
         passage("c2", 1, 30, 40, way=[(0, 0), (100, 0)]),  # never at the same time: nothing to compare
     ]
     expected = {frozenset({("c0", 1), ("c1", 1)}), frozenset({("c1", 2)}), frozenset({("c2", 1)})}
-    assert groups(associate(passages, scene(), AssociateConfig())) == expected
+    assert groups(associate(passages, scene(), choices())) == expected
 
 
 def test_two_places_at_one_moment_are_two_vehicles_however_alike():
     far = [passage("c0", 1, 0, 10, RED, way=[(0, 0), (9, 0)]), passage("c1", 1, 0, 10, RED, way=[(0, 50), (9, 50)])]
-    assert len(associate(far, scene(), AssociateConfig())) == 2
-    assert len(associate(far, scene(), AssociateConfig(max_ground_m=None))) == 1
+    assert len(associate(far, scene(), choices())) == 2
+    assert len(associate(far, scene(), choices(use_ground=False))) == 1
 
 
 def test_nothing_flies():
     for metres, expected in ((400, 1), (600, 2)):
         there = [(0, metres), (9, metres)]
         passages = [passage("c0", 1, 0, 10, RED, way=[(0, 0), (9, 0)]), passage("c1", 1, 20, 30, RED, way=there)]
-        assert len(associate(passages, scene(), AssociateConfig())) == expected
+        assert len(associate(passages, scene(), choices())) == expected
 
 
 def test_a_card_fills_in_the_threshold_but_never_overrides_a_choice():
-    assert AssociateConfig().for_embedder(0.9).threshold == 0.9
-    assert AssociateConfig().for_embedder(None).threshold == 0.5
-    assert AssociateConfig(min_similarity=0.2).for_embedder(0.9).threshold == 0.2
+    assert choices().for_embedder(0.9).threshold == 0.9
+    assert choices().for_embedder(None).threshold == 0.5
+    assert choices(min_similarity=0.2).for_embedder(0.9).threshold == 0.2
 
 
 def test_nothing_gives_nothing():
-    assert associate([], scene(), AssociateConfig()) == []
-    assert associate([], scene(*LINKS), AssociateConfig()) == []
+    assert associate([], scene(), choices()) == []
+    assert associate([], scene(*LINKS), choices()) == []
 
 
 def test_embeddings_of_different_sizes_are_an_error():
     with pytest.raises(WeightsError, match="of one size, got 2 and 3"):
-        associate([passage("c0", 1, 0, 1, RED), passage("c1", 1, 0, 1, (1, 0, 0))], scene(), AssociateConfig())
+        associate([passage("c0", 1, 0, 1, RED), passage("c1", 1, 0, 1, (1, 0, 0))], scene(), choices())
 
 
 def test_a_tracklet_given_twice_is_an_error():
     with pytest.raises(ValueError, match="c0/1 twice"):
-        associate([passage("c0", 1, 0, 1), passage("c0", 1, 2, 3)], scene(), AssociateConfig())
+        associate([passage("c0", 1, 0, 1), passage("c0", 1, 2, 3)], scene(), choices())
 
 
 # --- the seeded workload of six cameras along a road
@@ -335,7 +348,7 @@ def test_road_of_six_cameras(workload):
     place = Scene("road", Path(), tuple(Camera(f"c{k}", k, Clock(10.0)) for k in range(6)), tuple(links))
     passages = [passage(f"c{camera[k]}", k + 1, since[k], until[k], embeddings[k]) for k in range(len(camera))]
     started = time.process_time()
-    tracks = associate(passages, place, AssociateConfig())
+    tracks = associate(passages, place, choices())
     assert time.process_time() - started < 5
     label = np.zeros(len(camera), int)
     for track in tracks:

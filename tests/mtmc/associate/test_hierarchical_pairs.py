@@ -19,10 +19,10 @@ WINDOWS = tuple(Link(f"c{a}", "", f"c{b}", "", -6.0, 20.0) for a in range(3) for
 ROAD = (Link("c0", "", "c1", "", 0, 10), Link("c1", "", "c2", "", 0, 10))
 
 
-def choices(linkage, **rest):
-    config = {"min_similarity": 0.5, "max_ground_m": None, **rest}
+def choices(linkage, *, all_pairs=True, once_per_camera=True, **common):
+    rules = HierarchicalConfig(all_pairs=all_pairs, linkage=linkage, once_per_camera=once_per_camera)
     return AssociateConfig(
-        method="hierarchical", linkage=linkage, hierarchical=HierarchicalConfig(all_pairs=True), **config
+        method="hierarchical", hierarchical=rules, **{"min_similarity": 0.5, "use_ground": False, **common}
     )
 
 
@@ -42,7 +42,7 @@ def naive(passages, links, config):
         options = []
         for one, two in combinations(sorted(parts), 2):
             if all(naive_feasible(items[i], items[j], links, config) for i in one for j in two):
-                similarity = linkage_of(one, two, items, config.linkage)
+                similarity = linkage_of(one, two, items, config.hierarchical.linkage)
                 if similarity >= config.threshold - 1e-9:
                     options.append((-round(similarity, 9), one, two))
         if not options:
@@ -84,7 +84,7 @@ def test_a_chain_of_links_is_no_vehicle_unless_its_ends_are_linked(linkage):
     passages = [passage(f"c{k}", 1, 8 * k, 8 * k + 1, RED) for k in range(3)]
     assert len(associate(passages, scene(*ROAD), choices(linkage))) == 2
     assert len(associate(passages, scene(*ROAD, Link("c0", "", "c2", "", 10, 20)), choices(linkage))) == 1
-    chained = choices(linkage).model_copy(update={"hierarchical": HierarchicalConfig()})
+    chained = choices(linkage, all_pairs=False)
     assert len(associate(passages, scene(*ROAD), chained)) == 1
 
 
@@ -108,6 +108,5 @@ def degrees(angle):
 @pytest.mark.parametrize("all_pairs", [True, False])
 def test_each_linkage_by_hand(linkage, threshold, expected, all_pairs):
     passages = [passage(f"c{k}", 1, 2 * k, 2 * k + 1, degrees(angle)) for k, angle in enumerate((0, 10, 50))]
-    config = choices(linkage, min_similarity=float(threshold))
-    config = config.model_copy(update={"hierarchical": HierarchicalConfig(all_pairs=all_pairs)})
+    config = choices(linkage, all_pairs=all_pairs, min_similarity=float(threshold))
     assert len(associate(passages, scene(), config)) == expected

@@ -28,7 +28,7 @@ FILES = sorted(Path(__file__).parent.glob("*.npz"))
 #: Name of the identities in a file → the settings of association that gave them.
 VARIANTS: dict[str, dict[str, Any]] = {
     "graph": {},
-    "graph_without_ground": {"max_ground_m": None},
+    "graph_without_ground": {"use_ground": False},
     "graph_without_appearance": {"graph": {"appearance_weight": 0.0}},
     "graph_times_not_learned": {"graph": {"learn_travel_times": False}},
     "graph_clocks_and_calibrations_as_given": {
@@ -43,9 +43,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         }
     },
     "hierarchical": {"method": "hierarchical"},
-    "hierarchical_all_pairs": {"method": "hierarchical", "linkage": "complete", "hierarchical": {"all_pairs": True}},
+    "hierarchical_all_pairs": {"method": "hierarchical", "hierarchical": {"linkage": "complete", "all_pairs": True}},
     "electricity": {"method": "electricity"},
-    "zones": {"method": "zones"},
+    "zones": {"method": "crossroad_zones"},
 }
 
 

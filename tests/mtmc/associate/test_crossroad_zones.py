@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtmc.associate import AssociateConfig, associate
-from mtmc.associate.config import ZonesConfig
-from mtmc.associate.zones import directions, one_to_one, reranked
-from mtmc.associate.zones_bias import without_camera_bias
-from mtmc.associate.zones_votes import Ballot, ballot
+from mtmc.associate.config import CrossroadZonesConfig
+from mtmc.associate.methods.crossroad_zones.box_voting import VotingBoxes, select_voting_boxes
+from mtmc.associate.methods.crossroad_zones.camera_bias import remove_camera_bias
+from mtmc.associate.methods.crossroad_zones.match import candidates_by_direction, one_to_one, reranked_similarity
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene
@@ -51,7 +51,8 @@ def scene(*links):
 
 
 def choices(max_gap_s=120.0, **rules):
-    return AssociateConfig(method="zones", max_gap_s=max_gap_s, zones=ZonesConfig(**{**PLAIN, **rules}))
+    own = CrossroadZonesConfig(**{**PLAIN, **rules})
+    return AssociateConfig(method="crossroad_zones", max_gap_s=max_gap_s, crossroad_zones=own)
 
 
 def groups(passages, place, config):
@@ -108,7 +109,7 @@ def test_similarity_fades_outside_of_the_window():
     place = scene(Link("c0", "", "c1", "", 0, 10))
     for late, soft, vehicles in ((0, 0, 1), (1, 0, 2), (1, 2, 1), (1.5, 2, 2), (7, 2, 2)):  # e^(−1/2) = 0.61
         pair = [passage("c0", 0, 1, 0), passage("c1", 11 + late, 20, 0)]
-        assert len(groups(pair, place, choices(soft_s=soft))) == vehicles
+        assert len(groups(pair, place, choices(time_decay_s=soft))) == vehicles
 
 
 LINKS = (
@@ -148,7 +149,7 @@ def situations(draw):
 def naive_directions(items, links, config):
     """{(from, to): {(row, row): seconds outside}}."""
     found = {}
-    slack = 3 * config.zones.soft_s
+    slack = 3 * config.crossroad_zones.time_decay_s
     for (i, p), (j, q) in product(enumerate(items), repeat=2):
         a, b = p.tracklet, q.tracklet
         if a.camera_id == b.camera_id:
@@ -174,17 +175,18 @@ def in_order(passages):
 @given(situations())
 def test_directions_equal_the_naive_double_loop(situation):
     passages, links, soft, _ = situation
-    items, config = in_order(passages), choices(max_gap_s=6.0, soft_s=soft)
+    items, config = in_order(passages), choices(max_gap_s=6.0, time_decay_s=soft)
     names = sorted({p.tracklet.camera_id for p in items})
     expected = naive_directions(items, links, config)
-    ways = list(directions(items, scene(*links), config))
+    ways = list(candidates_by_direction(items, scene(*links), config))
     found = {
-        (names[w.start], names[w.to]): dict(zip(map(tuple, w.pairs.tolist()), w.late_s, strict=True)) for w in ways
+        (names[w.from_camera], names[w.to_camera]): dict(zip(map(tuple, w.pairs.tolist()), w.outside_s, strict=True))
+        for w in ways
     }
     assert {way: sorted(pairs) for way, pairs in found.items()} == {w: sorted(p) for w, p in expected.items()}
     for way, pairs in expected.items():
         assert found[way] == pytest.approx(pairs)
-    order = [(w.start, w.to) for w in ways]
+    order = [(w.from_camera, w.to_camera) for w in ways]
     assert order == sorted(order, key=lambda w: (min(w), max(w), w[1] < w[0]))
 
 
@@ -222,10 +224,12 @@ def test_re_ranking_is_that_of_reid_both_ways():
     a, b = rng.normal(size=(30, 8)), rng.normal(size=(50, 8))
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
     there, back = k_reciprocal(a, b, 20, 3, 0.3), k_reciprocal(b, a, 20, 3, 0.3)
-    assert reranked(a, b, ZonesConfig()) == pytest.approx(1 - (there + back.T) / 2, abs=1e-6)
+    assert reranked_similarity(a, b, CrossroadZonesConfig()) == pytest.approx(1 - (there + back.T) / 2, abs=1e-6)
     few = k_reciprocal(a[:6], b[:6], 3, 3, 0.3), k_reciprocal(b[:6], a[:6], 3, 3, 0.3)  # a quarter of twelve
-    assert reranked(a[:6], b[:6], ZonesConfig()) == pytest.approx(1 - (few[0] + few[1].T) / 2, abs=1e-6)
-    assert reranked(a, b, ZonesConfig(rerank=False)) == pytest.approx(a @ b.T)
+    assert reranked_similarity(a[:6], b[:6], CrossroadZonesConfig()) == pytest.approx(
+        1 - (few[0] + few[1].T) / 2, abs=1e-6
+    )
+    assert reranked_similarity(a, b, CrossroadZonesConfig(rerank=False)) == pytest.approx(a @ b.T)
 
 
 # --- identities
@@ -242,7 +246,7 @@ def test_what_passes_a_camera_twice_is_dissolved_or_cut():
     place = scene(Link("c0", "", "c1", "", 0, 10), Link("c1", "", "c0", "", 0, 10))
     there_and_back = [passage("c0", 0, 1, 0), passage("c1", 5, 6, 10), passage("c0", 10, 11, 50, track_id=2)]
     assert groups(there_and_back, place, choices()) == one("c0") | one("c1") | one("c0/2")
-    assert groups(there_and_back, place, choices(drop_repeated=False)) == one("c0", "c1") | one("c0/2")
+    assert groups(there_and_back, place, choices(drop_repeated_cameras=False)) == one("c0", "c1") | one("c0/2")
 
 
 def test_second_clustering_joins_identities_of_several_cameras():
@@ -267,7 +271,7 @@ def test_tracklets_without_an_embedding_stay_alone():
 @given(situations())
 def test_equals_the_naive_steps_in_any_order(situation):
     passages, links, soft, order = situation
-    config = choices(max_gap_s=6.0, soft_s=soft, merge_similarity=1.0)  # the second clustering has its own test
+    config = choices(max_gap_s=6.0, time_decay_s=soft, merge_similarity=1.0)  # the second clustering has its own test
     items = in_order(passages)
     neighbours = {k: {k} for k in range(len(items))}
     for pairs in naive_directions(items, links, config).values():
@@ -299,7 +303,8 @@ def test_the_published_settings_do_not_depend_on_the_order_of_input():
         for k, angle in enumerate(vehicles)
         for c in range(4)
     ]
-    config = AssociateConfig(method="zones", max_gap_s=30.0, zones=ZonesConfig(drop_repeated=False))
+    rules = CrossroadZonesConfig(drop_repeated_cameras=False)
+    config = AssociateConfig(method="crossroad_zones", max_gap_s=30.0, crossroad_zones=rules)
     first = groups(passages, scene(), config)
     assert groups([passages[k] for k in rng.permutation(len(passages))], scene(), config) == first
     assert any(len(group) > 2 for group in first)
@@ -314,8 +319,8 @@ def test_camera_bias_by_the_book(kind):
     vectors = rng.normal(size=(50, 4)) + np.repeat([[3, 0, 0, 0], [0, 5, 0, 0]], 25, axis=0)
     vectors[7] = 0  # nothing known of it
     camera = np.repeat([0, 1], 25)
-    rules = ZonesConfig(camera_bias=kind, whitening=0.5)
-    out = without_camera_bias(vectors, camera, rules)
+    rules = CrossroadZonesConfig(camera_bias=kind, whitening=0.5)
+    out = remove_camera_bias(vectors, camera, rules)
     for c in (0, 1):
         rows = [k for k in range(50) if camera[k] == c and k != 7]
         mean = sum(vectors[k] for k in rows) / len(rows)
@@ -330,10 +335,10 @@ def test_camera_bias_by_the_book(kind):
 def test_few_vectors_have_no_bias_of_their_own():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(12, 3))
-    out = without_camera_bias(vectors, np.array([0] * 10 + [1, 1]), ZonesConfig(camera_bias="mean"))
+    out = remove_camera_bias(vectors, np.array([0] * 10 + [1, 1]), CrossroadZonesConfig(camera_bias="mean"))
     expected = vectors[10] - vectors.mean(axis=0)
     assert out[10] == pytest.approx(expected / np.linalg.norm(expected))
-    few = without_camera_bias(vectors[:9], np.zeros(9, int), ZonesConfig())
+    few = remove_camera_bias(vectors[:9], np.zeros(9, int), CrossroadZonesConfig())
     assert few == pytest.approx(vectors[:9] / np.linalg.norm(vectors[:9], axis=1, keepdims=True))
 
 
@@ -369,7 +374,9 @@ def test_votes_equal_the_naive_count(seed):
         for j in range(len(owner_b))
         if allowed[owner_a[i], owner_b[j]] and vote(i, j, 0) and vote(i, j, 1)
     }
-    votes, share = Ballot(np.zeros((0, 1)), np.zeros(0, int), count).votes(similarity, here, there, allowed, top_k)
+    votes, share = VotingBoxes(np.zeros((0, 1)), np.zeros(0, int), count).votes(
+        similarity, here, there, allowed, top_k
+    )
     for a, b in product(range(3), range(3)):
         mine = {(i, j) for i, j in mutual if owner_a[i] == a and owner_b[j] == b}
         expected = len({i for i, _ in mine}) + len({j for _, j in mine})
@@ -379,7 +386,7 @@ def test_votes_equal_the_naive_count(seed):
 
 def test_boxes_are_spread_evenly_over_the_tracklet():
     tracklet = passage("c0", 0, 9, 0, looks=[0, 10, 20, 30, 40, 50, 60])
-    chosen = ballot([tracklet], np.array([0]), ZonesConfig(**PLAIN, boxes=3))
+    chosen = select_voting_boxes([tracklet], np.array([0]), CrossroadZonesConfig(**PLAIN, votes_per_tracklet=3))
     assert chosen.vectors == pytest.approx(np.array([vector(a) for a in (0, 30, 60)]), abs=1e-6)
     assert (chosen.first.tolist(), chosen.count.tolist()) == ([0], [3])
 
