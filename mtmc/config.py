@@ -5,6 +5,7 @@ Later sources win: defaults ← ``models:`` of ``scene.yaml`` ← configuration 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -24,7 +25,13 @@ from mtmc.scene import Scene
 from mtmc.settings import Settings, parse_settings, read_yaml
 from mtmc.track import TrackConfig
 
-__all__ = ["InputConfig", "RunConfig", "load_config"]
+__all__ = ["InputConfig", "RunConfig", "find_config", "load_config"]
+
+#: Where configurations that can be given by name lie: in a checkout, and where a wheel installs them.
+CONFIG_FOLDERS = (
+    Path(__file__).resolve().parents[1] / "configs" / "run",
+    Path(sys.prefix) / "share" / "mtmc" / "configs" / "run",
+)
 
 
 class InputConfig(Settings):
@@ -62,7 +69,7 @@ def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene
     """Compose a run's configuration.
 
     Args:
-        files: YAML files, later ones win.
+        files: YAML files, later ones win; or names of those that come with the package, such as ``electricity``.
         overrides: ``dotted.key=value`` texts, values in YAML notation.
         scene: Whose ``models`` to start from.
 
@@ -73,7 +80,7 @@ def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene
     if scene is not None and scene.models:
         _check_models(scene)
         merged = _merge(merged, scene.models)
-    for path in files:
+    for path in map(find_config, files):
         file = read_yaml(path)
         parse_settings(RunConfig, file.data, file=file)
         merged = _merge(merged, file.data)
@@ -85,6 +92,14 @@ def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene
             raise ConfigError(f"-o {text}: {cause}") from None
         merged = _merge(merged, nested)
     return parse_settings(RunConfig, merged)
+
+
+def find_config(path: Path) -> Path:
+    """The file of a configuration: the path itself, or the one of that name in the package's ``configs/run``."""
+    if path.exists() or path.suffix or path.name != str(path):
+        return path
+    found = [folder / f"{path}.yaml" for folder in CONFIG_FOLDERS if (folder / f"{path}.yaml").is_file()]
+    return found[0] if found else path
 
 
 def _check_models(scene: Scene) -> None:

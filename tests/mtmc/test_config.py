@@ -98,3 +98,18 @@ def test_electricity_is_configured_as_its_released_code() -> None:
     rules = config.associate.electricity
     assert (config.associate.method, rules.mode) == ("electricity", "strict")
     assert (rules.match_distance, rules.isolation_distance, rules.min_boxes, rules.scale) == (12, 100, 20, 1)
+
+
+def test_configurations_that_come_with_the_package_are_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = load_config([Path("electricity")])
+    assert named == load_config([ROOT / "configs" / "run" / "electricity.yaml"])
+    assert named.associate.method == "electricity"
+
+    (tmp_path / "electricity").write_text("track: {n_init: 9}\n")
+    assert load_config([Path("electricity")]).track.n_init == 9
+    for missing in ("nowhere", "configs/nowhere", "nowhere.yaml"):
+        with pytest.raises(ConfigError, match=missing):
+            load_config([Path(missing)])
