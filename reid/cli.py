@@ -1,14 +1,15 @@
-"""The command ``reid``: argument parsing only."""
+"""The command ``reid``: argument parsing only. ``-o`` is always an override, ``--out`` always what is written."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reid.errors import ConfigError, ReidError
+from reid.errors import ConfigError, MissingDependency, ReidError
 
 if TYPE_CHECKING:
     from reid.card import Card
@@ -20,8 +21,9 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 if all went well, 2 after an error the user can act on."""
     arguments = _parser().parse_args(argv)
+    _configure_logging()
     try:
-        arguments.run(arguments)
+        _run(arguments)
     except ReidError as error:
         if arguments.debug:
             raise
@@ -32,10 +34,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+#: Packages of the extra ``torch``: what a base install lacks.
+_TORCH_EXTRA = ("torch", "torchvision", "timm", "safetensors")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    try:
+        arguments.run(arguments)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _TORCH_EXTRA:
+            raise
+        raise MissingDependency.of(package, "torch", f"reid {arguments.command}") from error
+
+
+def _configure_logging() -> None:
+    """Show the log where no terminal shows a progress bar; warnings are shown everywhere."""
+    level = logging.WARNING if sys.stderr.isatty() else logging.INFO
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger = logging.getLogger("reid")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(level)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reid", description="Vehicle re-identification: what pictures look alike.")
+    parser = argparse.ArgumentParser(
+        prog="reid", description="Train, run and measure embedders for vehicle re-identification."
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     _add_train(commands)
     _add_export(commands)
     _add_attention(commands)
@@ -50,8 +78,15 @@ def _parser() -> argparse.ArgumentParser:
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("train", help="train an embedder, or go on where it was interrupted")
     command.add_argument("config", type=Path, help="a YAML file such as configs/reid/ssbver_veri776.yaml")
-    command.add_argument("-o", "--override", action="append", default=[], help="key=value, such as data.root=/veri")
-    command.add_argument("--export", type=Path, help="write the result as .onnx or .torchscript too")
+    command.add_argument(
+        "-o",
+        "--override",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace a value of the file, such as data.root=/veri; may be repeated",
+    )
+    command.add_argument("--export", type=Path, metavar="FILE", help="write the result as .onnx or .torchscript too")
     command.set_defaults(run=_train)
 
 
@@ -70,23 +105,23 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("export", help="a training's network as one file that others can run")
-    command.add_argument("checkpoint", type=Path, help="folder of a training")
-    command.add_argument("output", type=Path, help=".onnx or .torchscript; its card is written beside it")
+    command.add_argument("training", type=Path, help="folder of a training")
+    _add_out(command, ".onnx or .torchscript; its card is written beside it", required=True)
     command.set_defaults(run=_export)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from reid.export import export_checkpoint
 
-    card = export_checkpoint(arguments.checkpoint, arguments.output)
-    print(f"{arguments.output}: {card.name}, {card.size_hw[0]}x{card.size_hw[1]} px to {card.dim} numbers")
+    card = export_checkpoint(arguments.training, arguments.out)
+    print(f"{arguments.out}: {card.name}, {card.size_hw[0]}x{card.size_hw[1]} px to {card.dim} numbers")
 
 
 def _add_attention(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("attention", help="where a network trained by sgfd looks")
-    command.add_argument("pictures", type=Path, nargs="+")
-    command.add_argument("-c", "--checkpoint", type=Path, required=True, help="folder of a training")
-    command.add_argument("-o", "--output", type=Path, required=True, help="the picture to write, .png or .jpg")
+    command = commands.add_parser("attention", help="where a network trained by sgfd directs its attention")
+    command.add_argument("training", type=Path, help="folder of a training")
+    command.add_argument("pictures", type=Path, nargs="+", metavar="picture", help="crops of vehicles")
+    _add_out(command, "the picture to write, .png or .jpg", required=True)
     command.set_defaults(run=_attention)
 
 
@@ -97,14 +132,14 @@ def _attention(arguments: argparse.Namespace) -> None:
     from reid.training.checkpoint import open_checkpoint
 
     pictures = [read_image(path) for path in arguments.pictures]
-    save_picture(arguments.output, attention_picture(open_checkpoint(arguments.checkpoint), pictures))
+    save_picture(arguments.out, attention_picture(open_checkpoint(arguments.training), pictures))
 
 
 def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("embed", help="a folder of pictures to one vector each")
     command.add_argument("folder", type=Path, help="pictures, in subfolders too")
-    command.add_argument("-w", "--weights", required=True, help="file, folder or name such as timm:resnet50")
-    command.add_argument("-o", "--output", type=Path, required=True, help=".npz or .parquet")
+    command.add_argument("-w", "--weights", required=True, help=_WEIGHTS)
+    _add_out(command, ".npz or .parquet", required=True)
     _add_runtime(command)
     command.set_defaults(run=_embed)
 
@@ -112,18 +147,27 @@ def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _embed(arguments: argparse.Namespace) -> None:
     from reid.embed import embed_folder, save
 
-    if arguments.output.suffix not in (".npz", ".parquet"):
-        raise ConfigError("expected an output that ends in .npz or .parquet", path=arguments.output)
+    if arguments.out.suffix not in (".npz", ".parquet"):
+        raise ConfigError("--out: expected a name that ends in .npz or .parquet", path=arguments.out)
     embedder = _embedder(arguments)
     names, embeddings = embed_folder(arguments.folder, embedder)
-    save(arguments.output, names, embeddings)
+    save(arguments.out, names, embeddings)
+
+
+_WEIGHTS = "file, folder of a training, or a name such as timm:resnet50"
+
+
+def _add_out(command: argparse.ArgumentParser, what: str, *, required: bool = False) -> None:
+    command.add_argument("--out", type=Path, required=required, metavar="FILE", help=what)
 
 
 def _add_runtime(command: argparse.ArgumentParser) -> None:
     command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
-    command.add_argument("--runtime", default="auto", help="auto, onnxruntime or openvino")
-    command.add_argument("--device", default="cpu", help="cpu or cuda")
-    command.add_argument("--precision", default="fp32", help="fp32 or bf16")
+    command.add_argument(
+        "--runtime", default="auto", choices=("auto", "onnxruntime", "openvino"), help="what runs an exported file"
+    )
+    command.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
+    command.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of the computation")
     command.add_argument("--threads", type=int, default=1, help="how many threads compute")
 
 
@@ -144,7 +188,7 @@ def _add_card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command = commands.add_parser("card", help="write the card that says what a network takes")
     command.add_argument("weights", type=Path, help="file or checkpoint folder")
     command.add_argument("--size", required=True, help="height x width of its pictures, such as 256x128")
-    command.add_argument("-o", "--output", type=Path, help="default: where the card is looked for first")
+    _add_out(command, "default: where the card is looked for first")
     command.add_argument("--mean", type=_three, help="three numbers, default ImageNet's 0.485,0.456,0.406")
     command.add_argument("--std", type=_three, help="three numbers, default ImageNet's 0.229,0.224,0.225")
     command.add_argument("--bgr", action="store_true", help="it was trained on blue, green, red channels")
@@ -174,7 +218,7 @@ def _card(arguments: argparse.Namespace) -> None:
         "license": arguments.license,
     }
     fields["dim"] = measure_dim(arguments.weights, parse_card(fields))
-    path = arguments.output or card_path(arguments.weights)
+    path = arguments.out or card_path(arguments.weights)
     write_card(parse_card(fields), path)
     print(path)
 
@@ -183,12 +227,20 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command = commands.add_parser("evaluate", help="how well a network finds the same vehicle again")
     command.add_argument("root", type=Path, help="folder of the data set")
     command.add_argument("-d", "--data", required=True, help="name of the data set, such as veri776 or folder")
-    command.add_argument("-w", "--weights", required=True, help="file, folder or name such as timm:resnet50")
-    command.add_argument("-O", "--option", action="append", default=[], help="of the data set, such as size=1600")
+    command.add_argument("-w", "--weights", required=True, help=_WEIGHTS)
+    command.add_argument(
+        "--data-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the data set, such as size=1600; may be repeated",
+    )
     command.add_argument("--seed", type=int, default=0, help="of protocols that draw at random")
     command.add_argument("--rerank", action="store_true", help="measure k-reciprocal re-ranking too")
-    command.add_argument("-o", "--output", type=Path, help="write the scores as JSON")
-    command.add_argument("--pictures", type=Path, help="write ranked lists and a map of the embedding here")
+    _add_out(command, "write the scores as JSON")
+    command.add_argument(
+        "--pictures", type=Path, metavar="FOLDER", help="write ranked lists and a map of the embedding here"
+    )
     _add_runtime(command)
     command.set_defaults(run=_evaluate)
 
@@ -198,30 +250,31 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from reid.data import load_dataset
     from reid.evaluation.extract import extract
     from reid.evaluation.protocols import PROTOCOLS
-    from reid.evaluation.retrieval import Embeddings, evaluate_split
+    from reid.evaluation.retrieval import Embeddings, check_answerable, evaluate_split
 
-    split = load_dataset(arguments.data, arguments.root, **dict(_option(text) for text in arguments.option))
+    split = load_dataset(arguments.data, arguments.root, **dict(_option(text) for text in arguments.data_option))
+    check_answerable(split)
     embedder = _embedder(arguments)
     query = Embeddings.of(extract(embedder, split.query), split.query) if split.query else None
     gallery = Embeddings.of(extract(embedder, split.gallery), split.gallery)
     print(f"{split.name} by {PROTOCOLS[split.protocol]}")
     found = evaluate_split(split, query, gallery, seed=arguments.seed, rerank=arguments.rerank)
     print(*found, sep="\n")
-    if arguments.output:
-        _write_json(arguments.output, {"data": split.name, "scores": [scores.as_dict() for scores in found]})
+    if arguments.out:
+        _write_json(arguments.out, {"data": split.name, "scores": [scores.as_dict() for scores in found]})
     if arguments.pictures:
         write_showcase(arguments.pictures, split, query, gallery)
 
 
 def _add_efficiency(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("efficiency", help="what a network costs: size, arithmetic, time, memory")
-    command.add_argument("weights", help="file, folder or name such as timm:resnet50; anything that runs in torch")
+    command.add_argument("weights", help=f"{_WEIGHTS}; anything that runs in torch")
     command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--threads", type=int, default=1, help="how many threads compute")
     command.add_argument("--warmup", type=int, default=50, help="calls before timing")
     command.add_argument("--runs", type=int, default=200, help="timed calls")
-    command.add_argument("-o", "--output", type=Path, help="write the measurements as JSON")
+    _add_out(command, "write the measurements as JSON")
     command.set_defaults(run=_efficiency)
 
 
@@ -234,16 +287,16 @@ def _efficiency(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     found = measure(model, card.size_hw, device=arguments.device, warmup=arguments.warmup, runs=arguments.runs)
     print(found)
-    if arguments.output:
-        _write_json(arguments.output, {"weights": str(arguments.weights), **found.as_dict()})
+    if arguments.out:
+        _write_json(arguments.out, {"weights": str(arguments.weights), **found.as_dict()})
 
 
 def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("explain", help="which pixels make two crops similar")
     command.add_argument("query", type=Path, help="a picture")
     command.add_argument("gallery", type=Path, help="another")
-    command.add_argument("-w", "--weights", required=True, help="anything that runs in torch")
-    command.add_argument("-o", "--output", type=Path, required=True, help="the picture to write, .png or .jpg")
+    command.add_argument("-w", "--weights", required=True, help=f"{_WEIGHTS}; anything that runs in torch")
+    _add_out(command, "the picture to write, .png or .jpg", required=True)
     command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
     command.set_defaults(run=_explain)
 
@@ -260,7 +313,7 @@ def _explain(arguments: argparse.Namespace) -> None:
         resize(read_image(path), card.size_hw, card.interpolation) for path in (arguments.query, arguments.gallery)
     ]
     similarity, picture = explain_pair(model, card, *pair)
-    save_picture(arguments.output, picture)
+    save_picture(arguments.out, picture)
     print(f"similarity {similarity:.4f}")
 
 
@@ -277,12 +330,12 @@ def _module(arguments: argparse.Namespace) -> tuple[Any, Card]:
 
 
 def _option(text: str) -> tuple[str, object]:
-    import yaml
+    from reid.settings import parse_value
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"expected an option such as size=1600, got {text}")
-    return name.replace("-", "_"), yaml.safe_load(value)
+        raise ConfigError(f"--data-option {text}: expected key=value", remedy="for example --data-option size=1600")
+    return name.replace("-", "_"), parse_value(value)
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
@@ -296,10 +349,11 @@ def _write_json(path: Path, content: dict[str, object]) -> None:
 
 
 def _three(text: str) -> list[float]:
-    numbers = [float(part) for part in text.split(",")]
-    if len(numbers) != 3:
-        raise ValueError
-    return numbers
+    try:
+        red, green, blue = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected three numbers such as 0.5,0.5,0.5, got {text}") from None
+    return [red, green, blue]
 
 
 def _size_hw(text: str) -> list[int]:
@@ -307,7 +361,3 @@ def _size_hw(text: str) -> list[int]:
     if len(parts) != 2 or not all(part.isdecimal() for part in parts):
         raise ConfigError(f"--size: expected height x width in pixels, such as 256x128, got {text}")
     return [int(part) for part in parts]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from reid.data.augment import resize
+from reid.data.checks import PICTURES
 from reid.data.images import read_image
 from reid.errors import ConfigError, DataError
 from reid.inference import Embedder
 
-__all__ = ["PICTURES", "embed_folder", "save"]
-
-#: Suffixes of what counts as a picture.
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+__all__ = ["embed_folder", "save"]
 
 
 def embed_folder(folder: Path, embedder: Embedder) -> tuple[list[str], NDArray[Any]]:

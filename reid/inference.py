@@ -118,8 +118,9 @@ def load_embedder(
     """Load an embedder.
 
     Args:
-        weights: An ``.onnx`` or OpenVINO ``.xml`` file; a ``.torchscript`` file; a ``.safetensors`` file, or a folder
-            that holds one, whose card names a backbone; ``timm:NAME`` for pretrained weights, with
+        weights: An ``.onnx`` or OpenVINO ``.xml`` file; a ``.torchscript`` file; the folder of a training or of its
+            checkpoint; a ``.safetensors`` file, or a folder that holds one, whose card names a backbone;
+            ``timm:NAME`` for pretrained weights, with
             ``:FILE.safetensors`` behind it for those of a local file.
         runtime: What runs an ONNX file: see :func:`reid.runtime.open_session`. The other kinds run in torch.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
@@ -179,7 +180,9 @@ def open_module(weights: str | Path, card: Path | None) -> tuple[Any, Card]:
     path = Path(weights)
     _require(path)
     from reid.torch_loader import open_file
+    from reid.training.checkpoint_files import find
 
+    path = find(path) or path  # the folder of a training holds that of its checkpoint
     found = _need_card(path, find_card(path, card))
     return open_file(path, found), found
 

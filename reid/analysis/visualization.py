@@ -78,7 +78,7 @@ def principal_plane(features: NDArray[Any]) -> NDArray[Any]:
     """Coordinates (N, 2) on the two axes of largest variance; signs are fixed, so the picture is reproducible."""
     centerd = np.asarray(features, np.float64) - features.mean(axis=0)
     _, _, axes = np.linalg.svd(centerd, full_matrices=False)
-    axes = axes[:2]
+    axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))  # a single feature has one axis
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
     return np.asarray(centerd @ axes.T)
 
@@ -146,7 +146,10 @@ def write_showcase(folder: Path, split: DatasetSplit, query: Embeddings | None, 
         save_picture(folder / "ranked_lists.png", ranked_lists(split, query, gallery))
     shown = np.unique(gallery.vehicle_id[gallery.vehicle_id != JUNK])[:30]
     some = np.isin(gallery.vehicle_id, shown)
-    save_picture(folder / "embedding.png", embedding_plot(_unit(gallery.features[some]), gallery.vehicle_id[some]))
+    if some.any():
+        save_picture(
+            folder / "embedding.png", embedding_plot(_unit(gallery.features[some]), gallery.vehicle_id[some])
+        )
 
 
 def ranked_lists(

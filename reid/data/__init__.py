@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from reid.data import cityflow, cuhk03, folder, market, synthcity, vehicleid, veri, veriwild, viper
 from reid.data.records import DatasetSplit, Record, Track
 from reid.errors import ConfigError
@@ -47,9 +49,22 @@ def load_dataset(name: str, root: Path, **options: Any) -> DatasetSplit:
     """
     _known(name, list(DATASETS), "a data set")
     load = DATASETS[name]
+    signature = inspect.signature(load, eval_str=True)
     for option in options:
-        _known(option, list(inspect.signature(load).parameters)[1:], f"an option of {name}")
-    return load(root, **options)
+        _known(option, list(signature.parameters)[1:], f"an option of {name}")
+    typed = {
+        option: _typed(option, value, signature.parameters[option].annotation) for option, value in options.items()
+    }
+    return load(root, **typed)
+
+
+def _typed(option: str, value: Any, annotation: Any) -> Any:
+    """The value of an option in the type that the loader takes."""
+    try:
+        return TypeAdapter(annotation).validate_python(value)
+    except ValidationError as cause:
+        expected = cause.errors()[0]["msg"]
+        raise ConfigError(f"{option}: {expected[:1].lower()}{expected[1:]}, got {value!r}") from None
 
 
 def _known(word: str, words: list[str], what: str) -> None:

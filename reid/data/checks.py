@@ -7,7 +7,10 @@ from pathlib import Path
 
 from reid.errors import DataError
 
-__all__ = ["check_present", "compare_counts", "files", "lines", "need"]
+__all__ = ["PICTURES", "check_present", "compare_counts", "files", "lines", "need", "whole_number"]
+
+#: Suffixes of what counts as a picture, in small letters.
+PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 def need(path: Path, what: str, remedy: str) -> Path:
@@ -21,21 +24,51 @@ def need(path: Path, what: str, remedy: str) -> Path:
     return path
 
 
-def files(folder: Path, pattern: str, remedy: str) -> list[Path]:
-    """The files of a folder by name; the pattern is that of :meth:`pathlib.Path.glob`.
+def files(folder: Path, depth: int, expected: str, remedy: str) -> list[Path]:
+    """The pictures of a folder by name, in any of the usual formats.
+
+    Args:
+        folder: Where they lie.
+        depth: 1 for pictures in the folder itself, 2 for those in its subfolders, and so on.
+        expected: A name as it should be, for the message.
+        remedy: What to do if there are none.
 
     Raises:
-        DataError: The folder is missing or holds none.
+        DataError: The folder is missing or holds no picture at that depth, or it holds others at another depth, which
+            would be left out in silence.
     """
-    found = sorted(need(folder, "a folder of pictures", remedy).glob(pattern))
+    need(folder, "a folder of pictures", remedy)
+    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    found = [path for path in pictures if len(path.relative_to(folder).parts) == depth]
     if not found:
-        raise DataError(f"expected pictures named {pattern}, found none", path=folder, remedy=remedy)
+        raise DataError(f"expected pictures such as {expected}, found none", path=folder, remedy=remedy)
+    if len(found) < len(pictures):
+        elsewhere = next(path for path in pictures if len(path.relative_to(folder).parts) != depth)
+        raise DataError(
+            f"expected pictures such as {expected}, found {len(pictures) - len(found)} at another depth, "
+            f"{elsewhere.relative_to(folder)} the first",
+            path=folder,
+            remedy="move them there, or out of this folder",
+        )
     return found
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text of ASCII digits means; None for any other text.
+
+    Example:
+        >>> [whole_number(text) for text in ("0012", "²", "1_0", "")]
+        [12, None, None, None]
+    """
+    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 def lines(path: Path, what: str, remedy: str) -> list[tuple[int, str]]:
     """The lines of a text file that are not empty, each with its number counted from 1."""
-    text = need(path, what, remedy).read_text(encoding="utf-8")
+    try:
+        text = need(path, what, remedy).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise DataError(f"expected {what} as UTF-8 text", path=path, remedy=remedy) from cause
     return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 

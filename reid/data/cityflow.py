@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from reid.data.checks import check_present, compare_counts, need
-from reid.data.records import DatasetSplit, Record
+from reid.data.records import DatasetSplit, Record, held_out_identities
 from reid.errors import ConfigError, DataError
 
 __all__ = ["OFFICIAL", "load"]
@@ -66,7 +66,7 @@ def _records(root: Path) -> tuple[Record, ...]:
             Record(
                 root / "image_train" / item.attrib["imageName"],
                 int(item.attrib["vehicleID"]),
-                int(item.attrib["cameraID"].lstrip("c")),
+                int(item.attrib["cameraID"].lower().lstrip("c")),
             )
             for item in tree.iter("Item")
         )
@@ -77,8 +77,7 @@ def _records(root: Path) -> tuple[Record, ...]:
 
 
 def _hold_out(records: tuple[Record, ...], share: float, rng: np.random.Generator) -> DatasetSplit:
-    everyone = sorted({r.vehicle_id for r in records})
-    tested = set(rng.permutation(everyone)[: round(share * len(everyone))].tolist())
+    tested = held_out_identities(records, share, rng)
     seen: dict[tuple[int, int], list[int]] = {}
     for i, r in enumerate(records):
         if r.vehicle_id in tested:

@@ -27,7 +27,7 @@ __all__ = ["OFFICIAL", "load", "unpack"]
 OFFICIAL = {"training identities": 1_367, "test identities": 100}
 
 _REMEDY = "put cuhk-03.mat here"
-_NAME = re.compile(r"(\d+)_(\d+)_([12])_\d+\.png$")
+_NAME = re.compile(r"([0-9]+)_([0-9]+)_([12])_[0-9]+\.\w+$")
 #: Identities are numbered pair · 10,000 + person.
 _PAIR = 10_000
 
@@ -52,7 +52,14 @@ def load(
     """
     if not (root / "splits.json").exists():
         unpack(need(root / "cuhk-03.mat", "cuhk-03.mat or the pictures unpacked from it", _REMEDY), root)
-    splits = json.loads((root / "splits.json").read_text(encoding="utf-8"))
+    path = root / "splits.json"
+    try:
+        splits = [
+            [(int(pair), int(person)) for pair, person in tested] for tested in json.loads(path.read_text("utf-8"))
+        ]
+    except (ValueError, TypeError) as cause:
+        remedy = "remove it, so that it is unpacked again"
+        raise DataError("expected lists of [camera pair, person]", path=path, remedy=remedy) from cause
     if not 0 <= split < len(splits):
         raise ConfigError(f"expected a split 0 … {len(splits) - 1}, got {split}")
     tested = {pair * _PAIR + person for pair, person in splits[split]}
@@ -106,7 +113,7 @@ def _unpack_pair(file: Any, pictures: Any, folder: Path, pair: int) -> None:
 
 def _records(folder: Path) -> tuple[Record, ...]:
     records = []
-    for path in files(folder, "*.png", _REMEDY):
+    for path in files(folder, 1, "1_0007_2_09.png", _REMEDY):
         match = _NAME.match(path.name)
         if not match:
             raise DataError("expected a name like 1_0007_2_09.png", path=path, remedy=_REMEDY)

@@ -2,7 +2,7 @@
 
 ::
 
-    <identity>/<camera>/*.jpg      any names; .jpg, .jpeg, .png or .bmp
+    <identity>/<camera>/*.jpg      any names; pictures of any usual format
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.data.checks import need
-from reid.data.records import DatasetSplit, Record
-from reid.errors import DataError
+from reid.data.checks import files
+from reid.data.records import DatasetSplit, Record, held_out_identities
 
 __all__ = ["load", "records"]
-
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
 def load(root: Path, *, held_out: float = 0.5, seed: int = 0, check_counts: bool = True) -> DatasetSplit:
@@ -33,12 +30,12 @@ def load(root: Path, *, held_out: float = 0.5, seed: int = 0, check_counts: bool
         check_counts: Without effect: nothing is published about a folder of one's own.
 
     Raises:
-        DataError: No crops are found.
+        ConfigError: ``held_out`` is no share.
+        DataError: No crops are found, or some lie where they would be left out.
     """
     found = records(root)
     rng = np.random.default_rng(seed)
-    everyone = sorted({r.vehicle_id for r in found})
-    tested = set(rng.permutation(everyone)[: round(held_out * len(everyone))].tolist())
+    tested = held_out_identities(found, held_out, rng)
     gallery = tuple(r for r in found if r.vehicle_id in tested)
     seen: dict[tuple[int, int], list[Record]] = {}
     for r in gallery:
@@ -54,13 +51,7 @@ def records(root: Path) -> tuple[Record, ...]:
         DataError: No crops are found.
     """
     remedy = "put the crops into folders identity/camera/"
-    found = sorted(
-        path
-        for path in need(root, "a folder identity/camera/*.jpg", remedy).glob("*/*/*")
-        if path.suffix.lower() in _SUFFIXES
-    )
-    if not found:
-        raise DataError("expected pictures in identity/camera/, found none", path=root, remedy=remedy)
+    found = files(root, 3, "identity/camera/1.jpg", remedy)
     identity = {name: i for i, name in enumerate(sorted({p.parts[-3] for p in found}))}
     camera = {name: i for i, name in enumerate(sorted({p.parts[-2] for p in found}))}
     return tuple(Record(p, identity[p.parts[-3]], camera[p.parts[-2]]) for p in found)

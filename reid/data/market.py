@@ -5,7 +5,8 @@
     bounding_box_train/ query/ bounding_box_test/    0002_c1s1_000451_03.jpg, 0005_c2_f0046985.jpg: identity, camera
     gt_bbox/                                         Market-1501 only: all crops of the queries, for multi-query
 
-Identity −1 is junk. Identity 0 is a distractor: it stays in the gallery and is never right.
+Identity −1 is junk. Identity 0 of the gallery is a distractor: it stays there and is never right. Only where a query
+has identity 0, too, as in data of one's own that are numbered from 0, is it one like the others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from pathlib import Path
 
 from reid.data.checks import compare_counts, files
-from reid.data.records import JUNK, DatasetSplit, Record
+from reid.data.records import DISTRACTOR, JUNK, DatasetSplit, Record
 from reid.errors import DataError
 
 __all__ = ["OFFICIAL_DUKE", "OFFICIAL_MARKET", "load_duke", "load_market", "multi_query"]
@@ -35,7 +36,7 @@ OFFICIAL_DUKE = {
     "gallery images": 17_661,
 }
 
-_NAME = re.compile(r"(-?\d+)_c(\d)")
+_NAME = re.compile(r"(-?[0-9]+)_c([0-9]+)(?=s[0-9]|_|\.)")
 
 
 def load_market(root: Path, *, check_counts: bool = True) -> DatasetSplit:
@@ -81,15 +82,17 @@ def _load(root: Path, title: str, name: str, official: dict[str, int]) -> Datase
         "junk images": sum(r.vehicle_id == JUNK for r in gallery),
     }
     compare_counts(title, root, found, official)
+    if not any(r.vehicle_id == 0 for r in query):
+        gallery = tuple(r._replace(vehicle_id=DISTRACTOR) if r.vehicle_id == 0 else r for r in gallery)
     return DatasetSplit(name, "market", train, query, gallery)
 
 
 def _records(folder: Path, title: str) -> tuple[Record, ...]:
     remedy = f"unpack {title} here"
     records = []
-    for path in files(folder, "*.jpg", remedy):
+    for path in files(folder, 1, "0002_c1s1_000451_03.jpg", remedy):
         match = _NAME.match(path.name)
         if not match:
-            raise DataError("expected a name that starts like 0002_c1", path=path, remedy=remedy)
+            raise DataError("expected a name that starts like 0002_c1s1_ or 0002_c1_", path=path, remedy=remedy)
         records.append(Record(path, int(match[1]), int(match[2])))
     return tuple(records)

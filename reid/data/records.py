@@ -15,10 +15,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["JUNK", "DatasetSplit", "Record", "Track", "cameras", "class_labels", "identities", "views"]
+from reid.errors import ConfigError, DataError
+
+__all__ = [
+    "DISTRACTOR",
+    "JUNK",
+    "DatasetSplit",
+    "Record",
+    "Track",
+    "cameras",
+    "class_labels",
+    "held_out_identities",
+    "identities",
+    "views",
+]
 
 #: The identity of a crop that shows no labelled vehicle or person and is never counted.
 JUNK = -1
+#: The identity of a gallery crop that shows somebody else: it is ranked like all others and is never right.
+DISTRACTOR = -2
 
 
 class Record(NamedTuple):
@@ -26,7 +41,7 @@ class Record(NamedTuple):
 
     Attributes:
         path: The image file.
-        vehicle_id: Identity within the data set, or :data:`JUNK`.
+        vehicle_id: Identity within the data set, or :data:`JUNK` or :data:`DISTRACTOR`.
         camera_id: Camera number within the data set; 0 where the data set has no cameras.
         view: Viewpoint label; −1 where unknown.
     """
@@ -64,7 +79,8 @@ class DatasetSplit:
         tracks: Gallery crops grouped by track, where the data set says so.
 
     Raises:
-        ValueError: An identity occurs in training and in retrieval, or a track points outside the gallery.
+        DataError: An identity occurs in training and in retrieval.
+        ValueError: A track points outside the gallery.
     """
 
     name: str
@@ -75,10 +91,16 @@ class DatasetSplit:
     tracks: tuple[Track, ...] = ()
 
     def __post_init__(self) -> None:
-        tested = {r.vehicle_id for part in (self.query, self.gallery) for r in part} - {JUNK}
-        shared = tested & {r.vehicle_id for r in self.train}
+        tested = {r.vehicle_id for part in (self.query, self.gallery) for r in part} - {JUNK, DISTRACTOR}
+        shared = sorted(tested & {r.vehicle_id for r in self.train})
         if shared:
-            raise ValueError(f"{self.name}: identities {sorted(shared)[:5]} occur in training and in retrieval")
+            which = "identity" if len(shared) == 1 else "identities"
+            named = ", ".join(map(str, shared[:5])) + (", …" if len(shared) > 5 else "")
+            raise DataError(
+                f"{self.name}: the {which} {named} occur in training and in retrieval, so that scores would be of "
+                "vehicles already seen",
+                remedy="take their pictures out of one of the two parts, or give them other numbers",
+            )
         outside = [i for track in self.tracks for i in track.items if not 0 <= i < len(self.gallery)]
         if outside:
             raise ValueError(f"{self.name}: track item {outside[0]} is outside a gallery of {len(self.gallery)}")
@@ -102,3 +124,15 @@ def views(records: Sequence[Record]) -> NDArray[Any]:
 def class_labels(records: Sequence[Record]) -> NDArray[Any]:
     """Identities renumbered 0 … C−1 in ascending order, as int64 (N,): the targets of a classifier."""
     return np.unique(identities(records), return_inverse=True)[1].astype(np.int64).reshape(-1)
+
+
+def held_out_identities(records: Sequence[Record], share: float, rng: np.random.Generator) -> set[int]:
+    """Identities drawn for retrieval, ``share`` of all of them, rounded.
+
+    Raises:
+        ConfigError: ``share`` is not in 0…1.
+    """
+    if not 0 <= share <= 1:
+        raise ConfigError(f"held_out: expected a share of the identities from 0 to 1, got {share}")
+    everyone = sorted({r.vehicle_id for r in records})
+    return set(rng.permutation(everyone)[: round(share * len(everyone))].tolist())

@@ -19,8 +19,7 @@ from reid.errors import DataError
 __all__ = ["load"]
 
 _REMEDY = "make the crops with python -m tools.synthcity"
-_NAME = re.compile(r"\D*(\d+)_")
-_NUMBER = re.compile(r"(\d+)$")
+_LAST_NUMBER = re.compile(r"([0-9]+)$")
 
 
 def load(root: Path, *, check_counts: bool = True) -> DatasetSplit:
@@ -53,15 +52,30 @@ def _views(path: Path) -> dict[str, int]:
         rows = csv.DictReader(file)
         if not {"path", "view"} <= set(rows.fieldnames or ()):
             raise DataError("expected the columns path and view", path=path, line=1, remedy=_REMEDY)
-        return {row["path"]: int(row["view"]) for row in rows}
+        try:
+            return {row["path"]: int(row["view"]) for row in rows}
+        except ValueError as cause:
+            raise DataError(
+                "expected a whole number in the column view", path=path, line=rows.line_num, remedy=_REMEDY
+            ) from cause
 
 
 def _records(crops: Path, part: str, views: dict[str, int]) -> tuple[Record, ...]:
     records = []
-    for path in files(crops / part, "*/*.jpg", _REMEDY):
-        vehicle, camera = _NUMBER.search(path.parent.name), _NAME.match(path.name)
-        if not vehicle or not camera:
-            raise DataError("expected a name like 0042/c003_7.jpg", path=path, remedy=_REMEDY)
+    names: dict[tuple[str, int], str] = {}
+    for path in files(crops / part, 2, "0042/c003_7.jpg", _REMEDY):
+        vehicle, camera = path.parent.name, path.stem.rpartition("_")[0]
         view = views.get(path.relative_to(crops).as_posix(), -1)
-        records.append(Record(path, int(vehicle[1]), int(camera[1]), view))
+        numbers = []
+        for kind, name in (("vehicle", vehicle), ("camera", camera)):
+            number = _LAST_NUMBER.search(name)
+            if not number:
+                raise DataError("expected a name like 0042/c003_7.jpg", path=path, remedy=_REMEDY)
+            numbers.append(int(number[1]))
+            other = names.setdefault((kind, numbers[-1]), name)
+            if other != name:
+                raise DataError(
+                    f"expected every {kind} to end in a number of its own, got {other} and {name}", path=path
+                )
+        records.append(Record(path, *numbers, view))
     return tuple(records)

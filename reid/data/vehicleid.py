@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reid.data.checks import check_present, compare_counts, lines
+from reid.data.checks import check_present, compare_counts, lines, whole_number
 from reid.data.records import DatasetSplit, Record
 from reid.errors import ConfigError, DataError
 
@@ -57,7 +57,7 @@ def _records(root: Path, name: str) -> tuple[Record, ...]:
     records = []
     for number, line in lines(path, "a list of images and identities", _REMEDY):
         words = line.split()
-        if len(words) != 2 or not words[1].isdigit():
+        if len(words) != 2 or whole_number(words[1]) is None:
             raise DataError(f"expected an image and an identity, got {line!r}", path=path, line=number)
         records.append(Record(root / "image" / f"{words[0]}.jpg", int(words[1]), 0))
     return tuple(records)

@@ -26,7 +26,7 @@ OFFICIAL = {"training images": 37_778, "queries": 1_678, "gallery images": 11_57
 VIEWPOINTS = ("front", "rear", "left", "left-front", "left-rear", "right", "right-front", "right-rear")
 
 _REMEDY = "request VeRi-776 from its authors and unpack it here"
-_NAME = re.compile(r"(\d+)_c(\d+)_")
+_NAME = re.compile(r"([0-9]+)_c([0-9]+)_")
 
 
 def load(root: Path, *, check_counts: bool = True) -> DatasetSplit:
@@ -70,7 +70,7 @@ def with_views(records: Sequence[Record], annotation: Path) -> tuple[Record, ...
 
 def _records(folder: Path) -> tuple[Record, ...]:
     records = []
-    for path in files(folder, "*.jpg", _REMEDY):
+    for path in files(folder, 1, "0001_c001_00016450_0.jpg", _REMEDY):
         match = _NAME.match(path.name)
         if not match:
             raise DataError("expected a name like 0001_c001_00016450_0.jpg", path=path, remedy=_REMEDY)

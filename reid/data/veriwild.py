@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reid.data.checks import check_present, compare_counts, lines, need
+from reid.data.checks import check_present, compare_counts, lines, need, whole_number
 from reid.data.records import DatasetSplit, Record
 from reid.errors import ConfigError, DataError
 
@@ -62,7 +62,7 @@ def _cameras(path: Path) -> dict[str, int]:
     camera = {}
     for number, line in lines(path, "the camera of each image", _REMEDY)[1:]:
         words = line.split(";")
-        if len(words) < 2 or not words[1].strip().isdigit():
+        if len(words) < 2 or whole_number(words[1].strip()) is None:
             raise DataError(f"expected vehicle/image;camera;…, got {line!r}", path=path, line=number)
         camera[words[0].strip()] = int(words[1])
     return camera
@@ -76,7 +76,7 @@ def _records(root: Path, camera: dict[str, int], *names: str) -> tuple[Record, .
     for number, line in lines(path, "a list of images", _REMEDY):
         key = line.split()[0].removesuffix(".jpg")
         vehicle, _, image = key.partition("/")
-        if not image or not vehicle.isdigit() or key not in camera:
+        if not image or whole_number(vehicle) is None or key not in camera:
             raise DataError(
                 f"expected vehicle/image with a camera in vehicle_info.txt, got {line!r}", path=path, line=number
             )

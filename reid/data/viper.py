@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.data.checks import compare_counts, files
+from reid.data.checks import compare_counts, files, whole_number
 from reid.data.records import DatasetSplit, Record
 from reid.errors import DataError
 
@@ -55,9 +55,9 @@ def load(root: Path, *, split: int = 0, check_counts: bool = True) -> DatasetSpl
 
 def _records(folder: Path, camera: int) -> dict[int, Record]:
     records: dict[int, Record] = {}
-    for path in files(folder, "*.bmp", _REMEDY):
-        identity = path.stem.partition("_")[0]
-        if not identity.isdigit() or int(identity) in records:
+    for path in files(folder, 1, "000_45.bmp", _REMEDY):
+        identity = whole_number(path.stem.partition("_")[0])
+        if identity is None or identity in records:
             raise DataError("expected one picture per person, named like 000_45.bmp", path=path, remedy=_REMEDY)
-        records[int(identity)] = Record(path, int(identity), camera)
+        records[identity] = Record(path, identity, camera)
     return records

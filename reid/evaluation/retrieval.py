@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.data.records import DatasetSplit, Record, Track, cameras, identities
+from reid.data.records import JUNK, DatasetSplit, Record, Track, cameras, identities
+from reid.errors import DataError
 from reid.evaluation.protocols import PROTOCOLS, Protocol
 from reid.evaluation.ranks import Labels, Ranks, positive_ranks, similarity_blocks
 from reid.evaluation.rerank import k_reciprocal
 
-__all__ = ["Embeddings", "RetrievalScores", "evaluate", "evaluate_split", "pool"]
+__all__ = ["Embeddings", "RetrievalScores", "check_answerable", "evaluate", "evaluate_split", "pool"]
 
 Array = NDArray[Any]
 
@@ -144,8 +145,8 @@ def evaluate(
             draws, directions or tracks only.
 
     Raises:
-        ValueError: Shapes disagree, a feature is not finite, nothing can be matched, or the protocol needs tracks and
-            there are none.
+        DataError: No query has a right answer in the gallery.
+        ValueError: Shapes disagree, a feature is not finite, or the protocol needs tracks and there are none.
     """
     if distances is not None:
         if protocol.draw != "none" or protocol.both_directions or protocol.tracks:
@@ -174,7 +175,11 @@ def evaluate_split(
         gallery: Of its gallery.
         seed: Of the protocol's draws.
         rerank: Measure the protocol also with re-ranked distances, where it does not draw.
+
+    Raises:
+        DataError: See :func:`check_answerable`.
     """
+    check_answerable(split)
     names = [split.protocol] + (["veri-track", "veri-track-released"] if split.tracks else [])
     scores = [evaluate(query or gallery, gallery, PROTOCOLS[n], seed=seed, tracks=split.tracks) for n in names]
     protocol = replace(PROTOCOLS[split.protocol], name=f"{split.protocol}, re-ranked", both_directions=False)
@@ -182,6 +187,53 @@ def evaluate_split(
         distances = k_reciprocal(_unit(query.features), _unit(gallery.features))
         scores.append(evaluate(query, gallery, protocol, distances=distances))
     return scores
+
+
+def check_answerable(split: DatasetSplit) -> None:
+    """Refuse a data set on which nothing can be measured, before anything is computed.
+
+    Raises:
+        DataError: There is nothing to look among or to look for, or no query has a right answer under the data set's
+            protocol.
+    """
+    protocol = PROTOCOLS[split.protocol]
+    if not split.gallery:
+        raise DataError(
+            f"{split.name} holds nothing out for retrieval: its gallery is empty",
+            remedy="raise held_out, or choose another part of the data set",
+        )
+    if protocol.draw == "pool":
+        numbers = np.unique(identities(split.gallery), return_counts=True)[1]
+        if numbers.max() < 2:
+            raise DataError(
+                f"{split.name}: every identity has one picture, so there is nothing to find again",
+                remedy="give at least two pictures of each vehicle",
+            )
+        return
+    if not split.query:
+        raise DataError(f"{split.name} has no queries", remedy="choose another part of the data set")
+    seen = {(r.vehicle_id, r.camera_id) for r in split.gallery}
+    cameras_of: dict[int, set[int]] = {}
+    for vehicle, camera in seen:
+        cameras_of.setdefault(vehicle, set()).add(camera)
+    if not any(
+        cameras_of.get(r.vehicle_id, set()) - ({r.camera_id} if protocol.camera_rule else set())
+        for r in split.query
+        if r.vehicle_id != JUNK
+    ):
+        raise _unanswerable(protocol)
+
+
+def _unanswerable(protocol: Protocol) -> DataError:
+    if protocol.camera_rule:
+        return DataError(
+            "no query has a right answer: the camera rule leaves out pictures by the query's own camera, and the "
+            "gallery has no picture of a query's vehicle by another one",
+            remedy="give pictures of the same vehicles by at least two cameras",
+        )
+    return DataError(
+        "no query has a right answer in the gallery", remedy="give pictures of the same vehicles in both parts"
+    )
 
 
 def pool(crops: Embeddings) -> Embeddings:
@@ -228,7 +280,7 @@ def _scores(protocol: Protocol, rounds: Sequence[Ranks], seeds: tuple[int, ...])
     for ranks in rounds:
         counted = len(ranks.count) if protocol.unmatched == "zero" else int(ranks.matched().sum())
         if not counted:
-            raise ValueError("no query has a right answer in the gallery")
+            raise _unanswerable(protocol)
         reached = np.bincount(np.minimum(ranks.first(), CMC_RANKS + 1), minlength=CMC_RANKS + 2)[1 : CMC_RANKS + 1]
         averages = [ranks.average_precision(rule).sum() / counted for rule in ("step", "trapezoid")]
         tables.append(np.concatenate([averages, np.cumsum(reached) / counted]))

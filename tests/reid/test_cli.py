@@ -46,19 +46,19 @@ def test_card_then_embed(weights, folder, tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(tmp_path / "means.json")
 
     expected = [[1, 0, 0], [0, 0, 1]]
-    assert main(["embed", str(folder), "-w", str(weights), "-o", str(tmp_path / "out" / "x.npz")]) == 0
+    assert main(["embed", str(folder), "-w", str(weights), "--out", str(tmp_path / "out" / "x.npz")]) == 0
     with np.load(tmp_path / "out" / "x.npz") as saved:
         assert saved["path"].tolist() == ["b/red.png", "blue.png"]
         np.testing.assert_allclose(saved["embedding"], expected)
 
-    assert main(["embed", str(folder), "-w", str(weights), "-o", str(tmp_path / "x.parquet")]) == 0
+    assert main(["embed", str(folder), "-w", str(weights), "--out", str(tmp_path / "x.parquet")]) == 0
     table = pq.read_table(tmp_path / "x.parquet")
     assert table["path"].to_pylist() == ["b/red.png", "blue.png"]
     np.testing.assert_allclose(table["embedding"].to_pylist(), expected)
 
 
 def test_errors_are_one_sentence_and_exit_code_2(weights, folder, tmp_path, capsys):
-    embed = ["embed", str(folder), "-w", str(weights), "-o"]
+    embed = ["embed", str(folder), "-w", str(weights), "--out"]
     assert main([*embed, str(tmp_path / "x.npz")]) == 2
     assert "have no card" in capsys.readouterr().err
     assert main([*embed, str(tmp_path / "x.csv")]) == 2
@@ -72,11 +72,11 @@ def test_errors_are_one_sentence_and_exit_code_2(weights, folder, tmp_path, caps
 def test_a_picture_that_cannot_be_read_is_named(weights, folder, tmp_path, capsys):
     main(["card", str(weights), "--size", "4x4"])
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
-    assert main(["embed", str(folder), "-w", str(weights), "-o", str(tmp_path / "x.npz")]) == 2
+    assert main(["embed", str(folder), "-w", str(weights), "--out", str(tmp_path / "x.npz")]) == 2
     assert "broken.jpg" in capsys.readouterr().err
     assert not list(tmp_path.glob("*x*.npz"))
     (tmp_path / "empty").mkdir()
-    assert main(["embed", str(tmp_path / "empty"), "-w", str(weights), "-o", str(tmp_path / "x.npz")]) == 2
+    assert main(["embed", str(tmp_path / "empty"), "-w", str(weights), "--out", str(tmp_path / "x.npz")]) == 2
     assert "expected a folder with pictures" in capsys.readouterr().err
 
 

@@ -45,8 +45,8 @@ def weights(tmp_path: Path) -> str:
 
 def test_evaluate_scores_and_shows(crops: Path, weights: str, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
-    command = ["evaluate", str(crops), "-d", "folder", "-w", weights, "-O", "held_out=1", "--rerank"]
-    assert main([*command, "-o", str(out / "scores.json"), "--pictures", str(out)]) == 0
+    command = ["evaluate", str(crops), "-d", "folder", "-w", weights, "--data-option", "held_out=1", "--rerank"]
+    assert main([*command, "--out", str(out / "scores.json"), "--pictures", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "crops by folder (whole gallery, own camera left out)" in printed
     assert "folder: mAP 100.00, R1 100.00" in printed
@@ -58,7 +58,7 @@ def test_evaluate_scores_and_shows(crops: Path, weights: str, tmp_path: Path, ca
 
 
 def test_efficiency_counts(weights: str, tmp_path: Path, capsys) -> None:
-    assert main(["efficiency", weights, "--warmup", "1", "--runs", "3", "-o", str(tmp_path / "cost.json")]) == 0
+    assert main(["efficiency", weights, "--warmup", "1", "--runs", "3", "--out", str(tmp_path / "cost.json")]) == 0
     assert "3 dimensions" in capsys.readouterr().out
     found = json.loads((tmp_path / "cost.json").read_text())
     assert (found["parameters"], found["macs"]) == (9, 9 * 64)
@@ -67,7 +67,7 @@ def test_efficiency_counts(weights: str, tmp_path: Path, capsys) -> None:
 
 def test_explain_draws_the_pair(crops: Path, weights: str, tmp_path: Path, capsys) -> None:
     pair = [str(crops / "0" / camera / "0.png") for camera in ("north", "south")]
-    assert main(["explain", *pair, "-w", weights, "-o", str(tmp_path / "pair.png")]) == 0
+    assert main(["explain", *pair, "-w", weights, "--out", str(tmp_path / "pair.png")]) == 0
     assert float(capsys.readouterr().out.split()[-1]) > 0.99
     assert cv2.imread(str(tmp_path / "pair.png")).shape == (16, 16, 3)
 
@@ -76,8 +76,8 @@ def test_explain_draws_the_pair(crops: Path, weights: str, tmp_path: Path, capsy
     ("arguments", "message"),
     [
         (["-d", "veri"], "expected a data set (veri776, "),
-        (["-d", "folder", "-O", "hold_out=1"], "got hold_out; did you mean held_out?"),
-        (["-d", "folder", "-O", "seed"], "expected an option such as size=1600, got seed"),
+        (["-d", "folder", "--data-option", "hold_out=1"], "got hold_out; did you mean held_out?"),
+        (["-d", "folder", "--data-option", "seed"], "--data-option seed: expected key=value; for example"),
         (["-d", "veri776"], "expected a folder of pictures, found nothing"),
     ],
 )

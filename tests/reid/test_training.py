@@ -203,10 +203,10 @@ def test_attention_as_a_picture(city: DatasetSplit, tmp_path: Path) -> None:
 
     train(config("sgfd", tmp_path / "sgfd", rotation_weight=0), city)
     pictures = [str(r.path) for r in city.query]
-    assert main(["attention", *pictures, "-c", str(tmp_path / "sgfd"), "-o", str(tmp_path / "maps.png")]) == 0
+    assert main(["attention", str(tmp_path / "sgfd"), *pictures, "--out", str(tmp_path / "maps.png")]) == 0
     assert cv2.imread(str(tmp_path / "maps.png")).shape == (2 * SIDE, len(pictures) * SIDE, 3)
     train(config("baseline", tmp_path / "plain"), city)
-    assert main(["attention", *pictures, "-c", str(tmp_path / "plain"), "-o", str(tmp_path / "maps.png")]) == 2
+    assert main(["attention", str(tmp_path / "plain"), *pictures, "--out", str(tmp_path / "maps.png")]) == 2
 
 
 def test_commands_train_and_export(
@@ -222,10 +222,10 @@ def test_commands_train_and_export(
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(content))
     assert main(["train", str(tmp_path / "train.yaml"), "-o", "schedule.epochs=1"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "run/checkpoint")
-    assert main(["export", str(tmp_path / "run"), str(tmp_path / "network.onnx")]) == 0
+    assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "network.onnx")]) == 0
     assert "32x32 px to 512 numbers" in capsys.readouterr().out
-    assert main(["export", str(tmp_path / "run"), str(tmp_path / "network.tar")]) == 2
-    assert main(["export", str(tmp_path), str(tmp_path / "network.onnx")]) == 2
+    assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "network.tar")]) == 2
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "network.onnx")]) == 2
 
 
 def test_a_log_for_tensorboard(city: DatasetSplit, tmp_path: Path) -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from reid.data import DATASETS, DatasetSplit, cityflow, cuhk03, folder, market, vehicleid, veri, veriwild, viper
-from reid.data.records import JUNK, Record, Track, class_labels
+from reid.data import (
+    DATASETS,
+    DatasetSplit,
+    cityflow,
+    cuhk03,
+    folder,
+    load_dataset,
+    market,
+    vehicleid,
+    veri,
+    veriwild,
+    viper,
+)
+from reid.data.records import DISTRACTOR, JUNK, Record, Track, class_labels
 from reid.errors import ConfigError, DataError
 
 
@@ -220,11 +233,88 @@ def test_cityflow_holds_out_identities_and_asks_once_per_camera(tmp_path: Path) 
 def test_market_keeps_distractors_and_junk(tmp_path: Path) -> None:
     make_market(tmp_path)
     split = market.load_market(tmp_path, check_counts=False)
-    assert sorted(r.vehicle_id for r in split.gallery) == [JUNK, 0, 1]
+    assert sorted(r.vehicle_id for r in split.gallery) == [DISTRACTOR, JUNK, 1]
     assert [(r.vehicle_id, r.camera_id) for r in market.multi_query(tmp_path, split)] == [(1, 1), (1, 1)]
     touch(tmp_path, ["query/Thumbs.jpg"])
     with pytest.raises(DataError, match="expected a name that starts like 0002_c1"):
         market.load_market(tmp_path)
+
+
+@pytest.mark.parametrize("camera", [1, 9, 10, 12, 123])
+@pytest.mark.parametrize("name", ["{:04d}_c{}s1_000101_00.jpg", "{:04d}_c{}_f0046985.jpg", "{}_c{}.PNG"])
+def test_market_reads_the_whole_camera_number(tmp_path: Path, camera: int, name: str) -> None:
+    touch(tmp_path, ["bounding_box_train/0001_c1s1_1_00.jpg", "query/0002_c1s1_1_00.jpg"])
+    touch(tmp_path, ["bounding_box_test/" + name.format(2, camera)])
+    (found,) = market.load_market(tmp_path, check_counts=False).gallery
+    assert (found.vehicle_id, found.camera_id) == (2, camera)
+
+
+@pytest.mark.parametrize("name", ["0002_c1x_1.jpg", "0002_c.jpg", "0002_c²_1.jpg", "x0002_c1_1.jpg"])
+def test_market_refuses_other_names(tmp_path: Path, name: str) -> None:
+    make_market(tmp_path)
+    touch(tmp_path, [f"query/{name}"])
+    with pytest.raises(DataError, match="expected a name that starts like"):
+        market.load_market(tmp_path, check_counts=False)
+
+
+def test_identity_0_is_a_distractor_unless_it_is_asked_for(tmp_path: Path) -> None:
+    make_market(tmp_path)
+    touch(tmp_path, ["bounding_box_train/0000_c1s1_000451_03.jpg"])
+    split = market.load_market(tmp_path, check_counts=False)
+    assert 0 in {r.vehicle_id for r in split.train}
+    assert sorted(r.vehicle_id for r in split.gallery) == [DISTRACTOR, JUNK, 1]
+    (tmp_path / "bounding_box_train/0000_c1s1_000451_03.jpg").unlink()
+    touch(tmp_path, ["query/0000_c1s1_000451_03.jpg"])
+    split = market.load_market(tmp_path, check_counts=False)
+    assert sorted(r.vehicle_id for r in split.gallery) == [JUNK, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("veri776", "image_test/more/0002_c001_00030600_5.jpg"),
+        ("market1501", "bounding_box_test/day2/0001_c2s1_000002_01.png"),
+        ("folder", "red/loose.jpg"),
+        ("synthcity", "crops/gallery/0003_c005_1.jpg"),
+    ],
+)
+def test_pictures_that_would_be_left_out_are_named(tmp_path: Path, name: str, picture: str) -> None:
+    MAKE[name](tmp_path)
+    touch(tmp_path, [picture])
+    with pytest.raises(DataError, match=rf"found 1 at another depth, .*{Path(picture).name} the first; move them"):
+        DATASETS[name](tmp_path, check_counts=False)
+
+
+def test_pictures_of_any_format_count(tmp_path: Path) -> None:
+    touch(
+        tmp_path, [f"{v}/{c}/1{suffix}" for v in "ab" for c, suffix in (("x", ".JPG"), ("y", ".png"), ("z", ".webp"))]
+    )
+    assert len(folder.records(tmp_path)) == 6
+
+
+def test_synthcity_numbers_are_those_at_the_end(tmp_path: Path) -> None:
+    touch(tmp_path, [f"crops/{part}/lorry7/north2_c01{n}_0.jpg" for part, n in (("query", 1), ("gallery", 2))])
+    touch(tmp_path, ["crops/train/8/c1_0.jpg"])
+    split = DATASETS["synthcity"](tmp_path)
+    assert [(r.vehicle_id, r.camera_id) for r in split.query + split.gallery] == [(7, 11), (7, 12)]
+    touch(tmp_path, ["crops/gallery/car7/c013_0.jpg"])
+    with pytest.raises(DataError, match="expected every vehicle to end in a number of its own, got car7 and lorry7"):
+        DATASETS["synthcity"](tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "says"),
+    [
+        ("folder", {"held_out": "half"}, "held_out: input should be a valid number.*got 'half'"),
+        ("folder", {"held_out": 1.5}, r"held_out: expected a share of the identities from 0 to 1, got 1\.5"),
+        ("vehicleid", {"size": "x"}, "size: input should be a valid integer"),
+        ("cuhk03", {"boxes": "drawn"}, "boxes: input should be 'detected' or 'labeled'"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_named(tmp_path: Path, name: str, option: dict[str, Any], says: str) -> None:
+    MAKE[name](tmp_path)
+    with pytest.raises(ConfigError, match=says):
+        load_dataset(name, tmp_path, **option)
 
 
 def test_cuhk03_splits(tmp_path: Path) -> None:
@@ -301,8 +391,11 @@ def test_synthcity_reads_views_and_checks_queries(tmp_path: Path) -> None:
 
 def test_a_split_shares_no_identity() -> None:
     a, b = Record(Path("a"), 1, 0), Record(Path("b"), 2, 0)
-    with pytest.raises(ValueError, match=r"identities \[1\] occur in training and in retrieval"):
+    with pytest.raises(
+        DataError, match=r"x: the identity 1 occur in training and in retrieval.*; take their pictures"
+    ):
         DatasetSplit("x", "market", (a, b), (a,), ())
+    assert DatasetSplit("x", "market", (a,), (b,), (Record(Path("c"), DISTRACTOR, 0),)).gallery
     with pytest.raises(ValueError, match="track item 1 is outside"):
         DatasetSplit("x", "market", (), (a,), (b,), (Track(2, 0, (1,)),))
 
