@@ -94,11 +94,10 @@ class DatasetSplit:
         tested = {r.vehicle_id for part in (self.query, self.gallery) for r in part} - {JUNK, DISTRACTOR}
         shared = sorted(tested & {r.vehicle_id for r in self.train})
         if shared:
-            which = "identity" if len(shared) == 1 else "identities"
             named = ", ".join(map(str, shared[:5])) + (", …" if len(shared) > 5 else "")
+            which = f"the identity {named} occurs" if len(shared) == 1 else f"the identities {named} occur"
             raise DataError(
-                f"{self.name}: the {which} {named} occur in training and in retrieval, so that scores would be of "
-                "vehicles already seen",
+                f"{self.name}: {which} in training and in retrieval, so scores would be of vehicles already seen",
                 remedy="take their pictures out of one of the two parts, or give them other numbers",
             )
         outside = [i for track in self.tracks for i in track.items if not 0 <= i < len(self.gallery)]

@@ -66,16 +66,16 @@ def _records(crops: Path, part: str, views: dict[str, int]) -> tuple[Record, ...
     for path in files(crops / part, 2, "0042/c003_7.jpg", _REMEDY):
         vehicle, camera = path.parent.name, path.stem.rpartition("_")[0]
         view = views.get(path.relative_to(crops).as_posix(), -1)
-        numbers = []
+        numbers: dict[str, int] = {}
         for kind, name in (("vehicle", vehicle), ("camera", camera)):
             number = _LAST_NUMBER.search(name)
             if not number:
                 raise DataError("expected a name like 0042/c003_7.jpg", path=path, remedy=_REMEDY)
-            numbers.append(int(number[1]))
-            other = names.setdefault((kind, numbers[-1]), name)
+            numbers[kind] = int(number[1])
+            other = names.setdefault((kind, numbers[kind]), name)
             if other != name:
                 raise DataError(
                     f"expected every {kind} to end in a number of its own, got {other} and {name}", path=path
                 )
-        records.append(Record(path, *numbers, view))
+        records.append(Record(path, numbers["vehicle"], numbers["camera"], view))
     return tuple(records)

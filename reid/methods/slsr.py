@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,8 @@ from reid.training.device import mixed_precision
 from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Config(BaseConfig):
@@ -171,6 +174,7 @@ class Method(BaseMethod):
         if kept is None:
             options = {**config.model_dump(), "generated": 0, "flip_test": False}
             schedule = {"epochs": config.feature_epochs, "learning_rate": 1e-3, "milestones": ()}
+            _LOG.info("features for %d clusters: a classifier of %d epochs", config.clusters, config.feature_epochs)
             network = context.train("slsr", options, schedule, context.folder / f"features_{key[:12]}")
             features = context.extract(network, records, self.test_view, network.backbone).numpy()
             kept = kmeans(features, config.clusters, seed=context.seed).tolist()
@@ -214,12 +218,15 @@ class Method(BaseMethod):
             "batch": config.gan_batch,
             "device": context.device,
             "mixed": partial(mixed_precision, precision, context.device),
+            "progress": _LOG.info,
         }
+        _LOG.info("generative network of all %d pictures", len(pictures))
         gan.train_gan(*start, pictures, seed=context.seed, **choices)
         folder.mkdir(parents=True, exist_ok=True)
         for c in range(int(clusters.max()) + 1):
             pair = copy.deepcopy(start)
             own = pictures[torch.from_numpy(clusters == c)]
+            _LOG.info("generative network of cluster %d, %d pictures", c, len(own))
             gan.train_gan(*pair, own, seed=context.seed + 1 + c, **choices)
             numbers = np.flatnonzero(made == c)
             new = gan.generate(pair[0], len(numbers), seed=context.seed + 1 + c, device=context.device).numpy()

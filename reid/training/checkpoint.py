@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,28 @@ from reid.errors import ConfigError
 from reid.methods.base import BaseMethod, MethodContext
 from reid.training import checkpoint_files, distributed
 from reid.training.build import build_method
+from reid.training.schedule import Schedule, rate
 
-__all__ = ["Trained", "make_card", "open_checkpoint", "resume", "save"]
+__all__ = ["Trained", "epochs_to_continue_from", "make_card", "open_checkpoint", "restore", "save"]
 
+#: Where, how fast and with what messages a training runs.
 _MATTERS_NOT = {"output", "device", "workers", "save_every", "check_every", "tensorboard"}
+#: Data are compared themselves, by :func:`_digest`: the same ones may lie elsewhere.
+_WHERE_DATA_LIE = ("data.root", "data.options.")
+#: Compared by their effect, see :func:`_check_schedule`.
+_SHAPES_THE_RATE = {
+    f"schedule.{name}"
+    for name in (
+        "epochs",
+        "warm_up_epochs",
+        "warm_up_start",
+        "decay",
+        "milestones",
+        "step_factor",
+        "cosine_end",
+        "cosine_epochs",
+    )
+}
 
 
 def save(
@@ -39,6 +59,7 @@ def save(
         "epochs_done": epochs_done,
         "classes": context.classes,
         "images": len(context.training_data.records),
+        "records": _digest(context),
         "processes": distributed.world_size(),
         "torch": torch.__version__,
         "scaler": scaler.state_dict(),
@@ -49,29 +70,76 @@ def save(
     )
 
 
-def resume(
-    config: TrainConfig, folder: Path, method: BaseMethod, optimizer: torch.optim.Optimizer, scaler: Any
-) -> int:
-    """Load the checkpoint, if there is one, and tell with which epoch to go on."""
+def epochs_to_continue_from(config: TrainConfig, folder: Path, context: MethodContext) -> int:
+    """How many epochs the checkpoint of this training holds; 0 if there is none.
+
+    A training goes on if what its checkpoint has learned is what ``config`` asks for: the same choices and the same
+    pictures. Choices that say only where, how fast or how long it runs may change. Of the schedule, the number of
+    epochs and everything that shapes the learning rate may change as far as the rates of the epochs done stay as they
+    were.
+
+    Raises:
+        ConfigError: The folder holds another training.
+    """
     found = checkpoint_files.find(folder)
     if found is None:
         return 0
     about = checkpoint_files.read_json(found)
-    mine, kept = (_flat(c) for c in (config.model_dump(mode="json"), about["config"]))
-    for key in sorted(mine.keys() | kept.keys()):
-        if key not in _MATTERS_NOT and kept.get(key) != mine.get(key):
+    done: int = about["epochs_done"]
+    asked, kept = (_flat(choices) for choices in (config.model_dump(mode="json"), about["config"]))
+    for key in sorted(asked.keys() | kept.keys()):
+        free = key in _MATTERS_NOT or key in _SHAPES_THE_RATE or key.startswith(_WHERE_DATA_LIE)
+        if not free and kept.get(key) != asked.get(key):
             raise ConfigError(
-                f"this folder holds a training with {key} {kept.get(key)}, asked for is {mine.get(key)}",
+                f"this folder holds a training with {key} {kept.get(key)}, asked for is {asked.get(key)}",
                 path=config.output,
                 remedy="choose another output, or remove this one",
             )
-    state, of_optimizer = checkpoint_files.read_training(found)
+    if about["records"] != _digest(context):
+        raise ConfigError(
+            "this folder holds a training on other pictures, identities or cameras",
+            path=config.output,
+            remedy="choose another output, or remove this one",
+        )
+    _check_schedule(config, Schedule.model_validate(about["config"]["schedule"]), done)
+    return done
+
+
+def _check_schedule(config: TrainConfig, kept: Schedule, done: int) -> None:
+    """The epochs done are fewer than asked for, and their rates are those that the schedule asked for gives them."""
+    asked = config.schedule
+    if asked.epochs < done:
+        raise ConfigError(
+            f"this folder holds a training of {done} epochs, asked for are {asked.epochs}",
+            path=config.output,
+            remedy=f"set schedule.epochs to {done} or more, or choose another output",
+        )
+    differs = next((e for e in range(done) if rate(asked, e, e) != rate(kept, e, e)), None)
+    if differs is None:
+        return
+    was, would_be = rate(kept, differs), rate(asked, differs)
+    raise ConfigError(
+        f"this folder holds a training whose epoch {differs + 1} had {was:.3g} of the full learning rate, and the "
+        f"schedule asked for gives it {would_be:.3g}, so that the epochs done cannot be part of it",
+        path=config.output,
+        remedy="choose another output, with weights set to "
+        f"{config.output / 'checkpoint' / 'embedder.safetensors'} to start from what was learned",
+    )
+
+
+def _digest(context: MethodContext) -> str:
+    """What was learned from: names of pictures with their identities and cameras, wherever they lie."""
+    records = (*context.training_data.records, *context.unlabelled)
+    return hashlib.sha256(json.dumps([(r.path.name, *r[1:]) for r in records]).encode()).hexdigest()
+
+
+def restore(folder: Path, method: BaseMethod, optimizer: torch.optim.Optimizer, scaler: Any) -> None:
+    """Load the state of a training from its checkpoint."""
+    state, of_optimizer = checkpoint_files.read_training(folder)
     method.load_state_dict(state)
     optimizer.load_state_dict(of_optimizer)
     if scaler.is_enabled():
-        scaler.load_state_dict(about["scaler"])
-    done: int = about["epochs_done"]
-    return done
+        scaler.load_state_dict(checkpoint_files.read_json(folder)["scaler"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

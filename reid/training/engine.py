@@ -6,6 +6,7 @@ between epochs needs no state of a random generator.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,16 @@ from reid.data import DatasetSplit
 from reid.data.loader import CropDataset, make_loader
 from reid.data.sampler import IdentityBatches, ShuffledBatches
 from reid.errors import ConfigError
-from reid.methods.base import BaseMethod, TrainingData
+from reid.methods.base import BaseMethod, MethodContext, TrainingData
 from reid.training import checkpoint, distributed
 from reid.training.build import build_method
 from reid.training.device import derived_seed, mixed_precision, pick_device
 from reid.training.logging import Meter, RunLog
 from reid.training.schedule import Schedule, rate
 
-__all__ = ["train"]
+__all__ = ["make_optimizer", "set_learning_rates", "train"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def train(config: TrainConfig, split: DatasetSplit | None = None) -> Path:
@@ -53,23 +56,20 @@ def train(config: TrainConfig, split: DatasetSplit | None = None) -> Path:
 def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Path:
     folder = config.output / "checkpoint"
     method, context = build_method(config, split, device, train_stage=partial(_train_stage, config, split, device))
+    first = checkpoint.epochs_to_continue_from(config, folder, context)
     with distributed.main_first():
         training_data = method.prepare(context)
     method.to(device)
-    optimizer = _optimizer(method, config.schedule)
+    optimizer = make_optimizer(method, config.schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    first = checkpoint.resume(config, folder, method, optimizer, scaler)
-    crops = CropDataset(
-        training_data.records,
-        method.views,
-        labels=training_data.labels,
-        mean=method.backbone.mean,
-        std=method.backbone.std,
-    )
+    if first:
+        checkpoint.restore(folder, method, optimizer, scaler)
+
     batches = _batches(config, training_data)
-    loader = make_loader(crops, batches, workers=config.workers, pin_memory=device.type == "cuda")
+    loader = _loader(config, method, training_data, batches, device)
     module = _with_shared_gradients(method, device)
     log = RunLog(config.output, first, tensorboard=config.tensorboard)
+    _announce(config, context, first, device)
     for epoch in range(first, config.schedule.epochs):
         torch.manual_seed(derived_seed(config.seed, 1 + epoch, distributed.rank()))
         method.train()
@@ -77,11 +77,33 @@ def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Pa
         batches.epoch = epoch
         meter = _epoch(config, epoch, method, module, optimizer, scaler, loader)
         distributed.average_buffers(method)
-        log.write(epoch, {"rate": rate(config.schedule, epoch), **meter.summary()})
+        log.write(epoch, {"rate": rate(config.schedule, epoch), **meter.summary()}, of=config.schedule.epochs)
         if (epoch + 1) % config.save_every == 0 or epoch + 1 == config.schedule.epochs:
             checkpoint.save(folder, config, context, epoch + 1, method, optimizer, scaler)
     log.close()
     return folder
+
+
+def _announce(config: TrainConfig, context: MethodContext, first: int, device: torch.device) -> None:
+    if not distributed.is_main():
+        return
+    data = f"{len(context.training_data.records)} pictures of {context.training_data.classes} identities"
+    start = f"from epoch {first + 1}" if first else "from the start"
+    epochs = config.schedule.epochs
+    _LOG.info("%s with %s on %s, %s: %s, %d epochs", config.method, config.backbone, device, data, start, epochs)
+
+
+def _loader(
+    config: TrainConfig, method: BaseMethod, training_data: TrainingData, batches: Any, device: torch.device
+) -> Any:
+    crops = CropDataset(
+        training_data.records,
+        method.views,
+        labels=training_data.labels,
+        mean=method.backbone.mean,
+        std=method.backbone.std,
+    )
+    return make_loader(crops, batches, workers=config.workers, pin_memory=device.type == "cuda")
 
 
 def _epoch(
@@ -103,9 +125,7 @@ def _epoch(
         with meter.waiting():
             batch = next(source)
         batch = batch.to(device)
-        for group in optimizer.param_groups:
-            factor = rate(config.schedule, epoch, epoch * steps + step)
-            group["lr"] = config.schedule.learning_rate * group["lr_scale"] * factor
+        learning_rate = set_learning_rates(optimizer, config.schedule, epoch, epoch * steps + step)
         with mixed_precision(config.precision, device):
             loss, logs = module(batch)
         optimizer.zero_grad(set_to_none=True)
@@ -116,7 +136,16 @@ def _epoch(
         meter.add(len(batch.label), loss, logs)
         if step < 3 or step % config.check_every == 0 or step == steps - 1:
             meter.check(epoch, step)
+        meter.report(f"{title}, step {step + 1}/{steps}", learning_rate)
     return meter
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, schedule: Schedule, epoch: int, iteration: int) -> float:
+    """Give every group of parameters its rate, ``learning_rate · lr_scale · rate(epoch)``; returns the backbone's."""
+    learning_rate = schedule.learning_rate * rate(schedule, epoch, iteration)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group["lr_scale"]
+    return learning_rate
 
 
 def _train_stage(
@@ -153,7 +182,8 @@ def _batches(config: TrainConfig, training_data: TrainingData) -> Any:
     return IdentityBatches(training_data.labels, identities, schedule.images_per_identity, **shared)
 
 
-def _optimizer(method: BaseMethod, schedule: Schedule) -> torch.optim.Optimizer:
+def make_optimizer(method: BaseMethod, schedule: Schedule) -> torch.optim.Optimizer:
+    """The optimizer of a schedule, with the groups of parameters that the method wants."""
     groups = method.parameter_groups(schedule)
     if schedule.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, nesterov=schedule.nesterov, weight_decay=schedule.weight_decay)

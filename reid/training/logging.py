@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,11 @@ from reid.training import distributed
 
 __all__ = ["Meter", "RunLog"]
 
+_LOG = logging.getLogger(__name__)
+
+#: Seconds between two lines about the steps of an epoch.
+REPORT_EVERY_S = 30.0
+
 _COLLAPSED = 1e-4  # of "spread": one minus the mean cosine between the features of a batch
 
 
@@ -27,6 +33,7 @@ class Meter:
     def __init__(self) -> None:
         self._begin, self._waited = perf_counter(), 0.0
         self._images = self._steps = 0
+        self._reported = self._begin
         self._sums: dict[str, Tensor] = {}
         self._last: dict[str, Tensor] = {}
 
@@ -64,6 +71,16 @@ class Meter:
                 f"the features have collapsed {where}: all images of a batch look alike to the network",
                 remedy="lower schedule.learning_rate, lengthen schedule.warm_up_epochs, or check the images",
             )
+
+    def report(self, where: str, learning_rate: float) -> None:
+        """Log a line with loss, learning rate and speed, if the last one is :data:`REPORT_EVERY_S` ago."""
+        now = perf_counter()
+        if now - self._reported < REPORT_EVERY_S or not distributed.is_main():
+            return
+        self._reported = now
+        speed = self._images * distributed.world_size() / (now - self._begin)
+        loss = float(self._last["loss"])
+        _LOG.info("%s: loss %.4g, learning rate %.3g, %.0f images/s", where, loss, learning_rate, speed)
 
     def summary(self) -> dict[str, float]:
         """Means of all that was logged, images per second of all processes, share of time not spent on waiting."""
@@ -106,10 +123,19 @@ class RunLog:
                 raise MissingDependency("tensorboard: true needs the package", remedy=remedy) from cause
             self._events = SummaryWriter(folder, purge_step=first)
 
-    def write(self, epoch: int, values: dict[str, float]) -> None:
-        """Add an epoch."""
+    def write(self, epoch: int, values: dict[str, float], *, of: int) -> None:
+        """Add an epoch, from 0, ``of`` so many."""
         if not distributed.is_main():
             return
+        _LOG.info(
+            "epoch %d/%d: loss %.4g, rate %.3g, %.0f images/s, %.0f %% of the time waiting for data",
+            epoch + 1,
+            of,
+            values["loss"],
+            values["rate"],
+            values["images_per_second"],
+            100 * (1 - values["device_busy"]),
+        )
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": epoch, **values}) + "\n")
         if self._events is not None:

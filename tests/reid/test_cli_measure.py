@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -85,6 +88,80 @@ def test_errors_are_one_sentence(crops: Path, weights: str, capsys, arguments: l
     capsys.readouterr()
     assert main(["evaluate", str(crops), "-w", weights, *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def answer(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one sentence that a command ends with."""
+    capsys.readouterr()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((12, 14, 3), 90, np.uint8))
+
+
+def test_data_that_cannot_be_measured_are_named(tmp_path: Path, weights: str, capsys) -> None:
+    for vehicle in range(4):
+        for n in range(2):
+            picture(tmp_path / f"one/{vehicle}/gate/{n}.jpg")
+    one = ["evaluate", str(tmp_path / "one"), "-d", "folder", "-w", weights]
+    said = answer(one, capsys)
+    assert "the camera rule leaves out pictures by the query's own camera" in said
+    assert said.endswith("give pictures of the same vehicles by at least two cameras")
+    said = answer([*one, "--data-option", "held_out=0"], capsys)
+    assert "one holds nothing out for retrieval: its gallery is empty; raise held_out" in said
+
+    for part, camera in (("train", 1), ("train", 2), ("query", 1), ("test", 2)):
+        picture(tmp_path / f"veri/image_{part}/0008_c00{camera}_00000008_0.jpg")
+    (tmp_path / "veri/test_track.txt").write_text("0008_c002_1 0008_c002_00000008_0.jpg\n")
+    veri = ["evaluate", str(tmp_path / "veri"), "-d", "veri776", "--data-option", "check_counts=false", "-w", weights]
+    assert "the identity 8 occurs in training and in retrieval" in answer(veri, capsys)
+
+    lists = {"train_list": "0001 10", "test_list_800": "0002 20\n0003 21"}
+    for name, text in lists.items():
+        (tmp_path / "vid/train_test_split").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"vid/train_test_split/{name}.txt").write_text(text + "\n")
+    for n in (1, 2, 3):
+        picture(tmp_path / f"vid/image/000{n}.jpg")
+    vid = ["evaluate", str(tmp_path / "vid"), "-d", "vehicleid", "--data-option", "check_counts=false", "-w", weights]
+    assert "every identity has one picture" in answer(vid, capsys)
+
+
+def test_one_answer_is_enough_for_scores_and_pictures(tmp_path: Path, weights: str, capsys) -> None:
+    for camera in ("north", "south"):
+        picture(tmp_path / f"crops/7/{camera}/0.jpg")
+    command = ["evaluate", str(tmp_path / "crops"), "-d", "folder", "--data-option", "held_out=1", "-w", weights]
+    assert main([*command, "--pictures", str(tmp_path / "out")]) == 0
+    assert "folder: mAP 100.00, R1 100.00" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", ["torch", "safetensors", "timm"])
+def test_a_base_install_is_told_what_to_install(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def without(*arguments: object) -> None:
+        raise ModuleNotFoundError(f"No module named '{package}.nn'", name=f"{package}.nn")
+
+    monkeypatch.setattr("reid.config.load_config", without)
+    said = answer(["train", str(tmp_path / "train.yaml")], capsys)
+    assert said == f"reid: reid train needs the package {package}; pip install 'mtmc[torch]'"
+
+
+def test_train_without_torch(tmp_path: Path) -> None:
+    """The command itself, where nothing can import torch."""
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "reid", "train", "any.yaml"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 2
+    assert done.stderr == "reid: reid train needs the package torch; pip install 'mtmc[torch]'\n"
 
 
 def test_exported_files_cannot_be_explained(tmp_path: Path, capsys) -> None:

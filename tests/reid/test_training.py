@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import reid.training.logging
 from mtmc.cli import main as run_mtmc
 from mtmc.pipeline.reload import load_run
 from reid.config import load_config, make_config
@@ -225,6 +227,14 @@ def test_commands_train_and_export(
     assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "network.onnx")]) == 0
     assert "32x32 px to 512 numbers" in capsys.readouterr().out
     assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "network.tar")]) == 2
+    crops, first = city.train[0].path.parent, city.train[0].path
+    for weights in (tmp_path / "run", tmp_path / "run/checkpoint", tmp_path / "network.onnx"):
+        assert main(["embed", str(crops), "-w", str(weights), "--out", str(tmp_path / f"{weights.name}.npz")]) == 0
+    with np.load(tmp_path / "run.npz") as ours, np.load(tmp_path / "network.onnx.npz") as exported:
+        assert ours["path"].tolist() == exported["path"].tolist()
+        np.testing.assert_allclose(ours["embedding"], exported["embedding"], atol=1e-4)
+    pair = [str(first), str(city.train[1].path)]
+    assert main(["explain", *pair, "-w", str(tmp_path / "run"), "--out", str(tmp_path / "pair.png")]) == 0
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "network.onnx")]) == 2
 
 
@@ -257,6 +267,72 @@ def test_another_training_in_the_folder_is_not_continued(city: DatasetSplit, tmp
     with pytest.raises(ConfigError, match=r"holds a training with options.smoothing 0.1, asked for is 0.2"):
         train(config("baseline", tmp_path, smoothing=0.2), city)
     assert train(config("baseline", tmp_path), city) == tmp_path / "checkpoint"
+
+
+def longer(output: Path, **schedule: Any) -> Any:
+    """The baseline with another schedule."""
+    whole = config("baseline", output).model_dump()
+    return make_config({**whole, "schedule": {**whole["schedule"], **schedule}})
+
+
+def test_a_finished_training_can_be_given_more_epochs(city: DatasetSplit, tmp_path: Path) -> None:
+    """Three epochs in one go, and one epoch that is later given two more, end in the same bits."""
+    at_once = state(train(longer(tmp_path / "once", epochs=3, milestones=(2,)), city))
+    train(longer(tmp_path / "twice", epochs=1), city)
+    in_two = state(train(longer(tmp_path / "twice", epochs=3, milestones=(2,)), city))
+    assert at_once.keys() == in_two.keys()
+    assert all(torch.equal(at_once[name], in_two[name]) for name in at_once)
+    lines = [json.loads(line) for line in (tmp_path / "twice/log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        ({"epochs": 1}, "a training of 2 epochs, asked for are 1; set schedule.epochs to 2 or more"),
+        ({"epochs": 4, "milestones": (1,)}, "whose epoch 2 had 1 of the full learning rate.* gives it 0.1"),
+        (
+            {"epochs": 4, "warm_up_epochs": 3},
+            "whose epoch 1 had 1 of the full learning rate.*weights set to .*embedder",
+        ),
+        ({"epochs": 4, "batch": 4}, "schedule.batch 8, asked for is 4"),
+        ({"epochs": 4, "learning_rate": 0.5}, "schedule.learning_rate .* asked for is 0.5"),
+    ],
+)
+def test_epochs_done_stay_what_they_were(
+    city: DatasetSplit, tmp_path: Path, schedule: dict[str, Any], says: str
+) -> None:
+    train(longer(tmp_path), city)
+    with pytest.raises(ConfigError, match=says):
+        train(longer(tmp_path, **schedule), city)
+
+
+def test_the_same_data_may_lie_elsewhere_and_others_are_refused(city: DatasetSplit, tmp_path: Path) -> None:
+    whole = config("baseline", tmp_path).model_dump()
+    train(make_config(whole), city)
+    moved = make_config(
+        {**whole, "data": {"name": "folder", "root": "/elsewhere", "options": {"check_counts": False}}}
+    )
+    assert train(moved, city) == tmp_path / "checkpoint"
+    fewer = DatasetSplit("city", "folder", city.train[:-1], city.query, city.gallery)
+    with pytest.raises(ConfigError, match="a training on other pictures, identities or cameras"):
+        train(moved, fewer)
+
+
+def test_a_training_says_what_it_does(
+    city: DatasetSplit, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reid.training.logging, "REPORT_EVERY_S", 0.0)
+    with caplog.at_level("INFO", "reid"):
+        train(config("baseline", tmp_path), city)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "baseline with osnet_x0_25 on cpu, 16 pictures of 4 identities: from the start, 2 epochs"
+    steps = [line for line in lines if "step" in line]
+    assert len(steps) == 4
+    assert re.fullmatch(r"epoch 1/2, step 1/2: loss [\d.]+, learning rate 0\.00035, \d+ images/s", steps[0])
+    assert re.fullmatch(
+        r"epoch 2/2: loss [\d.]+, rate 1, \d+ images/s, \d+ % of the time waiting for data", lines[-1]
+    )
 
 
 def test_a_loss_that_is_no_number_stops_the_training(

@@ -392,7 +392,7 @@ def test_synthcity_reads_views_and_checks_queries(tmp_path: Path) -> None:
 def test_a_split_shares_no_identity() -> None:
     a, b = Record(Path("a"), 1, 0), Record(Path("b"), 2, 0)
     with pytest.raises(
-        DataError, match=r"x: the identity 1 occur in training and in retrieval.*; take their pictures"
+        DataError, match=r"x: the identity 1 occurs in training and in retrieval.*; take their pictures"
     ):
         DatasetSplit("x", "market", (a, b), (a,), ())
     assert DatasetSplit("x", "market", (a,), (b,), (Record(Path("c"), DISTRACTOR, 0),)).gallery
