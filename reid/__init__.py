@@ -1,4 +1,4 @@
-"""Training and use of vehicle re-identification embedders.
+"""Training and use of embedders for vehicle re-identification.
 
 Importing the package costs nothing: torch and NumPy are loaded when a name that needs them is asked for.
 
@@ -14,7 +14,8 @@ Example:
         split = reid.load_dataset("veri776", Path("VeRi"))
         query = reid.Embeddings.of(reid.extract(embedder, split.query), split.query)
         gallery = reid.Embeddings.of(reid.extract(embedder, split.gallery), split.gallery)
-        print(*reid.evaluate_split(split, query, gallery), sep="\\n")
+        for scores in reid.evaluate_split(split, query, gallery):
+            print(scores)
 """
 
 from __future__ import annotations
