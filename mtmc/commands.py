@@ -132,7 +132,7 @@ def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequ
     from mtmc.site.boxes import fit_box_scales
     from mtmc.site.config import SiteConfig
     from mtmc.site.learn import learn_scene
-    from mtmc.site.plots import draw_pictures
+    from mtmc.site.plots import draw_plots
     from mtmc.site.report import heading, report
 
     choices = YamlFile(run, {}, {}).override(overrides)
@@ -146,7 +146,7 @@ def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequ
     write_scene(scene, out, heading(learned))
     text += f"\n{out}\n"
     if plots is not None:
-        text += "".join(f"{path}\n" for path in draw_pictures(learned, plots))
+        text += "".join(f"{path}\n" for path in draw_plots(learned, plots))
     return text
 
 

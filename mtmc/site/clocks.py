@@ -1,11 +1,16 @@
-"""Clock offsets and drift of cameras whose views share ground: the shift in time at which ways run along each other.
+r"""Clock offset and drift of cameras that share a ground plane.
 
-For every pair of cameras the shift is first searched on a grid of offset and rate, by how many ways of one meet one
-of the other (a Hough transform over clocks); then every pair of ways that meet gives its own shift, along its
-speed, and a robust line through them gives offset and rate with their errors. Calibrations are off by metres, which
-looks like time to all who drive in one direction, and like the opposite to those who come the other way, so that
-displacement is fitted along, small ones expected. Pairs are reconciled by weighted least squares over all cameras,
-one camera of each group being the reference.
+Association estimates offsets that jump where a recording lost frames (:mod:`mtmc.multiview.clock_sync`). A scene
+file needs what holds for the whole recording, with standard errors: a constant offset and a constant drift.
+Therefore there are two estimators.
+
+1. *Search.* For each pair of cameras, a Hough transform over offset and drift finds the line at which most
+   trajectories of one camera coincide with one of the other.
+2. *Robust line.* Each pair of coinciding trajectories k gives a time difference dₖ of its own, along its velocity.
+   A displacement (x, y) between the two calibrations looks like a time difference, with opposite signs for opposite
+   directions, and is fitted along, with a prior of 2 m:  dₖ = offset + drift (tₖ − t̄) + (x, y)·vₖ / |vₖ|² + noise.
+3. *Reconciliation.* Weighted least squares over all pairs of a group gives one offset and drift for each camera,
+   relative to the camera from which the others differ least.
 """
 
 from __future__ import annotations
@@ -15,298 +20,378 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from mtmc.geometry.ground import project
-from mtmc.site.trajectories import STEP_S, Trajectory
+from mtmc.geometry.similarity2d import as_complex
+from mtmc.site.matching import best_of_both, simultaneous_rows
+from mtmc.site.trajectories import STEP_S, ImageTrajectory
 from mtmc.types import Array
 
-__all__ = ["ClockFit", "PairClock", "fit_clocks", "fit_pair", "meetings"]
+__all__ = ["ClockFit", "PairClock", "co_observed_pairs", "fit_clocks", "fit_pair_clock"]
 
-_NEAR_M = 5.0
-_LEAST_COMMON = 4
-_LEAST_SPEED = 2.0  # metres per second: what is slower tells little about time
-_RATES = np.arange(-0.06, 0.0601, 0.005)
-_RATE_COSTS = 0.12  # a rate must bring this much more than none
-_LEAST_WAYS = 5
-_DISPLACED_M = 2.0  # usual distance of two calibrations
+_MAX_DISTANCE_M = 5.0
+_MIN_COMMON_SAMPLES, _MAX_COMMON_SAMPLES = 4, 12
+_SPEED_RANGE_MPS = 2.0, 60.0  # a slow vehicle gives no precise time; a faster one is an error of the tracker
+
+# The search.
+_DRIFTS = np.arange(-0.06, 0.0601, 0.005)
+_DRIFT_GAIN, _DRIFT_MIN_GAIN = 0.12, 1.0  # by which a drift must increase the score: a share, and an amount
+_MIN_SCORE = 2.0
+_SEARCHED_REACH = 3  # time differences are searched to this multiple of the greatest offset, as drift adds to it
+
+# The robust line.
+_MIN_PAIRS = 5
+_DISPLACEMENT_SIGMA_M = 2.0  # of two calibrations
+_LINE_ROUNDS, _LINE_OUTLIER, _MIN_SPREAD_S = 30, 1.5, 0.01
+
+# Reconciliation.
+_RECONCILE_ROUNDS, _RECONCILE_OUTLIER = 20, 4.0
+_MIN_ERROR_SHARE = 0.25  # of the median standard error: no pair of cameras counts as more exact
 
 
 @dataclass(frozen=True, slots=True)
 class PairClock:
-    """Two cameras' clocks: second clock = first clock + offset + rate · (time − middle).
+    """Two cameras' clocks: clock b = clock a + offset + drift · (time − middle).
 
     Attributes:
-        cameras: The two.
-        offset_s, offset_error_s: At ``middle_s``, and its standard error.
-        rate, rate_error: Seconds per second, and its standard error.
-        middle_s: Mean time of what it rests on.
-        ways: Pairs of ways it rests on.
-        spread_s: Robust spread of their shifts.
+        cameras: a and b.
+        offset_s, offset_error_s: b − a at ``middle_s``, and its standard error.
+        drift, drift_error: Seconds per second, and its standard error.
+        middle_s: Mean time of the pairs of trajectories.
+        pairs: Number of pairs of trajectories.
+        spread_s: Robust spread of their time differences.
     """
 
     cameras: tuple[str, str]
     offset_s: float
     offset_error_s: float
-    rate: float
-    rate_error: float
+    drift: float
+    drift_error: float
     middle_s: float
-    ways: int
+    pairs: int
     spread_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class ClockFit:
-    """What is to be added to a camera's clock: offset + rate · (time − middle).
+    """The correction of a camera's clock: offset + drift · (time − middle) must be added to it.
 
     Attributes:
-        camera: Which one.
-        reference: The camera of its group whose clock is taken as right.
+        camera: Its id.
+        reference: The camera of its group whose clock is taken as correct.
         offset_s, error_s: At ``middle_s``, with its standard error.
-        rate, rate_error: Seconds per second, with its standard error.
-        middle_s: The moment the offset is for.
-        ways: Pairs of ways that it rests on.
+        drift, drift_error: Seconds per second, with its standard error.
+        middle_s: The time for which the offset holds.
+        pairs: Number of pairs of trajectories.
     """
 
     camera: str
     reference: str
     offset_s: float
     error_s: float
-    rate: float
-    rate_error: float
+    drift: float
+    drift_error: float
     middle_s: float
-    ways: int
+    pairs: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Samples:
-    """Samples of a camera's moving ways on the ground: way, tick, place, velocity (complex metres, per second)."""
+    """Samples of a camera's moving trajectories on the ground plane.
 
-    def __init__(self, ways: Sequence[Trajectory], ground_from_image: Array) -> None:
-        way, tick, place, speed = (
-            [np.zeros(0, int)],
-            [np.zeros(0, int)],
-            [np.zeros(0, complex)],
-            [np.zeros(0, complex)],
-        )
-        for k, w in enumerate(ways):
-            ground = project(w.px, ground_from_image)
-            z = ground[:, 0] + 1j * ground[:, 1]
-            velocity = np.gradient(z, w.tick * STEP_S)
-            rows = np.flatnonzero(
-                w.whole & np.isfinite(z) & (np.abs(velocity) > _LEAST_SPEED) & (np.abs(velocity) < 60)
-            )
-            way.append(np.full(len(rows), k))
-            tick.append(w.tick[rows])
-            place.append(z[rows])
-            speed.append(velocity[rows])
-        self.way, self.tick = np.concatenate(way), np.concatenate(tick)
-        self.place, self.speed = np.concatenate(place), np.concatenate(speed)
-        self.order = np.argsort(self.tick, kind="stable")
-        self.middle = {k: float(self.tick[self.way == k].mean()) * STEP_S for k in np.unique(self.way).tolist()}
+    Attributes:
+        trajectory, tick: int64 (N,).
+        position, velocity: complex128 (N,), meters, meters per second.
+    """
+
+    trajectory: Array
+    tick: Array
+    position: Array
+    velocity: Array
+
+    @classmethod
+    def of(cls, trajectories: Sequence[ImageTrajectory], ground_from_image: Array) -> _Samples:
+        parts = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0, complex), np.zeros(0, complex))]
+        for index, t in enumerate(trajectories):
+            position = as_complex(project(t.ground_point_px, ground_from_image))
+            velocity = np.gradient(position, t.tick * STEP_S)
+            speed = np.abs(velocity)
+            has_usual_speed = (speed > _SPEED_RANGE_MPS[0]) & (speed < _SPEED_RANGE_MPS[1])
+            rows = np.flatnonzero(t.is_whole & np.isfinite(position) & has_usual_speed)
+            parts.append((np.full(len(rows), index), t.tick[rows], position[rows], velocity[rows]))
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def mean_time_s(self) -> dict[int, float]:
+        """By trajectory."""
+        return {
+            k: float(self.tick[self.trajectory == k].mean()) * STEP_S for k in np.unique(self.trajectory).tolist()
+        }
 
 
-def fit_pair(
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coincidences:
+    """Trajectories of two cameras that run along each other at one clock offset, P mutually best pairs.
+
+    Attributes:
+        trajectory_a, trajectory_b: int64 (P,).
+        support: float64 (P,) in [0, 1].
+        further_offset_s: float64 (P,), what the offset of each pair is beyond the tried one, by its velocity.
+        slowness: complex128 (P,), seconds per meter in the direction of travel, v / |v|².
+        support_a: float64 (A,), the support of each trajectory of a.
+    """
+
+    trajectory_a: Array
+    trajectory_b: Array
+    support: Array
+    further_offset_s: Array
+    slowness: Array
+    support_a: Array
+
+
+def fit_pair_clock(
     cameras: tuple[str, str],
-    first: Sequence[Trajectory],
-    second: Sequence[Trajectory],
+    trajectories_a: Sequence[ImageTrajectory],
+    trajectories_b: Sequence[ImageTrajectory],
     ground_from_image: tuple[Array, Array],
-    most_s: float = 5.0,
+    max_offset_s: float = 5.0,
 ) -> PairClock | None:
-    """Offset and rate between two cameras' clocks; None where too few ways meet."""
-    a, b = (_Samples(ways, g) for ways, g in zip((first, second), ground_from_image, strict=True))
+    """Offset and drift between two cameras' clocks; None where too few trajectories coincide.
+
+    Args:
+        cameras: a and b.
+        trajectories_a: Of camera a.
+        trajectories_b: Of camera b.
+        ground_from_image: Homographies of both to one ground plane.
+        max_offset_s: Greatest offset that is searched.
+    """
+    a = _Samples.of(trajectories_a, ground_from_image[0])
+    b = _Samples.of(trajectories_b, ground_from_image[1])
     if not len(a.tick) or not len(b.tick):
         return None
-    reach = round(most_s / STEP_S)
-    shifts = np.arange(-3 * reach, 3 * reach + 1)
-    found = [_meet(a, b, int(shift)) for shift in shifts]
-    line = _coarse(found, a, reach)
+    reach = round(max_offset_s / STEP_S)
+    offsets = np.arange(-_SEARCHED_REACH * reach, _SEARCHED_REACH * reach + 1)
+    found = [_coincide(a, b, int(offset)) for offset in offsets]
+    mean_time_s = a.mean_time_s()
+    line = _search_line(found, mean_time_s, reach)
     if line is None:
         return None
-    offset, rate = line
-    time_s, shift_s, slowness, pairs = [], [], [], set()
-    for k, (first_way, second_way, support, wait, slow, _) in enumerate(found):
-        columns = (values.tolist() for values in (first_way, second_way, support, wait, slow))
-        for i, j, s, w, per_m in zip(*columns, strict=True):
-            here = (offset + rate * a.middle[i]) / STEP_S
-            if abs(shifts[k] - here) <= 0.5 and s > 0 and (i, j) not in pairs:
-                pairs.add((i, j))
-                time_s.append(a.middle[i])
-                shift_s.append(shifts[k] * STEP_S + w)
-                slowness.append(per_m)
-    return _line(cameras, np.array(time_s), np.array(shift_s), np.array(slowness))
+
+    offset_at_zero_s, drift = line
+    used: set[tuple[int, int]] = set()
+    rows: list[tuple[float, float, complex]] = []
+    for offset, coincidences in zip(offsets, found, strict=True):
+        columns = (coincidences.trajectory_a, coincidences.trajectory_b, coincidences.support)
+        for k, (i, j, support) in enumerate(zip(*(values.tolist() for values in columns), strict=True)):
+            offset_on_line = (offset_at_zero_s + drift * mean_time_s[i]) / STEP_S
+            if abs(offset - offset_on_line) <= 0.5 and support > 0 and (i, j) not in used:
+                used.add((i, j))
+                difference_s = offset * STEP_S + coincidences.further_offset_s[k]
+                rows.append((mean_time_s[i], difference_s, coincidences.slowness[k]))
+    if len(rows) < _MIN_PAIRS:
+        return None
+    time_s, difference_s, slowness = (np.array(column) for column in zip(*rows, strict=True))
+    return _fit_line(cameras, time_s, difference_s, slowness)
 
 
-def meetings(
-    first: Sequence[Trajectory], second: Sequence[Trajectory], ground_from_image: tuple[Array, Array]
+def co_observed_pairs(
+    trajectories_a: Sequence[ImageTrajectory],
+    trajectories_b: Sequence[ImageTrajectory],
+    ground_from_image: tuple[Array, Array],
 ) -> list[tuple[int, int]]:
-    """Pairs (index in first, index in second) of ways that run along each other on the ground, one to one."""
-    a, b = (_Samples(ways, g) for ways, g in zip((first, second), ground_from_image, strict=True))
+    """Indices of trajectories of two cameras that run along each other on the ground plane, one to one."""
+    a = _Samples.of(trajectories_a, ground_from_image[0])
+    b = _Samples.of(trajectories_b, ground_from_image[1])
     if not len(a.tick) or not len(b.tick):
         return []
-    one, two, *_ = _meet(a, b, 0)
-    return list(zip(one.tolist(), two.tolist(), strict=True))
+    found = _coincide(a, b, 0)
+    return list(zip(found.trajectory_a.tolist(), found.trajectory_b.tolist(), strict=True))
 
 
-_Met = tuple[Array, Array, Array, Array, Array, Array]
+def _coincide(a: _Samples, b: _Samples, offset: int) -> _Coincidences:
+    """Trajectories that run along each other when ``offset`` ticks are added to a's clock.
 
-
-def _meet(a: _Samples, b: _Samples, shift: int) -> _Met:
-    """Ways that run along each other when a's ticks are moved by ``shift``.
-
-    Returns:
-        Mutually best pairs: way of a, way of b, support in [0, 1], seconds that b is later still (by its speed),
-        seconds per metre in the direction they drive (complex); and float64 (ways of a,), the support of each.
+    The mean over common samples of min(distance / 5 m, 2)² must be less than 1.
     """
-    low, high = (np.searchsorted(b.tick[b.order], a.tick + shift, side) for side in ("left", "right"))
-    count = high - low
-    row_a = np.repeat(np.arange(len(a.tick)), count)
-    row_b = b.order[np.repeat(low, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)]
-    gap = b.place[row_b] - a.place[row_a]
-    speed = (a.speed[row_a] + b.speed[row_b]) / 2
-    names, group = np.unique(a.way[row_a] * (b.way.max() + 1) + b.way[row_b], return_inverse=True)
-    size = np.maximum(np.bincount(group, minlength=len(names)), 1)
-    mean = np.bincount(group, np.minimum(np.abs(gap) / _NEAR_M, 2.0) ** 2, minlength=len(names)) / size
-    support = np.where((size >= _LEAST_COMMON) & (mean < 1), (1 - mean) * np.minimum(size, 12) / 12, 0.0)
-    first, second = np.divmod(names, b.way.max() + 1)
-    best_a, best_b = np.zeros(a.way.max() + 1), np.zeros(b.way.max() + 1)
-    np.maximum.at(best_a, first, support)
-    np.maximum.at(best_b, second, support)
-    mutual = (support > 0) & (support == best_a[first]) & (support == best_b[second])
-    along = np.bincount(group, (gap * speed.conj()).real, minlength=len(names))
-    power = np.maximum(np.bincount(group, np.abs(speed) ** 2, minlength=len(names)), 1e-9)
-    # b is ahead by `gap` along the way at that shift, so the true shift is smaller by gap / speed.
-    wait = np.clip(-along / power, -1.0, 1.0)
-    slow = (np.bincount(group, speed.real, len(names)) + 1j * np.bincount(group, speed.imag, len(names))) / power
-    each = np.zeros(a.way.max() + 1)
-    np.maximum.at(each, first[mutual], support[mutual])
-    return first[mutual], second[mutual], support[mutual], wait[mutual], slow[mutual], each
+    row_a, row_b = simultaneous_rows(a.tick, b.tick, offset)
+    difference = b.position[row_b] - a.position[row_a]
+    velocity = (a.velocity[row_a] + b.velocity[row_b]) / 2
+
+    trajectories_b = b.trajectory.max() + 1
+    key, pair = np.unique(a.trajectory[row_a] * trajectories_b + b.trajectory[row_b], return_inverse=True)
+    count = np.maximum(np.bincount(pair, minlength=len(key)), 1)
+    squares = np.minimum(np.abs(difference) / _MAX_DISTANCE_M, 2.0) ** 2
+    mean = np.bincount(pair, squares, minlength=len(key)) / count
+    is_near = (count >= _MIN_COMMON_SAMPLES) & (mean < 1)
+    support = np.where(is_near, (1 - mean) * np.minimum(count, _MAX_COMMON_SAMPLES) / _MAX_COMMON_SAMPLES, 0.0)
+    index_a, index_b = np.divmod(key, trajectories_b)
+    chosen = best_of_both(support, index_a, index_b)
+
+    # If b is ahead of a along the velocity at this offset, the true offset is smaller by difference / speed.
+    along = np.bincount(pair, (difference * velocity.conj()).real, minlength=len(key))
+    power = np.maximum(np.bincount(pair, np.abs(velocity) ** 2, minlength=len(key)), 1e-9)
+    further_offset_s = np.clip(-along / power, -1.0, 1.0)
+    total_velocity = np.bincount(pair, velocity.real, len(key)) + 1j * np.bincount(pair, velocity.imag, len(key))
+    slowness = total_velocity / power
+
+    support_a = np.zeros(a.trajectory.max() + 1)
+    np.maximum.at(support_a, index_a[chosen], support[chosen])
+    return _Coincidences(
+        index_a[chosen], index_b[chosen], support[chosen], further_offset_s[chosen], slowness[chosen], support_a
+    )
 
 
-def _coarse(found: Sequence[_Met], a: _Samples, reach: int) -> tuple[float, float] | None:
-    """(offset at time 0 in seconds, rate) at which most ways meet."""
-    table = np.array([each for *_, each in found])  # (shift, way)
-    ways = np.array(sorted(a.middle))
-    middle = np.array([a.middle[k] for k in ways.tolist()])
-    centre = middle.mean()
-    best: dict[bool, tuple[float, float, float]] = {}
-    for rate in _RATES:
+def _search_line(
+    found: Sequence[_Coincidences], mean_time_s: Mapping[int, float], reach: int
+) -> tuple[float, float] | None:
+    """The offset at time 0 in seconds and the drift with the greatest support; None without any.
+
+    Args:
+        found: Coincidences at all offsets from −3 · reach to 3 · reach.
+        mean_time_s: Of each trajectory of the first camera.
+        reach: Greatest offset in ticks.
+    """
+    support = np.array([coincidences.support_a for coincidences in found])  # (offset, trajectory)
+    trajectory = np.array(sorted(mean_time_s))
+    time_s = np.array([mean_time_s[k] for k in trajectory.tolist()])
+    middle_s = time_s.mean()
+    best: dict[bool, tuple[float, float, float]] = {}  # by whether there is a drift
+    for drift in _DRIFTS:
         for offset in range(-reach, reach + 1):
-            row = np.round(offset + rate * (middle - centre) / STEP_S).astype(int) + 3 * reach
-            inside = (row >= 0) & (row < len(table))
-            score = float(table[row[inside], ways[inside]].sum())
-            # Of equal ones the smaller offset.
-            entry = (score - 1e-6 * abs(offset), offset * STEP_S - rate * centre, float(rate))
-            drifts = abs(rate) > 1e-9
+            row = np.round(offset + drift * (time_s - middle_s) / STEP_S).astype(int) + _SEARCHED_REACH * reach
+            is_inside = (row >= 0) & (row < len(support))
+            score = float(support[row[is_inside], trajectory[is_inside]].sum())
+            # Of equal scores the smaller offset wins.
+            entry = (score - 1e-6 * abs(offset), offset * STEP_S - drift * middle_s, float(drift))
+            drifts = abs(drift) > 1e-9
             if drifts not in best or entry[0] > best[drifts][0]:
                 best[drifts] = entry
     steady, drifting = best[False], best[True]
-    score, offset_s, rate = drifting if drifting[0] > (1 + _RATE_COSTS) * steady[0] + 1.0 else steady
-    return (offset_s, rate if abs(rate) > 1e-9 else 0.0) if score >= 2.0 else None
+    prefers_drift = drifting[0] > (1 + _DRIFT_GAIN) * steady[0] + _DRIFT_MIN_GAIN
+    score, offset_s, drift = drifting if prefers_drift else steady
+    if score < _MIN_SCORE:
+        return None
+    return offset_s, drift if prefers_drift else 0.0
 
 
-def _line(cameras: tuple[str, str], time_s: Array, shift_s: Array, slowness: Array) -> PairClock | None:
-    """A robust line through the shifts of single pairs of ways, beside what displaced places make of them.
+def _fit_line(cameras: tuple[str, str], time_s: Array, difference_s: Array, slowness: Array) -> PairClock:
+    """Iteratively reweighted least squares with Cauchy weights: offset, drift and displacement.
 
     Args:
-        cameras: The two.
-        time_s: float64 (P,), when each pair was seen.
-        shift_s: float64 (P,).
-        slowness: complex128 (P,), seconds per metre in the direction of each pair.
+        cameras: a and b.
+        time_s: float64 (P,), mean time of each pair of trajectories.
+        difference_s: float64 (P,), its time difference.
+        slowness: complex128 (P,), v / |v|².
     """
-    if len(time_s) < _LEAST_WAYS:
-        return None
-    middle = float(time_s.mean())
-    design = np.stack([np.ones_like(time_s), time_s - middle, slowness.real, slowness.imag], axis=1)
+    middle_s = float(time_s.mean())
+    design = np.stack([np.ones_like(time_s), time_s - middle_s, slowness.real, slowness.imag], axis=1)
     weight = np.ones_like(time_s)
-    fit, spread, prior = np.array([np.median(shift_s), 0.0, 0.0, 0.0]), 0.1, np.zeros(4)
-    for _ in range(30):
-        prior = np.array([0.0, 0.0, 1.0, 1.0]) * (spread / _DISPLACED_M) ** 2
+    solution, spread, prior = np.array([np.median(difference_s), 0.0, 0.0, 0.0]), 0.1, np.zeros(4)
+    for _ in range(_LINE_ROUNDS):
+        prior = np.array([0.0, 0.0, 1.0, 1.0]) * (spread / _DISPLACEMENT_SIGMA_M) ** 2
         weighted = design * weight[:, None]
-        fit = np.linalg.pinv(weighted.T @ design + np.diag(prior)) @ (weighted.T @ shift_s)
-        left = shift_s - design @ fit
-        spread = max(1.4826 * float(np.median(np.abs(left))), 0.01)
-        weight = 1 / (1 + (left / (1.5 * spread)) ** 2)
+        solution = np.linalg.pinv(weighted.T @ design + np.diag(prior)) @ (weighted.T @ difference_s)
+        residual = difference_s - design @ solution
+        spread = max(1.4826 * float(np.median(np.abs(residual))), _MIN_SPREAD_S)
+        weight = 1 / (1 + (residual / (_LINE_OUTLIER * spread)) ** 2)
     information = (design * weight[:, None]).T @ design + np.diag(prior)
-    error = spread * np.sqrt(np.diag(np.linalg.pinv(information)))
-    return PairClock(
-        cameras, float(fit[0]), float(error[0]), float(fit[1]), float(error[1]), middle, len(time_s), spread
-    )
+    offset_s, drift, *_ = solution.tolist()
+    offset_error_s, drift_error, *_ = (spread * np.sqrt(np.diag(np.linalg.pinv(information)))).tolist()
+    return PairClock(cameras, offset_s, offset_error_s, drift, drift_error, middle_s, len(time_s), spread)
 
 
 def fit_clocks(
-    ways: Mapping[str, Sequence[Trajectory]], ground_from_image: Mapping[str, Array], most_s: float = 5.0
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
+    ground_from_image: Mapping[str, Array],
+    max_offset_s: float = 5.0,
 ) -> tuple[list[ClockFit], list[PairClock]]:
-    """Clocks of all cameras that share ground with another, and the pairs they come from."""
-    names = sorted(camera for camera in ways if camera in ground_from_image)
-    pairs = [
-        found
-        for a, b in combinations(names, 2)
-        if (found := fit_pair((a, b), ways[a], ways[b], (ground_from_image[a], ground_from_image[b]), most_s))
-    ]
-    out = []
-    for group in _groups(pairs):
-        members = [p for p in pairs if p.cameras[0] in group]
-        out += _reconcile(group, members)
-    return sorted(out, key=lambda fit: fit.camera), pairs
+    """Clock corrections of all cameras of a ground plane that share road with another one, and of all pairs.
 
+    Args:
+        trajectories: By camera.
+        ground_from_image: By camera, to one ground plane.
+        max_offset_s: Greatest offset of two clocks that is searched.
+    """
+    cameras = sorted(camera for camera in trajectories if camera in ground_from_image)
+    pairs = []
+    for a, b in combinations(cameras, 2):
+        homographies = ground_from_image[a], ground_from_image[b]
+        pair = fit_pair_clock((a, b), trajectories[a], trajectories[b], homographies, max_offset_s)
+        if pair is not None:
+            pairs.append(pair)
 
-def _groups(pairs: Sequence[PairClock]) -> list[list[str]]:
-    home = {camera: camera for p in pairs for camera in p.cameras}
-    for p in pairs:
-        a, b = (home[camera] for camera in p.cameras)
-        home = {camera: min(a, b) if root in (a, b) else root for camera, root in home.items()}
-    return [sorted(c for c, at in home.items() if at == root) for root in sorted(set(home.values()))]
+    groups = DisjointSet(sorted({camera for pair in pairs for camera in pair.cameras}))
+    for pair in pairs:
+        groups.merge(*pair.cameras)
+    fits: list[ClockFit] = []
+    for group in sorted(sorted(subset) for subset in groups.subsets()):
+        fits += _reconcile(group, [pair for pair in pairs if pair.cameras[0] in group])
+    return sorted(fits, key=lambda fit: fit.camera), pairs
 
 
 def _reconcile(group: Sequence[str], pairs: Sequence[PairClock]) -> list[ClockFit]:
-    """Clocks of a group, against the camera from which the others differ least in all."""
-    middle = float(np.average([p.middle_s for p in pairs], weights=[p.ways for p in pairs]))
-    offsets = np.array([p.offset_s + p.rate * (middle - p.middle_s) for p in pairs])
-    columns = (
-        (offsets, np.array([p.offset_error_s for p in pairs])),
-        (np.array([p.rate for p in pairs]), np.array([p.rate_error for p in pairs])),
+    """Clock corrections of a group, relative to the camera from which the others differ least in total."""
+    middle_s = float(np.average([p.middle_s for p in pairs], weights=[p.pairs for p in pairs]))
+    offset_s = np.array([p.offset_s + p.drift * (middle_s - p.middle_s) for p in pairs])
+    offset_error_s = np.array([p.offset_error_s for p in pairs])
+    drift, drift_error = np.array([p.drift for p in pairs]), np.array([p.drift_error for p in pairs])
+
+    offsets_to_first, _ = _solve_differences(group, pairs, offset_s, offset_error_s, reference=0)
+    drifts_to_first, _ = _solve_differences(group, pairs, drift, drift_error, reference=0)
+    offset_spread, drift_spread = (
+        np.abs(values[:, None] - values).sum(axis=1) for values in (offsets_to_first, drifts_to_first)
     )
-    first = [_balance(group, pairs, *column, 0)[0] for column in columns]
-    apart = [np.abs(values[:, None] - values).sum(axis=1) for values in first]
-    reference = int(np.argmin(apart[0] + abs(middle) * apart[1]))
-    (offset, offset_error), (rate, rate_error) = (_balance(group, pairs, *column, reference) for column in columns)
+    reference = int(np.argmin(offset_spread + abs(middle_s) * drift_spread))
+
+    offsets, offset_errors = _solve_differences(group, pairs, offset_s, offset_error_s, reference)
+    drifts, drift_errors = _solve_differences(group, pairs, drift, drift_error, reference)
     return [
         ClockFit(
             camera,
             group[reference],
-            float(offset[k]),
-            float(offset_error[k]),
-            float(rate[k]),
-            float(rate_error[k]),
-            middle,
-            sum(p.ways for p in pairs if camera in p.cameras),
+            float(offsets[k]),
+            float(offset_errors[k]),
+            float(drifts[k]),
+            float(drift_errors[k]),
+            middle_s,
+            sum(p.pairs for p in pairs if camera in p.cameras),
         )
         for k, camera in enumerate(group)
     ]
 
 
-def _balance(
-    group: Sequence[str], pairs: Sequence[PairClock], value: Array, error: Array, reference: int
+def _solve_differences(
+    group: Sequence[str], pairs: Sequence[PairClock], b_minus_a: Array, error: Array, reference: int
 ) -> tuple[Array, Array]:
-    """Weighted least squares over cameras, robust against single wrong pairs: values and errors, 0 for one camera.
+    """Corrections x of the cameras from the differences of pairs, x_a − x_b = b − a, with x = 0 for the reference.
 
-    What is to be added to a's clock minus what is to be added to b's is how far b's is ahead.
+    Weighted least squares, iteratively reweighted with Cauchy weights against single wrong pairs. Where the pairs
+    disagree by more than their standard errors, the errors are scaled up (Birge ratio).
+
+    Returns:
+        float64 (C,), corrections; float64 (C,), standard errors.
     """
-    place = {camera: k for k, camera in enumerate(group)}
+    index = {camera: k for k, camera in enumerate(group)}
     design = np.zeros((len(pairs), len(group)))
-    for row, p in zip(design, pairs, strict=True):
-        row[place[p.cameras[0]]], row[place[p.cameras[1]]] = 1.0, -1.0
-    free = np.arange(len(group)) != reference
-    design = design[:, free]
-    floor = np.maximum(error, 1e-6 + 0.25 * np.median(error))
-    weight, left, solved = 1 / floor**2, np.zeros_like(value), np.zeros(free.sum())
-    for _ in range(20):
-        solved = np.linalg.pinv((design * weight[:, None]).T @ design) @ (design.T @ (weight * value))
-        left = value - design @ solved
-        weight = 1 / floor**2 / (1 + (left / (4 * floor)) ** 2)
-    spare = len(pairs) - len(group) + 1
-    # Correspondences that disagree beyond their own errors say how large the errors really are.
-    excess = max(1.0, float(np.sqrt((weight * left**2).sum() / spare))) if spare > 0 else 1.0
+    for row, pair in zip(design, pairs, strict=True):
+        a, b = pair.cameras
+        row[index[a]], row[index[b]] = 1.0, -1.0
+    is_free = np.arange(len(group)) != reference
+    design = design[:, is_free]
+
+    sigma = np.maximum(error, 1e-6 + _MIN_ERROR_SHARE * np.median(error))
+    weight, residual, solution = 1 / sigma**2, np.zeros_like(b_minus_a), np.zeros(is_free.sum())
+    for _ in range(_RECONCILE_ROUNDS):
+        inverse = np.linalg.pinv((design * weight[:, None]).T @ design)
+        solution = inverse @ (design.T @ (weight * b_minus_a))
+        residual = b_minus_a - design @ solution
+        weight = 1 / sigma**2 / (1 + (residual / (_RECONCILE_OUTLIER * sigma)) ** 2)
+
+    degrees_of_freedom = len(pairs) - len(group) + 1
+    scale = 1.0
+    if degrees_of_freedom > 0:
+        scale = max(1.0, float(np.sqrt((weight * residual**2).sum() / degrees_of_freedom)))
     values, errors = np.zeros(len(group)), np.zeros(len(group))
-    values[free] = solved
-    errors[free] = excess * np.sqrt(np.diag(np.linalg.pinv((design * weight[:, None]).T @ design)))
+    values[is_free] = solution
+    errors[is_free] = scale * np.sqrt(np.diag(np.linalg.pinv((design * weight[:, None]).T @ design)))
     return values, errors

@@ -1,8 +1,7 @@
-"""One ground for all cameras that see common road, from their vehicles alone.
+"""Common ground planes: one coordinate system for all cameras that see the same road.
 
-Pairs of views that :mod:`mtmc.site.registration` aligned are joined into trees
-(:mod:`mtmc.site.pose_graph`), whose cameras are then adjusted together
-(:mod:`mtmc.site.bundle_adjustment`).
+All pairs of cameras are registered (:mod:`mtmc.site.registration`) and joined into trees
+(:mod:`mtmc.site.pose_graph`), whose cameras are then adjusted together (:mod:`mtmc.site.bundle_adjustment`).
 """
 
 from __future__ import annotations
@@ -16,120 +15,134 @@ import numpy as np
 from mtmc.site.bundle_adjustment import CameraPose, Correspondences, ImageSamples, bundle_adjust, residuals_m
 from mtmc.site.camera_model import GroundScale
 from mtmc.site.pose_graph import PairSimilarity, attach_camera, build_pose_graph
-from mtmc.site.registration import Registration, register
-from mtmc.site.trajectories import Trajectory
+from mtmc.site.registration import Registration, register_cameras
+from mtmc.site.trajectories import ImageTrajectory
 from mtmc.types import Array
 
 __all__ = ["CommonGround", "learn_common_grounds"]
 
-_MOST_ERROR_M = 1.0  # of ways that meet; a ground by the clocks as given may have more
+_MAX_RESIDUAL_M = 1.0  # median, of a pair of cameras whose clocks were changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CommonGround:
-    """The common ground of some cameras.
+    """The common ground plane of some cameras.
 
     Attributes:
-        ground_from_image: float64 (3, 3) by camera: pixels → metres; the first camera's own ground sets the axes.
-        late_s: By camera, what is to be added to its clock; 0 for the first.
-        met: By camera, how many ways meet one of another camera.
-        error_m: Median distance of ways that meet, metres.
-        pair_error_m: The same of each pair of cameras.
-        edges: The registrations that hold it together.
+        ground_from_image: float64 (3, 3) by camera, pixels → meters; the first camera's ground plane sets the axes.
+        clock_correction_s: By camera, what must be added to its clock; 0 for the first.
+        co_observed: By camera, the number of trajectories that coincide with one of another camera.
+        median_residual_m: Median distance of corresponding samples, meters; NaN without any.
+        pair_residual_m: The same for each pair of cameras.
+        edges: The registrations that join the cameras.
     """
 
     ground_from_image: dict[str, Array]
-    late_s: dict[str, float]
-    met: dict[str, int]
-    error_m: float
-    pair_error_m: dict[tuple[str, str], float]
+    clock_correction_s: dict[str, float]
+    co_observed: dict[str, int]
+    median_residual_m: float
+    pair_residual_m: dict[tuple[str, str], float]
     edges: tuple[Registration, ...]
 
 
 def learn_common_grounds(
-    ways: Mapping[str, Sequence[Trajectory]],
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
-    most_late_s: float = 3.0,
-    alike: PairSimilarity = lambda a, b: None,
+    max_clock_offset_s: float = 3.0,
+    similarity: PairSimilarity = lambda a, b: None,
 ) -> tuple[list[CommonGround], list[Registration]]:
-    """Frames of cameras that see common road, the largest first, and all registrations that were tried.
+    """Common ground planes of cameras that see the same road, the largest first, and the registration of all pairs.
+
+    Two views that nearly share road can be made to coincide by a wrong clock and a wrong scale, but then the
+    residuals stay large. Pairs with a changed clock and a median residual above 1 m are registered again with the
+    given clocks.
 
     Args:
-        ways: By camera.
+        trajectories: By camera.
         scales: By camera.
-        most_late_s: How far two clocks may differ.
-        alike: Of two cameras, how alike the vehicles of their ways look: (W, W') in [0, 1], or None.
+        max_clock_offset_s: How far two clocks may differ.
+        similarity: Similarity weights of the trajectories of two cameras.
     """
-    cameras = sorted(camera for camera in ways if camera in scales and ways[camera])
-    pairs = list(combinations(cameras, 2))
-    tried = _registered(pairs, ways, scales, most_late_s, alike)
-    frames = _frames(tried, ways, scales, alike)
-    # Views that nearly share road can be made to, by another clock and another scale; but then nobody quite meets.
-    doubtful = {
-        e
-        for frame in frames
-        for e in frame.edges
-        if e.late_s and frame.pair_error_m.get(e.cameras, 0.0) > _MOST_ERROR_M
-    }
+    cameras = sorted(camera for camera in trajectories if camera in scales and trajectories[camera])
+    pairs = combinations(cameras, 2)
+    registrations = _register(pairs, trajectories, scales, max_clock_offset_s, similarity)
+    grounds = _join(registrations, trajectories, scales, similarity)
+
+    doubtful = {edge for ground in grounds for edge in ground.edges if _has_doubtful_clock(edge, ground)}
     if doubtful:
-        again = _registered(sorted(e.cameras for e in doubtful), ways, scales, 0.0, alike)
-        tried = sorted([*(r for r in tried if r not in doubtful), *again], key=lambda r: r.cameras)
-        frames = _frames(tried, ways, scales, alike)
-    frames.sort(key=lambda frame: (-len(frame.met), min(frame.met)))
-    return frames, tried
+        pairs_again = sorted(edge.cameras for edge in doubtful)
+        again = _register(pairs_again, trajectories, scales, 0.0, similarity)
+        kept = [r for r in registrations if r not in doubtful]
+        registrations = sorted([*kept, *again], key=lambda r: r.cameras)
+        grounds = _join(registrations, trajectories, scales, similarity)
+
+    grounds.sort(key=lambda ground: (-len(ground.co_observed), min(ground.co_observed)))
+    return grounds, registrations
 
 
-def _registered(
+def _has_doubtful_clock(edge: Registration, ground: CommonGround) -> bool:
+    residual_m = ground.pair_residual_m.get(edge.cameras, 0.0)
+    return edge.clock_b_minus_a_s != 0 and residual_m > _MAX_RESIDUAL_M
+
+
+def _register(
     pairs: Iterable[tuple[str, str]],
-    ways: Mapping[str, Sequence[Trajectory]],
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
-    most_late_s: float,
-    alike: PairSimilarity,
+    max_clock_offset_s: float,
+    similarity: PairSimilarity,
 ) -> list[Registration]:
-    every = (register(ways[a], ways[b], (scales[a], scales[b]), most_late_s, alike(a, b)) for a, b in pairs)
-    return [found for found in every if found is not None]
+    found = (
+        register_cameras(
+            trajectories[a], trajectories[b], (scales[a], scales[b]), max_clock_offset_s, similarity(a, b)
+        )
+        for a, b in pairs
+    )
+    return [registration for registration in found if registration is not None]
 
 
-def _frames(
-    tried: Sequence[Registration],
-    ways: Mapping[str, Sequence[Trajectory]],
+def _join(
+    registrations: Sequence[Registration],
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
-    alike: PairSimilarity,
+    similarity: PairSimilarity,
 ) -> list[CommonGround]:
-    out = []
-    grown = build_pose_graph(tried, ways, scales)
-    alone = sorted({c for r in tried for c in r.cameras}.difference(*(poses for poses, _ in grown)))
-    for poses, edges in grown:
-        poses, pairs = bundle_adjust(poses, ways, scales)
-        for camera in alone:
-            joined = attach_camera(camera, poses, tried, ways, scales, alike)
-            if joined is not None:
-                poses, pairs = bundle_adjust({**poses, camera: joined[0]}, ways, scales)
-                edges = (*edges, joined[1])
-        alone = [camera for camera in alone if camera not in poses]
-        out.append(_frame(poses, pairs, ways, scales, edges))
-    return out
+    """Trees of cameras, adjusted; then the remaining cameras, one after the other."""
+    grounds = []
+    trees = build_pose_graph(registrations, trajectories, scales)
+    remaining = sorted({c for r in registrations for c in r.cameras}.difference(*(poses for poses, _ in trees)))
+    for tree_poses, edges in trees:
+        poses, matches = bundle_adjust(tree_poses, trajectories, scales)
+        for camera in remaining:
+            attached = attach_camera(camera, poses, registrations, trajectories, scales, similarity)
+            if attached is not None:
+                pose, edge = attached
+                poses, matches = bundle_adjust({**poses, camera: pose}, trajectories, scales)
+                edges = (*edges, edge)
+        remaining = [camera for camera in remaining if camera not in poses]
+        grounds.append(_common_ground(poses, matches, trajectories, scales, edges))
+    return grounds
 
 
-def _frame(
+def _common_ground(
     poses: Mapping[str, CameraPose],
-    pairs: Sequence[Correspondences],
-    ways: Mapping[str, Sequence[Trajectory]],
+    correspondences: Sequence[Correspondences],
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
     edges: tuple[Registration, ...],
 ) -> CommonGround:
-    samples = {camera: ImageSamples(ways[camera], scales[camera]) for camera in poses}
-    met: dict[str, set[int]] = {camera: set() for camera in poses}
-    distances = {p.cameras: np.hypot(*residuals_m(p, poses, samples, scales).T) for p in pairs}
-    for p in pairs:
-        for side in (0, 1):
-            met[p.cameras[side]] |= {members[side] for members in p.ways}
-    together = np.concatenate([np.zeros(0), *distances.values()])
+    samples = {camera: ImageSamples.of(trajectories[camera], scales[camera]) for camera in poses}
+    distances = {m.cameras: np.hypot(*residuals_m(m, poses, samples, scales).T) for m in correspondences}
+    all_distances = np.concatenate([np.zeros(0), *distances.values()])
+    co_observed: dict[str, set[int]] = {camera: set() for camera in poses}
+    for matches in correspondences:
+        for side, camera in enumerate(matches.cameras):
+            co_observed[camera] |= {pair[side] for pair in matches.trajectories}
     return CommonGround(
         {camera: pose.matrix(scales[camera]) for camera, pose in poses.items()},
-        {camera: pose.late_s for camera, pose in poses.items()},
-        {camera: len(members) for camera, members in met.items()},
-        float(np.median(together)) if len(together) else float("nan"),
-        {cameras: float(np.median(apart)) for cameras, apart in distances.items()},
+        {camera: pose.clock_correction_s for camera, pose in poses.items()},
+        {camera: len(members) for camera, members in co_observed.items()},
+        float(np.median(all_distances)) if len(all_distances) else float("nan"),
+        {cameras: float(np.median(distance)) for cameras, distance in distances.items()},
         edges,
     )

@@ -1,8 +1,11 @@
-"""A place from its own tracklets: sizes → ground → clocks → zones → links, each resting on those before it."""
+"""Learning the scene model from tracklets: calibration → common ground planes → clocks → zones → links → alignments.
+
+Each step rests on the results of those before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
@@ -12,195 +15,149 @@ from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene, Zone
 from mtmc.site.camera_model import GroundScale, fit_ground_scale
-from mtmc.site.clocks import ClockFit, PairClock, fit_clocks, meetings
+from mtmc.site.clocks import ClockFit, PairClock, co_observed_pairs, fit_clocks
 from mtmc.site.common_ground import CommonGround, learn_common_grounds
 from mtmc.site.config import SiteConfig
 from mtmc.site.links import Event, FoundLink, find_links
 from mtmc.site.plane_alignment import PlaneAlignmentEstimate, align_planes, trajectory_endpoints
 from mtmc.site.pose_graph import PairSimilarity
-from mtmc.site.registration import Registration
-from mtmc.site.similarity import alike, centered_embeddings
-from mtmc.site.trajectories import Trajectory, image_size, sample_trajectories
+from mtmc.site.similarity import centered_embeddings, similarity_rank_weights
+from mtmc.site.trajectories import ImageTrajectory, image_size, image_trajectories
 from mtmc.site.zones import FoundZone, TrackEndpoint, find_zones, track_endpoints
 from mtmc.types import Array, Passage
 
-__all__ = ["LearnedScene", "apply_clocks", "learn_scene"]
+__all__ = ["CameraZones", "LearnedClocks", "LearnedScene", "apply_clocks", "learn_scene"]
 
-_LEAST_TRAVEL = 0.5  # diagonals of a box; who never drives says nothing about the ways
-_LEAST_OFFSET_S = 0.05
-_SIGMAS = 3.0
-_LEAST_DRIFT_S = 0.2  # over the recording
+_MIN_DISPLACEMENT = 0.5  # diagonals of a box; parked vehicles are ignored
+_MAX_OFFSET_MARGIN_S = 2.0  # clocks are searched beyond the configured offset, as drift adds to it
+
+# A clock is changed if its correction exceeds three standard errors and these.
+_SIGNIFICANT_SIGMAS, _MIN_OFFSET_S = 3.0, 0.05
+_MIN_DRIFT_S, _DRIFT_SPAN_SHARE = 0.2, 0.25  # accumulated over a quarter of the recording
+_ANY_ZONE_MARGIN_S = 5.0  # of the window of links between cameras that share a ground plane
+
+Homographies = dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedClocks:
+    """Clock corrections.
+
+    Attributes:
+        fits: By camera, for cameras that share road with another.
+        pairs: Pairs of cameras that the fits reconcile.
+        updated: Cameras whose clock was changed.
+    """
+
+    fits: tuple[ClockFit, ...] = ()
+    pairs: tuple[PairClock, ...] = ()
+    updated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraZones:
+    """Begins and ends of a camera's tracks, and the zones they form."""
+
+    endpoints: list[TrackEndpoint]
+    zones: list[FoundZone]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedScene:
-    """What was learned, and the scene that says it.
+    """The learned scene and the estimates it rests on.
 
     Attributes:
-        scene: The given scene with what was learned in place of its zones and links, and of ground and clocks where
-            those were learned too.
-        size_wh: Picture sizes by camera.
-        scales: Ground scales by camera, where there were vehicles enough.
-        frames: Common grounds that were learned, the largest first; empty if the given ones were kept.
-        registrations: Pairs of views that were tried.
-        plane_alignments: Roughly how grounds lie to one another.
-        clocks: Clocks by camera; ``applied`` names those written into the scene.
-        pair_clocks: Pairs of cameras they come from.
-        applied: Cameras whose clock was changed.
-        ends: Begins and ends of ways, by camera.
+        scene: The given scene with learned zones, links and plane alignments, and with learned ground planes and
+            clocks where those were estimated.
+        passages: The moving passages, on the learned clocks.
+        size_wh: Image size by camera.
+        scales: Single-view calibration by camera, where there were enough vehicles.
+        grounds: Common ground planes, the largest first; empty if the given homographies were kept.
+        clocks: Clock corrections.
         zones: By camera.
-        links: Of the scene.
-        one_way_s: (camera, camera) → half the difference of the typical times of both directions, where both are
-            known: how far the first clock is behind, if the way takes equally long both ways.
-        passages: The passages on the learned clocks.
-        notes: What could not be told, as sentences.
+        links: All links between zones.
+        alignments: Estimated alignments between ground planes.
+        notes: What could not be determined, as sentences.
     """
 
     scene: Scene
+    passages: tuple[Passage, ...]
     size_wh: dict[str, tuple[int, int]]
     scales: dict[str, GroundScale]
-    frames: tuple[CommonGround, ...]
-    registrations: tuple[Registration, ...]
-    plane_alignments: tuple[PlaneAlignmentEstimate, ...]
-    clocks: tuple[ClockFit, ...]
-    pair_clocks: tuple[PairClock, ...]
-    applied: tuple[str, ...]
-    ends: dict[str, list[TrackEndpoint]]
-    zones: dict[str, list[FoundZone]]
+    grounds: tuple[CommonGround, ...]
+    clocks: LearnedClocks
+    zones: dict[str, CameraZones]
     links: tuple[FoundLink, ...]
-    one_way_s: dict[tuple[str, str], float]
-    passages: tuple[Passage, ...]
+    alignments: tuple[PlaneAlignmentEstimate, ...]
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def symmetric_offset_s(self) -> dict[tuple[str, str], float]:
+        """Clock differences b − a of camera pairs without a common ground plane, by symmetry: (a, b) → seconds.
+
+        Half the difference of the median travel times of both directions: correct if both directions take equally
+        long.
+        """
+        typical_s: dict[tuple[str, str], list[float]] = {}
+        for link in self.links:
+            if link.evidence != "ground":
+                typical_s.setdefault((link.from_camera, link.to_camera), []).append(link.typical_s)
+        return {
+            (a, b): float(np.median(forth_s) - np.median(typical_s[b, a])) / 2
+            for (a, b), forth_s in sorted(typical_s.items())
+            if a < b and (b, a) in typical_s
+        }
 
 
 def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | None = None) -> LearnedScene:
-    """Learn a place from its passages. The result does not depend on their order.
+    """Learn the scene model from passages. The result does not depend on their order.
 
     Args:
         scene: What is known: cameras, clocks, perhaps homographies. Its zones and links are replaced.
         passages: Of all cameras, on the scene's clocks.
-        config: The choices.
+        config: The settings.
     """
     config = config or SiteConfig()
-    notes: list[str] = []
-    driving = [p for p in passages if travel(p.tracklet.xyxy) >= _LEAST_TRAVEL]
-    ordered = sorted(driving, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
-    by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
-    size_wh = {c.id: image_size(c, by_camera[c.id]) for c in scene.cameras}
-    ways = sample_trajectories(ordered, size_wh)
-    scales = {c: s for c in ways if (s := fit_ground_scale(ways[c], size_wh[c])) is not None}
-    notes += [f"{c}: too few whole boxes of moving vehicles to tell a scale" for c in sorted(set(ways) - set(scales))]
+    moving = _moving_in_order(passages)
+    size_wh = {c.id: image_size(c, _of_camera(moving, c.id)) for c in scene.cameras}
+    trajectories = image_trajectories(moving, size_wh)
+    scales = _fit_scales(trajectories, size_wh)
+    grounds, ground_notes = _learn_grounds(scene, trajectories, scales, config)
+    scene = _with_grounds(scene, grounds, scales)
+    planes = _homographies_by_plane(scene)
 
-    scene, frames, tried = _ground(scene, ways, scales, _alike_of(ways), config, notes)
-    planes = _planes(scene)
-    clocks: list[ClockFit] = []
-    pair_clocks: list[PairClock] = []
-    for ground in planes.values():
-        fits, pairs = fit_clocks(ways, ground, config.max_clock_offset_s + 2.0)
-        clocks += fits
-        pair_clocks += pairs
-    scene, applied = _set_clocks(scene, clocks, ways, config)
-    unknown = sorted(c.id for c in scene.cameras if c.id not in {fit.camera for fit in clocks})
-    if unknown and len(scene.cameras) > 1:
-        notes.append(f"clocks of {', '.join(unknown)} cannot be told: their views share no ground with another")
-    if applied:
-        ordered = apply_clocks(ordered, scene)
-        by_camera = {c.id: [p for p in ordered if p.tracklet.camera_id == c.id] for c in scene.cameras}
-        ways = sample_trajectories(ordered, size_wh)
+    clocks = _fit_all_clocks(trajectories, planes, config)
+    scene, updated = _with_clocks(scene, clocks.fits, trajectories, config)
+    clocks = replace(clocks, updated=updated)
+    if updated:
+        moving = apply_clocks(moving, scene)
+        trajectories = image_trajectories(moving, size_wh)
 
-    ends, zones = {}, {}
-    for camera in scene.cameras:
-        mine = by_camera[camera.id]
-        ends[camera.id] = track_endpoints(mine, size_wh[camera.id], _span(camera, mine))
-        zones[camera.id] = find_zones(ends[camera.id], mine, size_wh[camera.id], config)
-    spans = [_span(camera, by_camera[camera.id]) for camera in scene.cameras]
-    length_s = max(max(stop for _, stop in spans) - min(start for start, _ in spans), 1.0) if spans else 1.0
-    links, shared = _links(scene, ordered, ways, list(planes.values()), ends, zones, length_s, config)
-    plane_alignments = _plane_alignments(scene, planes, ways, scales, _alike_of(ways), length_s)
-    scene = _written(scene, zones, links, shared, plane_alignments)
+    zones = {c.id: _find_camera_zones(c, _of_camera(moving, c.id), size_wh[c.id], config) for c in scene.cameras}
+    span_s = _scene_span_s(scene, moving)
+    co_observed = _co_observed_passages(scene, moving, trajectories, planes.values(), config)
+    leaving, entering = _zone_events(scene, moving, zones)
+    links = find_links(leaving, entering, co_observed, _embeddings(moving), span_s, config)
+    alignments = [] if scene.plane_alignments else _align_planes(planes, trajectories, scales, span_s)
+    scene = _with_zones_and_links(scene, zones, links, _windows(moving, co_observed), alignments)
+
+    notes = [*_scale_notes(scales, size_wh), *ground_notes, *_clock_notes(scene, clocks)]
     return LearnedScene(
-        scene, size_wh, scales, frames, tried, tuple(plane_alignments), tuple(clocks), tuple(pair_clocks), applied,
-        ends, zones, tuple(links), _one_way(links), tuple(ordered), tuple(notes),
-    )  # fmt: skip
-
-
-def _alike_of(ways: Mapping[str, Sequence[Trajectory]]) -> PairSimilarity:
-    """How alike the vehicles of these very ways look: on other clocks a short way may be one or none."""
-    looks = centered_embeddings({camera: [way.embedding for way in mine] for camera, mine in ways.items()})
-    return lambda a, b: alike(looks[a], looks[b])
-
-
-def _ground(
-    scene: Scene,
-    ways: Mapping[str, Sequence[Trajectory]],
-    scales: Mapping[str, GroundScale],
-    how_alike: PairSimilarity,
-    config: SiteConfig,
-    notes: list[str],
-) -> tuple[Scene, tuple[CommonGround, ...], tuple[Registration, ...]]:
-    given = [c.id for c in scene.cameras if c.ground_from_image is not None]
-    if config.ground == "keep" or (config.ground == "auto" and given):
-        if config.ground == "auto" and len(given) < len(scene.cameras):
-            lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
-            notes.append(f"{lacking} stay without ground: others have a given one that a learned one would not fit")
-        return scene, (), ()
-    frames, tried = learn_common_grounds(ways, scales, config.max_clock_offset_s, how_alike)
-    ground = {camera: matrix for frame in frames for camera, matrix in frame.ground_from_image.items()}
-    plane = {camera: min(frame.met) if k else "" for k, frame in enumerate(frames) for camera in frame.met}
-    for camera in sorted(set(scales) - set(ground)):  # shares road with nobody
-        ground[camera], plane[camera] = scales[camera].ground_from_image(), camera
-    for camera in sorted({c.id for c in scene.cameras} - set(ground)):
-        notes.append(f"{camera}: no scale, so no homography is written")
-    cameras = tuple(
-        replace(c, ground_from_image=ground.get(c.id), ground_plane=plane.get(c.id, "")) for c in scene.cameras
-    )
-    return replace(scene, cameras=cameras), tuple(frames), tuple(tried)
-
-
-def _planes(scene: Scene) -> dict[str, dict[str, Array]]:
-    """Pixels → metres by camera, for each ground plane."""
-    planes: dict[str, dict[str, Array]] = {}
-    for camera in scene.cameras:
-        if camera.ground_from_image is not None:
-            planes.setdefault(camera.ground_plane, {})[camera.id] = camera.ground_from_image
-    return {name: planes[name] for name in sorted(planes)}
-
-
-def _set_clocks(
-    scene: Scene, clocks: Sequence[ClockFit], ways: Mapping[str, Sequence[Trajectory]], config: SiteConfig
-) -> tuple[Scene, tuple[str, ...]]:
-    """The scene with the clocks that differ beyond doubt set right."""
-    fits = {fit.camera: fit for fit in clocks}
-    cameras, applied = [], []
-    for camera in scene.cameras:
-        fit = fits.get(camera.id)
-        if fit is None or not config.update_clocks:
-            cameras.append(camera)
-            continue
-        ticks = [way.tick for way in ways[camera.id]]
-        span_s = 0.25 * float(max(t[-1] for t in ticks) - min(t[0] for t in ticks)) if ticks else 0.0
-        drifts = abs(fit.rate) > _SIGMAS * fit.rate_error and abs(fit.rate) * span_s > _LEAST_DRIFT_S
-        differs = abs(fit.offset_s) > max(_LEAST_OFFSET_S, _SIGMAS * fit.error_s)
-        rate = fit.rate if drifts else 0.0
-        offset = fit.offset_s if differs or drifts else 0.0
-        if rate or offset:
-            applied.append(camera.id)
-            camera = replace(camera, clock=_moved(camera.clock, offset - rate * fit.middle_s, rate))
-        cameras.append(camera)
-    return replace(scene, cameras=tuple(cameras)), tuple(applied)
-
-
-def _moved(clock: Clock, offset_s: float, rate: float) -> Clock:
-    """A clock that says ``offset + (1 + rate) · t`` where it said t."""
-    return Clock(
-        fps=clock.fps / (1 + rate),
-        start_s=round(offset_s + (1 + rate) * clock.start_s, 4),
-        time_map=tuple((frame, round(offset_s + (1 + rate) * seconds, 4)) for frame, seconds in clock.time_map),
+        scene,
+        tuple(moving),
+        size_wh,
+        scales,
+        tuple(grounds or ()),
+        clocks,
+        zones,
+        tuple(links),
+        tuple(alignments),
+        tuple(notes),
     )
 
 
 def apply_clocks(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
-    """Passages with their times on the scene's clocks."""
+    """Passages with their times by the scene's clocks."""
     clocks = {camera.id: camera.clock for camera in scene.cameras}
     return [
         replace(p, tracklet=replace(p.tracklet, time_s=clocks[p.tracklet.camera_id].time_s(p.tracklet.frame)))
@@ -208,121 +165,288 @@ def apply_clocks(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
     ]
 
 
-def _span(camera: Camera, passages: Sequence[Passage]) -> tuple[float, float]:
+# Passages and their similarity
+
+
+def _moving_in_order(passages: Sequence[Passage]) -> list[Passage]:
+    moving = [p for p in passages if travel(p.tracklet.xyxy) >= _MIN_DISPLACEMENT]
+    return sorted(moving, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
+
+
+def _of_camera(passages: Sequence[Passage], camera_id: str) -> list[Passage]:
+    return [p for p in passages if p.tracklet.camera_id == camera_id]
+
+
+def _pair_similarity(trajectories: Mapping[str, Sequence[ImageTrajectory]]) -> PairSimilarity:
+    """Similarity weights of these very trajectories: with other clocks, a short tracklet may have one or none."""
+    centered = centered_embeddings({camera: [t.embedding for t in ts] for camera, ts in trajectories.items()})
+    return lambda a, b: similarity_rank_weights(centered[a], centered[b])
+
+
+def _embeddings(passages: Sequence[Passage]) -> Array:
+    """Centered embeddings of passages that are ordered by camera: float64 (N, D)."""
+    of_camera: dict[str, list[Array]] = {}
+    for p in passages:
+        of_camera.setdefault(p.tracklet.camera_id, []).append(p.embedding)
+    return np.concatenate(list(centered_embeddings(of_camera).values())) if passages else np.zeros((0, 0))
+
+
+# Ground planes
+
+
+def _fit_scales(
+    trajectories: Mapping[str, Sequence[ImageTrajectory]], size_wh: Mapping[str, tuple[int, int]]
+) -> dict[str, GroundScale]:
+    found = {camera: fit_ground_scale(ts, size_wh[camera]) for camera, ts in trajectories.items()}
+    return {camera: scale for camera, scale in found.items() if scale is not None}
+
+
+def _scale_notes(scales: Mapping[str, GroundScale], cameras: Iterable[str]) -> list[str]:
+    notes = [
+        f"{camera}: too few whole boxes of moving vehicles for a calibration"
+        for camera in sorted(set(cameras) - set(scales))
+    ]
+    names = {"focal": "focal length", "camera_height_m": "camera height"}
+    for camera, scale in sorted(scales.items()):
+        if scale.at_bound:
+            what = " and ".join(names[name] for name in scale.at_bound)
+            notes.append(f"{camera}: its boxes do not determine the {what}, so distances are unknown")
+    return notes
+
+
+def _learn_grounds(
+    scene: Scene,
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
+    scales: Mapping[str, GroundScale],
+    config: SiteConfig,
+) -> tuple[list[CommonGround] | None, list[str]]:
+    """Common ground planes, None if the given homographies are kept; and what could not be determined."""
+    given = [c.id for c in scene.cameras if c.ground_from_image is not None]
+    if config.ground == "keep":
+        return None, []
+    if config.ground == "auto" and given:
+        lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
+        return None, [f"{lacking}: no homography, as a learned one would not fit the given ones"] if lacking else []
+    grounds, _ = learn_common_grounds(trajectories, scales, config.max_clock_offset_s, _pair_similarity(trajectories))
+    unknown = sorted({c.id for c in scene.cameras} - set(scales))
+    return grounds, [f"{camera}: no calibration, so no homography is written" for camera in unknown]
+
+
+def _with_grounds(scene: Scene, grounds: Sequence[CommonGround] | None, scales: Mapping[str, GroundScale]) -> Scene:
+    """The scene with learned homographies. A camera without common road has a ground plane of its own."""
+    if grounds is None:
+        return scene
+    homography = {camera: scale.ground_from_image() for camera, scale in scales.items()}
+    plane = {camera: camera for camera in scales}
+    for number, ground in enumerate(grounds):
+        homography |= ground.ground_from_image
+        plane |= dict.fromkeys(ground.co_observed, min(ground.co_observed) if number else "")
+    cameras = tuple(
+        replace(c, ground_from_image=homography.get(c.id), ground_plane=plane.get(c.id, "")) for c in scene.cameras
+    )
+    return replace(scene, cameras=cameras)
+
+
+def _homographies_by_plane(scene: Scene) -> dict[str, Homographies]:
+    """Pixels → meters by camera, by ground plane in order of name."""
+    planes: dict[str, Homographies] = {}
+    for camera in scene.cameras:
+        if camera.ground_from_image is not None:
+            planes.setdefault(camera.ground_plane, {})[camera.id] = camera.ground_from_image
+    return {name: planes[name] for name in sorted(planes)}
+
+
+# Clocks
+
+
+def _fit_all_clocks(
+    trajectories: Mapping[str, Sequence[ImageTrajectory]], planes: Mapping[str, Homographies], config: SiteConfig
+) -> LearnedClocks:
+    fits: list[ClockFit] = []
+    pairs: list[PairClock] = []
+    for homographies in planes.values():
+        plane_fits, plane_pairs = fit_clocks(
+            trajectories, homographies, config.max_clock_offset_s + _MAX_OFFSET_MARGIN_S
+        )
+        fits += plane_fits
+        pairs += plane_pairs
+    return LearnedClocks(tuple(fits), tuple(pairs))
+
+
+def _clock_notes(scene: Scene, clocks: LearnedClocks) -> list[str]:
+    unknown = sorted({c.id for c in scene.cameras} - {fit.camera for fit in clocks.fits})
+    if not unknown or len(scene.cameras) < 2:
+        return []
+    return [f"clocks of {', '.join(unknown)}: not determined, as their views share no ground with another"]
+
+
+def _with_clocks(
+    scene: Scene, fits: Sequence[ClockFit], trajectories: Mapping[str, Sequence[ImageTrajectory]], config: SiteConfig
+) -> tuple[Scene, tuple[str, ...]]:
+    """The scene with significant clock corrections applied, and the cameras they concern."""
+    fit_of = {fit.camera: fit for fit in fits} if config.update_clocks else {}
+    cameras, updated = [], []
+    for camera in scene.cameras:
+        fit = fit_of.get(camera.id)
+        offset_at_zero_s, drift = (0.0, 0.0) if fit is None else _significant_correction(fit, trajectories[camera.id])
+        if offset_at_zero_s or drift:
+            updated.append(camera.id)
+            camera = replace(camera, clock=_corrected(camera.clock, offset_at_zero_s, drift))
+        cameras.append(camera)
+    return replace(scene, cameras=tuple(cameras)), tuple(updated)
+
+
+def _significant_correction(fit: ClockFit, trajectories: Sequence[ImageTrajectory]) -> tuple[float, float]:
+    """Offset at time 0 in seconds, and drift; 0 where they are not significant."""
+    ticks = [t.tick for t in trajectories]
+    duration_s = _DRIFT_SPAN_SHARE * float(max(t[-1] for t in ticks) - min(t[0] for t in ticks)) if ticks else 0.0
+    drifts = abs(fit.drift) > _SIGNIFICANT_SIGMAS * fit.drift_error and abs(fit.drift) * duration_s > _MIN_DRIFT_S
+    differs = abs(fit.offset_s) > max(_MIN_OFFSET_S, _SIGNIFICANT_SIGMAS * fit.error_s)
+    if not drifts and not differs:
+        return 0.0, 0.0
+    drift = fit.drift if drifts else 0.0
+    return fit.offset_s - drift * fit.middle_s, drift
+
+
+def _corrected(clock: Clock, offset_s: float, drift: float) -> Clock:
+    """A clock that shows ``offset + (1 + drift) · t`` instead of t."""
+    return Clock(
+        fps=clock.fps / (1 + drift),
+        start_s=round(offset_s + (1 + drift) * clock.start_s, 4),
+        time_map=tuple((frame, round(offset_s + (1 + drift) * seconds, 4)) for frame, seconds in clock.time_map),
+    )
+
+
+# Zones and links
+
+
+def _find_camera_zones(
+    camera: Camera, passages: Sequence[Passage], size_wh: tuple[int, int], config: SiteConfig
+) -> CameraZones:
+    endpoints = track_endpoints(passages, size_wh, _recorded_s(camera, passages))
+    return CameraZones(endpoints, find_zones(endpoints, passages, size_wh, config))
+
+
+def _recorded_s(camera: Camera, passages: Sequence[Passage]) -> tuple[float, float]:
     """When the recording begins and ends."""
     last = max((int(p.tracklet.frame[-1]) for p in passages), default=0)
     if camera.frame_count is not None:
         last = max(last, camera.frame_count - 1)
-    start, stop = camera.clock.time_s(np.array([0, last])).tolist()
-    return start, stop
+    begin_s, end_s = camera.clock.time_s(np.array([0, last])).tolist()
+    return begin_s, end_s
 
 
-def _links(
+def _scene_span_s(scene: Scene, passages: Sequence[Passage]) -> float:
+    """Duration of all recordings together, at least 1 s."""
+    recorded = [_recorded_s(camera, _of_camera(passages, camera.id)) for camera in scene.cameras]
+    if not recorded:
+        return 1.0
+    return max(max(end_s for _, end_s in recorded) - min(begin_s for begin_s, _ in recorded), 1.0)
+
+
+def _co_observed_passages(
     scene: Scene,
     passages: Sequence[Passage],
-    ways: Mapping[str, Sequence[Trajectory]],
-    planes: Sequence[Mapping[str, Array]],
-    ends: Mapping[str, Sequence[TrackEndpoint]],
-    zones: Mapping[str, Sequence[FoundZone]],
-    length_s: float,
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
+    planes: Iterable[Homographies],
     config: SiteConfig,
-) -> tuple[list[FoundLink], dict[tuple[str, str], tuple[float, float]]]:
-    """Links, and for pairs of cameras with common ground all differences seen between exit and entry."""
+) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Indices of co-observed passages by pair of cameras, in both orders, where there are enough of them."""
     index = {(p.tracklet.camera_id, p.tracklet.track_id): k for k, p in enumerate(passages)}
-    events: dict[str, dict[str, list[Event]]] = {c.id: {"in": [], "out": []} for c in scene.cameras}
-    for camera in scene.cameras:
-        mine = [k for k, p in enumerate(passages) if p.tracklet.camera_id == camera.id]
-        zone_of = {end: zone.name for zone in zones[camera.id] for end in zone.ends}
-        for number, end in enumerate(ends[camera.id]):
-            events[camera.id][end.role].append(
-                Event(
-                    camera.id,
-                    zone_of.get(number, ""),
-                    mine[end.passage],
-                    end.time_s,
-                    passages[mine[end.passage]].tracklet.start_s,
-                )
-            )
-    described: dict[str, list[Array]] = {}
-    for p in passages:  # in order of their cameras
-        described.setdefault(p.tracklet.camera_id, []).append(p.embedding)
-    faces = np.concatenate(list(centered_embeddings(described).values())) if passages else np.zeros((0, 0))
-    met: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    shared: dict[tuple[str, str], tuple[float, float]] = {}
+    homographies_of = {camera: homographies for homographies in planes for camera in homographies}
+    co_observed = {}
     for a, b in permutations([c.id for c in scene.cameras], 2):
+        homographies = homographies_of.get(a, {})
+        if b not in homographies:
+            continue
         pairs = [
-            (index[a, ways[a][i].track_id], index[b, ways[b][j].track_id])
-            for ground in planes
-            if a in ground and b in ground
-            for i, j in meetings(ways[a], ways[b], (ground[a], ground[b]))
+            (index[a, trajectories[a][i].track_id], index[b, trajectories[b][j].track_id])
+            for i, j in co_observed_pairs(trajectories[a], trajectories[b], (homographies[a], homographies[b]))
         ]
         if len(pairs) >= config.min_support:
-            met[a, b] = pairs
-            gaps = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in pairs]
-            shared[a, b] = (min(gaps), max(gaps))
-    leaving = [e for c in events.values() for e in c["out"]]
-    coming = [e for c in events.values() for e in c["in"]]
-    return find_links(leaving, coming, met, faces, length_s, config), shared
+            co_observed[a, b] = pairs
+    return co_observed
 
 
-def _plane_alignments(
-    scene: Scene,
-    planes: Mapping[str, Mapping[str, Array]],
-    ways: Mapping[str, Sequence[Trajectory]],
+def _zone_events(
+    scene: Scene, passages: Sequence[Passage], zones: Mapping[str, CameraZones]
+) -> tuple[list[Event], list[Event]]:
+    """All exits and all entries of the scene."""
+    leaving: list[Event] = []
+    entering: list[Event] = []
+    for camera in scene.cameras:
+        of_camera = [k for k, p in enumerate(passages) if p.tracklet.camera_id == camera.id]
+        found = zones[camera.id]
+        zone_of = {number: zone.name for zone in found.zones for number in zone.endpoints}
+        for number, endpoint in enumerate(found.endpoints):
+            passage = of_camera[endpoint.passage]
+            first_seen_s = passages[passage].tracklet.start_s
+            event = Event(camera.id, zone_of.get(number, ""), passage, endpoint.time_s, first_seen_s)
+            (leaving if endpoint.role == "out" else entering).append(event)
+    return leaving, entering
+
+
+def _windows(
+    passages: Sequence[Passage], co_observed: Mapping[tuple[str, str], Sequence[tuple[int, int]]]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """Least and greatest gap from the end of a passage to the begin of the co-observed one, by pair of cameras."""
+    windows = {}
+    for cameras, pairs in co_observed.items():
+        gaps_s = [passages[j].tracklet.start_s - passages[i].tracklet.end_s for i, j in pairs]
+        windows[cameras] = (min(gaps_s), max(gaps_s))
+    return windows
+
+
+def _align_planes(
+    planes: Mapping[str, Homographies],
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
-    how_alike: PairSimilarity,
-    length_s: float,
+    span_s: float,
 ) -> list[PlaneAlignmentEstimate]:
-    """How the ground planes lie to one another, unless the scene says so."""
-    if scene.plane_alignments:
-        return []
-    gates = {
-        plane: {
-            c: trajectory_endpoints(ways[c], scales[c].near, matrix) for c, matrix in ground.items() if c in scales
+    endpoints = {}
+    for plane, homographies in planes.items():
+        of_plane = {
+            camera: trajectory_endpoints(trajectories[camera], scales[camera].is_near, matrix)
+            for camera, matrix in homographies.items()
+            if camera in scales
         }
-        for plane, ground in planes.items()
-    }
-    return align_planes({plane: known for plane, known in gates.items() if known}, how_alike, length_s)
+        if of_plane:
+            endpoints[plane] = of_plane
+    return align_planes(endpoints, _pair_similarity(trajectories), span_s)
 
 
-def _one_way(links: Sequence[FoundLink]) -> dict[tuple[str, str], float]:
-    """Clock differences by symmetry of the two directions, for camera pairs without common ground."""
-    typical: dict[tuple[str, str], list[float]] = {}
-    for link in links:
-        if link.by != "ground":
-            typical.setdefault((link.from_camera, link.to_camera), []).append(link.typical_s)
-    return {
-        (a, b): float(np.median(there) - np.median(typical[b, a])) / 2
-        for (a, b), there in sorted(typical.items())
-        if a < b and (b, a) in typical
-    }
-
-
-def _written(
+def _with_zones_and_links(
     scene: Scene,
-    zones: Mapping[str, Sequence[FoundZone]],
+    zones: Mapping[str, CameraZones],
     links: Sequence[FoundLink],
-    shared: Mapping[tuple[str, str], tuple[float, float]],
-    plane_alignments: Sequence[PlaneAlignmentEstimate],
+    windows: Mapping[tuple[str, str], tuple[float, float]],
+    alignments: Sequence[PlaneAlignmentEstimate],
 ) -> Scene:
-    """The scene with its zones, links and plane_alignments.
+    """The scene with its zones, links and plane alignments.
 
-    Vehicles seen by two cameras at once can leave one and come into the other by any zones and in any order, so
-    such a pair of cameras also gets a link from any zone to any other.
+    Vehicles that two cameras see at the same time can leave one and enter the other by any zones and in any order.
+    Such a pair of cameras therefore also gets a link from any zone to any other.
     """
     cameras = tuple(
-        replace(c, zones=tuple(Zone(z.name, z.polygon, z.role) for z in zones[c.id])) for c in scene.cameras
+        replace(c, zones=tuple(Zone(z.name, z.polygon, z.role) for z in zones[c.id].zones)) for c in scene.cameras
     )
-    written = [
+    zone_links = [
         Link(
-            f.from_camera, f.from_zone, f.to_camera, f.to_zone, f.min_s, f.max_s,
-            round(f.typical_s, 2), round(f.spread_s, 2), round(f.share, 3),
+            f.from_camera,
+            f.from_zone,
+            f.to_camera,
+            f.to_zone,
+            f.min_s,
+            f.max_s,
+            round(f.typical_s, 2),
+            round(f.spread_s, 2),
+            round(f.share, 3),
         )
         for f in links
-    ]  # fmt: skip
-    written += [
-        Link(a, "", b, "", float(np.floor(low - 5.0)), float(np.ceil(high + 5.0)))
-        for (a, b), (low, high) in sorted(shared.items())
     ]
-    placed = scene.plane_alignments or tuple(found.alignment for found in plane_alignments)
-    return replace(scene, cameras=cameras, links=tuple(written), plane_alignments=placed)
+    camera_links = [
+        Link(a, "", b, "", float(np.floor(low - _ANY_ZONE_MARGIN_S)), float(np.ceil(high + _ANY_ZONE_MARGIN_S)))
+        for (a, b), (low, high) in sorted(windows.items())
+    ]
+    plane_alignments = scene.plane_alignments or tuple(estimate.alignment for estimate in alignments)
+    return replace(scene, cameras=cameras, links=(*zone_links, *camera_links), plane_alignments=plane_alignments)

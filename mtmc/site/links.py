@@ -1,7 +1,8 @@
-"""Which zones are linked across cameras, and how long vehicles take.
+"""Links: which zones vehicles go between from camera to camera, and their travel times.
 
-Where views share ground, ways that meet on it tell which pairs are one vehicle, and so which zones are linked. Else
-the moments tell, and looks where vehicles are described (:mod:`mtmc.site.transition_times`).
+Where two cameras share a ground plane, co-observed trajectories show which passages are one vehicle, and so which
+zones are linked. Elsewhere a link is a significant transition by times and appearance
+(:mod:`mtmc.site.transition_times`).
 """
 
 from __future__ import annotations
@@ -9,52 +10,57 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import numpy as np
 from scipy.special import expit
 
+from mtmc.multiview.arrays import one_to_one
 from mtmc.site.config import SiteConfig
-from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, alike
+from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, similarity_rank_weights
 from mtmc.site.transition_times import transition_evidence
 from mtmc.types import Array
 
 __all__ = ["Event", "FoundLink", "find_links"]
 
-_SURE = 0.5  # belief in a pair that counts as one vehicle
+_MIN_POSTERIOR = 0.5  # of a pair that counts as one vehicle
+_FALSE_SHARE_OF_CO_OBSERVED = 0.05  # of co-observed pairs
+_OUTLIER_SPREADS, _MIN_SPREAD_S = 6.0, 1.0  # travel times of co-observed pairs farther from the median are errors
+_MARGIN_S, _MARGIN_SPREADS = 0.5, 0.5  # of a link's window beyond the observed travel times
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A vehicle comes in or goes out.
+    """A vehicle enters a camera's view, or leaves it.
 
     Attributes:
-        camera, zone: Where; no zone: "".
+        camera, zone: Where; "" outside all zones.
         passage: Index over the scene.
         time_s: When, in scene seconds.
-        since_s: When it was seen first.
+        first_seen_s: When its passage began.
     """
 
     camera: str
     zone: str
     passage: int
     time_s: float
-    since_s: float
+    first_seen_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundLink:
-    """A link.
+    """A link and its evidence.
 
     Attributes:
         from_camera, from_zone, to_camera, to_zone: Its ends.
-        times_s: float64 (K,), travel times in its window, sorted.
-        min_s, max_s: The window with some room on either side.
+        times_s: float64 (K,), travel times of its vehicles, sorted.
+        min_s, max_s: The window of travel times, with a margin.
         typical_s, spread_s: Median and robust spread.
-        share: Share of those leaving that take it.
-        expected: How many of the times are expected to be accidents.
-        chance: Probability that there is no such link.
-        by: What told which pairs are one vehicle: ``ground``, ``looks`` or ``timing``.
-        all_s: float64 (M,), all differences that were looked at.
+        share: Share of the leaving vehicles that take it.
+        expected_false: Expected number of wrong pairs among the K.
+        p_false: Probability that there is no such link.
+        evidence: Which cue decided: ``ground``, ``appearance`` or ``timing``.
+        candidate_s: float64 (M,), all gaps that were considered, sorted.
     """
 
     from_camera: str
@@ -67,177 +73,205 @@ class FoundLink:
     typical_s: float
     spread_s: float
     share: float
-    expected: float
-    chance: float
-    by: str
-    all_s: Array
+    expected_false: float
+    p_false: float
+    evidence: str
+    candidate_s: Array
 
     @property
-    def sure(self) -> float:
-        """Confidence in [0, 1]."""
-        return (1 - min(self.chance, 1.0)) * (1 - self.expected / max(len(self.times_s), 1e-9))
+    def confidence(self) -> float:
+        """In [0, 1]."""
+        return (1 - min(self.p_false, 1.0)) * (1 - self.expected_false / max(len(self.times_s), 1e-9))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ends:
+    """M exits from one zone and N entries into another, which one link may join.
+
+    Attributes:
+        exits, entries: The events.
+        gap_s: float64 (M, N), from each exit to each entry.
+        is_possible: bool (M, N), the gap is within the limits of the configuration.
+    """
+
+    exits: Sequence[Event]
+    entries: Sequence[Event]
+    gap_s: Array
+    is_possible: Array
+
+    @classmethod
+    def of(cls, exits: Sequence[Event], entries: Sequence[Event], config: SiteConfig) -> _Ends:
+        exit_time_s, entry_time_s = (np.array([e.time_s for e in events]) for events in (exits, entries))
+        gap_s = entry_time_s[None] - exit_time_s[:, None]
+        return cls(exits, entries, gap_s, (gap_s >= -config.max_overlap_s) & (gap_s <= config.max_travel_time_s))
 
 
 def find_links(
     leaving: Sequence[Event],
-    coming: Sequence[Event],
-    met: Mapping[tuple[str, str], Collection[tuple[int, int]]],
-    faces: Array,
+    entering: Sequence[Event],
+    co_observed: Mapping[tuple[str, str], Collection[tuple[int, int]]],
+    embeddings: Array,
     span_s: float,
     config: SiteConfig,
 ) -> list[FoundLink]:
     """Links between the zones of different cameras.
 
     Args:
-        leaving: All exits of the scene; there are no links from those in no zone.
-        coming: All its entries.
-        met: Pairs of passages that met on the ground, by camera pair, where two views share it.
-        faces: float (N, D), rows of :func:`mtmc.site.similarity.centered_embeddings`; D = 0 without embeddings.
-        span_s: Length of the recording.
-        config: The choices.
+        leaving: All exits of the scene; those outside zones have no links.
+        entering: All its entries.
+        co_observed: Pairs of passages that coincide on the ground plane, for each pair of cameras that shares one.
+        embeddings: float64 (N, D), rows of :func:`mtmc.site.similarity.centered_embeddings` by passage.
+        span_s: Duration of the recording.
+        config: The settings.
     """
-    exits, entries = _by_camera(leaving), _by_camera(coming)
-    zones = {camera: len({e.zone for e in events if e.zone}) for camera, events in entries.items()}
-    out = []
-    for a, b in product(exits, entries):
+    exits_of, entries_of = _by_camera(leaving), _by_camera(entering)
+    zone_count = {camera: len({e.zone for e in events if e.zone}) for camera, events in entries_of.items()}
+    links = []
+    for a, b in product(exits_of, entries_of):
         if a == b:
             continue
-        rows, columns = exits[a], entries[b]
-        told, by = _ratio(rows, columns, met.get((a, b)), faces)
-        # One way out leads to about one way in, of all those there are.
-        prior = -float(np.log(max(sum(count for camera, count in zones.items() if camera != a), 1)))
-        for mine, theirs in product(_zones(rows), _zones(columns)):
-            these, those, pairs = [rows[k] for k in mine], [columns[k] for k in theirs], told[np.ix_(mine, theirs)]
-            if by == "ground":
-                found = _of_meetings(these, those, pairs > 0, config)
+        exits, entries = exits_of[a], entries_of[b]
+        co_observed_pairs = co_observed.get((a, b))
+        # An exit leads to about one of all entries.
+        log_prior_odds = -float(np.log(max(sum(count for camera, count in zone_count.items() if camera != a), 1)))
+        if co_observed_pairs is None:
+            ratio, cue = _appearance_ratio(exits, entries, embeddings)
+        else:
+            same = _is_co_observed(exits, entries, co_observed_pairs)
+        for rows, columns in product(_rows_by_zone(exits), _rows_by_zone(entries)):
+            ends = _Ends.of([exits[k] for k in rows], [entries[k] for k in columns], config)
+            of_zones = np.ix_(rows, columns)
+            if co_observed_pairs is None:
+                link = _significant_link(ends, ratio[of_zones], log_prior_odds, cue, span_s, config)
             else:
-                found = _of_moments(these, those, pairs, prior, by, span_s, config)
-            if found is not None:
-                out.append(found)
-    return sorted(out, key=lambda f: (f.from_camera, f.from_zone, f.to_camera, f.to_zone))
-
-
-def _ratio(
-    exits: Sequence[Event], entries: Sequence[Event], met: Collection[tuple[int, int]] | None, faces: Array
-) -> tuple[Array, str]:
-    """How many times as likely as strangers each pair is one vehicle, (M, N), and what tells."""
-    if met is not None:
-        row, column = ({e.passage: k for k, e in enumerate(events)} for events in (exits, entries))
-        same = np.zeros((len(exits), len(entries)))
-        for i, j in met:
-            if i in row and j in column:
-                same[row[i], column[j]] = 1.0
-        return same, "ground"
-    weight = alike(faces[[e.passage for e in exits]], faces[[e.passage for e in entries]])
-    if weight is None:
-        return np.ones((len(exits), len(entries))), "timing"
-    return weight / NEGATIVE_PAIR_WEIGHT, "looks"
+                link = _co_observed_link(ends, same[of_zones], config)
+            if link is not None:
+                links.append(link)
+    return sorted(links, key=lambda f: (f.from_camera, f.from_zone, f.to_camera, f.to_zone))
 
 
 def _by_camera(events: Sequence[Event]) -> dict[str, list[Event]]:
-    out: dict[str, list[Event]] = {}
+    ordered: dict[str, list[Event]] = {}
     for event in sorted(events, key=lambda e: (e.camera, e.zone, e.time_s, e.passage)):
-        out.setdefault(event.camera, []).append(event)
-    return out
+        ordered.setdefault(event.camera, []).append(event)
+    return ordered
 
 
-def _zones(events: Sequence[Event]) -> list[list[int]]:
-    """Places of each zone's events."""
-    out: dict[str, list[int]] = {}
+def _rows_by_zone(events: Sequence[Event]) -> list[list[int]]:
+    """Indices of each zone's events."""
+    rows: dict[str, list[int]] = {}
     for k, event in enumerate(events):
         if event.zone:
-            out.setdefault(event.zone, []).append(k)
-    return list(out.values())
+            rows.setdefault(event.zone, []).append(k)
+    return list(rows.values())
 
 
-def _gaps(exits: Sequence[Event], entries: Sequence[Event], config: SiteConfig) -> tuple[Array, Array]:
-    """Seconds from each exit to each entry, and which are possible: (M, N)."""
-    gap = np.array([e.time_s for e in entries])[None] - np.array([e.time_s for e in exits])[:, None]
-    return gap, (gap >= -config.max_overlap_s) & (gap <= config.max_travel_time_s)
+def _is_co_observed(exits: Sequence[Event], entries: Sequence[Event], pairs: Collection[tuple[int, int]]) -> Array:
+    """Which exits and entries are of co-observed passages: bool (M, N)."""
+    row, column = ({e.passage: k for k, e in enumerate(events)} for events in (exits, entries))
+    same = np.zeros((len(exits), len(entries)), bool)
+    for i, j in pairs:
+        if i in row and j in column:
+            same[row[i], column[j]] = True
+    return same
 
 
-def _of_meetings(
-    exits: Sequence[Event], entries: Sequence[Event], same: Array, config: SiteConfig
-) -> FoundLink | None:
-    """The link of those who met on the ground, who are hardly ever accidents."""
-    gap, possible = _gaps(exits, entries, config)
-    row, column = np.nonzero(possible & same)
-    times = gap[row, column]
-    if not len(times):
+def _appearance_ratio(
+    exits: Sequence[Event], entries: Sequence[Event], embeddings: Array
+) -> tuple[Array, Literal["appearance", "timing"]]:
+    """Similarity weights relative to those of non-matching pairs, (M, N), 1 without embeddings; and the cue."""
+    rows, columns = ([e.passage for e in events] for events in (exits, entries))
+    weight = similarity_rank_weights(embeddings[rows], embeddings[columns])
+    if weight is None:
+        return np.ones((len(exits), len(entries))), "timing"
+    return weight / NEGATIVE_PAIR_WEIGHT, "appearance"
+
+
+def _co_observed_link(ends: _Ends, same: Array, config: SiteConfig) -> FoundLink | None:
+    """The link of co-observed passages, which are rarely wrong.
+
+    Args:
+        ends: M exits and N entries.
+        same: bool (M, N), which are of co-observed passages.
+        config: The settings.
+    """
+    row, column = np.nonzero(ends.is_possible & same)
+    times_s = ends.gap_s[row, column]
+    if not len(times_s):
         return None
-    unusual = np.abs(times - np.median(times))
-    chosen = _one_to_one(unusual, unusual <= 6.0 * max(_spread(times), 1.0), row, column)
-    return _link(exits, entries, times[chosen], 0.05 * len(times), 0.0, "ground", times, config)
+    deviation_s = np.abs(times_s - np.median(times_s))
+    is_usual = deviation_s <= _OUTLIER_SPREADS * max(_robust_spread(times_s), _MIN_SPREAD_S)
+    chosen = one_to_one(deviation_s, row, column, is_usual)
+    expected_false = _FALSE_SHARE_OF_CO_OBSERVED * len(times_s)
+    return _link(ends, times_s[chosen], times_s, expected_false, 0.0, "ground", config)
 
 
-def _of_moments(
-    exits: Sequence[Event],
-    entries: Sequence[Event],
-    ratio: Array,
-    prior: float,
-    by: str,
-    span_s: float,
-    config: SiteConfig,
+def _significant_link(
+    ends: _Ends, ratio: Array, log_prior_odds: float, evidence: str, span_s: float, config: SiteConfig
 ) -> FoundLink | None:
-    """The link that moments and looks speak for."""
-    gap, possible = _gaps(exits, entries, config)
-    # Who came into the second view first goes the other way, even where both views see him at once.
-    possible &= np.array([e.since_s for e in exits])[:, None] < np.array([e.since_s for e in entries])[None]
-    row, column = np.nonzero(possible)
+    """The link of a significant transition by times and appearance.
+
+    Args:
+        ends: M exits and N entries.
+        ratio: float64 (M, N), similarity weights relative to those of non-matching pairs.
+        log_prior_odds: Of a link.
+        evidence: The cue.
+        span_s: Duration of the recording.
+        config: The settings.
+    """
+    # A vehicle that the second camera saw first makes the opposite transition, even where both see it at once.
+    exit_first_s, entry_first_s = (
+        np.array([e.first_seen_s for e in events]) for events in (ends.exits, ends.entries)
+    )
+    is_possible = ends.is_possible & (exit_first_s[:, None] < entry_first_s[None])
+    row, column = np.nonzero(is_possible)
     if len(row) < config.min_support:
         return None
-    found = transition_evidence(
-        np.where(possible, gap, np.inf), ratio, span_s, (-config.max_overlap_s, config.max_travel_time_s)
-    )
-    chance = float(expit(-(found.odds + prior)))
-    if chance > config.max_false_link_probability:
+    gap_s = np.where(is_possible, ends.gap_s, np.inf)
+    found = transition_evidence(gap_s, ratio, span_s, (-config.max_overlap_s, config.max_travel_time_s))
+    p_false = float(expit(-(found.log_bayes_factor + log_prior_odds)))
+    if p_false > config.max_false_link_probability:
         return None
-    belief = found.belief[row, column]
-    chosen = _one_to_one(-belief, belief >= _SURE, row, column)
-    times = gap[row, column]
-    return _link(exits, entries, times[chosen], float((1 - belief[chosen]).sum()), chance, by, times, config)
+    posterior = found.posterior[row, column]
+    chosen = one_to_one(-posterior, row, column, posterior >= _MIN_POSTERIOR)
+    times_s = ends.gap_s[row, column]
+    expected_false = float((1 - posterior[chosen]).sum())
+    return _link(ends, times_s[chosen], times_s, expected_false, p_false, evidence, config)
 
 
 def _link(
-    exits: Sequence[Event],
-    entries: Sequence[Event],
-    taken: Array,
-    expected: float,
-    chance: float,
-    by: str,
-    times: Array,
+    ends: _Ends,
+    times_s: Array,
+    candidate_s: Array,
+    expected_false: float,
+    p_false: float,
+    evidence: str,
     config: SiteConfig,
 ) -> FoundLink | None:
-    if len(taken) < config.min_support:
+    """The link with its window of travel times; None of too few vehicles."""
+    if len(times_s) < config.min_support:
         return None
-    taken = np.sort(taken)
-    spread = _spread(taken)
-    room = 0.5 + 0.5 * spread
+    times_s = np.sort(times_s)
+    spread_s = _robust_spread(times_s)
+    margin_s = _MARGIN_S + _MARGIN_SPREADS * spread_s
     return FoundLink(
-        exits[0].camera, exits[0].zone, entries[0].camera, entries[0].zone,
-        taken,
-        float(np.floor(10 * (taken[0] - room)) / 10),
-        float(np.ceil(10 * (taken[-1] + room)) / 10),
-        float(np.median(taken)),
-        spread,
-        min(1.0, len(taken) / len(exits)),
-        expected,
-        chance,
-        by,
-        np.sort(times),
-    )  # fmt: skip
+        ends.exits[0].camera,
+        ends.exits[0].zone,
+        ends.entries[0].camera,
+        ends.entries[0].zone,
+        times_s,
+        float(np.floor(10 * (times_s[0] - margin_s)) / 10),
+        float(np.ceil(10 * (times_s[-1] + margin_s)) / 10),
+        float(np.median(times_s)),
+        spread_s,
+        min(1.0, len(times_s) / len(ends.exits)),
+        expected_false,
+        p_false,
+        evidence,
+        np.sort(candidate_s),
+    )
 
 
-def _spread(times: Array) -> float:
-    return float(1.4826 * np.median(np.abs(times - np.median(times))))
-
-
-def _one_to_one(cost: Array, allowed: Array, row: Array, column: Array) -> Array:
-    """Each exit and each entry once, the cheapest pairs first: int64 (K,), sorted."""
-    used_row, used_column, out = set(), set(), []
-    for k in np.argsort(cost, kind="stable").tolist():
-        if allowed[k] and row[k] not in used_row and column[k] not in used_column:
-            used_row.add(row[k])
-            used_column.add(column[k])
-            out.append(k)
-    return np.array(sorted(out), np.int64)
+def _robust_spread(times_s: Array) -> float:
+    """1.4826 × median absolute deviation, the standard deviation of a normal distribution."""
+    return float(1.4826 * np.median(np.abs(times_s - np.median(times_s))))

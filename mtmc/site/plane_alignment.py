@@ -1,10 +1,25 @@
-"""Roughly how grounds that share no road lie to one another, from the journeys between them.
+r"""Plane alignment: the approximate transform between ground planes that share no road, from transitions.
 
-If one ground is turned and moved some way, each vehicle that leaves one view for the other has a distance to drive,
-and so a time to come, and both its ends point along the way. Of all turns and moves there are, the one is taken under
-which most of those who leave come in about when and where they should, looks counting as far as one vehicle's pairs
-give them more often than strangers' do. Both directions and all zones have their say together, so a few vehicles tell
-more of it than of any single link.
+If one ground plane is rotated and translated in some way, a vehicle that leaves a camera of one plane and enters a
+camera of the other drives a known distance, at the speed and in the directions that its trajectories have at both
+ends. The rigid transform is taken under which most vehicles arrive when and where they should. Appearance counts by
+similarity weights. All cameras and both directions count together, so that few vehicles suffice.
+
+*Model.* Of the vehicles that leave towards the other plane, a share s arrives there. With leaving vehicle i, entering
+vehicle j and the straight line from i's exit to j's entry:
+
+    h_ij = exp(κ (cos ∠(v_i, line) − 1)),   e_ij = exp(κ (cos ∠(v_j, line) − 1))     von Mises, 1 at best
+    f_ij = p(t_ij | distance, speed) · T · w_ij / w₀                                   1 on average by chance
+
+where p is the density of travel times (:func:`mtmc.multiview.likelihoods.drive_density`), T the time in which a
+vehicle can arrive and w the similarity weights. Vehicle i heads for the other plane with a_i = Σ_j e_ij h_ij / Σ_j
+e_ij, and its travel times and appearance have the likelihood ratio r_i = Σ_j e_ij f_ij / max(Σ_j e_ij, 1). The log
+likelihood ratio against independent traffic is
+
+    L(s) = Σ_i log(1 + s a_i (r_i − 1)),
+
+and likewise over the entering vehicles. Of the two the smaller one counts, since in a queue every vehicle could
+otherwise be paired with all others. L is averaged over the shares s.
 """
 
 from __future__ import annotations
@@ -16,296 +31,420 @@ from itertools import combinations, product
 import numpy as np
 
 from mtmc.geometry.ground import project
+from mtmc.geometry.similarity2d import as_complex
+from mtmc.multiview.arrays import ranges
 from mtmc.multiview.likelihoods import ENDPOINT_KAPPA, drive_density, vector_cosine
 from mtmc.progress import progress_bar
 from mtmc.scene import PlaneAlignment
-from mtmc.site.pose_graph import spanning_forest
+from mtmc.site.pose_graph import PairSimilarity, spanning_forest
 from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT
-from mtmc.site.trajectories import STEP_S, Trajectory
+from mtmc.site.trajectories import STEP_S, ImageTrajectory
 from mtmc.types import Array
 
-__all__ = ["Endpoints", "PlaneAlignmentEstimate", "align_planes", "trajectory_endpoints"]
+__all__ = ["Endpoints", "PlaneAlignmentEstimate", "TransitionSet", "align_planes", "trajectory_endpoints"]
 
-_LEAST_ODDS = -2.0  # log odds of a alignment against nobody going between; the views of one place are likely linked
-_GAP_S = 0.5, 40.0  # times out of sight
-_MOVING_MPS = 2.0
-_LEAST_SAMPLES, _MOST_SAMPLES = 4, 7  # of a way, that give its place and velocity at one end
-_SHARES = (0.1, 0.3, 0.6, 0.9)  # of those who head for the other ground, that arrive there
-_TURNS, _HEADINGS, _METRES = 24, 24, np.geomspace(20.0, 250.0, 16)
-_BATCH = 32
-_MOST_PAIRS = 12_000  # of those who leave and those who come: what these do not tell, more will not
-_FEW = 1.0  # vehicles; fewer tell nothing of how many come by
-_FINER, _ROUNDS = 8, 5  # the best on the grid, and how often each is looked at more closely
-_STEP_RAD, _STEP_M = 0.13, 15.0
+_MIN_LOG_ODDS = -2.0  # against independent traffic; ground planes of one scene are likely to be connected
+_TRAVEL_TIMES_S = 0.5, 40.0
+_MIN_SPEED_MPS = 2.0
+_MIN_END_SAMPLES, _MAX_END_SAMPLES = 4, 7  # of a trajectory, for position and velocity at one end
+_SHARES = (0.1, 0.3, 0.6, 0.9)  # s
+_MAX_ENTERING_SHARE = 0.95
+_MAX_PAIRS = 12_000  # of leaving and entering vehicles of two cameras; more give no further information
+_MIN_VEHICLES = 1.0  # denominator of shares
+
+# The grid over rotation, direction and distance of the other plane, and the refinement of its best points.
+_ROTATIONS, _DIRECTIONS, _DISTANCES_M = 24, 24, np.geomspace(20.0, 250.0, 16)
+_REFINED, _REFINEMENT_ROUNDS = 8, 5
+_ROTATION_STEP_RAD, _TRANSLATION_STEP_M = 0.13, 15.0  # of the first round; halved in each
+_TRANSFORMS_PER_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoints:
-    """Where, when and how fast W vehicles of one camera came into or went out of its ground.
+    """Where, when and how fast W trajectories of one camera begin, or end, on its ground plane.
 
     Attributes:
-        place: complex128 (W,), metres; NaN where a way says nothing.
-        velocity: complex128 (W,), metres per second.
+        position: complex128 (W,), meters; NaN where there are too few samples.
+        velocity: complex128 (W,), meters per second.
         time_s: float64 (W,).
     """
 
-    place: Array
+    position: Array
     velocity: Array
     time_s: Array
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneAlignmentEstimate:
-    """A alignment, and how sure it is.
+    """A plane alignment and its evidence.
 
     Attributes:
-        alignment: What is written.
-        metres: From the middle of one ground's ways to the middle of the other's.
-        odds: Log odds of it against nobody going between, all plane_alignments there may be taken together.
+        alignment: What is written into the scene.
+        distance_m: Distance between the centers of the two planes' entries.
+        log_odds: Log odds of a connection against independent traffic, averaged over all transforms of the grid.
     """
 
     alignment: PlaneAlignment
-    metres: float
-    odds: float
+    distance_m: float
+    log_odds: float
 
     @property
-    def sure(self) -> float:
-        """Confidence in [0, 1]."""
-        return float(1 / (1 + np.exp(-self.odds)))
+    def confidence(self) -> float:
+        """Probability in [0, 1]."""
+        return float(1 / (1 + np.exp(-self.log_odds)))
+
+
+#: Entries and exits of each camera of a ground plane.
+PlaneEndpoints = Mapping[str, tuple[Endpoints, Endpoints]]
 
 
 def trajectory_endpoints(
-    ways: Sequence[Trajectory], near: Callable[[Array], Array], matrix: Array
+    trajectories: Sequence[ImageTrajectory], is_near: Callable[[Array], Array], ground_from_image: Array
 ) -> tuple[Endpoints, Endpoints]:
-    """Where a camera's vehicles came in and went out, by straight lines through first and last samples.
+    """Begins and ends of a camera's trajectories, by straight lines through their first and last samples.
 
     Args:
-        ways: W of them.
-        near: Which of (K, 2) pixels are near enough to tell a place.
-        matrix: Pixels → metres.
+        trajectories: W of them.
+        is_near: Which of (K, 2) pixels are near enough for a reliable position.
+        ground_from_image: float64 (3, 3).
     """
-    out = []
-    for part in (slice(None, _MOST_SAMPLES), slice(-_MOST_SAMPLES, None)):
-        place, velocity = np.full((2, len(ways)), np.nan, complex)
-        time_s = np.full(len(ways), np.nan)
-        for k, way in enumerate(ways):
-            use = np.flatnonzero(way.whole & near(way.px))
-            if len(use) < _LEAST_SAMPLES:
-                continue
-            use = use[part]
-            ground, when = project(way.px[use], matrix), way.tick[use] * STEP_S
-            z, since = ground[:, 0] + 1j * ground[:, 1], when - when.mean()
-            v = (since * (z - z.mean())).sum() / np.square(since).sum()
-            at = 0 if part.start is None else -1
-            place[k], velocity[k], time_s[k] = z.mean() + v * since[at], v, when[at]
-        out.append(Endpoints(place, velocity, time_s))
-    return out[0], out[1]
+    usable = [np.flatnonzero(t.is_whole & is_near(t.ground_point_px)) for t in trajectories]
+    begins = [rows[:_MAX_END_SAMPLES] for rows in usable]
+    ends = [rows[-_MAX_END_SAMPLES:] for rows in usable]
+    return (
+        _fit_endpoints(trajectories, begins, ground_from_image, at=0),
+        _fit_endpoints(trajectories, ends, ground_from_image, at=-1),
+    )
+
+
+def _fit_endpoints(
+    trajectories: Sequence[ImageTrajectory], rows: Sequence[Array], ground_from_image: Array, at: int
+) -> Endpoints:
+    """Least-squares lines through some samples of each trajectory, evaluated at the first (0) or last (−1)."""
+    position, velocity = np.full((2, len(trajectories)), np.nan, complex)
+    time_s = np.full(len(trajectories), np.nan)
+    for k, (trajectory, used) in enumerate(zip(trajectories, rows, strict=True)):
+        if len(used) < _MIN_END_SAMPLES:
+            continue
+        samples = as_complex(project(trajectory.ground_point_px[used], ground_from_image))
+        sample_time_s = trajectory.tick[used] * STEP_S
+        centered_s = sample_time_s - sample_time_s.mean()
+        slope = (centered_s * (samples - samples.mean())).sum() / np.square(centered_s).sum()
+        position[k] = samples.mean() + slope * centered_s[at]
+        velocity[k] = slope
+        time_s[k] = sample_time_s[at]
+    return Endpoints(position, velocity, time_s)
 
 
 def align_planes(
-    planes: Mapping[str, Mapping[str, tuple[Endpoints, Endpoints]]],
-    alike: Callable[[str, str], Array | None],
-    span_s: float,
+    planes: Mapping[str, PlaneEndpoints], similarity: PairSimilarity, span_s: float
 ) -> list[PlaneAlignmentEstimate]:
-    """Placements that join the planes into trees, the surest first.
+    """Alignments that join the ground planes into trees, the most certain first.
 
     Args:
-        planes: Entries and exits by camera, by plane.
-        alike: Of two cameras, how alike the vehicles of their ways look: (W, W') in [0, 1], or None.
-        span_s: Length of the recording, seconds.
+        planes: Entries and exits by camera, by ground plane.
+        similarity: Similarity weights of the trajectories of two cameras.
+        span_s: Duration of the recording, seconds.
     """
-    found = []
+    estimates = []
     pairs = list(combinations(sorted(planes), 2))
-    with progress_bar("grounds laid out", unit="pair") as progress:
-        for number, (onto, plane) in enumerate(pairs, start=1):
-            one = _place(plane, onto, planes, alike, span_s)
-            if one is not None:
-                found.append(one)
+    with progress_bar("ground planes aligned", unit="pair") as progress:
+        for number, (reference, plane) in enumerate(pairs, start=1):
+            estimate = _align(plane, reference, planes, similarity, span_s)
+            if estimate is not None:
+                estimates.append(estimate)
             progress(number, len(pairs))
-    found.sort(key=lambda f: (-f.odds, f.alignment.reference_plane, f.alignment.plane))
-    edges, _ = spanning_forest([(one.alignment.reference_plane, one.alignment.plane) for one in found])
-    return _rooted([found[k] for k in edges])
+    estimates.sort(key=lambda e: (-e.log_odds, e.alignment.reference_plane, e.alignment.plane))
+    edges, _ = spanning_forest([(e.alignment.reference_plane, e.alignment.plane) for e in estimates])
+    return _rooted([estimates[k] for k in edges])
 
 
 def _rooted(edges: Sequence[PlaneAlignmentEstimate]) -> list[PlaneAlignmentEstimate]:
-    """The same trees with every plane placed once at most."""
-    out: list[PlaneAlignmentEstimate] = []
+    """The same trees, with edges inverted so that every plane is aligned at most once."""
+    rooted: list[PlaneAlignmentEstimate] = []
     waiting = sorted(edges, key=lambda e: (e.alignment.reference_plane, e.alignment.plane))
-    placed: set[str] = set()
+    reached: set[str] = set()
     while waiting:
-        edge = next((e for e in waiting if {e.alignment.reference_plane, e.alignment.plane} & placed), waiting[0])
+        touching = (e for e in waiting if {e.alignment.reference_plane, e.alignment.plane} & reached)
+        edge = next(touching, waiting[0])
         waiting.remove(edge)
-        p = edge.alignment
-        if p.plane in placed:  # turn it round
-            turn = np.exp(-1j * np.deg2rad(p.rotation_deg))
-            p = PlaneAlignment(
-                p.reference_plane, p.plane, -p.rotation_deg, _metres(-turn * complex(*p.translation_m))
-            )
-        placed |= {p.reference_plane, p.plane}
-        out.append(PlaneAlignmentEstimate(p, edge.metres, edge.odds))
-    return out
+        alignment = edge.alignment
+        if alignment.plane in reached:
+            alignment = _inverse(alignment)
+        reached |= {alignment.reference_plane, alignment.plane}
+        rooted.append(PlaneAlignmentEstimate(alignment, edge.distance_m, edge.log_odds))
+    return rooted
 
 
-def _metres(shift: complex) -> tuple[float, float]:
-    return (round(float(shift.real), 1), round(float(shift.imag), 1))
+def _inverse(alignment: PlaneAlignment) -> PlaneAlignment:
+    back = np.exp(-1j * np.deg2rad(alignment.rotation_deg))
+    translation = _rounded_xy(-back * complex(*alignment.translation_m))
+    return PlaneAlignment(alignment.reference_plane, alignment.plane, -alignment.rotation_deg, translation)
 
 
-def _place(
-    plane: str,
-    onto: str,
-    planes: Mapping[str, Mapping[str, tuple[Endpoints, Endpoints]]],
-    alike: Callable[[str, str], Array | None],
-    span_s: float,
-) -> PlaneAlignmentEstimate | None:
-    """The likeliest alignment of one plane on another; None where nobody can have gone between."""
-    there: list[TransitionSet] = []
-    back: list[TransitionSet] = []
-    for a, b in product(sorted(planes[onto]), sorted(planes[plane])):
-        (in_a, out_a), (in_b, out_b) = planes[onto][a], planes[plane][b]
-        weight = alike(a, b)
-        ratio = np.ones((len(in_a.time_s), len(in_b.time_s))) if weight is None else weight / NEGATIVE_PAIR_WEIGHT
-        there.append(TransitionSet(out_a, in_b, ratio, span_s))
-        back.append(TransitionSet(out_b, in_a, ratio.T, span_s))
-    if not any(drives.weight.any() for drives in (*there, *back)):
-        return None
-    middle, centre = (
-        complex(np.nanmean(np.concatenate([gate.place for gate, _ in planes[name].values()])))
-        for name in (onto, plane)
-    )
-
-    def told(angle: Array, offset: Array) -> Array:
-        """Log odds of turning the plane about its middle, which is then moved to ``offset`` from the other's."""
-        turn = np.exp(1j * angle)
-        shift, total = middle + offset - turn * centre, np.zeros(len(turn))
-        for begin in range(0, len(turn), _BATCH):
-            t, s = turn[begin : begin + _BATCH], shift[begin : begin + _BATCH]
-            total[begin : begin + _BATCH] = sum(d.told(t, s) for d in there)
-            total[begin : begin + _BATCH] += sum(d.told(1 / t, -s / t) for d in back)
-        return total
-
-    angle, heading, metres = (
-        axis.ravel()
-        for axis in np.meshgrid(
-            2 * np.pi * np.arange(_TURNS) / _TURNS,
-            2 * np.pi * np.arange(_HEADINGS) / _HEADINGS,
-            _METRES,
-            indexing="ij",
-        )
-    )
-    offset = metres * np.exp(1j * heading)
-    values = told(angle, offset)
-    odds = float(np.logaddexp.reduce(values) - np.log(len(values)))
-    if odds < _LEAST_ODDS:
-        return None
-    best = (-np.inf, 0.0, 0j)
-    for k in np.argsort(-values, kind="stable")[:_FINER].tolist():
-        best = max(best, _finer((values[k], angle[k], offset[k]), told), key=lambda one: one[0])
-    _, turned, moved = best
-    shift = middle + moved - np.exp(1j * turned) * centre
-    degrees = round(float(np.rad2deg(turned)), 1)
-    return PlaneAlignmentEstimate(
-        PlaneAlignment(plane, onto, degrees, _metres(complex(shift))), float(abs(moved)), odds
-    )
+def _rounded_xy(position: complex) -> tuple[float, float]:
+    return (round(float(position.real), 1), round(float(position.imag), 1))
 
 
-def _finer(
-    start: tuple[float, float, complex], told: Callable[[Array, Array], Array]
-) -> tuple[float, float, complex]:
-    """The best alignment near another one, in steps that grow smaller: what it tells, its turn and its offset."""
-    value, angle, offset = start
-    steps = np.array(list(product((-1, 0, 1), repeat=3)))
-    for level in range(_ROUNDS):
-        size = 0.5**level
-        angles = angle + size * _STEP_RAD * steps[:, 0]
-        offsets = offset + size * _STEP_M * (steps[:, 1] + 1j * steps[:, 2])
-        values = told(angles, offsets)
-        k = int(values.argmax())
-        if values[k] > value:
-            value, angle, offset = float(values[k]), float(angles[k]), complex(offsets[k])
-    return value, angle, offset
+# One pair of planes
 
 
-class TransitionSet:
-    """Those who may have left one camera's ground for that of another, and all who came within the time it may take.
+@dataclass(frozen=True, slots=True)
+class _Transform:
+    """A rotation of the plane about its center, and the offset of its center from the reference plane's center."""
 
-    E pairs of M who left and N who came, in order of who left. What is asked of everybody who came is asked of those
-    who came less than the longest time before or after, so that a long recording costs no more by the minute than a
-    short one.
+    log_likelihood_ratio: float
+    rotation_rad: float
+    offset: complex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PlanePair:
+    """What decides on the alignment of two planes.
+
+    Attributes:
+        forth: Transitions from the reference plane's cameras to the plane's cameras.
+        back: Transitions from the plane's cameras to the reference plane's.
+        reference_center, center: Mean position of the entries on either plane.
     """
 
-    def __init__(self, leaving: Endpoints, coming: Endpoints, ratio: Array, span_s: float) -> None:
-        left, came = (_moving(gates) for gates in (leaving, coming))
-        when, then = leaving.time_s[left], coming.time_s[came]
-        low = np.searchsorted(then, when - _GAP_S[1], "left")
-        high = np.searchsorted(then, when + _GAP_S[1], "right")
-        count = high - low
-        use = np.cumsum(count) <= _MOST_PAIRS
-        left, low, count = left[use], low[use], count[use]
-        row = np.repeat(left, count)
-        column = came[np.repeat(low, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)]
-        self.by_leaver, self.by_comer = _Groups(row), _Groups(column)
-        self.out, self.out_v = leaving.place[row], leaving.velocity[row]
-        self.into, self.into_v = coming.place[column], coming.velocity[column]
-        gap = coming.time_s[column] - leaving.time_s[row]
-        self.seconds = np.clip(gap, *_GAP_S)
-        self.weight = np.where(gap == self.seconds, ratio[row, column] * min(span_s, 2 * _GAP_S[1]), 0.0)
-        self.mps = 0.5 * (np.abs(self.out_v) + np.abs(self.into_v))
+    forth: tuple[TransitionSet, ...]
+    back: tuple[TransitionSet, ...]
+    reference_center: complex
+    center: complex
 
-    def told(self, turn: Array, shift: Array) -> Array:
-        """Log odds of plane_alignments (H,) of the ground that is come to, against nobody going there: (H,).
+    def translation(self, rotation: Array, offset: Array) -> Array:
+        """The translation after a rotation about the origin that has the same effect: complex (H,)."""
+        return np.asarray(self.reference_center + offset - rotation * self.center)
 
-        One vehicle's time and looks are weighed against those of anybody who comes in where and as it should: the
-        directions of roads alone speak for nothing. A queue cannot count all with all: of what those who leave and
-        those who come tell, the less counts.
+    def log_likelihood_ratio(self, rotation_rad: Array, offset: Array) -> Array:
+        """Of H transforms, against independent traffic: float64 (H,), float64 (H,)."""
+        rotation = np.exp(1j * rotation_rad)
+        translation = self.translation(rotation, offset)
+        total = np.zeros(len(rotation))
+        for begin in range(0, len(rotation), _TRANSFORMS_PER_BATCH):
+            batch = slice(begin, begin + _TRANSFORMS_PER_BATCH)
+            r, t = rotation[batch], translation[batch]
+            total[batch] = sum(transitions.log_likelihood_ratio(r, t) for transitions in self.forth)
+            total[batch] += sum(transitions.log_likelihood_ratio(1 / r, -t / r) for transitions in self.back)
+        return total
+
+
+def _align(
+    plane: str, reference: str, planes: Mapping[str, PlaneEndpoints], similarity: PairSimilarity, span_s: float
+) -> PlaneAlignmentEstimate | None:
+    """The most likely alignment of one plane with another; None without evidence of a connection."""
+    pair = _plane_pair(planes[reference], planes[plane], similarity, span_s)
+    if pair is None:
+        return None
+    grid = _grid()
+    values = pair.log_likelihood_ratio(*grid)
+    log_odds = float(np.logaddexp.reduce(values) - np.log(len(values)))
+    if log_odds < _MIN_LOG_ODDS:
+        return None
+    best = _best_refined(pair, values, *grid)
+    rotation = np.exp(1j * best.rotation_rad)
+    translation = pair.reference_center + best.offset - rotation * pair.center
+    rotation_deg = round(float(np.rad2deg(best.rotation_rad)), 1)
+    alignment = PlaneAlignment(plane, reference, rotation_deg, _rounded_xy(complex(translation)))
+    return PlaneAlignmentEstimate(alignment, float(abs(best.offset)), log_odds)
+
+
+def _plane_pair(
+    reference: PlaneEndpoints, plane: PlaneEndpoints, similarity: PairSimilarity, span_s: float
+) -> _PlanePair | None:
+    """The transitions between two planes; None where there can be none."""
+    forth, back = [], []
+    for a, b in product(sorted(reference), sorted(plane)):
+        (entries_a, exits_a), (entries_b, exits_b) = reference[a], plane[b]
+        weight = similarity(a, b)
+        if weight is None:
+            ratio = np.ones((len(entries_a.time_s), len(entries_b.time_s)))
+        else:
+            ratio = weight / NEGATIVE_PAIR_WEIGHT
+        forth.append(TransitionSet.between(exits_a, entries_b, ratio, span_s))
+        back.append(TransitionSet.between(exits_b, entries_a, ratio.T, span_s))
+    if not any(transitions.weight.any() for transitions in (*forth, *back)):
+        return None
+    return _PlanePair(tuple(forth), tuple(back), _center(reference), _center(plane))
+
+
+def _center(plane: PlaneEndpoints) -> complex:
+    return complex(np.nanmean(np.concatenate([entries.position for entries, _ in plane.values()])))
+
+
+def _grid() -> tuple[Array, Array]:
+    """Rotations in radians and offsets of the grid: float64 (H,), complex128 (H,)."""
+    axes = np.meshgrid(
+        2 * np.pi * np.arange(_ROTATIONS) / _ROTATIONS,
+        2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS,
+        _DISTANCES_M,
+        indexing="ij",
+    )
+    rotation_rad, direction_rad, distance_m = (axis.ravel() for axis in axes)
+    return rotation_rad, distance_m * np.exp(1j * direction_rad)
+
+
+def _best_refined(pair: _PlanePair, values: Array, rotation_rad: Array, offset: Array) -> _Transform:
+    """The best transform near the best points of the grid, of which several may lie in one mode."""
+    best = _Transform(-np.inf, 0.0, 0j)
+    for k in np.argsort(-values, kind="stable")[:_REFINED].tolist():
+        refined = _refine(pair, _Transform(values[k], rotation_rad[k], offset[k]))
+        best = max(best, refined, key=lambda transform: transform.log_likelihood_ratio)
+    return best
+
+
+def _refine(pair: _PlanePair, start: _Transform) -> _Transform:
+    """Coordinate search: the best of 27 neighbors, at steps that are halved in every round."""
+    neighbors = np.array(list(product((-1, 0, 1), repeat=3)))
+    best = start
+    for level in range(_REFINEMENT_ROUNDS):
+        size = 0.5**level
+        rotations_rad = best.rotation_rad + size * _ROTATION_STEP_RAD * neighbors[:, 0]
+        offsets = best.offset + size * _TRANSLATION_STEP_M * (neighbors[:, 1] + 1j * neighbors[:, 2])
+        values = pair.log_likelihood_ratio(rotations_rad, offsets)
+        k = int(values.argmax())
+        if values[k] > best.log_likelihood_ratio:
+            best = _Transform(float(values[k]), float(rotations_rad[k]), complex(offsets[k]))
+    return best
+
+
+# Transitions from one camera to another
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransitionSet:
+    """Pairs of leaving and entering vehicles of two cameras, no farther apart in time than the longest travel time.
+
+    E pairs, in order of the leaving vehicle's time. Sums over "all" entering vehicles run over those of the pairs, so
+    that the cost per minute of recording is constant.
+
+    Attributes:
+        by_leaving, by_entering: The pairs, grouped by either vehicle.
+        exit, exit_velocity: complex128 (E,), on the first ground plane.
+        entry, entry_velocity: complex128 (E,), on the second ground plane.
+        travel_time_s: float64 (E,), limited to possible times.
+        weight: float64 (E,), w_ij / w₀ · T; 0 for impossible travel times.
+        speed_mps: float64 (E,), mean of both speeds.
+    """
+
+    by_leaving: _Grouping
+    by_entering: _Grouping
+    exit: Array
+    exit_velocity: Array
+    entry: Array
+    entry_velocity: Array
+    travel_time_s: Array
+    weight: Array
+    speed_mps: Array
+
+    @classmethod
+    def between(cls, leaving: Endpoints, entering: Endpoints, ratio: Array, span_s: float) -> TransitionSet:
+        """The pairs of two cameras.
+
+        Args:
+            leaving: Exits of M vehicles from one camera.
+            entering: Entries of N vehicles into the other.
+            ratio: float64 (M, N), similarity weights w / w₀.
+            span_s: Duration of the recording, seconds.
+        """
+        left, entered = _moving_in_order(leaving), _moving_in_order(entering)
+        exit_time_s, entry_time_s = leaving.time_s[left], entering.time_s[entered]
+        longest_s = _TRAVEL_TIMES_S[1]
+        first = np.searchsorted(entry_time_s, exit_time_s - longest_s, "left")
+        last = np.searchsorted(entry_time_s, exit_time_s + longest_s, "right")
+        used = np.cumsum(last - first) <= _MAX_PAIRS
+        index_left, index_entered = ranges(first[used], last[used])
+        row, column = left[used][index_left], entered[index_entered]
+
+        gap_s = entering.time_s[column] - leaving.time_s[row]
+        travel_time_s = np.clip(gap_s, *_TRAVEL_TIMES_S)
+        possible_span_s = min(span_s, 2 * longest_s)
+        weight = np.where(gap_s == travel_time_s, ratio[row, column] * possible_span_s, 0.0)
+        exit_velocity, entry_velocity = leaving.velocity[row], entering.velocity[column]
+        return cls(
+            _Grouping.by(row),
+            _Grouping.by(column),
+            leaving.position[row],
+            exit_velocity,
+            entering.position[column],
+            entry_velocity,
+            travel_time_s,
+            weight,
+            0.5 * (np.abs(exit_velocity) + np.abs(entry_velocity)),
+        )
+
+    def log_likelihood_ratio(self, rotation: Array, translation: Array) -> Array:
+        """Of H transforms of the second ground plane to the first, against independent traffic: float64 (H,).
+
+        Equations in the module's docstring.
+
+        Args:
+            rotation: complex128 (H,), of magnitude 1.
+            translation: complex128 (H,), meters.
         """
         if not self.weight.any():
-            return np.zeros(len(turn))
-        step = turn[:, None] * self.into + shift[:, None] - self.out  # (H, E)
-        heads = np.exp(ENDPOINT_KAPPA * (vector_cosine(self.out_v, step) - 1))
-        comes = np.exp(ENDPOINT_KAPPA * (vector_cosine((turn / np.abs(turn))[:, None] * self.into_v, step) - 1))
-        density = drive_density(self.seconds, np.abs(step), self.mps) * self.weight
-        aims, leavers = _told_by(density, comes, heads, self.by_leaver)
-        hails, comers = _told_by(density, heads, comes, self.by_comer)
-        many, few = (np.maximum(part.sum(axis=1, keepdims=True), _FEW) for part in (aims, hails))
+            return np.zeros(len(rotation))
+        line = rotation[:, None] * self.entry + translation[:, None] - self.exit  # (H, E)
+        turned_entry_velocity = (rotation / np.abs(rotation))[:, None] * self.entry_velocity
+        exit_fit = np.exp(ENDPOINT_KAPPA * (vector_cosine(self.exit_velocity, line) - 1))
+        entry_fit = np.exp(ENDPOINT_KAPPA * (vector_cosine(turned_entry_velocity, line) - 1))
+        density = drive_density(self.travel_time_s, np.abs(line), self.speed_mps) * self.weight
+
+        heading_out, leaving_ratio = _summed(density, entry_fit, exit_fit, self.by_leaving)
+        heading_in, entering_ratio = _summed(density, exit_fit, entry_fit, self.by_entering)
+        out_count, in_count = (
+            np.maximum(share.sum(axis=1, keepdims=True), _MIN_VEHICLES) for share in (heading_out, heading_in)
+        )
         values = []
         for share in _SHARES:
-            back = np.minimum(share * many / few, 0.95)
-            values.append(
-                np.minimum(
-                    np.log1p(share * aims * (leavers - 1)).sum(axis=1),
-                    np.log1p(back * hails * (comers - 1)).sum(axis=1),
-                )
-            )
+            entering_share = np.minimum(share * out_count / in_count, _MAX_ENTERING_SHARE)
+            of_leaving = np.log1p(share * heading_out * (leaving_ratio - 1)).sum(axis=1)
+            of_entering = np.log1p(entering_share * heading_in * (entering_ratio - 1)).sum(axis=1)
+            values.append(np.minimum(of_leaving, of_entering))
         return np.asarray(np.logaddexp.reduce(values, axis=0) - np.log(len(_SHARES)))
 
 
-def _moving(gates: Endpoints) -> Array:
-    """Indices of those that move, in order of time."""
-    known = np.flatnonzero(np.isfinite(gates.time_s) & (np.abs(gates.velocity) > _MOVING_MPS))
-    return known[np.argsort(gates.time_s[known], kind="stable")]
+def _moving_in_order(endpoints: Endpoints) -> Array:
+    """Indices of those that move, in order of time: int64 (K,)."""
+    is_moving = np.isfinite(endpoints.time_s) & (np.abs(endpoints.velocity) > _MIN_SPEED_MPS)
+    rows = np.flatnonzero(is_moving)
+    return rows[np.argsort(endpoints.time_s[rows], kind="stable")]
 
 
-class _Groups:
-    """Sums over the pairs of each vehicle of one side."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grouping:
+    """Sums over the pairs of each vehicle of one side.
 
-    def __init__(self, vehicle: Array) -> None:
-        self.order = np.argsort(vehicle, kind="stable")
-        self.start = np.flatnonzero(np.diff(vehicle[self.order], prepend=-1))
+    Attributes:
+        order: int64 (E,), pairs sorted by vehicle.
+        begin: int64 (K,), first sorted pair of each vehicle.
+    """
+
+    order: Array
+    begin: Array
+
+    @classmethod
+    def by(cls, vehicle: Array) -> _Grouping:
+        """Pairs grouped by a vehicle's index: int64 (E,)."""
+        order = np.argsort(vehicle, kind="stable")
+        return cls(order, np.flatnonzero(np.diff(vehicle[order], prepend=-1)))
 
     def sum(self, values: Array) -> Array:
-        """(H, E) → (H, K), K vehicles that have pairs."""
-        return np.add.reduceat(values[:, self.order], self.start, axis=1)
+        """(H, E) → (H, K)."""
+        return np.add.reduceat(values[:, self.order], self.begin, axis=1)
 
 
-def _told_by(density: Array, theirs: Array, mine: Array, groups: _Groups) -> tuple[Array, Array]:
-    """Of each of one side, how well it heads for those of the other that may be it, and how likely it is one of them.
+def _summed(density: Array, partner_fit: Array, own_fit: Array, grouping: _Grouping) -> tuple[Array, Array]:
+    """For each vehicle of one side, how well it heads for the other plane, and its likelihood ratio: (H, K), (H, K).
 
     Args:
-        density: (H, E), of time and looks, 1 on average for strangers.
-        theirs: (H, E), how well the other's direction agrees with the way.
-        mine: (H, E), how well its own does.
-        groups: The pairs of each of this side.
+        density: (H, E), f_ij.
+        partner_fit: (H, E), agreement of the partner's direction with the line.
+        own_fit: (H, E), agreement of the vehicle's own direction with the line.
+        grouping: The pairs of each vehicle.
     """
-    total = groups.sum(theirs)
-    safe = np.maximum(total, 1e-9)
-    return groups.sum(theirs * mine) / safe, groups.sum(theirs * density) / np.maximum(total, _FEW)
+    partners = grouping.sum(partner_fit)
+    heading = grouping.sum(partner_fit * own_fit) / np.maximum(partners, 1e-9)
+    ratio = grouping.sum(partner_fit * density) / np.maximum(partners, _MIN_VEHICLES)
+    return heading, ratio

@@ -1,113 +1,140 @@
-"""What was learned and how sure it is, as text."""
+"""The learned scene model and its evidence, as text."""
 
 from __future__ import annotations
 
+from mtmc.site.camera_model import GroundScale
+from mtmc.site.common_ground import CommonGround
 from mtmc.site.learn import LearnedScene
 
 __all__ = ["heading", "report"]
 
+_UNDETERMINED = "not determined"
+
 
 def report(learned: LearnedScene) -> str:
-    """Tables of ground, clocks, zones and links, then what could not be told."""
+    """Tables of ground planes, clocks, zones and links, then what could not be determined."""
     parts = [_ground(learned), _clocks(learned), _zones(learned), _links(learned)]
-    if learned.one_way_s:
+    if offsets := learned.symmetric_offset_s:
         parts.append(
-            "clocks by symmetry (only if the way takes equally long in both directions; not written)\n"
-            + "\n".join(f"  {a} is {value:+.1f} s behind {b}" for (a, b), value in learned.one_way_s.items())
+            "clocks by symmetry (correct if both directions take equally long; not written)\n"
+            + "\n".join(f"  {a} is {offset_s:+.1f} s behind {b}" for (a, b), offset_s in offsets.items())
         )
     if learned.notes:
-        parts.append("not told\n" + "\n".join(f"  {note}" for note in learned.notes))
+        parts.append("not determined\n" + "\n".join(f"  {note}" for note in learned.notes))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def heading(learned: LearnedScene) -> str:
     """Comment lines for the top of the written scene."""
-    count = sum(len(zones) for zones in learned.zones.values())
+    count = sum(len(found.zones) for found in learned.zones.values())
     return (
         f"Learned from {len(learned.passages)} tracklets by 'mtmc site learn': {count} zones, "
-        f"{len(learned.links)} links between zones.\nCheck against the pictures; every line may be edited."
+        f"{len(learned.links)} links between zones.\nCheck against the plots; every line may be edited."
     )
 
 
 def _ground(learned: LearnedScene) -> str:
-    lines = ["ground                    horizon px  camera m   focal  spread   boxes  registered   sure"]
-    frames = {camera: frame for frame in learned.frames for camera in frame.met}
-    for camera, size in sorted(learned.size_wh.items()):
-        scale = learned.scales.get(camera)
-        row = f"  {camera:10}{size[0]:6} × {size[1]:<6}"
-        row += (
-            "   too few vehicles"
-            if scale is None
-            else f"{scale.horizon_px:9.0f}{scale.camera_m:10.1f}{scale.focal:8.2f}{scale.spread:8.2f}{scale.boxes:8}"
-        )
-        frame = frames.get(camera)
-        if frame is not None:
-            sure = max(e.sure for e in frame.edges if camera in e.cameras)
-            row += f"{frame.met[camera]:5} ways{sure:9.2f}"
-        elif learned.scene.camera(camera).ground_from_image is not None:
-            row += "    by itself" if learned.scene.camera(camera).ground_plane == camera else "     as given"
+    lines = ["ground                    horizon px  camera m   focal  spread   boxes  co-observed  confidence"]
+    ground_of = {camera: ground for ground in learned.grounds for camera in ground.co_observed}
+    for camera, size_wh in sorted(learned.size_wh.items()):
+        row = f"  {camera:10}{size_wh[0]:6} × {size_wh[1]:<6}{_scale(learned.scales.get(camera))}"
+        ground = ground_of.get(camera)
+        given = learned.scene.camera(camera)
+        if ground is not None:
+            confidence = max(edge.confidence for edge in ground.edges if camera in edge.cameras)
+            row += f"{ground.co_observed[camera]:12}{confidence:12.2f}"
+        elif given.ground_from_image is not None:
+            row += "    own plane" if given.ground_plane == camera else "     as given"
         lines.append(row)
-    for frame in learned.frames:
-        met = (
-            f"ways that meet are {frame.error_m:.1f} m apart (median)"
-            if any(frame.met.values())
-            else ("all drive one way and none meet, so their speed says how far apart the views are")
+    lines += [line for ground in learned.grounds for line in _common_ground(ground)]
+    return "\n".join([*lines, *_alignments(learned)])
+
+
+def _scale(scale: GroundScale | None) -> str:
+    if scale is None:
+        return "   too few vehicles"
+    height = "–" if "camera_height_m" in scale.at_bound else f"{scale.camera_height_m:.1f}"
+    focal = "–" if "focal" in scale.at_bound else f"{scale.focal:.2f}"
+    return f"{scale.horizon_px:9.0f}{height:>10}{focal:>8}{scale.spread:8.2f}{scale.boxes:8}"
+
+
+def _common_ground(ground: CommonGround) -> list[str]:
+    cameras = ", ".join(sorted(ground.co_observed))
+    if any(ground.co_observed.values()):
+        residual = f"co-observed trajectories are {ground.median_residual_m:.1f} m apart (median)"
+    else:
+        residual = "no trajectories coincide: all drive in one direction, and their speed gives the distance"
+    lines = [f"  {cameras}: {residual}; meters assume cars of usual size"]
+    for edge in ground.edges:
+        line = (
+            f"  {'–'.join(edge.cameras)}: {edge.inliers:.1f} co-observed vehicles, "
+            f"{edge.expected_by_chance:.1f} expected by chance, confidence {edge.confidence:.2f}"
         )
-        lines.append(f"  {', '.join(sorted(frame.met))}: {met}; metres rest on the size of a car")
-        lines += [
-            f"  {'–'.join(e.cameras)}: {e.met:.1f} vehicles meet, {e.accident:.1f} by accident, sure {e.sure:.2f}"
-            + ("" if e.likeness is None else f", more alike than strangers by {e.likeness:.1f} standard deviations")
-            for e in frame.edges
-        ]
-    views: dict[str, list[str]] = {}
-    for one in learned.scene.cameras:
-        if one.ground_from_image is not None:
-            views.setdefault(one.ground_plane, []).append(one.id)
-    for found in learned.plane_alignments:
-        here, there = ("+".join(views[name]) for name in (found.alignment.plane, found.alignment.reference_plane))
-        where = f"some {found.metres:.0f} m from {there}, by the journeys between them"
-        lines.append(f"  {here} lies {where}: sure {found.sure:.2f}")
-    return "\n".join(lines)
+        if edge.similarity_zscore is not None:
+            line += f", similarity {edge.similarity_zscore:.1f} standard deviations above non-matching pairs"
+        lines.append(line)
+    return lines
+
+
+def _alignments(learned: LearnedScene) -> list[str]:
+    """The alignments between ground planes. A distance rests on the scales of all cameras of both planes."""
+    cameras_of: dict[str, list[str]] = {}
+    for camera in learned.scene.cameras:
+        if camera.ground_from_image is not None:
+            cameras_of.setdefault(camera.ground_plane, []).append(camera.id)
+    lines = []
+    for estimate in learned.alignments:
+        planes = (estimate.alignment.plane, estimate.alignment.reference_plane)
+        plane, reference = ("+".join(cameras_of[name]) for name in planes)
+        cameras = [camera for name in planes for camera in cameras_of[name]]
+        scales = [learned.scales[camera] for camera in cameras if camera in learned.scales]
+        is_determined = not any(scale.at_bound for scale in scales)
+        distance = f"about {estimate.distance_m:.0f} m" if is_determined else _UNDETERMINED
+        lines.append(
+            f"  {plane} is connected with {reference} by transitions, confidence {estimate.confidence:.2f}; "
+            f"distance {distance}"
+        )
+    return lines
 
 
 def _clocks(learned: LearnedScene) -> str:
-    if not learned.clocks:
+    if not learned.clocks.fits:
         return ""
-    lines = ["clocks                    offset s        drift s/min       ways"]
-    for fit in learned.clocks:
+    lines = ["clocks                    offset s        drift s/min      pairs"]
+    for fit in learned.clocks.fits:
         if fit.camera == fit.reference:
             lines.append(f"  {fit.camera:20} reference")
             continue
-        written = "written" if fit.camera in learned.applied else "within error"
+        written = "written" if fit.camera in learned.clocks.updated else "within error"
         lines.append(
             f"  {fit.camera:20}{fit.offset_s:+7.2f} ± {fit.error_s:.2f}"
-            f"  {60 * fit.rate:+7.2f} ± {60 * fit.rate_error:.2f}{fit.ways:9}  {written}"
+            f"  {60 * fit.drift:+7.2f} ± {60 * fit.drift_error:.2f}{fit.pairs:9}  {written}"
         )
     return "\n".join(lines)
 
 
 def _zones(learned: LearnedScene) -> str:
-    lines = ["zones                              vehicles  purity  border   sure"]
-    for camera, zones in sorted(learned.zones.items()):
+    lines = ["zones                              vehicles  purity  border  confidence"]
+    for camera, found in sorted(learned.zones.items()):
         lines += [
-            f"  {camera:10}{zone.name:24}{zone.count:8}{zone.purity:8.2f}{zone.at_border:8.2f}{zone.sure:7.2f}"
-            for zone in zones
+            f"  {camera:10}{zone.name:24}{zone.count:8}{zone.purity:8.2f}{zone.at_border:8.2f}{zone.confidence:12.2f}"
+            for zone in found.zones
         ]
-        spare = len(learned.ends[camera]) - sum(zone.count for zone in zones)
-        lines.append(f"  {camera:10}{'in no zone':24}{spare:8}")
+        outside = len(found.endpoints) - sum(zone.count for zone in found.zones)
+        lines.append(f"  {camera:10}{'in no zone':24}{outside:8}")
     return "\n".join(lines)
 
 
 def _links(learned: LearnedScene) -> str:
     lines = [
-        "links                                                     n   typical s      window s  share   sure  by"
+        "links                                                     n   typical s      window s  share  confidence  by"
     ]
     for f in learned.links:
-        way = f"{f.from_camera} {f.from_zone} → {f.to_camera} {f.to_zone}"
+        ends = f"{f.from_camera} {f.from_zone} → {f.to_camera} {f.to_zone}"
         lines.append(
-            f"  {way:52}{len(f.times_s):5}{f.typical_s:8.1f} ± {f.spread_s:<4.1f}{f.min_s:7.1f} …{f.max_s:5.1f}"
-            f"{f.share:7.2f}{f.sure:7.2f}  {f.by}"
+            f"  {ends:52}{len(f.times_s):5}{f.typical_s:8.1f} ± {f.spread_s:<4.1f}{f.min_s:7.1f} …{f.max_s:5.1f}"
+            f"{f.share:7.2f}{f.confidence:12.2f}  {f.evidence}"
         )
     if not learned.links:
-        lines.append("  none: too few vehicles went between the zones of two cameras to tell")
+        lines.append("  none: too few vehicles go between the zones of two cameras")
     return "\n".join(lines)

@@ -1,9 +1,16 @@
-"""The box that a car makes in a picture, by where it is, where it heads and how the camera looks.
+r"""The bounding box of a car of usual size in a pinhole camera, by its position and heading.
 
-A car is a body whose corners are cut and a smaller cabin on top of it, of a usual size, seen by a pinhole camera
-without roll whose middle ray meets the middle of the picture. The camera's focal length, tilt and height show in how
-boxes grow towards the camera, in how much higher they are when seen from above, and in how much wider when seen from
-the side; so boxes tell all three.
+The car is a body with cut corners, 4.6 m × 1.85 m, and a smaller cabin on it, 1.55 m high. The camera has no roll,
+and its optical axis meets the middle of the image. With the focal length f, the tilt θ below the horizontal and the
+height H of the camera, a point x meters to the right, y ahead and z above the ground is seen at
+
+    u = f x / d + W/2,    v = f ((H − z) cos θ − y sin θ) / d + h/2,    d = y cos θ + (H − z) sin θ
+
+The model's parameters are f / cos θ, H / cos θ and the row v₀ of the horizon, v₀ = h/2 − f tan θ, which give a
+simple ground plane: the row v shows the distance f H / (cos² θ (v − v₀)) − H tan θ.
+
+Focal length, tilt and height can be told from boxes alone: boxes grow towards the camera, they are higher if seen
+from above, and wider if seen from the side.
 """
 
 from __future__ import annotations
@@ -16,20 +23,22 @@ from mtmc.types import Array
 
 __all__ = ["PinholeView", "box_sizes"]
 
-_LENGTH_M, _WIDTH_M, _HEIGHT_M = 4.6, 1.85, 1.55  # of usual cars
-_HOOD = 0.6  # height of the body, of the whole
-_CABIN = (0.45, 0.8)  # length and width of the roof, of the whole
-_CUT = (0.42, 0.25)  # where the sides end and how wide the ends are, of length and width; halves of the car are 0.5
+_LENGTH_M, _WIDTH_M, _HEIGHT_M = 4.6, 1.85, 1.55
+_HOOD_HEIGHT = 0.6  # of the car's height
+_ROOF_LENGTH, _ROOF_WIDTH = 0.45, 0.8  # of the car's length and width
+# The cut corners: where the sides end (of the length) and half the width of front and rear (of the width).
+_SIDE_END, _END_HALF_WIDTH = 0.42, 0.25
+_MAX_SINE, _MIN_DEPTH_M, _MIN_ROWS_PX = 0.95, 0.5, 1.0  # keep the model finite while it is fitted
 
 
-def _corners() -> Array:
-    """Forward, left and up of a car's corners, metres: float64 (C, 3), those on the ground first."""
-    plan = [(0.5, _CUT[1]), (_CUT[0], 0.5)]
-    levels = [(0.0, plan), (_HOOD, plan), (1.0, [(_CABIN[0] / 2, _CABIN[1] / 2)])]
+def _car_corners() -> Array:
+    """Forward, left and up coordinates of the car's corners, meters: float64 (C, 3)."""
+    outline = [(0.5, _END_HALF_WIDTH), (_SIDE_END, 0.5)]
+    roof = [(_ROOF_LENGTH / 2, _ROOF_WIDTH / 2)]
     return np.array(
         [
-            (front * length * _LENGTH_M, side * width * _WIDTH_M, up * _HEIGHT_M)
-            for up, points in levels
+            (front * length * _LENGTH_M, side * width * _WIDTH_M, height * _HEIGHT_M)
+            for height, points in ((0.0, outline), (_HOOD_HEIGHT, outline), (1.0, roof))
             for length, width in points
             for front in (-1, 1)
             for side in (-1, 1)
@@ -37,63 +46,68 @@ def _corners() -> Array:
     )
 
 
-_CORNERS = _corners()
-_GROUNDED = _CORNERS[_CORNERS[:, 2] == 0]
+_CORNERS = _car_corners()
+_GROUND_CORNERS = _CORNERS[_CORNERS[:, 2] == 0]
 
 
 @dataclass(frozen=True, slots=True)
 class PinholeView:
-    """How a camera looks at the ground.
+    """A pinhole camera without roll above a level ground plane.
 
     Attributes:
-        size_wh: Of the picture.
-        horizon_px: Row of the horizon.
-        focal_px: Focal length over the cosine of the tilt.
-        camera_m: Height of the camera over the cosine of the tilt.
+        size_wh: Image size.
+        horizon_px: v₀, row of the horizon.
+        focal_px: f / cos θ.
+        camera_height_m: H / cos θ.
     """
 
     size_wh: tuple[int, int]
     horizon_px: float
     focal_px: float
-    camera_m: float
+    camera_height_m: float
 
     @property
-    def down(self) -> float:
-        """Sine of the tilt."""
-        return float(np.clip((self.size_wh[1] / 2 - self.horizon_px) / self.focal_px, -0.95, 0.95))
+    def sine(self) -> float:
+        """Sin θ."""
+        sine = (self.size_wh[1] / 2 - self.horizon_px) / self.focal_px
+        return float(np.clip(sine, -_MAX_SINE, _MAX_SINE))
 
     def ground(self, px: Array) -> Array:
-        """Metres right of and ahead of the point below the camera: (…, 2) → (…, 2)."""
-        below = np.maximum(px[..., 1] - self.horizon_px, 1.0)
-        right = self.camera_m * (px[..., 0] - self.size_wh[0] / 2) / below
-        return np.stack([right, self.focal_px * self.camera_m / below - self.camera_m * self.down], axis=-1)
+        """Positions of pixels on the ground, meters right of and ahead of the camera: (…, 2) → (…, 2)."""
+        rows = np.maximum(px[..., 1] - self.horizon_px, _MIN_ROWS_PX)
+        right = self.camera_height_m * (px[..., 0] - self.size_wh[0] / 2) / rows
+        ahead = self.focal_px * self.camera_height_m / rows - self.camera_height_m * self.sine
+        return np.stack([right, ahead], axis=-1)
 
-    def image(self, place: Array, up: Array | float = 0.0) -> Array:
-        """Pixels of points so many metres above the ground: (…, 2), (…) → (…, 2)."""
-        level = np.sqrt(1 - self.down**2)
-        below = self.camera_m * level - up
-        far = np.maximum(place[..., 1] * level + below * self.down, 0.5)
-        beside = np.stack([place[..., 0], below * level - place[..., 1] * self.down], axis=-1)
-        middle = np.array(self.size_wh) / 2
-        return np.asarray(self.focal_px * level * beside / far[..., None] + middle)
+    def image(self, position: Array, height_m: Array | float = 0.0) -> Array:
+        """Pixels of points above the ground: (…, 2) meters, (…) meters → (…, 2)."""
+        cosine = np.sqrt(1 - self.sine**2)
+        below_camera = self.camera_height_m * cosine - height_m
+        depth = np.maximum(position[..., 1] * cosine + below_camera * self.sine, _MIN_DEPTH_M)
+        across = np.stack([position[..., 0], below_camera * cosine - position[..., 1] * self.sine], axis=-1)
+        center = np.array(self.size_wh) / 2
+        return np.asarray(self.focal_px * cosine * across / depth[..., None] + center)
 
 
-def box_sizes(view: PinholeView, foot_px: Array, ahead_px: Array) -> Array:
-    """Width and height of cars' boxes: float64 (K, 2), pixels.
+def box_sizes(view: PinholeView, ground_point_px: Array, next_point_px: Array) -> Array:
+    """Width and height of the boxes of usual cars: float64 (K, 2), pixels.
 
     Args:
-        view: The camera's.
-        foot_px: float64 (K, 2), middles of the boxes' lower edges, below the horizon.
-        ahead_px: float64 (K, 2), where those will be in a moment.
+        view: The camera.
+        ground_point_px: float64 (K, 2), middles of the boxes' lower edges, below the horizon.
+        next_point_px: float64 (K, 2), the same a moment later, which gives the heading.
     """
-    place = view.ground(foot_px)
-    heading, ray = _unit(view.ground(ahead_px) - place), _unit(place)
-    left = np.stack([-heading[:, 1], heading[:, 0]], axis=1)
-    # The lower edge is where the car is nearest: its middle is half its depth farther on.
-    along, across = (heading * ray).sum(axis=1), (left * ray).sum(axis=1)
-    depth = np.abs(_GROUNDED[:, 0] * along[:, None] + _GROUNDED[:, 1] * across[:, None]).max(axis=1)
-    middle = place + ray * depth[:, None]
-    corners = middle[:, None] + _CORNERS[:, 0, None] * heading[:, None] + _CORNERS[:, 1, None] * left[:, None]
+    ground_point = view.ground(ground_point_px)
+    forward = _unit(view.ground(next_point_px) - ground_point)
+    left = np.stack([-forward[:, 1], forward[:, 0]], axis=1)
+    line_of_sight = _unit(ground_point)
+
+    # The lower edge of the box shows the car's nearest point. Its center is half its depth farther away.
+    along, across = (forward * line_of_sight).sum(axis=1), (left * line_of_sight).sum(axis=1)
+    extent = _GROUND_CORNERS[:, 0] * along[:, None] + _GROUND_CORNERS[:, 1] * across[:, None]
+    center = ground_point + line_of_sight * np.abs(extent).max(axis=1)[:, None]
+
+    corners = center[:, None] + _CORNERS[:, 0, None] * forward[:, None] + _CORNERS[:, 1, None] * left[:, None]
     return np.asarray(np.ptp(view.image(corners, _CORNERS[:, 2]), axis=1))
 
 

@@ -1,14 +1,14 @@
-"""Entry and exit zones: where many ways begin or end, in one direction.
+"""Entry and exit zones: image regions where many trajectories begin or end in one direction.
 
-Ends are clustered by density (DBSCAN, Ester et al. 1996) with distances in sizes of the vehicle's own box, so that
-far and near zones are treated alike. An end in the middle of the picture may be a vehicle hidden by something: a
-cluster away from the border is kept only if few ways run through it in that direction.
+Endpoints are clustered by density (DBSCAN, Ester et al. 1996) with distances in sizes of the vehicle's own box, so
+that near and far zones are treated equally. A track that ends in the middle of the image may be occluded: a cluster
+away from the image border is a zone only if few trajectories pass through it in that direction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,35 +19,47 @@ from scipy.spatial import ConvexHull
 from mtmc.geometry.boxes import foot
 from mtmc.geometry.zones import inside
 from mtmc.site.config import SiteConfig
-from mtmc.types import Array, Passage
+from mtmc.types import Array, Passage, Tracklet
 
-__all__ = ["FoundZone", "TrackEndpoint", "cluster", "find_zones", "track_endpoints"]
+__all__ = ["FoundZone", "TrackEndpoint", "cluster_endpoints", "find_zones", "track_endpoints"]
 
-_NEAR = 0.75  # sizes of the box: ends nearer than that are neighbours
-_SAME_WAY = 0.5  # cosine of directions
-_DIRECTION_S = 1.0
-_AT_ONCE_S = 1.0  # ends that near to the recording's begin or end are not ends of ways
-_BORDER = 0.02  # of the picture's size
-_MARGIN = 0.015  # of the picture's width, around a zone's points
-_MOST = 4000
+Role = Literal["in", "out"]
+
+# Endpoints.
+_MIN_BOXES, _MIN_DISPLACEMENT = 3, 1.0  # of a track; the displacement is in sizes of its box
+_HEADING_S = 1.0  # time over which the heading at an endpoint is measured
+_MIN_HEADING_MOTION = 0.1  # of the box's width; less has no heading
+_RECORDING_MARGIN_S = 1.0  # endpoints nearer to the begin or end of the recording are cut by it
+_BORDER_SHARE = 0.02  # of the image size
+
+# Clusters.
+_MAX_DISTANCE = 0.75  # of neighbors, in box sizes
+_VERTICAL_UNIT = 0.8  # of the box height
+_MIN_HEADING_COSINE = 0.5
+_MAX_ENDPOINTS = 4000  # the distance matrix of more would need too much memory
+
+# Zones.
+_MIN_BORDER_SHARE = 0.5  # of its endpoints at the border: the zone needs no purity
+_POLYGON_MARGIN = 0.015  # of the image width, around the endpoints
+_HALF_CONFIDENCE_COUNT = 3  # vehicles that give a confidence of one half
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackEndpoint:
-    """Where a way begins or ends.
+    """Where a track begins or ends.
 
     Attributes:
         passage: Index of the passage.
         role: ``in`` for its begin, ``out`` for its end.
         time_s: When.
-        px: float64 (2,), foot point.
-        heading: float64 (2,), unit direction of motion there; 0 where it stands.
+        px: float64 (2,), ground point.
+        heading: float64 (2,), unit vector in the image; 0 for a stationary vehicle.
         box_px: float64 (2,), size of its box.
-        at_border: Its box touches the picture's border.
+        at_border: Its box touches the image border.
     """
 
     passage: int
-    role: Literal["in", "out"]
+    role: Role
     time_s: float
     px: Array
     heading: Array
@@ -57,170 +69,206 @@ class TrackEndpoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundZone:
-    """A zone.
+    """A zone and its evidence.
 
     Attributes:
-        name: Such as ``left in``; where in the picture, and its role.
+        name: Its position in the image and its role, such as ``mid left in``.
         role: ``in`` or ``out``.
         polygon: float64 (V, 2), pixels.
-        ends: Indices of the ends that made it.
-        count: How many those are.
+        endpoints: Indices of its endpoints.
+        count: Their number.
         purity: Share of the vehicles seen there in that direction that begin (or end) there.
-        at_border: Share of its ends at the picture's border.
-        sure: Confidence in [0, 1].
+        at_border: Share of its endpoints at the image border.
+        confidence: In [0, 1].
     """
 
     name: str
-    role: Literal["in", "out"]
+    role: Role
     polygon: Array
-    ends: tuple[int, ...]
+    endpoints: tuple[int, ...]
     count: int
     purity: float
     at_border: float
-    sure: float
+    confidence: float
 
 
 def track_endpoints(
-    passages: Sequence[Passage], size_wh: tuple[int, int], span_s: tuple[float, float]
+    passages: Sequence[Passage], size_wh: tuple[int, int], recorded_s: tuple[float, float]
 ) -> list[TrackEndpoint]:
-    """Begins and ends of the moving passages of a camera, but for those that the recording itself cuts.
+    """Begins and ends of a camera's moving passages, without those cut by the begin or end of the recording.
 
     Args:
         passages: Of one camera.
-        size_wh: Its picture size.
-        span_s: When its recording begins and ends.
+        size_wh: Its image size.
+        recorded_s: When its recording begins and ends.
     """
-    out = []
-    for k, passage in enumerate(passages):
+    endpoints = []
+    for index, passage in enumerate(passages):
         tracklet = passage.tracklet
-        boxes = tracklet.xyxy.astype(np.float64)
-        feet, size = foot(boxes), boxes[:, 2:] - boxes[:, :2]
-        if len(tracklet) < 3 or np.hypot(*(np.ptp(feet, axis=0) / np.median(size, axis=0))) < 1.0:
+        if not _is_moving(tracklet):
             continue
-        for role, row, near in (
-            ("in", 0, tracklet.time_s <= tracklet.start_s + _DIRECTION_S),
-            ("out", len(tracklet) - 1, tracklet.time_s >= tracklet.end_s - _DIRECTION_S),
-        ):
-            time_s = float(tracklet.time_s[row])
-            if time_s < span_s[0] + _AT_ONCE_S or time_s > span_s[1] - _AT_ONCE_S:
-                continue
-            rows = np.flatnonzero(near)
-            gone = feet[rows[-1]] - feet[rows[0]]
-            length = float(np.hypot(*gone))
-            heading = gone / length if length > 0.1 * size[row, 0] else np.zeros(2)
-            limit = _BORDER * np.array(size_wh)
-            at_border = bool((boxes[row, :2] < limit).any() or (boxes[row, 2:] > np.array(size_wh) - limit).any())
-            out.append(
-                TrackEndpoint(k, "in" if role == "in" else "out", time_s, feet[row], heading, size[row], at_border)
-            )
-    return out
+        for role in _ROLES:
+            endpoint = _endpoint(index, tracklet, role, size_wh)
+            after_begin_s, before_end_s = endpoint.time_s - recorded_s[0], recorded_s[1] - endpoint.time_s
+            if after_begin_s >= _RECORDING_MARGIN_S and before_end_s >= _RECORDING_MARGIN_S:
+                endpoints.append(endpoint)
+    return endpoints
 
 
-def cluster(px: Array, heading: Array, box_px: Array, least: int) -> Array:
-    """Density clusters of ends: int64 (N,), −1 for noise, else from 0 in order of size.
+_ROLES: tuple[Role, Role] = ("in", "out")
+
+
+def _is_moving(tracklet: Tracklet) -> bool:
+    boxes = tracklet.xyxy.astype(np.float64)
+    size = np.median(boxes[:, 2:] - boxes[:, :2], axis=0)
+    return len(tracklet) >= _MIN_BOXES and np.hypot(*(np.ptp(foot(boxes), axis=0) / size)) >= _MIN_DISPLACEMENT
+
+
+def _endpoint(index: int, tracklet: Tracklet, role: Role, size_wh: tuple[int, int]) -> TrackEndpoint:
+    boxes = tracklet.xyxy.astype(np.float64)
+    points = foot(boxes)
+    if role == "in":
+        row, is_near = 0, tracklet.time_s <= tracklet.start_s + _HEADING_S
+    else:
+        row, is_near = len(tracklet) - 1, tracklet.time_s >= tracklet.end_s - _HEADING_S
+    near = np.flatnonzero(is_near)
+    motion = points[near[-1]] - points[near[0]]
+    length = float(np.hypot(*motion))
+    size = boxes[row, 2:] - boxes[row, :2]
+    heading = motion / length if length > _MIN_HEADING_MOTION * size[0] else np.zeros(2)
+    margin = _BORDER_SHARE * np.array(size_wh)
+    at_border = bool((boxes[row, :2] < margin).any() or (boxes[row, 2:] > np.array(size_wh) - margin).any())
+    return TrackEndpoint(index, role, float(tracklet.time_s[row]), points[row], heading, size, at_border)
+
+
+def cluster_endpoints(px: Array, heading: Array, box_px: Array, min_neighbors: int) -> Array:
+    """Density clusters (DBSCAN): int64 (N,), −1 for noise, else from 0 in order of decreasing size.
 
     Args:
         px: float64 (N, 2).
-        heading: float64 (N, 2), unit or zero; opposite directions never meet.
+        heading: float64 (N, 2), unit or zero vectors; opposite directions are no neighbors.
         box_px: float64 (N, 2), the unit of distance.
-        least: Neighbours, itself included, that make a core.
+        min_neighbors: Neighbors, itself included, of a core point.
     """
     n = len(px)
     if n == 0:
         return np.zeros(0, np.int64)
-    unit = (box_px[:, None] + box_px[None]) / 2
-    gap = (px[:, None] - px[None]) / (unit * [1.0, 0.8])
-    stands = np.asarray(~heading.any(axis=1))
-    same = (heading @ heading.T > _SAME_WAY) | stands[:, None] | stands[None]
-    near = (np.hypot(gap[..., 0], gap[..., 1]) < _NEAR) & same
-    core = near.sum(axis=1) >= least
+    unit = (box_px[:, None] + box_px[None]) / 2 * [1.0, _VERTICAL_UNIT]
+    difference = (px[:, None] - px[None]) / unit
+    distance = np.hypot(difference[..., 0], difference[..., 1])
+    is_stationary = np.asarray(~heading.any(axis=1))
+    same_heading = (heading @ heading.T > _MIN_HEADING_COSINE) | is_stationary[:, None] | is_stationary[None]
+    is_neighbor = (distance < _MAX_DISTANCE) & same_heading
+
+    is_core = is_neighbor.sum(axis=1) >= min_neighbors
     label = np.full(n, -1, np.int64)
-    if not core.any():
+    if not is_core.any():
         return label
-    rows = np.flatnonzero(core)
-    count, found = connected_components(csr_array(near[np.ix_(rows, rows)].astype(np.int8)), directed=False)
-    label[rows] = found
-    far = np.where(near[:, rows], np.hypot(gap[:, rows, 0], gap[:, rows, 1]), np.inf)
-    edge = np.flatnonzero(~core & np.isfinite(far.min(axis=1)))
-    label[edge] = label[rows[far[edge].argmin(axis=1)]]
-    size = np.bincount(label[label >= 0], minlength=count)
-    rank = np.empty(count, np.int64)
-    rank[np.lexsort((np.arange(count), -size))] = np.arange(count)
+    cores = np.flatnonzero(is_core)
+    graph = csr_array(is_neighbor[np.ix_(cores, cores)].astype(np.int8))
+    clusters, label[cores] = connected_components(graph, directed=False)
+
+    # A border point belongs to the cluster of its nearest core.
+    to_core = np.where(is_neighbor[:, cores], distance[:, cores], np.inf)
+    border = np.flatnonzero(~is_core & np.isfinite(to_core.min(axis=1)))
+    label[border] = label[cores[to_core[border].argmin(axis=1)]]
+
+    size = np.bincount(label[label >= 0], minlength=clusters)
+    rank = np.empty(clusters, np.int64)
+    rank[np.argsort(-size, kind="stable")] = np.arange(clusters)
     return np.where(label >= 0, rank[label], -1)
 
 
 def find_zones(
-    ends: Sequence[TrackEndpoint], passages: Sequence[Passage], size_wh: tuple[int, int], config: SiteConfig
+    endpoints: Sequence[TrackEndpoint], passages: Sequence[Passage], size_wh: tuple[int, int], config: SiteConfig
 ) -> list[FoundZone]:
-    """Zones of a camera, most used first within a role."""
-    out: list[FoundZone] = []
-    for role in ("in", "out"):
-        mine = [k for k, end in enumerate(ends) if end.role == role][:_MOST]
-        if not mine:
+    """Zones of a camera, entries before exits, the most used first.
+
+    Args:
+        endpoints: Of the camera (:func:`track_endpoints`).
+        passages: Of the camera.
+        size_wh: Its image size.
+        config: The settings.
+    """
+    zones: list[FoundZone] = []
+    for role in _ROLES:
+        of_role = [k for k, endpoint in enumerate(endpoints) if endpoint.role == role][:_MAX_ENDPOINTS]
+        if not of_role:
             continue
-        px, heading, box = (np.array([getattr(ends[k], name) for k in mine]) for name in ("px", "heading", "box_px"))
-        label = cluster(px, heading, box, config.min_support)
+        label = cluster_endpoints(
+            np.array([endpoints[k].px for k in of_role]),
+            np.array([endpoints[k].heading for k in of_role]),
+            np.array([endpoints[k].box_px for k in of_role]),
+            config.min_support,
+        )
         for number in range(label.max(initial=-1) + 1):
-            members = [mine[k] for k in np.flatnonzero(label == number)]
-            zone = _zone("in" if role == "in" else "out", members, ends, passages, size_wh)
-            if zone.count >= config.min_support and (zone.at_border >= 0.5 or zone.purity >= config.min_purity):
-                out.append(zone)
-    return _named(out, size_wh)
+            members = [of_role[k] for k in np.flatnonzero(label == number)]
+            zone = _zone(role, members, endpoints, passages, size_wh)
+            is_plausible = zone.at_border >= _MIN_BORDER_SHARE or zone.purity >= config.min_purity
+            if zone.count >= config.min_support and is_plausible:
+                zones.append(zone)
+    return _named(zones, size_wh)
 
 
 def _zone(
-    role: Literal["in", "out"],
+    role: Role,
     members: Sequence[int],
-    ends: Sequence[TrackEndpoint],
+    endpoints: Sequence[TrackEndpoint],
     passages: Sequence[Passage],
     size_wh: tuple[int, int],
 ) -> FoundZone:
-    px = np.array([ends[k].px for k in members])
-    polygon = _hull(px, size_wh)
-    heading = np.mean([ends[k].heading for k in members], axis=0)
-    through = _through(polygon, heading, {ends[k].passage for k in members}, passages)
-    purity = len(members) / (len(members) + through)
-    at_border = float(np.mean([ends[k].at_border for k in members]))
-    sure = (1 - 0.5 ** (len(members) / 3)) * max(purity, at_border)
-    return FoundZone("", role, polygon, tuple(members), len(members), purity, at_border, round(sure, 3))
+    count = len(members)
+    polygon = _polygon(np.array([endpoints[k].px for k in members]), size_wh)
+    heading = np.mean([endpoints[k].heading for k in members], axis=0)
+    passing = _count_passing(polygon, heading, {endpoints[k].passage for k in members}, passages)
+    purity = count / (count + passing)
+    at_border = float(np.mean([endpoints[k].at_border for k in members]))
+    confidence = (1 - 0.5 ** (count / _HALF_CONFIDENCE_COUNT)) * max(purity, at_border)
+    return FoundZone("", role, polygon, tuple(members), count, purity, at_border, round(confidence, 3))
 
 
-def _through(polygon: Array, heading: Array, own: set[int], passages: Sequence[Passage]) -> int:
-    """Other passages that run through the zone in its direction, with some way before and behind it."""
+def _count_passing(polygon: Array, heading: Array, own: set[int], passages: Sequence[Passage]) -> int:
+    """Other passages that run through the polygon in its direction, from outside to outside.
+
+    Args:
+        polygon: float64 (V, 2).
+        heading: float64 (2,), mean heading of the zone.
+        own: Passages that begin or end in the zone.
+        passages: Of the camera.
+    """
     count = 0
     for k, passage in enumerate(passages):
-        feet = foot(passage.tracklet.xyxy.astype(np.float64))
-        hit = np.flatnonzero(inside(feet, polygon))
-        if k in own or not len(hit):
+        points = foot(passage.tracklet.xyxy.astype(np.float64))
+        hits = np.flatnonzero(inside(points, polygon))
+        if k in own or not len(hits):
             continue
-        size = np.median(passage.tracklet.xyxy[:, 2] - passage.tracklet.xyxy[:, 0])
-        before, behind = feet[hit[0]] - feet[0], feet[-1] - feet[hit[-1]]
-        along = feet[-1] - feet[0]
-        if min(np.hypot(*before), np.hypot(*behind)) > size and along @ heading > 0:
+        width = np.median(passage.tracklet.xyxy[:, 2] - passage.tracklet.xyxy[:, 0])
+        before, after = points[hits[0]] - points[0], points[-1] - points[hits[-1]]
+        is_passing = min(np.hypot(*before), np.hypot(*after)) > width
+        if is_passing and (points[-1] - points[0]) @ heading > 0:
             count += 1
     return count
 
 
-def _hull(points: Array, size_wh: tuple[int, int]) -> Array:
-    """A polygon with some margin around points, inside the picture: (N, 2) → (V, 2)."""
-    turn = np.linspace(0, 2 * np.pi, 9)[:-1]
-    ring = _MARGIN * size_wh[0] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    cloud = np.clip((points[:, None] + ring).reshape(-1, 2), 0, size_wh)
-    return np.asarray(np.round(cloud[ConvexHull(cloud, qhull_options="QJ").vertices], 1))
+def _polygon(points: Array, size_wh: tuple[int, int]) -> Array:
+    """The convex hull of circles around points, inside the image: (N, 2) → (V, 2)."""
+    angle = np.linspace(0, 2 * np.pi, 9)[:-1]
+    circle = _POLYGON_MARGIN * size_wh[0] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    cloud = np.clip((points[:, None] + circle).reshape(-1, 2), 0, size_wh)
+    hull = ConvexHull(cloud, qhull_options="QJ")
+    return np.asarray(np.round(cloud[hull.vertices], 1))
 
 
 def _named(zones: Sequence[FoundZone], size_wh: tuple[int, int]) -> list[FoundZone]:
-    """Names by place in the picture, numbered where several share one."""
-    spots = []
+    """Names by position in the image, numbered where several are equal."""
+    names = []
     for zone in zones:
         x, y = zone.polygon.mean(axis=0) / size_wh
-        across, down = ("left", "middle", "right")[min(int(3 * x), 2)], ("far", "mid", "near")[min(int(3 * y), 2)]
-        spots.append(f"{down} {across} {zone.role}")
-    out = []
-    for k, (zone, spot) in enumerate(zip(zones, spots, strict=True)):
-        alike = [j for j, other in enumerate(spots) if other == spot]
-        name = spot if len(alike) == 1 else f"{spot} {alike.index(k) + 1}"
-        out.append(
-            FoundZone(name, zone.role, zone.polygon, zone.ends, zone.count, zone.purity, zone.at_border, zone.sure)
-        )
-    return out
+        column = ("left", "middle", "right")[min(int(3 * x), 2)]
+        row = ("far", "mid", "near")[min(int(3 * y), 2)]
+        names.append(f"{row} {column} {zone.role}")
+    named = []
+    for k, (zone, name) in enumerate(zip(zones, names, strict=True)):
+        number = names[: k + 1].count(name)
+        named.append(replace(zone, name=name if names.count(name) == 1 else f"{name} {number}"))
+    return named

@@ -1,4 +1,4 @@
-"""Grounds laid out by the journeys between them, against a street of which all is known."""
+"""Ground planes aligned by transitions, against a street of which everything is known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mtmc.site.plane_alignment import (
     trajectory_endpoints,
 )
 from mtmc.site.report import report
-from mtmc.site.trajectories import sample_trajectories
+from mtmc.site.trajectories import image_trajectories
 from mtmc.types import Array, Passage
 from tests.mtmc.site.world import SIZE, Pinhole, drive, watch
 
@@ -33,18 +33,18 @@ CAMERAS = {
 
 
 def street(seed: int, *, same: bool = True) -> list[Passage]:
-    """Forty vehicles, half of them either way; those that the second camera sees may be others, at other times."""
+    """Forty vehicles, half in either direction; the second camera may see others, at other times."""
     rng = np.random.default_rng(seed)
     out = []
     for number in range(1, 41):
         east = number % 2 == 0
         line = np.array([[-60.0, -1.8], [260.0, -1.8]] if east else [[260.0, 1.8], [-60.0, 1.8]])
         start, speed = float(rng.uniform(0, 150)), float(rng.uniform(9, 14))
-        look = rng.standard_normal(16)
+        embedding = rng.standard_normal(16)
         for name, camera in CAMERAS.items():
             if name == "c002" and not same:
-                start, look = float(rng.uniform(0, 150)), rng.standard_normal(16)
-            seen = look + 0.8 * rng.standard_normal(16)
+                start, embedding = float(rng.uniform(0, 150)), rng.standard_normal(16)
+            seen = embedding + 0.8 * rng.standard_normal(16)
             time_s, place = drive(line, start, speed)
             one = watch(
                 camera, name, number, np.round(time_s, 1), place, embedding=(seen / np.linalg.norm(seen)).astype("f4")
@@ -58,13 +58,13 @@ def scene() -> Scene:
     return Scene("street", Path(), tuple(Camera(c, k, Clock(10.0), size_wh=SIZE) for k, c in enumerate(CAMERAS, 1)))
 
 
-def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> None:
+def test_views_of_one_street_are_aligned_by_the_vehicles_that_both_see() -> None:
     learned = learn_scene(scene(), street(1))
     assert {c.ground_plane for c in learned.scene.cameras} == {"c001", "c002"}
-    [found] = learned.plane_alignments
-    assert found.sure > 0.99
-    # The middles of what both cameras see are some 165 m apart; metres rest on the size of a car and a usual lens.
-    assert found.metres == pytest.approx(165.0, rel=0.35)
+    [found] = learned.alignments
+    assert found.confidence > 0.99
+    # The middles of what both cameras see are some 165 m apart; meters assume a car of usual size and a usual lens.
+    assert found.distance_m == pytest.approx(165.0, rel=0.35)
     # A step east is a step into the picture for the first camera, out of it for the second.
     layout = learned.scene.plane_transforms()
     east = []
@@ -78,49 +78,49 @@ def test_views_of_one_street_are_laid_out_by_those_who_drive_through_both() -> N
         _, turn, _ = layout[learned.scene.camera(name).ground_plane]
         east.append(turn * (ground[1] - ground[0]))
     assert abs(np.angle(east[1] / east[0])) < np.deg2rad(45)
-    assert "c002 lies some" in report(learned)
+    assert "c002 is connected with c001 by transitions, confidence" in report(learned)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_where_nobody_drives_between_two_views_nothing_speaks_for_it(seed: int) -> None:
-    """Neither vehicles nor times have anything to do with each other, but both streets are straight."""
+def test_independent_traffic_gives_no_evidence(seed: int) -> None:
+    """Vehicles and times are independent, but both streets are straight."""
     learned = learn_scene(scene(), street(seed, same=False))
-    assert all(found.odds < 0.5 for found in learned.plane_alignments)
+    assert all(found.log_odds < 0.5 for found in learned.alignments)
 
 
 def test_the_order_of_passages_does_not_matter() -> None:
     passages = street(1)
     one, other = learn_scene(scene(), passages), learn_scene(scene(), passages[::-1])
     assert one.plane_alignments == other.plane_alignments
-    given = learn_scene(one.scene, passages)  # what is written stands
+    given = learn_scene(one.scene, passages)  # a given alignment is kept
     assert given.plane_alignments == ()
     assert given.scene.plane_alignments == one.scene.plane_alignments
 
 
-def test_what_placements_tell_against_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_likelihood_ratio_against_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pair of cameras, vehicle by vehicle and share by share."""
     passages = street(3)
-    ways = sample_trajectories(passages, dict.fromkeys(CAMERAS, SIZE))
+    trajectories = image_trajectories(passages, dict.fromkeys(CAMERAS, SIZE))
     gates = {}
     for name in CAMERAS:
-        scale = fit_ground_scale(ways[name], SIZE)
+        scale = fit_ground_scale(trajectories[name], SIZE)
         assert scale is not None
-        gates[name] = trajectory_endpoints(ways[name], scale.near, scale.ground_from_image())
+        gates[name] = trajectory_endpoints(trajectories[name], scale.near, scale.ground_from_image())
     leaving, coming = gates["c001"][1], gates["c002"][0]
     rng = np.random.default_rng(0)
     ratio = rng.uniform(0, 5, (len(leaving.time_s), len(coming.time_s)))
     turn, shift = np.exp(1j * np.array([0.3, 3.0])), np.array([60 + 20j, 10 + 120j])
-    told = TransitionSet(leaving, coming, ratio, 150.0).told(turn, shift)
+    found = TransitionSet.between(leaving, coming, ratio, 150.0).log_likelihood_ratio(turn, shift)
     for k in range(2):
-        assert told[k] == pytest.approx(naive(leaving, coming, ratio, turn[k], shift[k]), rel=1e-6)
-    # In a crowd only the first who leave are asked.
+        assert found[k] == pytest.approx(naive(leaving, coming, ratio, turn[k], shift[k]), rel=1e-6)
+    # In dense traffic only the first leaving vehicles are used.
     order = np.argsort(leaving.time_s, kind="stable")
     few = Endpoints(*(np.where(np.isin(np.arange(len(order)), order[:12]), v, np.nan) for v in (
-        leaving.place, leaving.velocity, leaving.time_s)))  # fmt: skip
+        leaving.position, leaving.velocity, leaving.time_s)))  # fmt: skip
     some = sum(np.isfinite(coming.time_s) & (np.abs(coming.time_s - leaving.time_s[i]) <= 40) for i in order[:12])
     monkeypatch.setattr(plane_alignment, "_MOST_PAIRS", int(some.sum()))
-    told = TransitionSet(leaving, coming, ratio, 150.0).told(turn, shift)
-    assert told == pytest.approx(TransitionSet(few, coming, ratio, 150.0).told(turn, shift))
+    found = TransitionSet.between(leaving, coming, ratio, 150.0).log_likelihood_ratio(turn, shift)
+    assert found == pytest.approx(TransitionSet.between(few, coming, ratio, 150.0).log_likelihood_ratio(turn, shift))
 
 
 def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float:  # type: ignore[no-untyped-def]
@@ -134,7 +134,7 @@ def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float
     heads, comes, density = {}, {}, {}
     for i in out:
         for j in into:
-            step = turn * coming.place[j] + shift - leaving.place[i]
+            step = turn * coming.position[j] + shift - leaving.position[i]
             heads[i, j] = angle(leaving.velocity[i], step)
             comes[i, j] = angle(turn * coming.velocity[j], step)
             gap = coming.time_s[j] - leaving.time_s[i]
@@ -168,7 +168,7 @@ def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float
     return float(np.log(np.mean(np.exp(values))))
 
 
-def test_every_plane_is_placed_once_and_a_turned_placement_leads_back() -> None:
+def test_every_plane_is_aligned_once_and_an_inverted_alignment_leads_back() -> None:
     edges = [
         PlaneAlignmentEstimate(PlaneAlignment("b", "a", 30.0, (10.0, 5.0)), 11.0, 3.0),
         PlaneAlignmentEstimate(PlaneAlignment("b", "c", 90.0, (0.0, 20.0)), 20.0, 2.0),
@@ -182,7 +182,7 @@ def test_every_plane_is_placed_once_and_a_turned_placement_leads_back() -> None:
     assert np.exp(-1j * np.pi / 2) * there + complex(-20, 0) == pytest.approx(3 + 4j)
 
 
-def test_nothing_to_lay_out() -> None:
+def test_no_planes() -> None:
     assert align_planes({}, lambda a, b: None, 60.0) == []
 
 
@@ -203,9 +203,7 @@ def test_written_and_loaded(tmp_path: Path) -> None:
         )
         for c in bare.cameras
     )
-    write_scene(
-        Scene("street", tmp_path, cameras, plane_alignments=learned.plane_alignments), tmp_path / "scene.yaml"
-    )
+    write_scene(Scene("street", tmp_path, cameras, plane_alignments=learned.alignments), tmp_path / "scene.yaml")
     [again] = load_scenes(tmp_path)
-    assert again.plane_alignments == learned.plane_alignments
+    assert again.plane_alignments == learned.alignments
     assert again.plane_transforms() == learned.plane_transforms()

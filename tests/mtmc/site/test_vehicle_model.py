@@ -41,7 +41,7 @@ def test_boxes_are_those_about_all_corners(degrees: int) -> None:
 def test_from_above_a_car_is_higher_and_from_the_side_wider() -> None:
     foot = np.array([[640.0, 500.0]])
     away, across = foot - np.array([0.0, 5.0]), foot + np.array([5.0, 0.0])
-    low, high = (PinholeView(SIZE, VIEW.horizon_px, VIEW.focal_px * f, VIEW.camera_m * f) for f in (1.3, 0.8))
+    low, high = (PinholeView(SIZE, VIEW.horizon_px, VIEW.focal_px * f, VIEW.camera_height_m * f) for f in (1.3, 0.8))
     [[width, height]], [[wide, _]] = box_sizes(VIEW, foot, away), box_sizes(VIEW, foot, across)
     assert wide > 2 * width
     flat, steep = (box_sizes(view, foot, away)[0] for view in (low, high))

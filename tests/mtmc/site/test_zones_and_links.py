@@ -10,7 +10,7 @@ from mtmc.site.config import SiteConfig
 from mtmc.site.links import Event, find_links
 from mtmc.site.similarity import centered_embeddings
 from mtmc.site.transition_times import transition_evidence
-from mtmc.site.zones import cluster, find_zones, track_endpoints
+from mtmc.site.zones import cluster_endpoints, find_zones, track_endpoints
 from mtmc.types import Array, Passage
 from tests.builders import tracklet
 from tests.mtmc.site.world import passage
@@ -49,7 +49,7 @@ def test_clusters_are_those_of_the_definition(seed: int) -> None:
     angle = rng.integers(0, 4, 80) * np.pi / 2
     heading = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (rng.random(80) > 0.1)[:, None]
     box = rng.uniform(40, 90, (80, 2))
-    label = cluster(px, heading, box, least=3)
+    label = cluster_endpoints(px, heading, box, min_neighbors=3)
     expected = naive_cluster(px, heading, box, least=3)
     assert label.max() + 1 == len(expected) > 1
     for group in expected:  # cores; an end near two clusters may belong to either
@@ -99,7 +99,7 @@ def test_two_directions_make_two_entries_and_two_exits() -> None:
     for name, spot in expected.items():
         assert inside(np.array([spot], float), found[name].polygon)[0]
         assert found[name].purity == 1.0
-        assert found[name].sure > 0.8
+        assert found[name].confidence > 0.8
 
 
 def test_an_obstacle_is_no_zone() -> None:
@@ -161,7 +161,7 @@ def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
         assert link.min_s < mean - 2 * deviation < mean + 2 * deviation < link.max_s
         assert link.max_s - link.min_s < 6
         assert 0.3 < link.share < 0.9  # 10 in 16 take it
-        assert link.sure > 0.5
+        assert link.confidence > 0.5
 
 
 @pytest.mark.parametrize("looks", [None, 0.5])
@@ -172,7 +172,7 @@ def test_chance_makes_hardly_any_links(looks: float | None) -> None:
         leaving, coming, vectors = traffic(seed, 600.0, {}, looks)
         found += find_links(leaving, coming, {}, centered_embeddings({"": vectors})[""], 600.0, SiteConfig())
     assert len(found) <= 2
-    assert all(link.sure < 0.9 for link in found)
+    assert all(link.confidence < 0.9 for link in found)
 
 
 def test_a_minute_is_enough_with_looks() -> None:
@@ -224,8 +224,8 @@ def test_the_evidence_is_that_of_the_definition(seed: int, takes: int) -> None:
                 back = min(share * 7 / 6, 0.95)
                 by_comer = np.prod([1 - back + back * column.sum() * 60 / 7 for column in density.T])
                 total += weight / sum(usual) / 25 * min(by_leaver, by_comer)
-    assert found.odds == pytest.approx(np.log(total), abs=0.05)
-    assert (found.odds > 3) == (takes == 6)
+    assert found.log_bayes_factor == pytest.approx(np.log(total), abs=0.05)
+    assert (found.log_bayes_factor > 3) == (takes == 6)
     if takes == 6:
-        assert (np.diag(found.belief)[:6] > 0.5).all()
-        assert (found.belief.sum(axis=1) <= 1 + 1e-9).all()
+        assert (np.diag(found.posterior)[:6] > 0.5).all()
+        assert (found.posterior.sum(axis=1) <= 1 + 1e-9).all()
