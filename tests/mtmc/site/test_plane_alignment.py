@@ -91,9 +91,9 @@ def test_independent_traffic_gives_no_evidence(seed: int) -> None:
 def test_the_order_of_passages_does_not_matter() -> None:
     passages = street(1)
     one, other = learn_scene(scene(), passages), learn_scene(scene(), passages[::-1])
-    assert one.plane_alignments == other.plane_alignments
+    assert one.alignments == other.alignments
     given = learn_scene(one.scene, passages)  # a given alignment is kept
-    assert given.plane_alignments == ()
+    assert given.alignments == ()
     assert given.scene.plane_alignments == one.scene.plane_alignments
 
 
