@@ -62,8 +62,9 @@ class Similarity2D:
     def inverse(self) -> Similarity2D:
         """The transform that undoes this one.
 
-        >>> Similarity2D(2j, 4 + 0j).inverse()
-        Similarity2D(rotation_scale=-0.5j, translation=2j)
+        >>> shrunk = Similarity2D(2 + 0j, 4 + 2j).inverse()
+        >>> shrunk.apply(np.array([4 + 2j, 6 + 2j])).tolist()
+        [0j, (1+0j)]
         """
         return Similarity2D(1 / self.rotation_scale, -self.translation / self.rotation_scale)
 
@@ -90,8 +91,6 @@ class Similarity2D:
         Source: Umeyama: Least-squares estimation of transformation parameters between two point patterns, 1991; in
         the plane, and without reflections, the singular value decomposition reduces to a complex quotient.
 
-        >>> Similarity2D.fit(np.array([0, 1, 1j]), np.array([5, 5 + 2j, 3]), np.ones(3))
-        Similarity2D(rotation_scale=2j, translation=(5+0j))
         """
         source_mean = np.average(source, weights=weight)
         target_mean = np.average(target, weights=weight)

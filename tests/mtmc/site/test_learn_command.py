@@ -1,4 +1,4 @@
-"""``mtmc site learn`` from a finished run to a scene that loads, with pictures."""
+"""``mtmc site learn`` from a finished run to a scene that loads, with plots."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_learned_scene_loads_and_keeps_what_was_given(
     out = tmp_path / "learned" / "scene.yaml"
     assert main(["site", "learn", str(finished), "--out", str(out), "--plots", str(tmp_path / "pictures")]) == 0
     printed = capsys.readouterr().out
-    for word in ("ground", "clocks", "zones", "links", "sure", "c001–c002"):
+    for word in ("ground", "clocks", "zones", "links", "confidence", "c001–c002"):
         assert word in printed
     assert out.read_text().startswith("# Learned from ")
     [scene] = load_scenes(out)

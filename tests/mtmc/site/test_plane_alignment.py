@@ -105,7 +105,7 @@ def test_log_likelihood_ratio_against_every_pair(monkeypatch: pytest.MonkeyPatch
     for name in CAMERAS:
         scale = fit_ground_scale(trajectories[name], SIZE)
         assert scale is not None
-        gates[name] = trajectory_endpoints(trajectories[name], scale.near, scale.ground_from_image())
+        gates[name] = trajectory_endpoints(trajectories[name], scale.is_near, scale.ground_from_image())
     leaving, coming = gates["c001"][1], gates["c002"][0]
     rng = np.random.default_rng(0)
     ratio = rng.uniform(0, 5, (len(leaving.time_s), len(coming.time_s)))
@@ -118,7 +118,7 @@ def test_log_likelihood_ratio_against_every_pair(monkeypatch: pytest.MonkeyPatch
     few = Endpoints(*(np.where(np.isin(np.arange(len(order)), order[:12]), v, np.nan) for v in (
         leaving.position, leaving.velocity, leaving.time_s)))  # fmt: skip
     some = sum(np.isfinite(coming.time_s) & (np.abs(coming.time_s - leaving.time_s[i]) <= 40) for i in order[:12])
-    monkeypatch.setattr(plane_alignment, "_MOST_PAIRS", int(some.sum()))
+    monkeypatch.setattr(plane_alignment, "_MAX_PAIRS", int(some.sum()))
     found = TransitionSet.between(leaving, coming, ratio, 150.0).log_likelihood_ratio(turn, shift)
     assert found == pytest.approx(TransitionSet.between(few, coming, ratio, 150.0).log_likelihood_ratio(turn, shift))
 
@@ -203,7 +203,9 @@ def test_written_and_loaded(tmp_path: Path) -> None:
         )
         for c in bare.cameras
     )
-    write_scene(Scene("street", tmp_path, cameras, plane_alignments=learned.alignments), tmp_path / "scene.yaml")
+    write_scene(
+        Scene("street", tmp_path, cameras, plane_alignments=learned.plane_alignments), tmp_path / "scene.yaml"
+    )
     [again] = load_scenes(tmp_path)
-    assert again.plane_alignments == learned.alignments
+    assert again.plane_alignments == learned.plane_alignments
     assert again.plane_transforms() == learned.plane_transforms()
