@@ -126,7 +126,7 @@ def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, worker
 
 def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequence[str], fit_boxes: bool) -> str:
     """``mtmc site learn``: learn the scene model from a finished run and write it; returns the report."""
-    from mtmc.pipeline.reload import load_run
+    from mtmc.pipeline.results import load_run
     from mtmc.scene import write_scene
     from mtmc.settings import YamlFile, parse_settings
     from mtmc.site.boxes import fit_box_scales

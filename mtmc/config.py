@@ -16,7 +16,6 @@ from pydantic import Field
 from mtmc.associate import AssociateConfig
 from mtmc.clean import CleanConfig
 from mtmc.detect import DetectConfig
-from mtmc.detect.filters import FilterConfig
 from mtmc.embed import EmbedConfig
 from mtmc.errors import ConfigError
 from mtmc.postprocess import PostprocessConfig
@@ -56,7 +55,6 @@ class RunConfig(Settings):
     threads: int = Field(0, ge=0, description="threads of each worker process; 0 shares the cores among the workers")
     input: InputConfig = InputConfig()
     detect: DetectConfig = DetectConfig()
-    filter: FilterConfig = FilterConfig()
     track: TrackConfig = TrackConfig()
     clean: CleanConfig = CleanConfig()
     embed: EmbedConfig = EmbedConfig()
@@ -119,12 +117,12 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _parse_override(text: str) -> dict[str, Any]:
     """``a.b=1`` → ``{"a": {"b": 1}}``.
 
-    >>> _parse_override("detect.confidence=0.3")
-    {'detect': {'confidence': 0.3}}
+    >>> _parse_override("detect.batch=4")
+    {'detect': {'batch': 4}}
     """
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise ConfigError(f"-o {text}: expected dotted.key=value", remedy="for example -o detect.confidence=0.3")
+        raise ConfigError(f"-o {text}: expected dotted.key=value", remedy="for example -o detect.batch=4")
     try:
         nested: Any = yaml.safe_load(value) if value.strip() else ""
     except yaml.YAMLError:

@@ -205,7 +205,7 @@ CASES: dict[str, Case] = {
         survives=True,
     ),
     "no vehicle at all": Case(
-        says="no vehicle in 2 cameras: 80 frames, 156 detections at confidence 0.25 or more, none of which made a track; lower detect.confidence or track.n_init, or check detect.classes and the regions of interest",
+        says="no vehicle in 2 cameras: 80 frames, 156 detections at confidence 0.25 or more, none of which made a track; lower detect.filter.min_confidence or track.n_init, or check detect.classes and the regions of interest",
         run=("-o", "track.n_init=1000"),
         survives=True,
     ),
@@ -271,8 +271,8 @@ CASES: dict[str, Case] = {
         spoil=write("scene.yaml", "cameras: [{id: c001, number: 2}, {id: c002, number: 2}]"),
     ),
     "an unknown key in a configuration": Case(
-        says="{}/run.yaml:2: unknown key detect.confidense; did you mean confidence?",
-        spoil=write("run.yaml", "detect:\n  confidense: 0.3\n"),
+        says="{}/run.yaml:2: unknown key detect.bacth; did you mean batch?",
+        spoil=write("run.yaml", "detect:\n  bacth: 3\n"),
         run=("--config", "{}/run.yaml"),
     ),
     "an impossible value in a configuration": Case(
@@ -294,7 +294,7 @@ CASES: dict[str, Case] = {
         run=("-o", "detect.wieghts=x.onnx"),
     ),
     "a setting without a value": Case(
-        says="-o detect.weights: expected dotted.key=value; for example -o detect.confidence=0.3",
+        says="-o detect.weights: expected dotted.key=value; for example -o detect.batch=4",
         run=("-o", "detect.weights"),
     ),
     "an unknown class": Case(

@@ -149,7 +149,7 @@ class ElectricityConfig(Settings):
         description="calibrated: the match distance found on training scenes; null: by negative_quantile",
     )
     per_box: bool = Field(
-        False, description="compare first boxes with all other boxes, as released; needs embed.every_box"
+        False, description="compare first boxes with all other boxes, as released; needs embed.per_detection"
     )
     min_boxes: int = Field(20, ge=1, description="tracklets of fewer boxes are left out")
 
@@ -213,7 +213,7 @@ class CrossroadZonesConfig(Settings):
     matching: Literal["tracklets", "boxes"] = Field(
         "tracklets",
         description="of two adjacent cameras; tracklets: complete linkage of embeddings; "
-        "boxes: single boxes vote, which needs embed.every_box",
+        "boxes: single boxes vote, which needs embed.per_detection",
     )
     camera_bias: Literal["none", "mean", "whiten"] = Field(
         "whiten",

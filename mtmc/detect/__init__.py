@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from mtmc.detect.config import DetectConfig
-from mtmc.detect.filters import FilterConfig, select
+from mtmc.detect.filters import FilterConfig, filter_detections
 from mtmc.detect.precomputed import read_detections
 from mtmc.errors import ConfigError
 from mtmc.types import Detections, Frame
@@ -21,10 +21,10 @@ __all__ = [
     "DetectConfig",
     "Detector",
     "FilterConfig",
-    "Prepares",
+    "SupportsBackgroundFit",
+    "filter_detections",
     "load_detector",
     "read_detections",
-    "select",
 ]
 
 
@@ -44,11 +44,11 @@ class Detector(Protocol):
 
 
 @runtime_checkable
-class Prepares(Protocol):
-    """A detector that learns a camera's empty street before its first frame comes."""
+class SupportsBackgroundFit(Protocol):
+    """A detector with a background model, which is fitted to a camera before its first frame comes."""
 
-    def prepare(self, camera_id: str, frames: Iterable[Frame]) -> None:
-        """Look at some frames, in order, from over some minutes."""
+    def fit_background(self, camera_id: str, frames: Iterable[Frame]) -> None:
+        """Fit the background to some frames of the camera, in order, from over some minutes."""
         ...
 
 

@@ -6,10 +6,16 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from mtmc.detect.filters import FilterConfig
 from mtmc.settings import Settings
 from mtmc.types import CLASSES
 
 __all__ = ["DetectConfig"]
+
+#: Lowest score of a detector's output where ``filter.min_confidence`` is null.
+_DEFAULT_MIN_SCORE = 0.25
+#: A detector suppresses boxes that overlap by more than this, whatever ``filter.nms_iou`` asks for in addition.
+_SUPPRESSION_IOU = 0.7
 
 
 class DetectConfig(Settings):
@@ -25,8 +31,6 @@ class DetectConfig(Settings):
         default="auto",
         description="Whose code runs the weights; auto tells by name: .onnx and .xml are run without a vendor.",
     )
-    confidence: float = Field(default=0.25, ge=0, le=1, description="Lowest score of a detection.")
-    nms_iou: float = Field(default=0.7, gt=0, le=1, description="Of boxes that overlap by more, the best is kept.")
     classes: tuple[str, ...] = Field(
         default=("vehicle", "car", "van", "pickup", "truck", "bus"),
         min_length=1,
@@ -50,6 +54,18 @@ class DetectConfig(Settings):
         description="Describe each box by the features of the model's own mask or box head (torchvision's R-CNNs): "
         "appearance for the tracker without a second model.",
     )
+
+    filter: FilterConfig = FilterConfig()
+
+    @property
+    def min_score(self) -> float:
+        """Lowest score that a detector has to give."""
+        return _DEFAULT_MIN_SCORE if self.filter.min_confidence is None else self.filter.min_confidence
+
+    @property
+    def suppression_iou(self) -> float:
+        """Overlap above which a detector keeps the best of its boxes; the filter may suppress more, later."""
+        return max(_SUPPRESSION_IOU, self.filter.nms_iou or 0.0)
 
     @field_validator("classes")
     @classmethod

@@ -1,4 +1,4 @@
-"""Which detections deserve a tracker's attention."""
+"""Which detections go on to the tracker."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from mtmc.geometry.boxes import area, clip, foot
 from mtmc.settings import Settings
 from mtmc.types import Array, Detections
 
-__all__ = ["FilterConfig", "select"]
+__all__ = ["FilterConfig", "filter_detections"]
 
 
 class FilterConfig(Settings):
     """What is kept of a detector's output; the same rules hold for detections read from a file."""
 
-    min_confidence: float = Field(default=0.0, ge=0, le=1, description="Drop boxes with a lower score.")
+    min_confidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Drop boxes with a lower score; null: 0.25 for a detector, 0 for detections from a file.",
+    )
     nms_iou: float | None = Field(
         default=0.7,
         gt=0,
         le=1,
-        description="Of boxes that overlap by more, whatever their class, keep the best; null: all.",
+        description="Of boxes that overlap by more, whatever their class, keep the best; null: all. "
+        "(A detector itself keeps none that overlap by more than 0.7, or by more than this if it is larger.)",
     )
     min_area_px: float = Field(default=0.0, ge=0, description="Drop boxes of a smaller area, in square pixels.")
     border_px: float = Field(
@@ -40,10 +46,10 @@ class FilterConfig(Settings):
     )
 
 
-def select(
+def filter_detections(
     detections: Detections, config: FilterConfig, size_wh: tuple[int, int], roi: Array | None = None
 ) -> Detections:
-    """The detections of one frame that pass; suppression comes last, so that a dropped box takes nobody along.
+    """The detections of one frame that pass; suppression comes last, so that a dropped box suppresses no other.
 
     Args:
         detections: One frame's detections.
@@ -55,7 +61,9 @@ def select(
         SceneError: The region of interest is of another size than the image.
     """
     size_px = area(detections.xyxy)
-    keep = (detections.score >= config.min_confidence) & (size_px > 0) & (size_px >= config.min_area_px)
+    keep = (size_px > 0) & (size_px >= config.min_area_px)
+    if config.min_confidence is not None:
+        keep &= detections.score >= config.min_confidence
     if config.border_px > 0:
         keep &= _clear_of_border(detections.xyxy, size_wh, config.border_px)
     if roi is not None and config.roi != "off":

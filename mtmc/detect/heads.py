@@ -19,8 +19,8 @@ from mtmc.types import Array
 
 __all__ = [
     "HEADS",
-    "Found",
     "Head",
+    "RawDetections",
     "decode_end2end",
     "decode_nanodet",
     "decode_yolo",
@@ -32,7 +32,7 @@ __all__ = [
 LIMIT = 1000
 
 
-class Found(NamedTuple):
+class RawDetections(NamedTuple):
     """Candidates in one image: float32 (K, 4) xyxy in pixels of the model's input, float32 (K,), int64 (K,)."""
 
     xyxy: Array
@@ -40,7 +40,7 @@ class Found(NamedTuple):
     label: Array
 
 
-Decoder = Callable[[list[Array], Array, float, tuple[int, int]], Found]
+Decoder = Callable[[list[Array], Array, float, tuple[int, int]], RawDetections]
 
 
 class Head(NamedTuple):
@@ -52,31 +52,31 @@ class Head(NamedTuple):
     bgr: bool = False
 
 
-def decode_yolo(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+def decode_yolo(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
     """YOLOv8, v9, 11, 12: one output (4 + C, A); rows are centre x, centre y, width, height, C scores."""
     (raw,) = outputs
     places, score, label = _candidates(raw[4:], labels, threshold)
-    return Found(_corners(raw[:4, places].T), score, label)
+    return RawDetections(_corners(raw[:4, places].T), score, label)
 
 
-def decode_yolov5(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+def decode_yolov5(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
     """YOLOv5 and v7: one output (3 A, 5 + C); columns are centre x, centre y, width, height, objectness, C scores."""
     (raw,) = outputs
     places, score, label = _candidates(raw[:, 5:].T, labels, threshold, raw[:, 4])
-    return Found(_corners(raw[places, :4]), score, label)
+    return RawDetections(_corners(raw[places, :4]), score, label)
 
 
-def decode_yolox(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+def decode_yolox(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
     """YOLOX: one output (A, 5 + C) as in YOLOv5, but boxes are relative to a grid of cells of 8, 16 and 32 pixels."""
     (raw,) = outputs
     places, score, label = _candidates(raw[:, 5:].T, labels, threshold, raw[:, 4])
     corner, stride = (part[places] for part in _grid(input_hw, (8, 16, 32)))
     centre = (raw[places, :2] + corner) * stride
     size = np.exp(raw[places, 2:4]) * stride
-    return Found(_corners(np.concatenate([centre, size], axis=1)), score, label)
+    return RawDetections(_corners(np.concatenate([centre, size], axis=1)), score, label)
 
 
-def decode_nanodet(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+def decode_nanodet(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
     """NanoDet: per level scores (A, C) and distributions (A, 4 (R + 1)) of the distances to the four sides.
 
     A distance is the expectation of its distribution over 0…R, in units of the level's stride (Generalized Focal
@@ -93,15 +93,15 @@ def decode_nanodet(outputs: list[Array], labels: Array, threshold: float, input_
         distance = (weight @ np.arange(bins.shape[2], dtype=np.float32)) / weight.sum(axis=2)
         middle = corner[places] + np.float32(0.5)
         xyxy = np.concatenate([middle - distance[:, :2], middle + distance[:, 2:]], axis=1) * np.float32(stride)
-        parts.append(Found(xyxy, score, label))
-    return Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        parts.append(RawDetections(xyxy, score, label))
+    return RawDetections(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def decode_end2end(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> Found:
+def decode_end2end(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
     """Models that suppress by themselves: one output (K, 6) of x1, y1, x2, y2, score, label."""
     (raw,) = outputs
     keep = np.logical_not(raw[:, 4] < threshold) & np.isin(raw[:, 5], labels)
-    return Found(raw[keep, :4], raw[keep, 4], raw[keep, 5].astype(np.int64))
+    return RawDetections(raw[keep, :4], raw[keep, 4], raw[keep, 5].astype(np.int64))
 
 
 HEADS: dict[str, Head] = {

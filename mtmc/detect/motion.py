@@ -41,18 +41,18 @@ class MotionDetector:
     """Background subtraction, one background per camera. Class "vehicle"; the score grows with the filled share.
 
     Args:
-        config: ``image_size`` and ``confidence`` are used.
+        config: ``image_size`` and ``filter.min_confidence`` are used.
     """
 
     stateful = True
 
     def __init__(self, config: DetectConfig) -> None:
         self._side = config.image_size or SIDE
-        self._confidence = config.confidence
+        self._min_score = config.min_score
         self._backgrounds: dict[str, _Background] = {}
 
-    def prepare(self, camera_id: str, frames: Iterable[Frame]) -> None:
-        """Learn a camera's background before its first frame comes; a few dozen frames over some minutes do.
+    def fit_background(self, camera_id: str, frames: Iterable[Frame]) -> None:
+        """Fit a camera's background before its first frame comes; a few dozen frames over some minutes do.
 
         Of more frames a few dozen at equal distances are looked at. Without any the detector learns on the way, and
         is of little use in the first seconds.
@@ -84,7 +84,7 @@ class MotionDetector:
         xyxy, fill = _boxes(mask, difference)
         scale = np.array(frame.image.shape[1::-1]) / np.array(image.shape[1::-1])
         score = 0.5 + 0.5 * fill
-        keep = score >= self._confidence
+        keep = score >= self._min_score
         return Detections.of((xyxy * np.tile(scale, 2))[keep], score[keep])
 
 

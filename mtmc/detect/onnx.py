@@ -9,7 +9,7 @@ import numpy as np
 
 from mtmc.detect.card import Card, guess_kind, label_names, read_card, trained_side
 from mtmc.detect.config import DetectConfig
-from mtmc.detect.heads import HEADS, Found
+from mtmc.detect.heads import HEADS, RawDetections
 from mtmc.detect.labels import class_of_labels
 from mtmc.detect.letterbox import GREY, Letterbox, fit_fixed, fit_side, paste
 from mtmc.detect.nms import nms
@@ -108,18 +108,18 @@ class OnnxDetector:
 
     def _read(self, outputs: list[Array], box: Letterbox) -> Detections:
         width, height = box.canvas_wh
-        found = self._head.decode(outputs, self._labels, self._config.confidence, (height, width))
-        self._check(found)
-        keep = nms(found.xyxy, found.score, self._config.nms_iou)
+        raw = self._head.decode(outputs, self._labels, self._config.min_score, (height, width))
+        self._check(raw)
+        keep = nms(raw.xyxy, raw.score, self._config.suppression_iou)
         return Detections(
-            xyxy=box.restore(found.xyxy[keep]),
-            score=np.minimum(found.score[keep], 1, dtype=np.float32),
-            class_id=self._class_of[found.label[keep]],
+            xyxy=box.restore(raw.xyxy[keep]),
+            score=np.minimum(raw.score[keep], 1, dtype=np.float32),
+            class_id=self._class_of[raw.label[keep]],
             appearance=np.zeros((len(keep), 0), np.float32),
         )
 
-    def _check(self, found: Found) -> None:
-        possible = np.isfinite(found.xyxy).all() and (found.score <= 1.001).all()  # false for NaN, too
+    def _check(self, raw: RawDetections) -> None:
+        possible = np.isfinite(raw.xyxy).all() and (raw.score <= 1.001).all()  # false for NaN, too
         if not possible:
             raise WeightsError(
                 "expected finite boxes and scores in 0…1, got something else",

@@ -76,7 +76,7 @@ class TorchvisionDetector:
         if heads is not None:  # outlines and joints of everything in sight cost more than finding it
             heads.mask_predictor = heads.keypoint_predictor = None
         thresholds = model if heads is None else heads
-        thresholds.score_thresh, thresholds.nms_thresh = config.confidence, config.nms_iou
+        thresholds.score_thresh, thresholds.nms_thresh = config.min_score, config.suppression_iou
         if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
             # Said here because torchvision drops boxes that are not finite, and would find nothing ever after.
             raise WeightsError("expected finite numbers as weights, got some that are not", path=config.weights)
@@ -128,8 +128,8 @@ class TorchvisionDetector:
         appearance = columns.get("appearance", np.zeros((len(xyxy), 0), np.float32))
         if not (np.isfinite(xyxy).all() and np.isfinite(score).all() and np.isfinite(appearance).all()):
             raise WeightsError("the model gives boxes or features that are not finite", path=self._config.weights)
-        rows = np.flatnonzero((self._class_of[label] >= 0) & (score >= self._config.confidence))
-        rows = rows[nms(xyxy[rows], score[rows], self._config.nms_iou)]
+        rows = np.flatnonzero((self._class_of[label] >= 0) & (score >= self._config.min_score))
+        rows = rows[nms(xyxy[rows], score[rows], self._config.suppression_iou)]
         appearance = appearance[rows] / np.maximum(np.linalg.norm(appearance[rows], axis=1, keepdims=True), 1e-12)
         return Detections.of(xyxy[rows], score[rows], self._class_of[label[rows]], appearance)
 

@@ -78,8 +78,8 @@ class UltralyticsDetector:
         self._class_of = class_of_labels(names, config.classes, path)
         self._batch = config.batch
         self._choices: dict[str, Any] = {
-            "conf": config.confidence,
-            "iou": config.nms_iou,
+            "conf": config.min_score,
+            "iou": config.suppression_iou,
             "agnostic_nms": True,
             "classes": np.flatnonzero(self._class_of >= 0).tolist(),
             "device": config.device,

@@ -23,7 +23,7 @@ from mtmc.diagnose.oracles import Oracle, rerun, rewrite
 from mtmc.diagnose.reasons import judge_of
 from mtmc.diagnose.report import WORST, Diagnosis
 from mtmc.diagnose.waterfall import PARTS, Step, waterfall
-from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.results import load_run
 from mtmc.pipeline.run import MapCameras
 
 __all__ = ["PARTS", "Case", "Diagnosis", "Fault", "Oracle", "Step", "case_of", "diagnose"]

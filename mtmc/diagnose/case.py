@@ -19,7 +19,7 @@ from mtmc.formats.parquet import read_parquet
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import whole_boxes
 from mtmc.geometry.boxes import xywh_to_xyxy
-from mtmc.pipeline.reload import LoadedRun
+from mtmc.pipeline.results import LoadedRun
 from mtmc.postprocess import postprocess
 from mtmc.scene import Scene, read_roi
 from mtmc.types import Array, GlobalTrack

@@ -15,7 +15,7 @@ import numpy as np
 
 from mtmc.diagnose.case import Case, matches
 from mtmc.diagnose.reasons import Judge, Opinion
-from mtmc.pipeline.reload import LoadedRun
+from mtmc.pipeline.results import LoadedRun
 from mtmc.types import Array, Passage
 
 __all__ = ["REASONS", "Fault", "View", "find_faults"]

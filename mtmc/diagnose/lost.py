@@ -7,17 +7,17 @@ from contextlib import suppress
 
 import numpy as np
 
-from mtmc.detect.filters import select
+from mtmc.detect.filters import filter_detections
 from mtmc.detect.precomputed import read_detections
 from mtmc.diagnose.case import Case, assign
 from mtmc.errors import MtmcError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
-from mtmc.pipeline.artefacts import unpack_tracklets
-from mtmc.pipeline.detection import load_found
-from mtmc.pipeline.reload import LoadedRun
-from mtmc.pipeline.stages import CameraResult, choose_source
+from mtmc.pipeline.serialize import unpack_tracklets
+from mtmc.pipeline.detection import load_detections
+from mtmc.pipeline.results import LoadedRun
+from mtmc.pipeline.camera import CameraResult, choose_source
 from mtmc.postprocess import image_sizes
 from mtmc.scene import Camera, read_roi
 from mtmc.types import Array, Detections, Tracklet
@@ -56,11 +56,11 @@ def _stages(
     run: LoadedRun, camera: Camera, result: CameraResult, size_wh: tuple[int, int] | None
 ) -> Iterator[tuple[str, Table]]:
     """The boxes that each stage of a camera gave, under the name of what it loses, in order of the pipeline."""
-    store, keys = run.store, result.stage_keys
+    cache, keys = run.cache, result.stage_keys
     frames: list[Detections] | None = None
     indices: list[int] | None = None
     if "detect" in keys:
-        found = load_found(store, camera, keys["detect"])
+        found = load_detections(cache, camera, keys["detect"])
         frames = None if found is None else found.frames
         yield "detector", _of_detections(camera, frames or [])
     elif "track" in keys:
@@ -75,7 +75,7 @@ def _stages(
     if "track" in keys:
         if frames is not None:
             yield "filter", _of_detections(camera, _selected(run, camera, frames, size_wh), indices)
-        arrays = store.load("track", camera.id, keys["track"])
+        arrays = cache.load("track", camera.id, keys["track"])
         if arrays is None:
             raise MtmcError(
                 f"the tracklets of camera {camera.id} before clean-up are gone",
@@ -112,7 +112,7 @@ def _selected(
         corners = [d.xyxy[:, 2:].max(axis=0) for d in frames if len(d)]
         width, height = np.ceil(np.max(corners, axis=0)).astype(int).tolist() if corners else (1, 1)
         size_wh = (width, height)
-    return [select(detections, run.config.filter, size_wh, roi) for detections in frames]
+    return [filter_detections(detections, run.config.detect.filter, size_wh, roi) for detections in frames]
 
 
 def _of_detections(camera: Camera, frames: Sequence[Detections], indices: Sequence[int] | None = None) -> Table:

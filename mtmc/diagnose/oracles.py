@@ -29,7 +29,7 @@ from mtmc.evaluate.rows import without_repeats
 from mtmc.formats.mot import write_mot
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1
-from mtmc.pipeline.reload import LoadedRun
+from mtmc.pipeline.results import LoadedRun
 from mtmc.pipeline.run import MapCameras
 from mtmc.pipeline.run import run as run_pipeline
 from mtmc.postprocess import PostprocessConfig
@@ -172,9 +172,9 @@ def _config(config: RunConfig, source: str) -> RunConfig:
     return config.model_copy(
         update={
             "input": InputConfig(source="detections" if source == "detections" else "tracklets"),
-            "filter": FilterConfig(nms_iou=None, roi="off"),
+            "detect": config.detect.model_copy(update={"filter": FilterConfig(nms_iou=None, roi="off")}),
             "clean": config.clean if source == "detections" else off,
-            "embed": config.embed.model_copy(update={"every_box": False}),
+            "embed": config.embed.model_copy(update={"per_detection": False}),
             "postprocess": PostprocessConfig(min_displacement=0, max_truncation=1),
             "render": RenderConfig(videos=False, mosaic=False, report=False),
         }

@@ -1,18 +1,19 @@
-"""Tracklets to passages: which crops stand for a vehicle, and one unit vector for all of them.
+"""Tracklets to passages: which crops represent a vehicle, and one unit vector for all of them.
 
 ::
 
-    crops.py       which observations to look at
-    album.py       one pass over the video: cut them out, embed them
-    pool.py        many vectors to one
-    describe.py    all of it: tracklets to passages
-    embedder.py    what gives vectors; colour.py does without weights
-    appearance.py  vectors for every detection, before tracking
+    crops.py          which observations to crop
+    crop_buffer.py    one pass over the video: cut the crops out, embed them in batches
+    pooling.py        many vectors to one
+    locate.py         entry and exit zones, positions on the ground plane
+    passages.py       all of it: tracklets to passages
+    embedder.py       what an embedder is; color.py needs no weights
+    per_detection.py  a vector for every detection, before tracking
 """
 
-from mtmc.embed.appearance import with_appearance
 from mtmc.embed.config import EmbedConfig
-from mtmc.embed.describe import Described, describe
 from mtmc.embed.embedder import Embedder, load_embedder
+from mtmc.embed.passages import EmbeddedTracklets, embed_tracklets
+from mtmc.embed.per_detection import with_appearance
 
-__all__ = ["Described", "EmbedConfig", "Embedder", "describe", "load_embedder", "with_appearance"]
+__all__ = ["EmbedConfig", "EmbeddedTracklets", "Embedder", "embed_tracklets", "load_embedder", "with_appearance"]

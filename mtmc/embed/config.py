@@ -1,4 +1,4 @@
-"""The choices of describing tracklets."""
+"""The choices of embedding tracklets."""
 
 from __future__ import annotations
 
@@ -13,25 +13,30 @@ __all__ = ["EmbedConfig"]
 
 
 class EmbedConfig(Settings):
-    """Which embedder, and which crops stand for a tracklet."""
+    """Which embedder, and which crops represent a tracklet."""
 
     weights: str = Field(
-        "colour",
-        description="colour (no weights needed), none, a file (.onnx, .xml, .torchscript, .safetensors), "
+        "color_histogram",
+        description="color_histogram (no weights needed), none, a file (.onnx, .xml, .torchscript, .safetensors), "
         "a checkpoint folder, or timm:NAME",
     )
     card: Path | None = Field(None, description="JSON card of the weights, if it is not beside them")
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field("auto", description="what runs an ONNX file")
     device: str = Field("cpu", description="cpu, cuda or cuda:1")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is faster on processors that compute in it")
-    every_box: bool = Field(
-        False, description="describe every detected box before tracking, for trackers that use appearance"
+    per_detection: bool = Field(
+        False, description="embed every detection before tracking, for trackers that use appearance"
     )
-    crops: int = Field(6, ge=1, description="crops per tracklet, one from each equal stretch of it")
+    crops_per_tracklet: int = Field(
+        6, ge=1, description="number of crops, one from each equal stretch of the tracklet's time"
+    )
     min_side_px: float = Field(16.0, ge=0, description="a smaller box counts only if the tracklet has no larger one")
     pad: float = Field(0.0, ge=0, le=1, description="margin around the box, as a share of its sides")
     flip: bool = Field(False, description="average each crop with its mirror image, at twice the cost")
     batch: int = Field(64, ge=1, description="crops per call of the embedder")
-    focus: float = Field(
-        4.0, ge=0, description="how much the best crops dominate the mean: weights are exp(focus · quality); 0: equal"
+    pooling_sharpness: float = Field(
+        4.0,
+        ge=0,
+        description="how much the best crops dominate the mean: "
+        "weights are exp(pooling_sharpness · quality); 0: equal weights",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mtmc.embed.colour import ColourEmbedder
+from mtmc.embed.color import ColorHistogramEmbedder
 from mtmc.embed.config import EmbedConfig
 from mtmc.types import Array
 
@@ -12,14 +12,14 @@ __all__ = ["Embedder", "load_embedder"]
 
 
 class Embedder(Protocol):
-    """Pictures of vehicles to vectors whose cosine says how alike they look.
+    """Crops of vehicles to vectors whose cosine is the similarity of their appearance.
 
     Attributes:
         name: What to call it.
-        size_hw: Height and width of its pictures, pixels.
+        size_hw: Height and width of its crops, pixels.
         interpolation: How they are resized to that: ``linear`` or ``cubic``.
         dim: D.
-        match_similarity: Cosine that suggests one vehicle rather than two; None where nobody measured it.
+        match_similarity: Cosine that suggests one vehicle rather than two; None where it was not measured.
     """
 
     @property
@@ -48,8 +48,8 @@ def load_embedder(config: EmbedConfig, threads: int = 1) -> Embedder | None:
     """
     if config.weights == "none":
         return None
-    if config.weights == "colour":
-        return ColourEmbedder()
+    if config.weights == "color_histogram":
+        return ColorHistogramEmbedder()
     from reid.inference import load_embedder as load
 
     return load(

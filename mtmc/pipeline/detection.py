@@ -10,21 +10,21 @@ import numpy as np
 
 from mtmc.detect import Detector
 from mtmc.errors import VideoError
-from mtmc.pipeline.artefacts import pack_detections, unpack_detections
-from mtmc.pipeline.store import Store
+from mtmc.pipeline.cache import StageCache
+from mtmc.pipeline.serialize import pack_detections, unpack_detections
 from mtmc.progress import Progress
 from mtmc.scene import Camera
 from mtmc.types import Array, Detections, Frame
 from mtmc.video.read import probe, read_frames
 
-__all__ = ["Found", "detect_videos", "load_found"]
+__all__ = ["VideoDetections", "detect_videos", "load_detections"]
 
 #: Frames per part. What a killed run loses is at most one part per camera.
 _PART = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VideoDetections:
     """What a detector found in one camera.
 
     Attributes:
@@ -38,9 +38,9 @@ class Found:
     indices: list[int] | None = None
 
 
-def load_found(store: Store, camera: Camera, key: str) -> Found | None:
+def load_detections(cache: StageCache, camera: Camera, key: str) -> VideoDetections | None:
     """The finished detections of an earlier run, if there are any."""
-    arrays = store.load("detect", camera.id, key)
+    arrays = cache.load("detect", camera.id, key)
     return None if arrays is None else _unpack(arrays)
 
 
@@ -49,24 +49,24 @@ def detect_videos(
     keys: Sequence[str],
     detector: Detector,
     batch: int,
-    store: Store,
+    cache: StageCache,
     progress: Progress,
-) -> list[Found]:
+) -> list[VideoDetections]:
     """Detect in all frames of some cameras, taking turns between them to fill every batch.
 
     Args:
         cameras: Cameras with a video.
-        keys: Their store keys.
+        keys: Their cache keys.
         detector: One for all of them.
         batch: Frames per call.
-        store: Where results and parts of results are kept.
+        cache: Where results and parts of results are kept.
         progress: Told the number of frames done, over all cameras.
 
     Returns:
         One result per camera. A broken video has a problem, and what came before the trouble.
     """
     resume = not detector.stateful
-    feeds = [_Feed(camera, key, store, batch, resume=resume) for camera, key in zip(cameras, keys, strict=True)]
+    feeds = [_Feed(camera, key, cache, batch, resume=resume) for camera, key in zip(cameras, keys, strict=True)]
     totals = [_length(camera) for camera in cameras]
     total = sum(n for n in totals if n) if all(totals) else None
     while waiting := _next_batch(feeds, batch):
@@ -103,8 +103,8 @@ def _next_batch(feeds: Sequence[_Feed], batch: int) -> list[tuple[_Feed, Frame]]
 class _Feed:
     """One camera's frames on their way in and its detections on their way to disk."""
 
-    def __init__(self, camera: Camera, key: str, store: Store, batch: int, *, resume: bool) -> None:
-        self.camera, self.key, self.store, self.resume = camera, key, store, resume
+    def __init__(self, camera: Camera, key: str, cache: StageCache, batch: int, *, resume: bool) -> None:
+        self.camera, self.key, self.cache, self.resume = camera, key, cache, resume
         # Whole batches per part: a resumed run forms the same batches, hence the same bits.
         self.part_length = batch * max(1, _PART // batch)
         self.found: list[Detections] = self._saved_parts() if resume else []
@@ -140,14 +140,14 @@ class _Feed:
         self.found.append(detections)
         if self.resume and len(self.found) - self.saved == self.part_length:
             part = pack_detections(self.found[self.saved :])
-            self.store.save("detect", self._part_name(self.saved), self.key, part)
+            self.cache.save("detect", self._part_name(self.saved), self.key, part)
             self.saved = len(self.found)
 
-    def finish(self) -> Found:
-        found = Found(self.found, self.problem)
-        self.store.save("detect", self.camera.id, self.key, _pack(found))
+    def finish(self) -> VideoDetections:
+        found = VideoDetections(self.found, self.problem)
+        self.cache.save("detect", self.camera.id, self.key, _pack(found))
         for start in range(0, self.saved, self.part_length):
-            self.store.path("detect", self._part_name(start), self.key).unlink(missing_ok=True)
+            self.cache.path("detect", self._part_name(start), self.key).unlink(missing_ok=True)
         return found
 
     def _part_name(self, start: int) -> str:
@@ -155,14 +155,14 @@ class _Feed:
 
     def _saved_parts(self) -> list[Detections]:
         found: list[Detections] = []
-        while part := self.store.load("detect", self._part_name(len(found)), self.key):
+        while part := self.cache.load("detect", self._part_name(len(found)), self.key):
             found += unpack_detections(part)
         return found
 
 
-def _pack(found: Found) -> dict[str, Array]:
+def _pack(found: VideoDetections) -> dict[str, Array]:
     return {**pack_detections(found.frames), "problem": np.array(found.problem)}
 
 
-def _unpack(arrays: dict[str, Array]) -> Found:
-    return Found(unpack_detections(arrays), str(arrays["problem"]))
+def _unpack(arrays: dict[str, Array]) -> VideoDetections:
+    return VideoDetections(unpack_detections(arrays), str(arrays["problem"]))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from mtmc.config import RunConfig
-from mtmc.detect import DetectConfig, Detector, Prepares, load_detector
+from mtmc.detect import DetectConfig, Detector, SupportsBackgroundFit, load_detector
 from mtmc.embed import EmbedConfig, Embedder, load_embedder, with_appearance
 from mtmc.errors import VideoError
-from mtmc.pipeline.store import fingerprint
+from mtmc.pipeline.cache import file_sha256
 from mtmc.scene import Camera
 from mtmc.types import Frame
 from mtmc.video.read import probe, read_frames
@@ -31,10 +31,10 @@ def make_detector(config: RunConfig, threads: int, camera: Camera | None = None)
     A detector that learns the empty street first looks at ``camera``'s first minutes.
     """
     detector = _detector(config.detect, threads)
-    if isinstance(detector, Prepares) and camera is not None:
+    if isinstance(detector, SupportsBackgroundFit) and camera is not None:
         with suppress(VideoError):  # which will be met again, and reported, when its frames are read
-            detector.prepare(camera.id, _sampled_frames(camera))
-    if config.embed.every_box:
+            detector.fit_background(camera.id, _sampled_frames(camera))
+    if config.embed.per_detection:
         return with_appearance(detector, make_embedder(config.embed, threads), config.embed)
     return detector
 
@@ -70,4 +70,4 @@ def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
 def weights_hash(weights: str, card: Path | None = None) -> str:
     """What a model's name stands for: the bytes of a file and of its card, else the name itself."""
     path = Path(weights)
-    return (fingerprint(path) or weights) + fingerprint(card or path.with_suffix(".json"))
+    return (file_sha256(path) or weights) + file_sha256(card or path.with_suffix(".json"))

@@ -16,8 +16,8 @@ from mtmc.formats.mot import write_mot
 from mtmc.formats.parquet import write_parquet
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import write_track1
-from mtmc.pipeline.stages import CameraResult
-from mtmc.pipeline.store import fingerprint
+from mtmc.pipeline.cache import file_sha256
+from mtmc.pipeline.camera import CameraResult
 from mtmc.scene import Scene
 from mtmc.scene.write import content_of
 
@@ -87,7 +87,7 @@ def write_manifest(
             for result in results
         },
         "problems": list(problems),
-        "outputs_sha256": {path.relative_to(out).as_posix(): fingerprint(path) for path in sorted(outputs)},
+        "outputs_sha256": {path.relative_to(out).as_posix(): file_sha256(path) for path in sorted(outputs)},
         "seconds": _seconds(stages),
         "run": {**how, "python": platform.python_version(), "machine": platform.machine(), "versions": _versions()},
     }

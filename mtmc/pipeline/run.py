@@ -22,10 +22,10 @@ from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
 from mtmc.pipeline.outputs import write_manifest, write_tables
-from mtmc.pipeline.pictures import render
+from mtmc.pipeline.render import render
 from mtmc.pipeline.scoring import score_rows, score_scene
-from mtmc.pipeline.stages import CameraResult, detect_together, process_camera
-from mtmc.pipeline.store import Store, key_of
+from mtmc.pipeline.camera import CameraResult, detect_together, process_camera
+from mtmc.pipeline.cache import StageCache, cache_key
 from mtmc.postprocess import postprocess
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage
@@ -99,11 +99,11 @@ def run(
         )
     sweep(out)
     _log.info("%s: %s, results in %s", scene.name, plural(len(scene.cameras), "camera"), out)
-    store, clock = Store(out / "cache"), _Stopwatch()
+    cache, clock = StageCache(out / "cache"), _Stopwatch()
     with clock("detect_together"):
-        detect_together(scene.cameras, config, store, threads)
+        detect_together(scene.cameras, config, cache, threads)
     results = map_cameras(
-        partial(_camera_or_problem, config=config, store=store, threads=threads, strict=strict), scene.cameras
+        partial(_camera_or_problem, config=config, cache=cache, threads=threads, strict=strict), scene.cameras
     )
     problems = [f"{r.camera_id}: {r.problem}" for r in results if r.problem]
     if all(r.problem and not r.key for r in results):
@@ -112,7 +112,7 @@ def run(
         )
 
     with clock("associate"):
-        tracks = postprocess(_associate(results, scene, config, store), scene, config.postprocess)
+        tracks = postprocess(_associate(results, scene, config, cache), scene, config.postprocess)
     if not tracks:
         problems.append(_nothing_found(results, config))
     table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})
@@ -127,7 +127,7 @@ def run(
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     with clock("render"):
         outputs += render(
-            scene, tracks, results, score_rows(scores, scene), problems, config.render, store, out, map_cameras
+            scene, tracks, results, score_rows(scores, scene), problems, config.render, cache, out, map_cameras
         )
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     return RunResult(out, tracks, results, scores, tuple(problems))
@@ -142,14 +142,14 @@ def _write_scores(scores: Evaluation | None, out: Path) -> list[Path]:
 
 
 def _camera_or_problem(
-    camera: Camera, *, config: RunConfig, store: Store, threads: int, strict: bool
+    camera: Camera, *, config: RunConfig, cache: StageCache, threads: int, strict: bool
 ) -> CameraResult:
     """One camera's result; a failure that lies in its own files is a result too, unless ``strict``.
 
     What is wrong with the configuration, the models or the disk is wrong for all cameras and stops the run.
     """
     try:
-        result = process_camera(camera, config=config, store=store, threads=threads)
+        result = process_camera(camera, config=config, cache=cache, threads=threads)
         if strict and result.problem:
             raise VideoError(result.problem)
         return result
@@ -159,21 +159,23 @@ def _camera_or_problem(
         return CameraResult(camera_id=camera.id, problem=str(error))
 
 
-def _associate(results: Sequence[CameraResult], scene: Scene, config: RunConfig, store: Store) -> list[GlobalTrack]:
+def _associate(
+    results: Sequence[CameraResult], scene: Scene, config: RunConfig, cache: StageCache
+) -> list[GlobalTrack]:
     """Cross-camera association, reused when neither passages nor settings have changed."""
     passages = [passage for result in results for passage in result.passages]
     known = [result.match_similarity for result in results if result.match_similarity is not None]
     choices = config.associate.for_embedder(max(known, default=None))
-    key = key_of(
+    key = cache_key(
         passages=[(result.camera_id, result.key) for result in results],
         associate=choices.model_dump(),
         links=[repr(link) for link in scene.links],
         plane_alignments=[repr(alignment) for alignment in scene.plane_alignments],
     )
-    arrays = store.load("associate", "scene", key)
+    arrays = cache.load("associate", "scene", key)
     if arrays is None:
         tracks = associate(passages, scene, choices)
-        store.save("associate", "scene", key, _pack_identities(tracks, passages))
+        cache.save("associate", "scene", key, _pack_identities(tracks, passages))
         return tracks
     return _unpack_identities(arrays, passages)
 
@@ -233,8 +235,9 @@ def _no_track_in_video(results: Sequence[CameraResult], config: RunConfig) -> st
     if not frames:
         return "no frame of a video could be read"
     return (
-        f"{frames} frames, {detections} detections at confidence {config.detect.confidence} or more, none of which "
-        "made a track; lower detect.confidence or track.n_init, or check detect.classes and the regions of interest"
+        f"{frames} frames, {detections} detections at confidence {config.detect.min_score} or more, none of which "
+        "made a track; lower detect.filter.min_confidence or track.n_init, or check detect.classes and the regions "
+        "of interest"
     )
 
 
@@ -249,8 +252,8 @@ def _no_track_of_detections(results: Sequence[CameraResult], config: RunConfig) 
         )
     return (
         f"{detections} detections were read, {scored} of them with a score above 0, and none made a track; lower "
-        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check filter and the regions of "
-        "interest"
+        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check detect.filter and the regions "
+        "of interest"
     )
 
 

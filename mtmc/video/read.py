@@ -23,8 +23,8 @@ from mtmc.errors import VideoError
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array, Frame
 from mtmc.video import VIDEO_SUFFIXES
+from mtmc.video.buffer_pool import BufferPool
 from mtmc.video.images import iterate_images, list_images, read_image
-from mtmc.video.pool import PicturePool
 
 __all__ = ["VideoInfo", "probe", "read_frames"]
 
@@ -128,7 +128,7 @@ def _decode(path: Path, threads: int, *, check_end: bool) -> Iterator[tuple[tupl
         stream.thread_type = "AUTO" if threads > 1 else "NONE"
         stream.codec_context.thread_count = threads
         # One reformatter for the whole video: a new one per frame costs more than the conversion itself.
-        reformatter, pool = VideoReformatter(), PicturePool()
+        reformatter, pool = VideoReformatter(), BufferPool()
         came, last = 0, None
         try:
             for last in container.decode(stream):
@@ -142,7 +142,7 @@ def _decode(path: Path, threads: int, *, check_end: bool) -> Iterator[tuple[tupl
             _check_end(path, container, stream, last, came)
 
 
-def _to_rgb(frame: Any, reformatter: VideoReformatter, pool: PicturePool) -> Array:
+def _to_rgb(frame: Any, reformatter: VideoReformatter, pool: BufferPool) -> Array:
     image = reformatter.reformat(frame, format="rgb24", **ONE_THREAD).to_ndarray()
     return pool.copy(np.rot90(image, frame.rotation // 90))
 

@@ -22,16 +22,16 @@ def scene_with(models: dict[str, object], root: Path) -> Scene:
 
 def test_later_sources_win(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
-    file.write_text("detect: {confidence: 0.4}\ntrack: {n_init: 5}\n")
-    scene = scene_with({"detect": {"confidence": 0.1, "batch": 2}, "track": {"n_init": 1}}, tmp_path)
+    file.write_text("detect: {batch: 4}\ntrack: {n_init: 5}\n")
+    scene = scene_with({"detect": {"image_size": 64, "batch": 2}, "track": {"n_init": 1}}, tmp_path)
     config = load_config([file], ["track.n_init=7"], scene)
-    assert (config.detect.batch, config.detect.confidence, config.track.n_init) == (2, 0.4, 7)
+    assert (config.detect.image_size, config.detect.batch, config.track.n_init) == (64, 4, 7)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("detect: {confidense: 0.4}", r"run\.yaml:1: unknown key detect\.confidense; did you mean confidence\?"),
+        ("detect: {bacth: 4}", r"run\.yaml:1: unknown key detect\.bacth; did you mean batch\?"),
         (
             "seed: 1\ntrack:\n  n_init: 0",
             r"run\.yaml:3: track\.n_init: input should be greater than or equal to 1, got 0",
@@ -51,8 +51,8 @@ def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: 
     ("override", "message"),
     [
         (
-            "detect.confidense=0.4",
-            r"-o detect\.confidense=0\.4: unknown key detect\.confidense; did you mean confidence\?",
+            "detect.bacth=4",
+            r"-o detect\.bacth=4: unknown key detect\.bacth; did you mean batch\?",
         ),
         ("detect", "expected dotted.key=value"),
         ("seed=-1", "seed: input should be greater than or equal to 0, got -1"),
@@ -94,7 +94,7 @@ def test_electricity_is_configured_as_its_released_code() -> None:
     assert (track.appearance_max_distance, track.iou_max_distance, track.mahalanobis_gate) == (0.5, 0.9, 9.4877)
     assert (track.n_init, track.max_age_s, track.stationary_max_age_s, track.same_class) == (3, 2.0, 2.0, True)
     assert (track.position_noise, track.velocity_noise) == (1 / 20, 1 / 160)
-    assert (config.filter.nms_iou, config.filter.roi, drop.min_boxes) == (None, "off", 20)
+    assert (config.detect.filter.nms_iou, config.detect.filter.roi, drop.min_boxes) == (None, "off", 20)
     rules = config.associate.electricity
     assert (config.associate.method, rules.mode) == ("electricity", "strict")
     assert (rules.match_distance, rules.isolation_distance, rules.min_boxes, rules.scale) == (12, 100, 20, 1)

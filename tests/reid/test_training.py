@@ -14,7 +14,7 @@ import torch
 
 import reid.training.logging
 from mtmc.cli import main as run_mtmc
-from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.results import load_run
 from reid.config import load_config, make_config
 from reid.data import DatasetSplit, Record
 from reid.errors import ConfigError, DataError, ReidError, WeightsError

@@ -87,23 +87,23 @@ def film(scene: Path, skipped: tuple[int, ...] = ()) -> None:
 
 def test_a_scene_of_plain_colours(tmp_path: Path) -> None:
     film(tmp_path)
-    found = evaluate_scene(Path("colour"), tmp_path, per_passage=2)
+    found = evaluate_scene(Path("color_histogram"), tmp_path, per_passage=2)
     assert (found.map, found.rank1) == (1.0, 1.0)
     assert (found.queries, found.gallery, found.identities, found.lookalikes) == (12, 12, 3, 0)
 
 
 def test_hidden_vehicles_are_not_asked_for(tmp_path: Path) -> None:
     film(tmp_path, skipped=(2, 3))
-    found = evaluate_scene(Path("colour"), tmp_path, per_passage=4)
+    found = evaluate_scene(Path("color_histogram"), tmp_path, per_passage=4)
     assert (found.queries, found.identities) == (8, 1)
 
 
 def test_errors_say_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="expected rendered cameras"):
-        evaluate_scene(Path("colour"), tmp_path)
+        evaluate_scene(Path("color_histogram"), tmp_path)
     film(tmp_path, skipped=(1, 2, 3))
     with pytest.raises(FormatError, match="two cameras"):
-        evaluate_scene(Path("colour"), tmp_path)
+        evaluate_scene(Path("color_histogram"), tmp_path)
     with pytest.raises(ConfigError):
         open_embedder(Path("none"))
 
@@ -187,10 +187,14 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     photograph(pairs, "car", 1, 1, (200, 30, 30))
     photograph(pairs, "car", 1, 2, (200, 30, 30))
     film(scene)
-    assert main(["evaluate", str(pairs), "--weights", "hsv", "--weights", "colour"]) == 0
-    assert main(["evaluate", str(scene), "--weights", "colour"]) == 0
+    assert main(["evaluate", str(pairs), "--weights", "hsv", "--weights", "color_histogram"]) == 0
+    assert main(["evaluate", str(scene), "--weights", "color_histogram"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["pairs, hsv", "pairs, colour", "scene, colour"]
+    assert [line.split(":")[0] for line in lines] == [
+        "pairs, hsv",
+        "pairs, color_histogram",
+        "scene, color_histogram",
+    ]
     assert main(["curves", str(log(tmp_path / "run", [1.0])), "--out", str(tmp_path / "curves")]) == 0
     assert main(["curves", str(scene), "--out", str(tmp_path / "curves")]) == 2
     assert "log.jsonl" in capsys.readouterr().err

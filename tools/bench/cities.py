@@ -30,8 +30,8 @@ from mtmc.commands import run_command
 from mtmc.config import load_config
 from mtmc.errors import MtmcError, SceneError
 from mtmc.files import atomic_path
-from mtmc.pipeline.reload import LoadedRun, load_run
-from mtmc.pipeline.store import fingerprint, key_of
+from mtmc.pipeline.cache import cache_key, file_sha256
+from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.progress import progress_bar
 from mtmc.scene import load_scenes
 from tools.bench.cities_page import page
@@ -90,9 +90,9 @@ def measure_scene(
     detect, embed = Path(settings.detect.weights), Path(settings.embed.weights)
     notes = Notebook(home / f"{folder.name}.json")
     found: dict[str, Any] = {"scene": _facts(folder)}
-    seen = key_of(scene=_identity(folder), weights=fingerprint(detect))
+    seen = cache_key(scene=_identity(folder), weights=file_sha256(detect))
     found["detector"] = notes.keep("detector", seen, lambda: asdict(score_detector(detect, folder, _EVERY)))
-    seen = key_of(scene=_identity(folder), weights=fingerprint(embed))
+    seen = cache_key(scene=_identity(folder), weights=file_sha256(embed))
     found["embedder"] = notes.keep("embedder", seen, lambda: asdict(score_embedder(embed, folder)))
     run = _run(folder, config, home / folder.name)
     scores = json.loads((run.out / "scores.json").read_text(encoding="utf-8"))["overall"]
@@ -104,11 +104,11 @@ def measure_scene(
 def _contest(run: LoadedRun, notes: Notebook, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     case = case_of(run.scene, run.passages)
     seed = zlib.crc32(run.scene.name.encode())
-    key = key_of(
+    key = cache_key(
         passages=[sorted(result.stage_keys.items()) for result in run.results],
-        scene=fingerprint(run.scene.root / "scene.yaml"),
+        scene=file_sha256(run.scene.root / "scene.yaml"),
         config=[run.config.associate.model_dump(), run.config.postprocess.model_dump()],
-        code=[fingerprint(path) for path in _CODE],
+        code=[file_sha256(path) for path in _CODE],
     )
     found: dict[str, dict[str, Any]] = {}
     with progress_bar(f"{run.scene.name} association", "table row") as progress:
@@ -130,8 +130,8 @@ def _enter_all(name: str, case: Case, run: LoadedRun, notes: Notebook, key: str)
 
     scores = {}
     for entrant in ENTRANTS:
-        site = fingerprint(_ROOT / "mtmc" / "site") if "learned" in entrant.place else ""
-        own = key_of(base=key, settings=entrant.settings, place=entrant.place, site=site)
+        site = file_sha256(_ROOT / "mtmc" / "site") if "learned" in entrant.place else ""
+        own = cache_key(base=key, settings=entrant.settings, place=entrant.place, site=site)
         scores[entrant.name] = notes.keep(f"{name} | {entrant.name}", own, partial(enter, entrant))
     return scores
 
@@ -152,7 +152,7 @@ def _run(folder: Path, config: Path, out: Path) -> LoadedRun:
 def _identity(folder: Path) -> list[str]:
     """What tells this scene's pictures and labels from another's."""
     files = [folder / "recipe.yaml", *sorted(folder.glob("c*/record.parquet"))]
-    return [fingerprint(path) for path in files]
+    return [file_sha256(path) for path in files]
 
 
 def _facts(folder: Path) -> dict[str, Any]:

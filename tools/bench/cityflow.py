@@ -25,7 +25,7 @@ import numpy as np
 
 from mtmc.clean import clean
 from mtmc.config import RunConfig, load_config
-from mtmc.detect.filters import select
+from mtmc.detect.filters import filter_detections
 from mtmc.evaluate import Scores, score
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
@@ -49,7 +49,7 @@ def measure(data: Path, camera_id: str, detector: str, config: RunConfig) -> tup
     height, width = roi.shape
     camera = Camera(camera_id, int(camera_id[1:]), Clock(CAMERAS[camera_id]), size_wh=(width, height))
     found = read_mot(data / "S03" / "det" / camera_id / f"det_{detector}.txt")
-    frames = ((i, select(d, config.filter, (width, height), roi)) for i, d in _by_frame(found))
+    frames = ((i, filter_detections(d, config.detect.filter, (width, height), roi)) for i, d in _by_frame(found))
     tracklets = clean(track(frames, camera_id, camera.clock, config.track), camera, config.clean, roi)
     ours = Table.concatenate(
         [Table.of(0, np.full(len(t), t.track_id), t.frame, t.xyxy, score=t.score) for t in tracklets]

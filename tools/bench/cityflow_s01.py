@@ -27,7 +27,7 @@ from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1, whole_boxes
 from mtmc.geometry.boxes import iou_matrix, xywh_to_xyxy
 from mtmc.multiview.trajectories import sample_trajectories
-from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.results import load_run
 from mtmc.postprocess import postprocess
 from mtmc.scene import Scene, load_scenes
 from mtmc.settings import parse_settings

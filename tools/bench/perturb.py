@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtmc.embed import EmbedConfig
-from mtmc.embed.describe import describe
+from mtmc.embed.passages import embed_tracklets
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
 from mtmc.geometry.clock import Clock
@@ -68,7 +68,7 @@ def placed(passages: Sequence[Passage], scene: Scene) -> tuple[Passage, ...]:
     for passage in passages:
         camera = scene.camera(passage.tracklet.camera_id)
         tracklet = replace(passage.tracklet, time_s=camera.clock.time_s(passage.tracklet.frame))
-        [known] = describe([tracklet], camera, EmbedConfig(), None, None).passages
+        [known] = embed_tracklets([tracklet], camera, EmbedConfig(), None, None).passages
         out.append(replace(known, embedding=passage.embedding))
     return tuple(out)
 

@@ -56,7 +56,7 @@ def main() -> None:
     ]
     rows = [
         ("onnxruntime, best crops", []),
-        ("onnxruntime, every box", ["embed.every_box=true"]),
+        ("onnxruntime, every box", ["embed.per_detection=true"]),
         ("openvino fp32, best crops", ["detect.runtime=openvino", "embed.runtime=openvino"]),
         (
             "openvino bf16, best crops",

@@ -1,7 +1,7 @@
 """What an embedder is worth in tracking: the same detections, tracks and association, only the embedder swapped.
 
     python -m tools.bench.reid_in_tracking runs/cities/H0? --embed runs/bench_reid/*_s0.onnx --out runs/swap
-    python -m tools.bench.reid_in_tracking runs/cities/H01 --embed colour a.onnx --config models.yaml --out runs/x
+    python -m tools.bench.reid_in_tracking runs/cities/H01 --embed color_histogram a.onnx --config x.yaml --out runs/x
 
 The first embedder is what the others are compared with. Detection and tracking of a scene are done once; a finished
 run's ``cache`` folder put below ``OUT/SCENE`` is used, too. Association is told each embedder's own
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mtmc.commands import run_command
 from mtmc.errors import MtmcError
-from mtmc.pipeline.store import fingerprint, key_of
+from mtmc.pipeline.cache import cache_key, file_sha256
 from tools.bench.cities import Notebook
 
 __all__ = ["Counts", "measure", "table"]
@@ -42,11 +42,11 @@ def measure(scene: Path, embedders: Sequence[str], configs: Sequence[Path], out:
         MtmcError: A run failed.
     """
     notes = Notebook(out / f"{scene.name}.json")
-    shared = [fingerprint(path) for path in (scene / "scene.yaml", *configs)]
+    shared = [file_sha256(path) for path in (scene / "scene.yaml", *configs)]
     found: dict[str, Counts] = {}
     for weights in embedders:
         path = Path(weights)
-        about = [fingerprint(p) for p in (path, path.with_suffix(".json")) if p.is_file()]
+        about = [file_sha256(p) for p in (path, path.with_suffix(".json")) if p.is_file()]
 
         def compute(weights: str = weights) -> list[int]:
             run_command(
@@ -61,7 +61,7 @@ def measure(scene: Path, embedders: Sequence[str], configs: Sequence[Path], out:
             scores = json.loads((out / scene.name / "scores.json").read_text(encoding="utf-8"))["overall"]
             return [scores[name] for name in ("idtp", "idfp", "idfn")]
 
-        kept = notes.keep(weights, key_of(shared=shared, weights=weights, about=about), compute)
+        kept = notes.keep(weights, cache_key(shared=shared, weights=weights, about=about), compute)
         found[weights] = (kept[0], kept[1], kept[2])
     return found
 
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", nargs="+", type=Path, help="folders of scenes with ground truth")
-    parser.add_argument("--embed", nargs="+", required=True, help="ONNX files with cards, or colour, or none")
+    parser.add_argument("--embed", nargs="+", required=True, help="ONNX files with cards, color_histogram or none")
     parser.add_argument("--config", type=Path, action="append", default=[], help="configuration of the run")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
     options = parser.parse_args(arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmc.detect import DetectConfig, Detector, load_detector
+from mtmc.detect import DetectConfig, Detector, FilterConfig, load_detector
 from mtmc.errors import FormatError
 from mtmc.types import Array, Frame
 from tools.detector.ap import Picture, recall_precision
@@ -62,8 +62,11 @@ def measure_clips(folder: Path, weights: Sequence[Path], reference: Path, confid
         reference: The model whose sure boxes stand for the truth where a clip has none.
         confidence: Least score of a detection.
     """
-    models = [(path.stem, load_detector(DetectConfig(weights=str(path), confidence=confidence))) for path in weights]
-    judge = load_detector(DetectConfig(weights=str(reference), confidence=_SURE))
+    models = [
+        (path.stem, load_detector(DetectConfig(weights=str(path), filter=FilterConfig(min_confidence=confidence))))
+        for path in weights
+    ]
+    judge = load_detector(DetectConfig(weights=str(reference), filter=FilterConfig(min_confidence=_SURE)))
     rows = []
     for clip, video, boxes, step in CLIPS:
         truth = None if boxes is None else read_boxes(folder / boxes)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmc.detect import DetectConfig, load_detector
+from mtmc.detect import DetectConfig, FilterConfig, load_detector
 from mtmc.errors import FormatError
 from mtmc.types import Array, Frame
 from tools.detector.ap import COCO_THRESHOLDS, Picture, average_precision, recall_precision
@@ -87,7 +87,7 @@ def evaluate_frames(
 
 def score(pictures: Sequence[Picture], confidence: float | None = None) -> DetectionScores:
     """Scores of pictures in which a detector has looked with a low confidence; None is a run's default."""
-    confidence = DetectConfig().confidence if confidence is None else confidence
+    confidence = DetectConfig().min_score if confidence is None else confidence
     precisions = [average_precision(pictures, threshold) for threshold in COCO_THRESHOLDS]
     recall, precision = recall_precision(pictures, 0.5, confidence)
     return DetectionScores(
@@ -160,7 +160,7 @@ def read_labels(path: Path, size_wh: tuple[int, int]) -> Array:
 
 
 def _config(weights: Path) -> DetectConfig:
-    return DetectConfig(weights=str(weights), confidence=_LEAST_CONFIDENCE)
+    return DetectConfig(weights=str(weights), filter=FilterConfig(min_confidence=_LEAST_CONFIDENCE))
 
 
 def _video(path: Path, every: int) -> Iterator[tuple[int, Array]]:

@@ -35,7 +35,10 @@ def _parser() -> argparse.ArgumentParser:
         "folders", nargs="+", type=Path, help="scenes, a folder with crops/, or car_0001_cam1.jpg …"
     )
     evaluate.add_argument(
-        "--weights", action="append", required=True, help="a model, colour, or hsv for real pairs; may be repeated"
+        "--weights",
+        action="append",
+        required=True,
+        help="a model, color_histogram, or hsv for real pairs; may be repeated",
     )
     evaluate.set_defaults(run=_evaluate)
     curves = commands.add_parser("curves", help="picture and table of the losses of one or several stages")

@@ -65,7 +65,7 @@ class EmbedderScores:
 
 
 def open_embedder(weights: Path) -> Embedder:
-    """What ``embed.weights`` takes: a file, or ``colour``.
+    """What ``embed.weights`` takes: a file, or ``color_histogram``.
 
     Raises:
         ConfigError: It is ``none``.
@@ -73,7 +73,7 @@ def open_embedder(weights: Path) -> Embedder:
     """
     embedder = load_embedder(EmbedConfig(weights=str(weights)))
     if embedder is None:
-        raise ConfigError("none describes nothing", remedy="give a weights file, or colour")
+        raise ConfigError("none describes nothing", remedy="give a weights file, or color_histogram")
     return embedder
 
 
@@ -114,7 +114,7 @@ def evaluate_scene(weights: Path, scene: Path, per_passage: int = 4) -> Embedder
     are left out, and so are those that are hidden by more than half or smaller than 900 px².
 
     Args:
-        weights: What ``embed.weights`` takes: a file, or ``colour``.
+        weights: What ``embed.weights`` takes: a file, or ``color_histogram``.
         scene: Folder with ``cNNN/vdo.mp4`` and ``cNNN/record.parquet``.
         per_passage: Most pictures of a vehicle in a camera, spread evenly over its time there.
 

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from mtmc.embed.config import EmbedConfig
-from mtmc.embed.describe import describe
+from mtmc.embed.passages import embed_tracklets
 from mtmc.files import atomic_path
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import write_mot
@@ -82,7 +82,7 @@ class Simulation:
         out = []
         for camera in (scene or self.scene).cameras:
             tracklets = tracklets_of(self.tracks[camera.id], camera.id, camera.clock)
-            for p in describe(tracklets, camera, EmbedConfig(), None, None).passages:
+            for p in embed_tracklets(tracklets, camera, EmbedConfig(), None, None).passages:
                 embedding = self.embedding[camera.id, p.tracklet.track_id]
                 out.append(Passage(p.tracklet, embedding, p.entry, p.exit, p.ground_m))
         return out

@@ -110,7 +110,7 @@ class _Distances:
         if len(sizes) != 1:
             raise ConfigError(
                 f"associate.electricity.per_box: expected described boxes of one size, got {sorted(sizes) or 'none'}",
-                remedy="set embed.every_box, or associate.electricity.per_box=false",
+                remedy="set embed.per_detection, or associate.electricity.per_box=false",
             )
         first_boxes = np.zeros((len(passages), sizes.pop()))
         for row, boxes in zip(first_boxes, features, strict=True):

@@ -424,7 +424,7 @@ def test_boxes_match_a_tracklet_once_with_a_camera():
 def test_missing_appearance_is_an_error_with_a_remedy():
     with pytest.raises(ConfigError, match=r"zones: expected tracklets with embeddings, got none.*method=graph"):
         associate([passage("c0", 0, 1)], scene(), choices())
-    with pytest.raises(ConfigError, match=r"zones.matching boxes.*got none.*embed.every_box"):
+    with pytest.raises(ConfigError, match=r"zones.matching boxes.*got none.*embed.per_detection"):
         associate([passage("c0", 0, 1, 0)], scene(), choices(matching="boxes"))
 
 

@@ -176,7 +176,7 @@ def test_without_strangers_the_embedders_threshold_stands():
 def test_no_appearance_is_an_error_with_a_remedy():
     with pytest.raises(ConfigError, match=r"electricity: expected tracklets with embeddings.*associate.method=graph"):
         associate([passage("a", 1)], PLACE, fixed())
-    with pytest.raises(ConfigError, match=r"electricity.per_box.*embed.every_box"):
+    with pytest.raises(ConfigError, match=r"electricity.per_box.*embed.per_detection"):
         associate([passage("a", 1, 0)], PLACE, fixed(per_box=True))
 
 

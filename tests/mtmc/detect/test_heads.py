@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtmc.detect.card import guess_kind
-from mtmc.detect.heads import HEADS, LIMIT, Found
+from mtmc.detect.heads import HEADS, LIMIT, RawDetections
 
 HW = (64, 96)
 CELLS = [(s, x, y) for s in (8, 16, 32) for y in range(HW[0] // s) for x in range(HW[1] // s)]
@@ -28,7 +28,7 @@ def corners(cx: float, cy: float, w: float, h: float) -> tuple[float, float, flo
     return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
 
 
-def check(found: Found, want: list[Row]) -> None:
+def check(found: RawDetections, want: list[Row]) -> None:
     assert want, "the case is empty"
     have = np.column_stack([found.xyxy, found.score, found.label])
     assert len(have) == len(want)

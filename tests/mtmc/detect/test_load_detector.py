@@ -50,7 +50,13 @@ def test_names_that_mean_nothing() -> None:
 
 @pytest.mark.parametrize(
     "choice",
-    [{"classes": ("cars",)}, {"classes": ()}, {"device": "gpu"}, {"confidence": 2}, {"weight": "a.onnx"}],
+    [
+        {"classes": ("cars",)},
+        {"classes": ()},
+        {"device": "gpu"},
+        {"filter": {"min_confidence": 2}},
+        {"weight": "a.onnx"},
+    ],
 )
 def test_impossible_choices(choice: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtmc.detect import DetectConfig
+from mtmc.detect import DetectConfig, FilterConfig
 from mtmc.detect.motion import MotionDetector
 from mtmc.geometry.boxes import iou_pairs
 from mtmc.types import Array, Frame
@@ -45,7 +45,7 @@ def drive(colour: tuple[int, int, int], shadow: bool = False, light: float = 1.0
 
 def detect(frames: list[Frame], **choices: object) -> list[Array]:
     detector = MotionDetector(DetectConfig(**choices))  # type: ignore[arg-type]
-    detector.prepare("c1", frames)
+    detector.fit_background("c1", frames)
     return [found.xyxy for found in detector(frames)]
 
 
@@ -83,25 +83,25 @@ def test_each_camera_has_its_own_background() -> None:
     frames = drive((230, 230, 235))
     other = Frame("c2", 0, 0.0, np.full((90, 160, 3), 200, np.uint8))
     detector = MotionDetector(DetectConfig())
-    detector.prepare("c1", frames)
+    detector.fit_background("c1", frames)
     first = detector([frames[5], other, frames[6]])
     assert [len(d) for d in first] == [1, 0, 1]
     again = MotionDetector(DetectConfig())
-    again.prepare("c1", frames)
+    again.fit_background("c1", frames)
     assert [d.xyxy.tolist() for d in again(frames[5:7])] == [first[0].xyxy.tolist(), first[2].xyxy.tolist()]
 
 
 def test_scores_and_the_lowest_of_them() -> None:
     frames = drive((230, 230, 235))
-    detector = MotionDetector(DetectConfig(confidence=1.0))
-    detector.prepare("c1", frames)
+    detector = MotionDetector(DetectConfig(filter=FilterConfig(min_confidence=1.0)))
+    detector.fit_background("c1", frames)
     assert sum(len(d) for d in detector(frames)) < LENGTH
     assert detector.stateful
 
 
 def test_preparing_with_nothing_is_allowed() -> None:
     detector = MotionDetector(DetectConfig())
-    detector.prepare("c1", iter(()))
+    detector.fit_background("c1", iter(()))
     assert len(detector(drive((230, 230, 235))[:1])[0]) == 0
 
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mtmc.detect import DetectConfig, load_detector
+from mtmc.detect import DetectConfig, FilterConfig, load_detector
 from mtmc.errors import ConfigError, FormatError, WeightsError
 from mtmc.geometry.boxes import iou_matrix
 from mtmc.types import CLASSES, Detections, Frame
@@ -96,9 +96,9 @@ def test_every_head_through_the_whole_path(tmp_path: Path, kind: str) -> None:
 def test_suppression_ignores_classes_and_unwanted_classes_do_not_suppress(tmp_path: Path) -> None:
     path = str(constant_model(tmp_path / "m.onnx", [yolo_output()], ["dog", "car", "bus"]))
     assert the_one(load_detector(DetectConfig(weights=path, classes=("bus",)))([frame()]))[1:] == (0.45, "bus")
-    both = load_detector(DetectConfig(weights=path, nms_iou=0.99))([frame()])[0]
+    both = load_detector(DetectConfig(weights=path, filter=FilterConfig(nms_iou=0.99)))([frame()])[0]
     assert both.class_id.tolist() == [CAR, BUS]
-    assert len(load_detector(DetectConfig(weights=path, confidence=0.95))([frame()])[0]) == 0
+    assert len(load_detector(DetectConfig(weights=path, filter=FilterConfig(min_confidence=0.95)))([frame()])[0]) == 0
 
 
 def test_frames_of_several_sizes_in_one_batch(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 models = pytest.importorskip("torchvision.models")
 
-from mtmc.detect import DetectConfig, load_detector  # noqa: E402
+from mtmc.detect import DetectConfig, FilterConfig, load_detector  # noqa: E402
 from mtmc.detect.torchvision import TorchvisionDetector  # noqa: E402
 from mtmc.errors import ConfigError, WeightsError  # noqa: E402
 from mtmc.types import CLASSES, Frame  # noqa: E402
@@ -45,11 +45,13 @@ def test_appearance_is_what_the_models_own_head_sees(head: str) -> None:
     seen: list[Any] = []
     module = model.roi_heads.mask_head if head == "mask" else model.roi_heads.box_roi_pool
     hook = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    model.roi_heads.nms_thresh = 0.7  # as the detector sets it
     with torch.inference_mode():
         (want,) = model([tensor(frame())])
     hook.remove()
-    choices = {"confidence": 0.0, "nms_iou": 0.5, "appearance": head, "weights": "maskrcnn_resnet50_fpn_v2"}
-    (found,) = TorchvisionDetector(model, NAMES, DetectConfig(**choices))([frame()])
+    rules = FilterConfig(min_confidence=0.0, nms_iou=0.7)
+    config = DetectConfig(filter=rules, appearance=head, weights="maskrcnn_resnet50_fpn_v2")
+    (found,) = TorchvisionDetector(model, NAMES, config)([frame()])
     assert found.appearance.shape == (len(found), 256)
     assert len(found) > 3
     np.testing.assert_allclose(np.linalg.norm(found.appearance, axis=1), 1, atol=1e-5)
@@ -66,7 +68,7 @@ def test_a_state_dict_with_its_card(tmp_path: Path) -> None:
     path = tmp_path / "cars.pth"
     torch.save(random_model(SMALL).state_dict(), path)
     path.with_suffix(".json").write_text(json.dumps({"names": NAMES[1:]}))
-    config = DetectConfig(weights=f"{SMALL}:{path}", confidence=0.01, image_size=96, batch=1)
+    config = DetectConfig(weights=f"{SMALL}:{path}", filter=FilterConfig(min_confidence=0.01), image_size=96, batch=1)
     found = load_detector(config)([frame(), frame(64, 96)])
     assert len(found) == 2
     assert {CLASSES[i] for d in found for i in d.class_id} <= {"car", "bus"}

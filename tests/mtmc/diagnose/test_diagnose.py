@@ -16,7 +16,7 @@ from mtmc.diagnose import case_of, diagnose
 from mtmc.diagnose.lost import lost_at
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
-from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.results import load_run
 from mtmc.pipeline.run import run
 from mtmc.scene import Camera, Scene, load_scenes
 from tests.builders import traffic_frames, write_video
@@ -72,7 +72,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scene = Scene("given", home, tuple(replace(c, ground_from_image=ground) for c in cameras))
     config = load_config(
         overrides=[
-            "filter.min_confidence=0.3",
+            "detect.filter.min_confidence=0.3",
             "clean.filter.min_displacement=0.5",
             "embed.weights=none",
             "associate.method=hierarchical",

@@ -10,8 +10,8 @@ from mtmc.config import RunConfig
 from mtmc.diagnose.case import Case
 from mtmc.formats.table import Table
 from mtmc.geometry.clock import Clock
-from mtmc.pipeline.reload import LoadedRun
-from mtmc.pipeline.stages import CameraResult
+from mtmc.pipeline.camera import CameraResult
+from mtmc.pipeline.results import LoadedRun
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage, Tracklet
 

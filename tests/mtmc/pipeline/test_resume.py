@@ -19,9 +19,9 @@ SETTINGS = ["-o", "detect.weights=motion", "-o", "detect.batch=4", "-o", "clean.
 #: Where to pull the plug: module, function or method, after how many calls.
 STAGES = {
     "detect": ("mtmc.pipeline.detection", "_Feed.add", 30),
-    "track": ("mtmc.pipeline.stages", "track", 1),
-    "clean": ("mtmc.pipeline.stages", "clean", 1),
-    "embed": ("mtmc.pipeline.stages", "describe", 0),
+    "track": ("mtmc.pipeline.camera", "track", 1),
+    "clean": ("mtmc.pipeline.camera", "clean", 1),
+    "embed": ("mtmc.pipeline.camera", "embed_tracklets", 0),
     "associate": ("mtmc.pipeline.run", "associate", 0),
     "tables": ("mtmc.pipeline.outputs", "write_parquet", 0),
     "score": ("mtmc.pipeline.run", "score_scene", 0),

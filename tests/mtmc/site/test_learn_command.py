@@ -11,7 +11,7 @@ import pytest
 from mtmc.cli import main
 from mtmc.formats.mot import write_mot
 from mtmc.formats.table import Table
-from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.results import load_run
 from mtmc.scene import load_scenes
 from mtmc.site.learn import learn_scene
 from tests.mtmc.site.world import SIZE, Pinhole, crossroads_traffic, watch

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtmc.commands import run_command
-from mtmc.pipeline.reload import LoadedRun, load_run
+from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.types import GlobalTrack
 from tests.builders import tracklet
 from tools.bench.cities import Notebook

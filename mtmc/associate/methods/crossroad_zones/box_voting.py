@@ -81,7 +81,7 @@ def select_voting_boxes(passages: Sequence[Passage], camera: Array, rules: Cross
     if len(sizes) != 1:
         raise ConfigError(
             f"associate.crossroad_zones.matching boxes: expected described boxes of one size, got {sizes or 'none'}",
-            remedy="set embed.every_box, or associate.crossroad_zones.matching=tracklets",
+            remedy="set embed.per_detection, or associate.crossroad_zones.matching=tracklets",
         )
     count = np.array([len(rows) for rows in selected])
     vectors = np.concatenate([rows.reshape(len(rows), sizes[0]) for rows in selected])

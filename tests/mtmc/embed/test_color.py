@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtmc.embed.colour import ColourEmbedder, _lab
+from mtmc.embed.color import ColorHistogramEmbedder, _lab
 
-EMBED = ColourEmbedder()
+EMBED = ColorHistogramEmbedder()
 
 
 def plain(*rgb):

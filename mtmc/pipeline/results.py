@@ -12,8 +12,8 @@ import numpy as np
 from mtmc.config import RunConfig
 from mtmc.errors import FormatError, MtmcError
 from mtmc.formats.parquet import read_parquet
-from mtmc.pipeline.stages import CameraResult, load_result
-from mtmc.pipeline.store import Store
+from mtmc.pipeline.cache import StageCache
+from mtmc.pipeline.camera import CameraResult, load_result
 from mtmc.scene import Scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.settings import parse_settings
@@ -47,9 +47,9 @@ class LoadedRun:
         return [passage for result in self.results for passage in result.passages]
 
     @property
-    def store(self) -> Store:
+    def cache(self) -> StageCache:
         """Its stage results; ``results[k].stage_keys`` names them."""
-        return Store(self.out / "cache")
+        return StageCache(self.out / "cache")
 
 
 def load_run(folder: Path) -> LoadedRun:
@@ -63,8 +63,8 @@ def load_run(folder: Path) -> LoadedRun:
     place = manifest["place"]
     scene = restore(place["scene"], Path(place["folder"]))
     config = parse_settings(RunConfig, manifest["config"])
-    store = Store(folder / "cache")
-    results = [_camera(store, camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
+    cache = StageCache(folder / "cache")
+    results = [_camera(cache, camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
     return LoadedRun(folder, scene, config, tuple(results), _tracks(folder, scene, results))
 
 
@@ -90,7 +90,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _camera(store: Store, camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:
+def _camera(cache: StageCache, camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:
     if written is None:
         return CameraResult(camera_id, problem="the run did not reach this camera")
     keys = {
@@ -104,7 +104,7 @@ def _camera(store: Store, camera_id: str, written: dict[str, Any] | None, folder
     }
     if "embed" not in keys:  # it failed on the way
         return CameraResult(camera_id, stage_keys=keys, **facts)
-    result = load_result(store, camera_id, keys)
+    result = load_result(cache, camera_id, keys)
     if result is None:
         raise MtmcError(
             f"the passages of camera {camera_id} are gone: there is no cache/embed/{written['results']['embed']}",

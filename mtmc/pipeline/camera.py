@@ -1,4 +1,4 @@
-"""One camera's way from pixels to passages: ``detect → track → clean → embed``, each stage with its result on disk.
+"""One camera from pixels to passages: ``detect → track → clean → embed``, each stage with its result on disk.
 
 A stage looks its result up by a key of all it depends on and computes it only when it is not there. The key of one
 stage goes into the key of the next, so a changed setting repeats its own stage and those after it, no other.
@@ -21,16 +21,16 @@ import numpy as np
 import mtmc
 from mtmc.clean import clean
 from mtmc.config import InputConfig, RunConfig
-from mtmc.detect.filters import select
+from mtmc.detect.filters import filter_detections
 from mtmc.detect.precomputed import read_detections
-from mtmc.embed import Described, describe
+from mtmc.embed import EmbeddedTracklets, embed_tracklets
 from mtmc.errors import SceneError, VideoError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
-from mtmc.pipeline import artefacts
-from mtmc.pipeline.detection import Found, detect_videos, load_found
+from mtmc.pipeline import serialize
+from mtmc.pipeline.cache import StageCache, cache_key, file_sha256
+from mtmc.pipeline.detection import VideoDetections, detect_videos, load_detections
 from mtmc.pipeline.models import make_detector, make_embedder, weights_hash
-from mtmc.pipeline.store import Store, fingerprint, key_of
 from mtmc.progress import progress_bar
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
@@ -51,10 +51,10 @@ class CameraResult:
     Attributes:
         camera_id: The camera.
         passages: Its vehicles; empty after a failure.
-        pictures: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
+        thumbnails: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
         match_similarity: Cosine that suggests one vehicle, by the embedder's own account; None if it gives none.
         key: Names exactly this result.
-        stage_keys: The key of every stage whose result is in the store, in order; the last one is ``key``.
+        stage_keys: The key of every stage whose result is in the cache, in order; the last one is ``key``.
         problem: Why the camera failed or was read only in part, as a sentence; "" if all went well.
         counts: Frames, detections, tracklets before and after clean-up.
         seconds: Wall and CPU seconds per stage, ``{"detect": (wall, cpu), …}``; a reused stage takes next to none.
@@ -64,7 +64,7 @@ class CameraResult:
 
     camera_id: str
     passages: list[Passage] = field(default_factory=list)
-    pictures: dict[int, Array] = field(default_factory=dict)
+    thumbnails: dict[int, Array] = field(default_factory=dict)
     match_similarity: float | None = None
     key: str = ""
     stage_keys: Mapping[str, str] = field(default_factory=dict)
@@ -75,43 +75,43 @@ class CameraResult:
     source: str = ""
 
 
-def process_camera(camera: Camera, *, config: RunConfig, store: Store, threads: int = 1) -> CameraResult:
+def process_camera(camera: Camera, *, config: RunConfig, cache: StageCache, threads: int = 1) -> CameraResult:
     """Take one camera from its video (or its detections, or its tracklets) to passages.
 
     Args:
         camera: The camera.
         config: All choices of the run.
-        store: Where stage results are kept.
+        cache: Where stage results are kept.
         threads: Threads each model may use.
 
     Raises:
         MtmcError: A file or a model of this camera cannot be used at all. A video that breaks off half-way is no
             such case: what came before is used and the result's ``problem`` says so.
     """
-    work = _Work(camera, config, store, threads)
+    pipeline = CameraPipeline(camera, config, cache, threads)
     source, path = choose_source(camera, config.input)
     problem = ""
     if source == "tracklets":
-        tracklets, key = work.read_tracklets(path)
+        tracklets, key = pipeline.read_tracklets(path)
     else:
-        found, key = work.detect(path) if source == "video" else work.read_detections(path)
+        found, key = pipeline.detect(path) if source == "video" else pipeline.read_detections(path)
         problem = found.problem
-        tracklets, key = work.track(found, key)
-    tracklets, key = work.clean(tracklets, key)
-    (described, match_similarity), key = work.describe(tracklets, key)
-    _log.info("%s: %s", camera.id, ", ".join(f"{count} {name}" for name, count in work.counts.items()))
+        tracklets, key = pipeline.track(found, key)
+    tracklets, key = pipeline.clean(tracklets, key)
+    (embedded, match_similarity), key = pipeline.embed(tracklets, key)
+    _log.info("%s: %s", camera.id, ", ".join(f"{count} {name}" for name, count in pipeline.counts.items()))
     return CameraResult(
         camera_id=camera.id,
         source=source,
-        passages=list(described.passages),
-        pictures=dict(described.thumbnails),
+        passages=list(embedded.passages),
+        thumbnails=dict(embedded.thumbnails),
         match_similarity=match_similarity,
         key=key,
-        stage_keys=work.keys,
+        stage_keys=pipeline.keys,
         problem=problem,
-        counts=work.counts,
-        seconds=work.seconds,
-        inputs=work.inputs,
+        counts=pipeline.counts,
+        seconds=pipeline.seconds,
+        inputs=pipeline.inputs,
     )
 
 
@@ -143,11 +143,11 @@ def choose_source(camera: Camera, config: InputConfig) -> tuple[str, Path]:
     )
 
 
-class _Work:
+class CameraPipeline:
     """The stages of one camera, and what they note on the way."""
 
-    def __init__(self, camera: Camera, config: RunConfig, store: Store, threads: int) -> None:
-        self.camera, self.config, self.store, self.threads = camera, config, store, threads
+    def __init__(self, camera: Camera, config: RunConfig, cache: StageCache, threads: int) -> None:
+        self.camera, self.config, self.cache, self.threads = camera, config, cache, threads
         self.counts: dict[str, int] = {}
         self.keys: dict[str, str] = {}
         self.seconds: dict[str, tuple[float, float]] = {}
@@ -157,33 +157,33 @@ class _Work:
         if self.roi is not None and self.size_wh is None:
             self.size_wh = (self.roi.shape[1], self.roi.shape[0])
 
-    def detect(self, video: Path) -> tuple[Found, str]:
+    def detect(self, video: Path) -> tuple[VideoDetections, str]:
         """Detections of every frame of the video."""
         key = detect_key(self.camera, self.config, self._hash(video))
         self.keys["detect"] = key
         with self._timed("detect"):
-            found = load_found(self.store, self.camera, key)
+            found = load_detections(self.cache, self.camera, key)
             if found is None:
                 detector = make_detector(self.config, self.threads, self.camera)
                 with progress_bar(f"{self.camera.id} detect") as progress:
                     batch = self.config.detect.batch
-                    [found] = detect_videos([self.camera], [key], detector, batch, self.store, progress)
+                    [found] = detect_videos([self.camera], [key], detector, batch, self.cache, progress)
         return self._counted(found), key
 
-    def read_detections(self, path: Path) -> tuple[Found, str]:
+    def read_detections(self, path: Path) -> tuple[VideoDetections, str]:
         """Detections of a given file."""
         offset = self.config.input.frame_offset
-        key = key_of(version=mtmc.__version__, file=self._hash(path), offset=offset)
+        key = cache_key(version=mtmc.__version__, file=self._hash(path), offset=offset)
         with self._timed("detect"):
             frames = list(read_detections(path, frames=self.camera.frame_count, frame_offset=offset))
-            found = Found([detections for _, detections in frames], indices=[index for index, _ in frames])
+            found = VideoDetections([detections for _, detections in frames], indices=[index for index, _ in frames])
         self.counts["scored"] = sum(int((detections.score > 0).sum()) for detections in found.frames)
         return self._counted(found), key
 
     def read_tracklets(self, path: Path) -> tuple[list[Tracklet], str]:
         """Tracklets of a given file."""
         offset = self.config.input.frame_offset
-        key = key_of(version=mtmc.__version__, file=self._hash(path), offset=offset, clock=repr(self.camera.clock))
+        key = cache_key(version=mtmc.__version__, file=self._hash(path), offset=offset, clock=repr(self.camera.clock))
         with self._timed("track"):
             table = read_mot(path, self.camera.number, offset)
             tracklets = tracklets_of(table, self.camera.id, self.camera.clock)
@@ -192,13 +192,13 @@ class _Work:
         self.counts["tracklets"] = len(tracklets)
         return tracklets, key
 
-    def track(self, found: Found, detect_key: str) -> tuple[list[Tracklet], str]:
+    def track(self, found: VideoDetections, detect_key: str) -> tuple[list[Tracklet], str]:
         """Single-camera tracking of the detections that pass the filter."""
         camera, config = self.camera, self.config
         size_wh = self.size_wh or _extent(found)
-        key = key_of(
+        key = cache_key(
             detect=detect_key,
-            filter=config.filter.model_dump(),
+            filter=config.detect.filter.model_dump(),
             track=config.track.model_dump(),
             clock=repr(camera.clock),
             roi=self._hash(camera.roi),
@@ -206,7 +206,8 @@ class _Work:
         )
 
         def compute() -> list[Tracklet]:
-            frames = (select(detections, config.filter, size_wh, self.roi) for detections in found.frames)
+            rules = config.detect.filter
+            frames = (filter_detections(detections, rules, size_wh, self.roi) for detections in found.frames)
             indices = count() if found.indices is None else found.indices
             return track(zip(indices, frames, strict=False), camera.id, camera.clock, config.track)
 
@@ -214,8 +215,8 @@ class _Work:
             "track",
             key,
             compute,
-            artefacts.pack_tracklets,
-            partial(artefacts.unpack_tracklets, camera_id=camera.id),
+            serialize.pack_tracklets,
+            partial(serialize.unpack_tracklets, camera_id=camera.id),
         )
         self.counts["tracklets"] = len(tracklets)
         return tracklets, key
@@ -223,22 +224,22 @@ class _Work:
     def clean(self, tracklets: list[Tracklet], track_key: str) -> tuple[list[Tracklet], str]:
         """Split, join, interpolate and drop."""
         camera = self.camera
-        key = key_of(track=track_key, clean=self.config.clean.model_dump(), roi=self._hash(camera.roi))
+        key = cache_key(track=track_key, clean=self.config.clean.model_dump(), roi=self._hash(camera.roi))
         cleaned = self._stage(
             "clean",
             key,
             lambda: clean(tracklets, camera, self.config.clean, self.roi),
-            artefacts.pack_tracklets,
-            partial(artefacts.unpack_tracklets, camera_id=camera.id),
+            serialize.pack_tracklets,
+            partial(serialize.unpack_tracklets, camera_id=camera.id),
         )
         self.counts["vehicles"] = len(cleaned)
         return cleaned, key
 
-    def describe(self, tracklets: list[Tracklet], clean_key: str) -> tuple[tuple[Described, float | None], str]:
+    def embed(self, tracklets: list[Tracklet], clean_key: str) -> tuple[tuple[EmbeddedTracklets, float | None], str]:
         """Embeddings from the best crops, zones and ground positions; and what the embedder calls alike."""
         camera, config = self.camera, self.config
         ground = camera.ground_from_image
-        key = key_of(
+        key = cache_key(
             clean=clean_key,
             video=self._hash(camera.video),
             embed=config.embed.model_dump(),
@@ -248,14 +249,14 @@ class _Work:
             zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],
         )
 
-        def compute() -> tuple[Described, float | None]:
+        def compute() -> tuple[EmbeddedTracklets, float | None]:
             embedder = make_embedder(config.embed, self.threads) if camera.video else None
             with progress_bar(f"{camera.id} embed") as progress:
                 frames = None if camera.video is None else self._wanted_frames
-                described = describe(tracklets, camera, config.embed, embedder, frames, progress)
-            return described, None if embedder is None else embedder.match_similarity
+                embedded = embed_tracklets(tracklets, camera, config.embed, embedder, frames, progress)
+            return embedded, None if embedder is None else embedder.match_similarity
 
-        return self._stage("embed", key, compute, _pack_described, partial(_unpack_described, camera.id)), key
+        return self._stage("embed", key, compute, _pack_embedded, partial(_unpack_embedded, camera.id)), key
 
     def _wanted_frames(self, wanted: Collection[int]) -> Iterator[Frame]:
         """Some of the video's frames; where it breaks off has been reported by the detection stage."""
@@ -275,11 +276,11 @@ class _Work:
         """The saved result of a stage, or a new one that is saved."""
         self.keys[name] = key
         with self._timed(name):
-            arrays = self.store.load(name, self.camera.id, key)
+            arrays = self.cache.load(name, self.camera.id, key)
             if arrays is not None:
                 return unpack(arrays)
             result = compute()
-            self.store.save(name, self.camera.id, key, pack(result))
+            self.cache.save(name, self.camera.id, key, pack(result))
             return result
 
     @contextmanager
@@ -295,19 +296,19 @@ class _Work:
             return ""
         name = "/".join(path.parts[-2:])  # folder and file: det/ and mtsc/ may hold files of one name
         if name not in self.inputs:
-            self.inputs[name] = fingerprint(path)
+            self.inputs[name] = file_sha256(path)
         return self.inputs[name]
 
-    def _counted(self, found: Found) -> Found:
+    def _counted(self, found: VideoDetections) -> VideoDetections:
         self.counts["frames"] = len(found.frames)
         self.counts["detections"] = sum(len(detections) for detections in found.frames)
         return found
 
 
-def detect_together(cameras: Sequence[Camera], config: RunConfig, store: Store, threads: int) -> None:
+def detect_together(cameras: Sequence[Camera], config: RunConfig, cache: StageCache, threads: int) -> None:
     """On an accelerator, detect in all videos from this process, batches running across cameras.
 
-    The results wait in the store for :func:`process_camera`. On a CPU nothing is gained, so nothing is done.
+    The results wait in the cache for :func:`process_camera`. On a CPU nothing is gained, so nothing is done.
     """
     if config.detect.device == "cpu":
         return
@@ -317,25 +318,27 @@ def detect_together(cameras: Sequence[Camera], config: RunConfig, store: Store, 
             source, path = choose_source(camera, config.input)
         except SceneError:
             continue
-        key = detect_key(camera, config, fingerprint(path)) if source == "video" else ""
-        if key and load_found(store, camera, key) is None:
+        key = detect_key(camera, config, file_sha256(path)) if source == "video" else ""
+        if key and load_detections(cache, camera, key) is None:
             waiting.append((camera, key))
     if waiting:
         detector = make_detector(config, threads)
         with progress_bar(f"{len(waiting)} cameras detect") as progress:
             detect_videos(
-                [c for c, _ in waiting], [k for _, k in waiting], detector, config.detect.batch, store, progress
+                [c for c, _ in waiting], [k for _, k in waiting], detector, config.detect.batch, cache, progress
             )
 
 
 def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
     """What a video's detections depend on."""
-    before = config.embed.model_dump() if config.embed.every_box else None
-    return key_of(
+    before = config.embed.model_dump() if config.embed.per_detection else None
+    return cache_key(
         version=mtmc.__version__,
         video=video_hash,
         frame_count=camera.frame_count,
-        detect=config.detect.model_dump(),
+        detect=config.detect.model_dump(exclude={"filter"}),
+        min_score=config.detect.min_score,
+        suppression_iou=config.detect.suppression_iou,
         weights=weights_hash(config.detect.weights),
         clock=repr(camera.clock) if config.detect.weights == "motion" else "",  # it forgets by the second
         embed=before,
@@ -343,40 +346,40 @@ def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
     )
 
 
-def load_result(store: Store, camera_id: str, stage_keys: Mapping[str, str]) -> CameraResult | None:
-    """What :func:`process_camera` left in the store under these keys, without computing; None if it is gone."""
+def load_result(cache: StageCache, camera_id: str, stage_keys: Mapping[str, str]) -> CameraResult | None:
+    """What :func:`process_camera` left in the cache under these keys, without computing; None if it is gone."""
     key = stage_keys.get("embed", "")
-    arrays = store.load("embed", camera_id, key) if key else None
+    arrays = cache.load("embed", camera_id, key) if key else None
     if arrays is None:
         return None
-    described, match_similarity = _unpack_described(camera_id, arrays)
+    embedded, match_similarity = _unpack_embedded(camera_id, arrays)
     return CameraResult(
         camera_id=camera_id,
-        passages=list(described.passages),
-        pictures=dict(described.thumbnails),
+        passages=list(embedded.passages),
+        thumbnails=dict(embedded.thumbnails),
         match_similarity=match_similarity,
         key=key,
         stage_keys=dict(stage_keys),
     )
 
 
-def _pack_described(result: tuple[Described, float | None]) -> dict[str, Array]:
-    described, match_similarity = result
+def _pack_embedded(result: tuple[EmbeddedTracklets, float | None]) -> dict[str, Array]:
+    embedded, match_similarity = result
     return {
-        **artefacts.pack_passages(described.passages),
-        **artefacts.pack_pictures(described.thumbnails),
+        **serialize.pack_passages(embedded.passages),
+        **serialize.pack_thumbnails(embedded.thumbnails),
         "match_similarity": np.array(np.nan if match_similarity is None else match_similarity),
     }
 
 
-def _unpack_described(camera_id: str, arrays: Mapping[str, Array]) -> tuple[Described, float | None]:
-    passages = artefacts.unpack_passages(arrays, camera_id)
+def _unpack_embedded(camera_id: str, arrays: Mapping[str, Array]) -> tuple[EmbeddedTracklets, float | None]:
+    passages = serialize.unpack_passages(arrays, camera_id)
     similarity = float(arrays["match_similarity"])
-    described = Described(passages=tuple(passages), thumbnails=artefacts.unpack_pictures(arrays))
-    return described, None if np.isnan(similarity) else similarity
+    embedded = EmbeddedTracklets(passages=tuple(passages), thumbnails=serialize.unpack_thumbnails(arrays))
+    return embedded, None if np.isnan(similarity) else similarity
 
 
-def _extent(found: Found) -> tuple[int, int]:
+def _extent(found: VideoDetections) -> tuple[int, int]:
     """Image size of a camera of which nothing but boxes is known: what the boxes cover."""
     corners = [detections.xyxy[:, 2:].max(axis=0) for detections in found.frames if len(detections)]
     if not corners:

@@ -27,11 +27,21 @@ def unit_rows(vectors: Array, name: str) -> Array:
     return np.asarray(vectors / norm, np.float32)
 
 
-def pool(vectors: Array, quality: Array, focus: float, name: str) -> Array:
-    """The mean direction of unit rows (K, D), weighted by exp(``focus`` · quality): float32 (D,), unit length.
+def pool(vectors: Array, quality: Array, sharpness: float, name: str) -> Array:
+    """The weighted mean direction of unit rows: (K, D) → float32 (D,), unit length.
+
+    The weights are a softmax of the crops' quality, ``w_k ∝ exp(sharpness · quality_k)``: 0 is the plain mean, and
+    the larger ``sharpness``, the more the best crops dominate.
+
+    Args:
+        vectors: float (K, D), unit rows.
+        quality: float (K,), in [0, 1].
+        sharpness: ``embed.pooling_sharpness``.
+        name: Whose vectors they are, for the error message.
 
     Raises:
-        WeightsError: The rows cancel out; ``name`` says whose weights gave them.
+        WeightsError: The rows cancel out.
     """
-    weight = np.exp(focus * (quality - quality.max()))
-    return np.asarray(unit_rows((weight @ vectors.astype(np.float64))[None], name)[0])
+    weight = np.exp(sharpness * (quality - quality.max()))  # the shift keeps the exponent small
+    weighted_sum = weight @ vectors.astype(np.float64)
+    return np.asarray(unit_rows(weighted_sum[None], name)[0])

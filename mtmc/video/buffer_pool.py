@@ -12,10 +12,10 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["PicturePool"]
+__all__ = ["BufferPool"]
 
 
-class PicturePool:
+class BufferPool:
     """Hands out uint8 arrays; the memory of one returns when nothing refers to it any more, not even a view."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mtmc.config import load_config
 from mtmc.errors import MtmcError
-from mtmc.pipeline.reload import load_run
+from mtmc.pipeline.results import load_run
 from mtmc.pipeline.run import run
 from mtmc.scene import load_scenes
 from mtmc.types import Passage
@@ -60,7 +60,7 @@ def test_everything_comes_back_without_the_videos(
     first = loaded.scene.camera("c001")
     assert (first.clock.start_s, first.size_wh, first.box_scale) == (0.25, (160, 120), (1.1, 1.2))
     assert loaded.scene.links[0].typical_s == 1.5
-    assert loaded.store.load("track", "c002", loaded.results[1].stage_keys["track"]) is not None
+    assert loaded.cache.load("track", "c002", loaded.results[1].stage_keys["track"]) is not None
 
 
 def test_what_is_missing_is_said(finished: tuple[Path, list[Passage], list[tuple[int, ...]]], tmp_path: Path) -> None:

@@ -19,16 +19,16 @@ import numpy as np
 from mtmc.files import atomic_path
 from mtmc.types import Array
 
-__all__ = ["Store", "fingerprint", "key_of"]
+__all__ = ["StageCache", "cache_key", "file_sha256"]
 
 
-def key_of(**parts: Any) -> str:
+def cache_key(**parts: Any) -> str:
     """A short name for a combination of JSON-like values: 16 hex digits, the same on every machine."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def fingerprint(path: Path | None) -> str:
+def file_sha256(path: Path | None) -> str:
     """SHA-256 of a file's bytes, or of a folder's files in name order; "" for nothing there."""
     if path is None or not path.exists():
         return ""
@@ -43,7 +43,7 @@ def fingerprint(path: Path | None) -> str:
     return digest.hexdigest()
 
 
-class Store:
+class StageCache:
     """Arrays by (stage, name, key) in a folder."""
 
     def __init__(self, root: Path) -> None:

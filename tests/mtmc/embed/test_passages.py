@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmc.embed import EmbedConfig, describe, load_embedder, with_appearance
-from mtmc.embed.pool import pool, unit_rows
+from mtmc.embed import EmbedConfig, embed_tracklets, load_embedder, with_appearance
+from mtmc.embed.pooling import pool, unit_rows
 from mtmc.errors import ConfigError, MtmcError, VideoError, WeightsError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Zone
@@ -72,10 +72,10 @@ def unit(rgb):
 def test_every_tracklet_gets_its_own_colour_in_one_pass_and_few_batches():
     tracklets = [tracklet(1, range(5, 45), 10), tracklet(2, range(30), 20), tracklet(3, [50], 5)]
     asked, embedder, steps = [], MeanColour(), []
-    described = describe(
+    described = embed_tracklets(
         tracklets,
         CAMERA,
-        EmbedConfig(crops=4, batch=5),
+        EmbedConfig(crops_per_tracklet=4, batch=5),
         embedder,
         video(tracklets, asked=asked),
         lambda done, total: steps.append((done, total)),
@@ -103,25 +103,25 @@ def test_the_sharper_of_two_candidates_is_taken():
                 image[::2] = (0, 0, 180)  # stripes: detail, and another colour
             yield Frame("c1", index, index / 10, image)
 
-    [passage] = describe([one], CAMERA, EmbedConfig(crops=1), MeanColour(), frames).passages
+    [passage] = embed_tracklets([one], CAMERA, EmbedConfig(crops_per_tracklet=1), MeanColour(), frames).passages
     assert passage.embedding[2] > 0.5
 
 
 def test_without_video_or_embedder_embeddings_are_of_size_0():
     tracklets = [tracklet(1, range(10), 10)]
     for embedder, frames in ((MeanColour(), None), (None, None), (None, video(tracklets))):
-        described = describe(tracklets, CAMERA, EmbedConfig(), embedder, frames)
+        described = embed_tracklets(tracklets, CAMERA, EmbedConfig(), embedder, frames)
         assert described.passages[0].embedding.shape == (0,)
         assert set(described.thumbnails) == (set() if frames is None else {1})
-    assert describe([], CAMERA, EmbedConfig(), MeanColour(), video([])).passages == ()
+    assert embed_tracklets([], CAMERA, EmbedConfig(), MeanColour(), video([])).passages == ()
 
 
 def test_vectors_that_tracking_brought_along_are_used_again():
     carried = [tracklet(1, range(10), 10, appearance=np.tile([3.0, 4.0], (10, 1)))]
     embedder = MeanColour()
-    config = EmbedConfig(every_box=True)
+    config = EmbedConfig(per_detection=True)
     for frames in (None, video(carried)):
-        [passage] = describe(carried, CAMERA, config, embedder, frames).passages
+        [passage] = embed_tracklets(carried, CAMERA, config, embedder, frames).passages
         np.testing.assert_allclose(passage.embedding, [0.6, 0.8], atol=1e-6)
     assert embedder.calls == []
 
@@ -134,20 +134,20 @@ def test_zones_and_ground():
     half = np.diag([0.5, 0.5, 1.0])
     camera = Camera("c1", 1, Clock(10.0), size_wh=(200, 100), zones=zones, ground_from_image=half)
     whole, short = tracklet(1, range(40), 10), tracklet(2, range(10, 15), 20)
-    passages = describe([whole, short], camera, EmbedConfig(), None, None).passages
+    passages = embed_tracklets([whole, short], camera, EmbedConfig(), None, None).passages
     assert (passages[0].entry, passages[0].exit) == ("west", "east")
     assert (passages[1].entry, passages[1].exit) == ("", "")
     np.testing.assert_allclose(passages[0].ground_m[0], [(10 + 15) / 2, 50 / 2])
-    [passage] = describe([whole], CAMERA, EmbedConfig(), None, None).passages
+    [passage] = embed_tracklets([whole], CAMERA, EmbedConfig(), None, None).passages
     assert np.isnan(passage.ground_m).all()
 
 
 def test_a_video_that_ends_before_a_tracklet_is_an_error_but_not_one_that_cuts_it():
     tracklets = [tracklet(1, range(40), 10), tracklet(2, range(50, 55), 10)]
-    cut = describe(tracklets[:1], CAMERA, EmbedConfig(), MeanColour(), video(tracklets, length=20))
+    cut = embed_tracklets(tracklets[:1], CAMERA, EmbedConfig(), MeanColour(), video(tracklets, length=20))
     np.testing.assert_allclose(cut.passages[0].embedding, [1, 0, 0], atol=1e-3)
     with pytest.raises(VideoError, match="camera c1: expected to see tracklet 2 in frames 50 to 54"):
-        describe(tracklets, CAMERA, EmbedConfig(), MeanColour(), video(tracklets, length=20))
+        embed_tracklets(tracklets, CAMERA, EmbedConfig(), MeanColour(), video(tracklets, length=20))
 
 
 @pytest.mark.parametrize(("value", "got"), [(np.nan, "NaN or infinity"), (0.0, "zero vectors")])
@@ -160,7 +160,7 @@ def test_nonsense_names_the_weights(value, got):
 
     tracklets = [tracklet(1, range(10), 10)]
     with pytest.raises(WeightsError, match=f"from broken.onnx, got {got}"):
-        describe(tracklets, CAMERA, EmbedConfig(), Broken(), video(tracklets))
+        embed_tracklets(tracklets, CAMERA, EmbedConfig(), Broken(), video(tracklets))
 
 
 def test_mirror_images_are_averaged():
@@ -174,8 +174,8 @@ def test_mirror_images_are_averaged():
         yield Frame("c1", 0, 0.0, image)
 
     one = tracklet(1, [0], 10)
-    [plain] = describe([one], CAMERA, EmbedConfig(), LeftHalf(), frames).passages
-    [both] = describe([one], CAMERA, EmbedConfig(flip=True), LeftHalf(), frames).passages
+    [plain] = embed_tracklets([one], CAMERA, EmbedConfig(), LeftHalf(), frames).passages
+    [both] = embed_tracklets([one], CAMERA, EmbedConfig(flip=True), LeftHalf(), frames).passages
     np.testing.assert_allclose(plain.embedding, [1, 0, 0], atol=0.1)
     np.testing.assert_allclose(both.embedding, unit([1, 0, 1]), atol=0.1)
 
@@ -197,7 +197,7 @@ def test_pool_is_the_weighted_mean_direction():
 def test_what_a_configuration_names():
     assert load_embedder(EmbedConfig(weights="none")) is None
     colour = load_embedder(EmbedConfig())
-    assert colour.name == "colour"
+    assert colour.name == "color_histogram"
     assert 0 < colour.match_similarity < 1
     with pytest.raises(WeightsError, match="no such"):
         load_embedder(EmbedConfig(weights="nowhere.onnx"))
@@ -231,7 +231,7 @@ def test_detections_come_described():
     np.testing.assert_allclose(one.appearance, [unit(COLOURS[1])], atol=1e-6)
     np.testing.assert_allclose(two.appearance, [unit(COLOURS[1]), unit(COLOURS[2])], atol=1e-6)
     assert embedder.calls == [1, 1, 1]
-    with pytest.raises(ConfigError, match=r"embed\.every_box"):
+    with pytest.raises(ConfigError, match=r"embed\.per_detection"):
         with_appearance(Boxes(), None, EmbedConfig())
 
 
@@ -240,5 +240,5 @@ def test_zones_of_one_place_are_told_apart_by_their_role() -> None:
     way = straight(start=(50, 50), step=(5, 0), length=20)
     for order in (("in", "out"), ("out", "in")):
         camera = Camera("c001", 1, Clock(10), zones=tuple(Zone(role, corners, role) for role in order))  # type: ignore[arg-type]
-        [passage] = describe([way], camera, EmbedConfig(), None, None).passages
+        [passage] = embed_tracklets([way], camera, EmbedConfig(), None, None).passages
         assert (passage.entry, passage.exit) == ("in", "out")

@@ -1,4 +1,4 @@
-"""What goes into the store comes out, bit for bit, or not at all."""
+"""What goes into the cache comes out, bit for bit, or not at all."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtmc.errors import MtmcError
-from mtmc.pipeline import artefacts
-from mtmc.pipeline.store import Store, fingerprint, key_of
+from mtmc.pipeline import serialize
+from mtmc.pipeline.cache import StageCache, cache_key, file_sha256
 from mtmc.types import Detections, Passage, Tracklet
 from tests.builders import tracklet
 
@@ -41,7 +41,7 @@ def same(a: object, b: object) -> bool:
 def test_detections_round_trip(rows: list[int], dim: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     frames = [random_detections(rng, n, dim) for n in rows]
-    again = artefacts.unpack_detections(artefacts.pack_detections(frames))
+    again = serialize.unpack_detections(serialize.pack_detections(frames))
     assert len(again) == len(frames)
     assert all(same(a, b) for a, b in zip(frames, again, strict=True))
 
@@ -56,58 +56,58 @@ def test_passages_and_pictures_round_trip(tmp_path: Path, count: int) -> None:
         ground = np.full((len(one), 2), np.nan) if i else rng.random((len(one), 2))
         passages.append(Passage(one, vector / np.linalg.norm(vector), "", "west" if i else "", ground))
     pictures = {i + 1: rng.integers(0, 255, (4 + i, 7, 3), np.uint8) for i in range(count)}
-    store = Store(tmp_path)
-    store.save("embed", "c001", "k", {**artefacts.pack_passages(passages), **artefacts.pack_pictures(pictures)})
-    arrays = store.load("embed", "c001", "k")
+    cache = StageCache(tmp_path)
+    cache.save("embed", "c001", "k", {**serialize.pack_passages(passages), **serialize.pack_thumbnails(pictures)})
+    arrays = cache.load("embed", "c001", "k")
     assert arrays is not None
-    again = artefacts.unpack_passages(arrays, "c001")
+    again = serialize.unpack_passages(arrays, "c001")
     assert len(again) == count
     assert all(same(a, b) for a, b in zip(passages, again, strict=True))
-    found = artefacts.unpack_pictures(arrays)
+    found = serialize.unpack_thumbnails(arrays)
     assert found.keys() == pictures.keys()
     assert all(np.array_equal(found[i], pictures[i]) for i in pictures)
 
 
 def test_the_same_arrays_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        Store(tmp_path / name).save("track", "c001", "k", {"x": np.arange(5), "y": np.zeros((0, 4))})
-    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
+        StageCache(tmp_path / name).save("track", "c001", "k", {"x": np.arange(5), "y": np.zeros((0, 4))})
+    assert file_sha256(tmp_path / "a") == file_sha256(tmp_path / "b")
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a file", b"not a zip"])
 def test_a_damaged_result_is_made_again(tmp_path: Path, damage: bytes) -> None:
-    store = Store(tmp_path)
-    store.save("track", "c001", "k", {"x": np.arange(5)})
-    store.path("track", "c001", "k").write_bytes(damage)
-    assert store.load("track", "c001", "k") is None
+    cache = StageCache(tmp_path)
+    cache.save("track", "c001", "k", {"x": np.arange(5)})
+    cache.path("track", "c001", "k").write_bytes(damage)
+    assert cache.load("track", "c001", "k") is None
 
 
 def test_a_full_disk_leaves_the_old_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(tmp_path)
-    store.save("track", "c001", "k", {"x": np.arange(5)})
+    cache = StageCache(tmp_path)
+    cache.save("track", "c001", "k", {"x": np.arange(5)})
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(MtmcError, match=r"No space left on device.*free some space"):
-        store.save("track", "c001", "k", {"x": np.arange(6)})
-    arrays = store.load("track", "c001", "k")
+        cache.save("track", "c001", "k", {"x": np.arange(6)})
+    arrays = cache.load("track", "c001", "k")
     assert arrays is not None
     assert arrays["x"].tolist() == [0, 1, 2, 3, 4]
     assert len(list((tmp_path / "track").iterdir())) == 1
 
 
 def test_keys_depend_on_values_alone() -> None:
-    assert key_of(a=1, b=[1, 2]) == key_of(b=[1, 2], a=1)
-    assert key_of(a=1) != key_of(a=2) != key_of(b=1)
+    assert cache_key(a=1, b=[1, 2]) == cache_key(b=[1, 2], a=1)
+    assert cache_key(a=1) != cache_key(a=2) != cache_key(b=1)
 
 
 def test_fingerprints_of_folders_see_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "1.png").write_bytes(b"one")
-    before = fingerprint(tmp_path / "x")
+    before = file_sha256(tmp_path / "x")
     (tmp_path / "x" / "1.png").rename(tmp_path / "x" / "2.png")
-    assert fingerprint(tmp_path / "x") != before
-    assert fingerprint(tmp_path / "nothing") == ""
-    assert fingerprint(None) == ""
+    assert file_sha256(tmp_path / "x") != before
+    assert file_sha256(tmp_path / "nothing") == ""
+    assert file_sha256(None) == ""

@@ -1,8 +1,8 @@
-"""An embedder without weights: where on the vehicle which colours are.
+"""An embedder without weights: a color histogram of three bands.
 
-A picture is cut into three horizontal bands (roof and windows, body, wheels and road). Each gives a histogram over
-lightness and the two colour axes of CIE Lab; pixels near the middle count more, for there the vehicle is. The square
-root of a histogram makes the cosine of two of them their Bhattacharyya coefficient.
+A crop is cut into three horizontal bands (roof and windows, body, wheels and road). Each gives a histogram over
+lightness and the two color axes of CIE Lab; pixels near the middle count more, because the vehicle is there.
+The square root of a histogram makes the cosine of two of them their Bhattacharyya coefficient.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["ColourEmbedder"]
+__all__ = ["ColorHistogramEmbedder"]
 
 _BANDS = 3
 _BINS = (8, 7, 7)  # lightness, green–red, blue–yellow
 _SIZE_HW = (64, 64)
-_CENTRE_SIGMA = 0.6  # of half the picture's width and height
+_CENTER_SIGMA = 0.6  # of half the picture's width and height
 _CHROMA_LIMIT = 64.0  # Lab units; paint and lamps rarely exceed it
 _CODES = 32  # steps per RGB channel in the lookup table
 
 
-class ColourEmbedder:
-    """Colour histograms: uint8 (N, 64, 64, 3) RGB → float32 (N, 1176), unit length."""
+class ColorHistogramEmbedder:
+    """Color histograms: uint8 (N, 64, 64, 3) RGB → float32 (N, 1176), unit length."""
 
-    name = "colour"
+    name = "color_histogram"
     size_hw = _SIZE_HW
     interpolation = "linear"
     dim = _BANDS * int(np.prod(_BINS))
@@ -46,11 +46,11 @@ class ColourEmbedder:
         return out
 
     def _histogram(self, image: Array) -> Array:
-        bins, shares = self._colours
+        bins, shares = self._colors
         code = np.ravel_multi_index(tuple(np.moveaxis(image >> 3, -1, 0).astype(np.intp)), (_CODES,) * 3).ravel()
-        # Each pixel is shared among the eight bins around its colour, so that a slight change of light moves little.
+        # Each pixel is shared among the eight bins around its color, so that a slight change of light moves little.
         where = bins[code] + self._band[:, None]
-        share = shares[code] * self._centre[:, None]
+        share = shares[code] * self._center[:, None]
         histogram = np.bincount(where.ravel(), share.ravel(), minlength=self.dim).reshape(_BANDS, -1)
         root = np.sqrt(histogram / histogram.sum(axis=1, keepdims=True)).ravel()
         return np.asarray(root / np.linalg.norm(root), np.float32)
@@ -62,14 +62,14 @@ class ColourEmbedder:
         return np.repeat(rows * int(np.prod(_BINS)), _SIZE_HW[1])
 
     @cached_property
-    def _centre(self) -> Array:
+    def _center(self) -> Array:
         """Weight of each pixel: float (H·W,)."""
         y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in _SIZE_HW)
-        return np.asarray(np.exp(-(y[:, None] ** 2 + x**2) / (2 * _CENTRE_SIGMA**2)).ravel())
+        return np.asarray(np.exp(-(y[:, None] ** 2 + x**2) / (2 * _CENTER_SIGMA**2)).ravel())
 
     @cached_property
-    def _colours(self) -> tuple[Array, Array]:
-        """For each colour code the bins around it and its share in each: int (32³, 8), float (32³, 8)."""
+    def _colors(self) -> tuple[Array, Array]:
+        """For each color code the bins around it and its share in each: int (32³, 8), float (32³, 8)."""
         steps = (np.arange(_CODES) + 0.5) / _CODES
         rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
         lab = _lab(rgb)

@@ -13,8 +13,8 @@ import numpy as np
 
 from mtmc.errors import VideoError
 from mtmc.formats.convert import table_of_tracks
-from mtmc.pipeline.stages import CameraResult
-from mtmc.pipeline.store import Store, fingerprint, key_of
+from mtmc.pipeline.cache import StageCache, cache_key, file_sha256
+from mtmc.pipeline.camera import CameraResult
 from mtmc.progress import progress_bar
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Camera, Scene
@@ -30,7 +30,7 @@ def render(
     scores: Sequence[dict[str, Any]] | None,
     notes: Sequence[str],
     config: RenderConfig,
-    store: Store,
+    cache: StageCache,
     out: Path,
     map_cameras: Callable[..., list[Any]],
 ) -> list[Path]:
@@ -46,7 +46,7 @@ def render(
                 tracks=_by_camera(tracks),
                 inputs=inputs,
                 config=config,
-                store=store,
+                cache=cache,
                 out=out,
                 alone=len(scene.cameras) == 1,
             ),
@@ -55,7 +55,7 @@ def render(
         videos = {camera.id: path for camera, path in zip(cameras, paths, strict=True) if path is not None}
     made = list(videos.values())
     if config.mosaic and len(videos) > 1:
-        made.append(_mosaic(scene, videos, config, store, out))
+        made.append(_mosaic(scene, videos, config, cache, out))
     if config.report:
         made.append(_report(_with_frame_counts(scene, results), tracks, results, scores, notes, config, made, out))
     return made
@@ -89,7 +89,7 @@ def _annotate(
     tracks: Drawn,
     inputs: dict[str, dict[str, str]],
     config: RenderConfig,
-    store: Store,
+    cache: StageCache,
     out: Path,
     alone: bool,
 ) -> Path | None:
@@ -98,7 +98,7 @@ def _annotate(
 
     path = out / "videos" / f"{camera.id}.mp4"
     shown = tracks.get(camera.id, [])
-    key = key_of(
+    key = cache_key(
         inputs=inputs[camera.id],
         clock=repr(camera.clock),
         render=config.model_dump(),
@@ -111,7 +111,7 @@ def _annotate(
             annotate_camera(camera, shown, path, config, progress, alone=alone)
 
     try:
-        _unless_made(store, path, key, make)
+        _unless_made(cache, path, key, make)
     except VideoError:
         return None
     return path
@@ -127,12 +127,12 @@ def _digest(tracks: Sequence[GlobalTrack], camera: Camera) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
 
 
-def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, store: Store, out: Path) -> Path:
+def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, cache: StageCache, out: Path) -> Path:
     from mtmc.render.mosaic import write_mosaic
 
     path = out / "videos" / "mosaic.mp4"
-    key = key_of(
-        videos={camera_id: fingerprint(video) for camera_id, video in videos.items()},
+    key = cache_key(
+        videos={camera_id: file_sha256(video) for camera_id, video in videos.items()},
         clocks=[repr(camera.clock) for camera in scene.cameras],
         render=config.model_dump(),
     )
@@ -141,17 +141,17 @@ def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, store: 
         with progress_bar("mosaic") as progress:
             write_mosaic(scene, videos, path, config, progress)
 
-    _unless_made(store, path, key, make)
+    _unless_made(cache, path, key, make)
     return path
 
 
-def _unless_made(store: Store, path: Path, key: str, make: Callable[[], None]) -> None:
+def _unless_made(cache: StageCache, path: Path, key: str, make: Callable[[], None]) -> None:
     """Make a file unless it is there, unchanged since it was made from the same things."""
-    mark = store.load("render", path.stem, key)
-    if mark is not None and path.is_file() and fingerprint(path) == str(mark["sha256"]):
+    mark = cache.load("render", path.stem, key)
+    if mark is not None and path.is_file() and file_sha256(path) == str(mark["sha256"]):
         return
     make()
-    store.save("render", path.stem, key, {"sha256": np.array(fingerprint(path))})
+    cache.save("render", path.stem, key, {"sha256": np.array(file_sha256(path))})
 
 
 def _report(
@@ -167,7 +167,9 @@ def _report(
     from mtmc.render.report import write_report
 
     thumbnails: dict[tuple[str, int], Array] = {
-        (result.camera_id, track_id): picture for result in results for track_id, picture in result.pictures.items()
+        (result.camera_id, track_id): thumbnail
+        for result in results
+        for track_id, thumbnail in result.thumbnails.items()
     }
     path = out / "report.html"
     write_report(

@@ -1,4 +1,4 @@
-"""Lists of the core types as flat arrays and back, for the store. What goes in comes out, bit for bit."""
+"""Lists of the core types as flat arrays and back, for the cache. What goes in comes out, bit for bit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtmc.types import Array, Detections, Passage, Tracklet
 __all__ = [
     "pack_detections",
     "pack_passages",
-    "pack_pictures",
+    "pack_thumbnails",
     "pack_tracklets",
     "unpack_detections",
     "unpack_passages",
-    "unpack_pictures",
+    "unpack_thumbnails",
     "unpack_tracklets",
 ]
 
@@ -112,7 +112,7 @@ def unpack_passages(arrays: Mapping[str, Array], camera_id: str) -> list[Passage
     ]
 
 
-def pack_pictures(pictures: Mapping[int, Array]) -> Arrays:
+def pack_thumbnails(pictures: Mapping[int, Array]) -> Arrays:
     """Small RGB pictures by track id: uint8 (h, w, 3) each."""
     ids = sorted(pictures)
     return {
@@ -122,8 +122,8 @@ def pack_pictures(pictures: Mapping[int, Array]) -> Arrays:
     }
 
 
-def unpack_pictures(arrays: Mapping[str, Array]) -> dict[int, Array]:
-    """The inverse of :func:`pack_pictures`."""
+def unpack_thumbnails(arrays: Mapping[str, Array]) -> dict[int, Array]:
+    """The inverse of :func:`pack_thumbnails`."""
     sizes = arrays["picture_hw"]
     flat = _split(arrays["picture_rgb"], sizes.prod(axis=1) * 3)
     return {
