@@ -6,7 +6,7 @@ module compares seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,6 +52,17 @@ class Clock:
                 "expected a time map whose frames and seconds both increase",
                 remedy="give each knot as [frame, seconds], in order",
             )
+
+    def starting_at(self, start_s: float) -> Clock:
+        """The same clock, moved so that frame 0 was taken at ``start_s``.
+
+        >>> Clock(fps=10, time_map=((0, 2.0), (50, 9.0))).starting_at(1.0).time_map
+        ((0, 1.0), (50, 8.0))
+        """
+        if not self.time_map:
+            return replace(self, start_s=start_s)
+        shift_s = start_s - float(self.time_s(np.asarray(0)))
+        return replace(self, time_map=tuple((frame, seconds + shift_s) for frame, seconds in self.time_map))
 
     @property
     def _knots(self) -> tuple[Array, Array]:

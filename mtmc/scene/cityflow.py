@@ -95,7 +95,7 @@ def _camera(folder: Path, scenario: str, starts: _SideFile, counts: _SideFile) -
     return replace(
         camera,
         number=int(camera_id[1:]),
-        clock=replace(camera.clock, start_s=starts.values.get(camera_id, 0.0)),
+        clock=camera.clock.starting_at(starts.values.get(camera_id, 0.0)),
         # 0 stands in some lists for a number that is not known.
         frame_count=int(counts.values.get(camera_id, 0.0)) or None,
         detections=tuple(sorted(folder.glob("det/*.txt"))),

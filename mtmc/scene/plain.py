@@ -21,6 +21,7 @@ from mtmc.scene.names import number_names
 from mtmc.scene.scene import Camera, Scene
 from mtmc.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mtmc.video.read import probe
+from mtmc.video.timestamps import video_clock
 
 __all__ = ["IMAGE_FOLDER_FPS", "camera_from_video", "load", "load_video", "number_cameras"]
 
@@ -137,7 +138,7 @@ def camera_from_video(camera_id: str, video: Path, fps: float | None = None) -> 
     return Camera(
         id=camera_id,
         number=0,
-        clock=Clock(fps=rate),
+        clock=video_clock(video, rate) if fps is None else Clock(fps=fps),
         video=video,
         size_wh=size_wh,
         detections=(detections,) if detections else (),

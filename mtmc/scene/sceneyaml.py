@@ -245,18 +245,19 @@ class _Place:
 def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
     if entry.video is not None and (base is None or base.video != here.folder / entry.video):
         # A video named in the file replaces the layout's, with what lies beside it.
-        found = plain.camera_from_video(entry.id, here.existing("video", entry.video))
+        found = plain.camera_from_video(entry.id, here.existing("video", entry.video), entry.fps)
         base = found if base is None else replace(base, video=found.video, size_wh=found.size_wh, clock=found.clock)
     if base is None:
         if not entry.detections and not entry.tracklets:
             raise here.error("id", f"camera {entry.id} has no video, detections or tracklets", "add video: FILE")
         base = Camera(id=entry.id, number=0, clock=Clock(fps=entry.fps or plain.IMAGE_FOLDER_FPS))
     try:
-        clock = Clock(
-            fps=entry.fps or base.clock.fps,
-            start_s=base.clock.start_s if entry.start_s is None else entry.start_s,
-            time_map=tuple((frame, seconds) for frame, seconds in entry.time_map),
-        )
+        knots = tuple((frame, seconds) for frame, seconds in entry.time_map)
+        if entry.fps is not None or knots:  # what the file says replaces the video's own timestamps
+            start_s = base.clock.start_s if entry.start_s is None else entry.start_s
+            clock = Clock(entry.fps or base.clock.fps, start_s, knots)
+        else:
+            clock = base.clock if entry.start_s is None else base.clock.starting_at(entry.start_s)
     except SceneError as cause:
         raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
     return replace(
