@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mtmc.detect.nms import nms
 from mtmc.errors import SceneError
-from mtmc.geometry.boxes import area, clip, foot
+from mtmc.geometry.boxes import area, clip, foot, reaches_image
 from mtmc.settings import Settings
 from mtmc.types import Array, Detections
 
@@ -61,7 +61,7 @@ def filter_detections(
         SceneError: The region of interest is of another size than the image.
     """
     size_px = area(detections.xyxy)
-    keep = (size_px > 0) & (size_px >= config.min_area_px)
+    keep = reaches_image(detections.xyxy, size_wh) & (size_px >= config.min_area_px)
     if config.min_confidence is not None:
         keep &= detections.score >= config.min_confidence
     if config.border_px > 0:

@@ -60,8 +60,8 @@ def _stages(
     frames: list[Detections] | None = None
     indices: list[int] | None = None
     if "detect" in keys:
-        found = load_detections(cache, camera, keys["detect"])
-        frames = None if found is None else found.frames
+        found = load_detections(cache, camera.id, keys["detect"])
+        frames = None if found is None else [detections for _, detections in found]
         yield "detector", _of_detections(camera, frames or [])
     elif "track" in keys:
         given = _given_detections(run, camera)

@@ -15,6 +15,7 @@ __all__ = [
     "foot",
     "iou_matrix",
     "iou_pairs",
+    "reaches_image",
     "travel",
     "xywh_to_xyxy",
     "xyxy_to_xywh",
@@ -103,3 +104,13 @@ def travel(xyxy: Array) -> float:
     if len(path) >= _SMOOTHING:
         path = np.median(np.lib.stride_tricks.sliding_window_view(path, _SMOOTHING, axis=0), axis=-1)
     return float(np.hypot(*np.ptp(path, axis=0)) / np.median(diagonal(xyxy)))
+
+
+def reaches_image(xyxy: Array, size_wh: tuple[int, int]) -> Array:
+    """Which boxes have a pixel in the image: (N, 4) → bool (N,).
+
+    >>> reaches_image(np.array([[-9.0, 5, 1, 9], [-9, 5, 0, 9], [3, 3, 3, 9]]), (20, 10)).tolist()
+    [True, False, False]
+    """
+    visible = clip(xyxy, size_wh)
+    return np.asarray((visible[:, 2:] > visible[:, :2]).all(axis=1))

@@ -11,21 +11,46 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import mtmc
 from mtmc.files import atomic_path
 from mtmc.types import Array
 
-__all__ = ["StageCache", "cache_key", "file_sha256"]
+__all__ = ["StageCache", "cache_key", "code_version", "file_sha256"]
 
 
 def cache_key(**parts: Any) -> str:
     """A short name for a combination of JSON-like values: 16 hex digits, the same on every machine."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache
+def code_version(*packages: str) -> str:
+    """The version of ``mtmc`` and a hash of the source of some of its packages: what computed a stage's result.
+
+    Another release, or a changed line of a stage, gives other keys, so that results of older code are not taken for
+    those of today's.
+
+    Args:
+        packages: Names such as ``mtmc.track``; modules work, too.
+    """
+    digest = hashlib.sha256()
+    for package in packages:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"expected a package or module of mtmc, got {package}")
+        origin = Path(spec.origin)
+        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+        for file in files:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{mtmc.__version__} {digest.hexdigest()[:16]}"
 
 
 def file_sha256(path: Path | None) -> str:

@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-import mtmc
 from mtmc.clean import clean
 from mtmc.config import InputConfig, RunConfig
 from mtmc.detect.filters import filter_detections
@@ -27,15 +26,17 @@ from mtmc.embed import EmbeddedTracklets, embed_tracklets
 from mtmc.errors import SceneError, VideoError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
+from mtmc.geometry.boxes import reaches_image
 from mtmc.pipeline import serialize
-from mtmc.pipeline.cache import StageCache, cache_key, file_sha256
-from mtmc.pipeline.detection import VideoDetections, detect_videos, load_detections
-from mtmc.pipeline.models import make_detector, make_embedder, weights_hash
+from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256
+from mtmc.pipeline.detection import VideoDetections, detect_cached, detection_key
+from mtmc.pipeline.models import make_embedder, weights_hash
 from mtmc.progress import progress_bar
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
 from mtmc.types import Array, Frame, Passage, Tracklet
-from mtmc.video.read import read_frames
+from mtmc.video.source import Recording
+from mtmc.video.timestamps import presentation_times
 
 __all__ = ["CameraResult", "detect_together", "load_result", "process_camera"]
 
@@ -159,34 +160,54 @@ class CameraPipeline:
 
     def detect(self, video: Path) -> tuple[VideoDetections, str]:
         """Detections of every frame of the video."""
-        key = detect_key(self.camera, self.config, self._hash(video))
+        recording = _recording(self.camera, video)
+        self._hash(video)  # noted for the manifest
+        key = detection_key(recording, self.config)
         self.keys["detect"] = key
         with self._timed("detect"):
-            found = load_detections(self.cache, self.camera, key)
-            if found is None:
-                detector = make_detector(self.config, self.threads, self.camera)
-                with progress_bar(f"{self.camera.id} detect") as progress:
-                    batch = self.config.detect.batch
-                    [found] = detect_videos([self.camera], [key], detector, batch, self.cache, progress)
+            [found] = detect_cached([recording], self.config, self.cache, self.threads)
         return self._counted(found), key
 
     def read_detections(self, path: Path) -> tuple[VideoDetections, str]:
         """Detections of a given file."""
-        offset = self.config.input.frame_offset
-        key = cache_key(version=mtmc.__version__, file=self._hash(path), offset=offset)
+        offset, frame_count = self.config.input.frame_offset, self._frame_count()
+        key = cache_key(
+            code=code_version("mtmc.detect.precomputed", "mtmc.formats"),
+            file=self._hash(path),
+            offset=offset,
+            frame_count=frame_count,
+        )
         with self._timed("detect"):
-            frames = list(read_detections(path, frames=self.camera.frame_count, frame_offset=offset))
-            found = VideoDetections([detections for _, detections in frames], indices=[index for index, _ in frames])
-        self.counts["scored"] = sum(int((detections.score > 0).sum()) for detections in found.frames)
+            found = VideoDetections.of(read_detections(path, frames=frame_count, frame_offset=offset))
+        self.counts["scored"] = found.scored_count
         return self._counted(found), key
 
     def read_tracklets(self, path: Path) -> tuple[list[Tracklet], str]:
-        """Tracklets of a given file."""
-        offset = self.config.input.frame_offset
-        key = cache_key(version=mtmc.__version__, file=self._hash(path), offset=offset, clock=repr(self.camera.clock))
+        """Tracklets of a given file: the rows of frames and places that the video has."""
+        camera, offset, frame_count = self.camera, self.config.input.frame_offset, self._frame_count()
+        key = cache_key(
+            code=code_version("mtmc.formats", "mtmc.geometry"),
+            file=self._hash(path),
+            number=camera.number,
+            offset=offset,
+            clock=repr(camera.clock),
+            frame_count=frame_count,
+            size_wh=self.size_wh,
+        )
         with self._timed("track"):
-            table = read_mot(path, self.camera.number, offset)
-            tracklets = tracklets_of(table, self.camera.id, self.camera.clock)
+            table = read_mot(path, camera.number, offset)
+            shown = np.ones(len(table), bool) if frame_count is None else table.frame < frame_count
+            if self.size_wh is not None:
+                shown &= reaches_image(table.xyxy, self.size_wh)
+            if not shown.all():
+                left_out = int((~shown).sum())
+                _log.warning(
+                    "%s: %d of %d rows left out: outside the image or beyond the last frame",
+                    path,
+                    left_out,
+                    len(table),
+                )
+            tracklets = tracklets_of(table[shown], camera.id, camera.clock)
         self.counts["rows"] = len(table)
         self.counts["scored"] = int((table.score > 0).sum())
         self.counts["tracklets"] = len(tracklets)
@@ -195,8 +216,9 @@ class CameraPipeline:
     def track(self, found: VideoDetections, detect_key: str) -> tuple[list[Tracklet], str]:
         """Single-camera tracking of the detections that pass the filter."""
         camera, config = self.camera, self.config
-        size_wh = self.size_wh or _extent(found)
+        size_wh = self.size_wh or found.extent_wh
         key = cache_key(
+            code=code_version("mtmc.detect.filters", "mtmc.detect.nms", "mtmc.track", "mtmc.geometry"),
             detect=detect_key,
             filter=config.detect.filter.model_dump(),
             track=config.track.model_dump(),
@@ -207,9 +229,8 @@ class CameraPipeline:
 
         def compute() -> list[Tracklet]:
             rules = config.detect.filter
-            frames = (filter_detections(detections, rules, size_wh, self.roi) for detections in found.frames)
-            indices = count() if found.indices is None else found.indices
-            return track(zip(indices, frames, strict=False), camera.id, camera.clock, config.track)
+            frames = ((index, filter_detections(each, rules, size_wh, self.roi)) for index, each in found)
+            return track(frames, camera.id, camera.clock, config.track)
 
         tracklets = self._stage(
             "track",
@@ -224,7 +245,13 @@ class CameraPipeline:
     def clean(self, tracklets: list[Tracklet], track_key: str) -> tuple[list[Tracklet], str]:
         """Split, join, interpolate and drop."""
         camera = self.camera
-        key = cache_key(track=track_key, clean=self.config.clean.model_dump(), roi=self._hash(camera.roi))
+        key = cache_key(
+            code=code_version("mtmc.clean", "mtmc.geometry"),
+            track=track_key,
+            clean=self.config.clean.model_dump(),
+            clock=repr(camera.clock),
+            roi=self._hash(camera.roi),
+        )
         cleaned = self._stage(
             "clean",
             key,
@@ -240,12 +267,14 @@ class CameraPipeline:
         camera, config = self.camera, self.config
         ground = camera.ground_from_image
         key = cache_key(
+            code=code_version("mtmc.embed", "mtmc.video", "mtmc.geometry"),
             clean=clean_key,
             video=self._hash(camera.video),
-            embed=config.embed.model_dump(),
+            size_wh=camera.size_wh,
+            embed=config.embed.model_dump(exclude={"weights", "card"}),
             weights=weights_hash(config.embed.weights, config.embed.card),
             ground=None if ground is None else ground.tolist(),
-            **({"plane": camera.ground_plane} if camera.ground_plane else {}),
+            plane=camera.ground_plane,
             zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],
         )
 
@@ -263,7 +292,8 @@ class CameraPipeline:
         camera = self.camera
         if camera.video is not None:
             with suppress(VideoError):
-                yield from islice(read_frames(camera.video, camera.id, camera.clock, wanted=wanted), len(wanted))
+                recording = Recording(camera.id, camera.video, camera.clock)
+                yield from islice(recording.frames(wanted=wanted), len(wanted))
 
     def _stage(
         self,
@@ -300,9 +330,17 @@ class CameraPipeline:
         return self.inputs[name]
 
     def _counted(self, found: VideoDetections) -> VideoDetections:
-        self.counts["frames"] = len(found.frames)
-        self.counts["detections"] = sum(len(detections) for detections in found.frames)
+        self.counts["frames"] = found.frame_count
+        self.counts["detections"] = found.detection_count
         return found
+
+    def _frame_count(self) -> int | None:
+        """Number of frames that there are, by the scene or by the video; None where neither says so."""
+        camera = self.camera
+        if camera.frame_count is not None or camera.video is None:
+            return camera.frame_count
+        times_s = presentation_times(camera.video) if camera.video.is_file() else None
+        return _recording(camera, camera.video).length if times_s is None else len(times_s)
 
 
 def detect_together(cameras: Sequence[Camera], config: RunConfig, cache: StageCache, threads: int) -> None:
@@ -312,38 +350,17 @@ def detect_together(cameras: Sequence[Camera], config: RunConfig, cache: StageCa
     """
     if config.detect.device == "cpu":
         return
-    waiting = []
+    recordings = []
     for camera in cameras:
-        try:
-            source, path = choose_source(camera, config.input)
-        except SceneError:
-            continue
-        key = detect_key(camera, config, file_sha256(path)) if source == "video" else ""
-        if key and load_detections(cache, camera, key) is None:
-            waiting.append((camera, key))
-    if waiting:
-        detector = make_detector(config, threads)
-        with progress_bar(f"{len(waiting)} cameras detect") as progress:
-            detect_videos(
-                [c for c, _ in waiting], [k for _, k in waiting], detector, config.detect.batch, cache, progress
-            )
+        with suppress(SceneError):  # it is raised again, and reported, when the camera is processed
+            kind, path = choose_source(camera, config.input)
+            if kind == "video":
+                recordings.append(_recording(camera, path))
+    detect_cached(recordings, config, cache, threads)
 
 
-def detect_key(camera: Camera, config: RunConfig, video_hash: str) -> str:
-    """What a video's detections depend on."""
-    before = config.embed.model_dump() if config.embed.per_detection else None
-    return cache_key(
-        version=mtmc.__version__,
-        video=video_hash,
-        frame_count=camera.frame_count,
-        detect=config.detect.model_dump(exclude={"filter"}),
-        min_score=config.detect.min_score,
-        suppression_iou=config.detect.suppression_iou,
-        weights=weights_hash(config.detect.weights),
-        clock=repr(camera.clock) if config.detect.weights == "motion" else "",  # it forgets by the second
-        embed=before,
-        embed_weights=weights_hash(config.embed.weights, config.embed.card) if before else "",
-    )
+def _recording(camera: Camera, video: Path) -> Recording:
+    return Recording(camera.id, video, camera.clock, camera.frame_count, camera.size_wh)
 
 
 def load_result(cache: StageCache, camera_id: str, stage_keys: Mapping[str, str]) -> CameraResult | None:
@@ -377,12 +394,3 @@ def _unpack_embedded(camera_id: str, arrays: Mapping[str, Array]) -> tuple[Embed
     similarity = float(arrays["match_similarity"])
     embedded = EmbeddedTracklets(passages=tuple(passages), thumbnails=serialize.unpack_thumbnails(arrays))
     return embedded, None if np.isnan(similarity) else similarity
-
-
-def _extent(found: VideoDetections) -> tuple[int, int]:
-    """Image size of a camera of which nothing but boxes is known: what the boxes cover."""
-    corners = [detections.xyxy[:, 2:].max(axis=0) for detections in found.frames if len(detections)]
-    if not corners:
-        return (1, 1)
-    width, height = np.ceil(np.max(corners, axis=0)).astype(int)
-    return int(width), int(height)

@@ -1,87 +1,156 @@
-"""Running a detector over videos: batches within and across cameras, saved in parts so that little is lost."""
+"""Running a detector over videos: batches within and across cameras, kept on disk in parts.
+
+The detections of an hour need not lie in memory: parts of some hundred frames are written as they are found, and read
+one at a time. A killed run goes on after the last whole part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mtmc.config import RunConfig
 from mtmc.detect import Detector
-from mtmc.errors import VideoError
-from mtmc.pipeline.cache import StageCache
+from mtmc.errors import MtmcError, VideoError
+from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256
+from mtmc.pipeline.models import make_detector, weights_hash
 from mtmc.pipeline.serialize import pack_detections, unpack_detections
-from mtmc.progress import Progress
-from mtmc.scene import Camera
+from mtmc.progress import Progress, progress_bar
 from mtmc.types import Array, Detections, Frame
-from mtmc.video.read import probe, read_frames
+from mtmc.video.source import FrameSource, Recording
 
-__all__ = ["VideoDetections", "detect_videos", "load_detections"]
+__all__ = ["VideoDetections", "detect_cached", "detect_videos", "detection_key", "load_detections"]
 
 #: Frames per part. What a killed run loses is at most one part per camera.
 _PART = 256
 
+IndexedDetections = tuple[int, Detections]
+
 
 @dataclass(frozen=True, slots=True)
 class VideoDetections:
-    """What a detector found in one camera.
+    """The detections of one camera; iterating gives (frame index, detections) in order, any number of times.
 
     Attributes:
-        frames: Detections of every frame that could be read, from frame 0 on.
-        indices: Index of each of these frames where some are skipped; None where they are 0, 1, 2, ….
+        frame_count: Frames that were read, or that the given file has.
+        detection_count: Detections in all of them.
+        scored_count: Those of a score above 0.
+        extent_wh: Width and height that the boxes cover, pixels; (1, 1) without boxes.
         problem: Why the video could not be read to its end, as a sentence; "" if it could.
+        read: Starts a new pass over the frames.
     """
 
-    frames: list[Detections]
-    problem: str = ""
-    indices: list[int] | None = None
+    frame_count: int
+    detection_count: int
+    scored_count: int
+    extent_wh: tuple[int, int]
+    problem: str
+    read: Callable[[], Iterator[IndexedDetections]]
+
+    @classmethod
+    def of(cls, frames: Iterable[IndexedDetections], problem: str = "") -> VideoDetections:
+        """Detections that lie in memory."""
+        kept = list(frames)
+        summary = _Summary()
+        for _, detections in kept:
+            summary.add(detections)
+        return summary.of(problem, lambda: iter(kept))
+
+    def __iter__(self) -> Iterator[IndexedDetections]:
+        return self.read()
 
 
-def load_detections(cache: StageCache, camera: Camera, key: str) -> VideoDetections | None:
-    """The finished detections of an earlier run, if there are any."""
-    arrays = cache.load("detect", camera.id, key)
-    return None if arrays is None else _unpack(arrays)
+def load_detections(cache: StageCache, camera_id: str, key: str) -> VideoDetections | None:
+    """The finished detections of an earlier run; None if there are none, or a part of them is gone."""
+    arrays = cache.load("detect", camera_id, key)
+    if arrays is None or "part_start" not in arrays:
+        return None
+    names = [_part_name(camera_id, start) for start in arrays["part_start"].tolist()]
+    if not all(cache.path("detect", name, key).is_file() for name in names):
+        return None
+    frames, detections, scored = arrays["counts"].tolist()
+    summary = _Summary(frames, detections, scored, arrays["extent_wh"].tolist())
+    return summary.of(str(arrays["problem"]), lambda: _read_parts(cache, names, key))
+
+
+def detect_cached(
+    recordings: Sequence[Recording], config: RunConfig, cache: StageCache, threads: int
+) -> list[VideoDetections]:
+    """The detections of some recordings, each from the cache where an earlier run has left them there.
+
+    Args:
+        recordings: Of one camera, or of all: batches are filled across them.
+        config: All choices of the run.
+        cache: Where the detections are kept.
+        threads: Threads of the models.
+    """
+    keys = [detection_key(recording, config) for recording in recordings]
+    saved = [load_detections(cache, recording.name, key) for recording, key in zip(recordings, keys, strict=True)]
+    missing = [number for number, found in enumerate(saved) if found is None]
+    made: dict[int, VideoDetections] = {}
+    if missing:
+        todo = [recordings[number] for number in missing]
+        detector = make_detector(config, threads, todo)
+        title = todo[0].name if len(todo) == 1 else f"{len(todo)} cameras"
+        with progress_bar(f"{title} detect") as progress:
+            results = detect_videos(
+                todo, [keys[number] for number in missing], detector, config.detect.batch, cache, progress
+            )
+        made = dict(zip(missing, results, strict=True))
+    return [made[number] if found is None else found for number, found in enumerate(saved)]
+
+
+def detection_key(recording: Recording, config: RunConfig) -> str:
+    """The cache key of a recording's detections: everything that they depend on."""
+    per_detection = config.embed.per_detection
+    forgets_by_time = config.detect.weights == "motion"
+    return cache_key(
+        code=code_version("mtmc.detect", "mtmc.video", *(["mtmc.embed"] if per_detection else [])),
+        video=file_sha256(recording.path),
+        frame_count=recording.frame_count,
+        size_wh=recording.size_wh,
+        detect=config.detect.model_dump(exclude={"filter", "weights"}),
+        weights=weights_hash(config.detect.weights),
+        min_score=config.detect.min_score,
+        suppression_iou=config.detect.suppression_iou,
+        clock=repr(recording.clock) if forgets_by_time else "",
+        embed=config.embed.model_dump(exclude={"weights", "card"}) if per_detection else None,
+        embed_weights=weights_hash(config.embed.weights, config.embed.card) if per_detection else "",
+    )
 
 
 def detect_videos(
-    cameras: Sequence[Camera],
+    sources: Sequence[FrameSource],
     keys: Sequence[str],
     detector: Detector,
     batch: int,
     cache: StageCache,
     progress: Progress,
 ) -> list[VideoDetections]:
-    """Detect in all frames of some cameras, taking turns between them to fill every batch.
+    """Detect in all frames of some sources, taking turns between them to fill every batch.
 
     Args:
-        cameras: Cameras with a video.
-        keys: Their cache keys.
+        sources: Where the frames come from.
+        keys: Their cache keys; "" keeps the detections in memory, for a source that cannot be read again.
         detector: One for all of them.
         batch: Frames per call.
-        cache: Where results and parts of results are kept.
-        progress: Told the number of frames done, over all cameras.
+        cache: Where the detections are kept, part by part.
+        progress: Told the number of frames done, over all sources.
 
     Returns:
-        One result per camera. A broken video has a problem, and what came before the trouble.
+        One result per source. A broken video has a problem, and what came before the trouble.
     """
     resume = not detector.stateful
-    feeds = [_Feed(camera, key, cache, batch, resume=resume) for camera, key in zip(cameras, keys, strict=True)]
-    totals = [_length(camera) for camera in cameras]
-    total = sum(n for n in totals if n) if all(totals) else None
+    feeds = [_Feed(source, key, cache, batch, resume=resume) for source, key in zip(sources, keys, strict=True)]
+    lengths = [source.length for source in sources]
+    total = sum(n for n in lengths if n) if all(lengths) else None
     while waiting := _next_batch(feeds, batch):
         for (feed, _), detections in zip(waiting, detector([frame for _, frame in waiting]), strict=True):
             feed.add(detections)
-        progress(sum(len(feed.found) for feed in feeds), total)
+        progress(sum(feed.frame_count for feed in feeds), total)
     return [feed.finish() for feed in feeds]
-
-
-def _length(camera: Camera) -> int | None:
-    """How many frames to expect, as far as the scene or the video's header says."""
-    if camera.frame_count is None and camera.video is not None:
-        with suppress(VideoError):
-            return probe(camera.video).frames
-    return camera.frame_count
 
 
 def _next_batch(feeds: Sequence[_Feed], batch: int) -> list[tuple[_Feed, Frame]]:
@@ -100,69 +169,117 @@ def _next_batch(feeds: Sequence[_Feed], batch: int) -> list[tuple[_Feed, Frame]]
     return waiting
 
 
+class _Summary:
+    """What is known of a camera's detections without reading them again; it grows frame by frame."""
+
+    def __init__(
+        self, frames: int = 0, detections: int = 0, scored: int = 0, extent_wh: Sequence[int] = (1, 1)
+    ) -> None:
+        self.frames, self.detections, self.scored = frames, detections, scored
+        self.extent_wh = np.array(extent_wh, np.int64)
+
+    def add(self, detections: Detections) -> None:
+        self.frames += 1
+        self.detections += len(detections)
+        self.scored += int((detections.score > 0).sum())
+        if len(detections):
+            farthest = np.ceil(detections.xyxy[:, 2:].max(axis=0)).astype(np.int64)
+            self.extent_wh = np.maximum(self.extent_wh, farthest)
+
+    def of(self, problem: str, read: Callable[[], Iterator[IndexedDetections]]) -> VideoDetections:
+        width, height = self.extent_wh.tolist()
+        return VideoDetections(self.frames, self.detections, self.scored, (width, height), problem, read)
+
+    def pack(self, problem: str, part_starts: Sequence[int]) -> dict[str, Array]:
+        return {
+            "counts": np.array([self.frames, self.detections, self.scored], np.int64),
+            "extent_wh": self.extent_wh,
+            "problem": np.array(problem),
+            "part_start": np.array(part_starts, np.int64),
+        }
+
+
 class _Feed:
     """One camera's frames on their way in and its detections on their way to disk."""
 
-    def __init__(self, camera: Camera, key: str, cache: StageCache, batch: int, *, resume: bool) -> None:
-        self.camera, self.key, self.cache, self.resume = camera, key, cache, resume
+    def __init__(self, source: FrameSource, key: str, cache: StageCache, batch: int, *, resume: bool) -> None:
+        self.source, self.key, self.cache = source, key, cache
         # Whole batches per part: a resumed run forms the same batches, hence the same bits.
         self.part_length = batch * max(1, _PART // batch)
-        self.found: list[Detections] = self._saved_parts() if resume else []
-        self.saved = len(self.found)
+        self.summary = _Summary()
+        self.part_starts: list[int] = []
+        self.pending: list[Detections] = []
         self.problem = ""
         self.frames: Iterator[Frame] | None = None
+        if resume and key:
+            self._skip_saved_parts()
+
+    @property
+    def frame_count(self) -> int:
+        return self.summary.frames
 
     def next(self) -> Frame | None:
         if self.problem:
             return None
         if self.frames is None:
-            self.frames = self._open()
+            self.frames = self.source.frames(start=self.frame_count)
         try:
             return next(self.frames, None)
         except VideoError as error:
             self.problem = str(error)
             return None
 
-    def _open(self) -> Iterator[Frame]:
-        camera = self.camera
-        if camera.video is None:
-            raise ValueError(f"camera {camera.id} has no video to detect in")
-        return read_frames(
-            camera.video,
-            camera.id,
-            camera.clock,
-            start=len(self.found),
-            expected=camera.frame_count,
-            size_wh=camera.size_wh,
-        )
-
     def add(self, detections: Detections) -> None:
-        self.found.append(detections)
-        if self.resume and len(self.found) - self.saved == self.part_length:
-            part = pack_detections(self.found[self.saved :])
-            self.cache.save("detect", self._part_name(self.saved), self.key, part)
-            self.saved = len(self.found)
+        self.summary.add(detections)
+        self.pending.append(detections)
+        if self.key and len(self.pending) == self.part_length:
+            self._save_part()
 
     def finish(self) -> VideoDetections:
-        found = VideoDetections(self.found, self.problem)
-        self.cache.save("detect", self.camera.id, self.key, _pack(found))
-        for start in range(0, self.saved, self.part_length):
-            self.cache.path("detect", self._part_name(start), self.key).unlink(missing_ok=True)
-        return found
+        if not self.key:
+            kept = list(enumerate(self.pending))
+            return self.summary.of(self.problem, lambda: iter(kept))
+        if self.pending:
+            self._save_part()
+        name = self.source.name
+        self.cache.save("detect", name, self.key, self.summary.pack(self.problem, self.part_starts))
+        names = [_part_name(name, start) for start in self.part_starts]
+        return self.summary.of(self.problem, lambda: _read_parts(self.cache, names, self.key))
 
-    def _part_name(self, start: int) -> str:
-        return f"{self.camera.id}.from{start:07d}"
+    def _save_part(self) -> None:
+        start = self.frame_count - len(self.pending)
+        part = pack_detections(self.pending)
+        self.cache.save("detect", _part_name(self.source.name, start), self.key, part)
+        self.part_starts.append(start)
+        self.pending = []
 
-    def _saved_parts(self) -> list[Detections]:
-        found: list[Detections] = []
-        while part := self.cache.load("detect", self._part_name(len(found)), self.key):
-            found += unpack_detections(part)
-        return found
+    def _skip_saved_parts(self) -> None:
+        """Take over the whole parts of a killed run, one after the other, as far as they go."""
+        while part := self.cache.load("detect", _part_name(self.source.name, self.frame_count), self.key):
+            frames = unpack_detections(part)
+            if len(frames) < self.part_length:  # the end of a video: its last batch has to be formed again
+                return
+            self.part_starts.append(self.frame_count)
+            for detections in frames:
+                self.summary.add(detections)
 
 
-def _pack(found: VideoDetections) -> dict[str, Array]:
-    return {**pack_detections(found.frames), "problem": np.array(found.problem)}
+def _part_name(camera_id: str, start: int) -> str:
+    return f"{camera_id}.from{start:07d}"
 
 
-def _unpack(arrays: dict[str, Array]) -> VideoDetections:
-    return VideoDetections(unpack_detections(arrays), str(arrays["problem"]))
+def _read_parts(cache: StageCache, names: Sequence[str], key: str) -> Iterator[IndexedDetections]:
+    index = 0
+    for name in names:
+        part = cache.load("detect", name, key)
+        if part is None:
+            path = cache.path("detect", name, key)
+            path.unlink(missing_ok=True)  # so that the next run finds it gone and makes it again
+            raise MtmcError(
+                "expected detections that an earlier run has saved, got a damaged file",
+                path=path,
+                remedy="run again: they are made again",
+            )
+        for detections in unpack_detections(part):
+            yield index, detections
+            index += 1

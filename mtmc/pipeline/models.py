@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -13,39 +14,39 @@ from mtmc.detect import DetectConfig, Detector, SupportsBackgroundFit, load_dete
 from mtmc.embed import EmbedConfig, Embedder, load_embedder, with_appearance
 from mtmc.errors import VideoError
 from mtmc.pipeline.cache import file_sha256
-from mtmc.scene import Camera
 from mtmc.types import Frame
-from mtmc.video.read import probe, read_frames
+from mtmc.video.source import Recording
 
 __all__ = ["make_detector", "make_embedder", "weights_hash"]
 
-#: How much of a video, and how many of its frames, a detector learns the empty street from.
-_STREET_S, _STREET_FRAMES = 300.0, 64
+#: How much of a video, and how many of its frames, a background is fitted to.
+_BACKGROUND_S, _BACKGROUND_FRAMES = 300.0, 64
 
 _MODELS: dict[str, Any] = {}
 
 
-def make_detector(config: RunConfig, threads: int, camera: Camera | None = None) -> Detector:
-    """The run's detector, describing every box at once where the configuration says so.
+def make_detector(config: RunConfig, threads: int, recordings: Sequence[Recording] = ()) -> Detector:
+    """The run's detector, which embeds every detection where the configuration says so.
 
-    A detector that learns the empty street first looks at ``camera``'s first minutes.
+    A background model is first fitted to the first minutes of each of the recordings that are to come.
     """
     detector = _detector(config.detect, threads)
-    if isinstance(detector, SupportsBackgroundFit) and camera is not None:
-        with suppress(VideoError):  # which will be met again, and reported, when its frames are read
-            detector.fit_background(camera.id, _sampled_frames(camera))
+    if isinstance(detector, SupportsBackgroundFit):
+        for recording in recordings:
+            with suppress(VideoError):  # it comes again, and is reported, when the frames are read
+                detector.fit_background(recording.name, _sampled_frames(recording))
     if config.embed.per_detection:
         return with_appearance(detector, make_embedder(config.embed, threads), config.embed)
     return detector
 
 
-def _sampled_frames(camera: Camera) -> Iterator[Frame]:
-    if camera.video is None:
-        return
-    stop = int(_STREET_S * camera.clock.fps)
-    stop = min(stop, camera.frame_count or probe(camera.video).frames or stop)
-    wanted = range(0, stop, max(1, stop // _STREET_FRAMES))
-    yield from islice(read_frames(camera.video, camera.id, camera.clock, wanted=wanted), len(wanted))
+def _sampled_frames(recording: Recording) -> Iterator[Frame]:
+    stop = int(_BACKGROUND_S * recording.clock.fps)
+    stop = min(stop, recording.length or stop)
+    wanted = range(0, stop, max(1, stop // _BACKGROUND_FRAMES))
+    # Its size and number of frames are checked when all frames are read.
+    unchecked = replace(recording, frame_count=None, size_wh=None)
+    yield from islice(unchecked.frames(wanted=wanted), len(wanted))
 
 
 def _detector(config: DetectConfig, threads: int) -> Detector:
@@ -68,6 +69,14 @@ def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
 
 
 def weights_hash(weights: str, card: Path | None = None) -> str:
-    """What a model's name stands for: the bytes of a file and of its card, else the name itself."""
-    path = Path(weights)
-    return (file_sha256(path) or weights) + file_sha256(card or path.with_suffix(".json"))
+    """What a model's name stands for: the bytes of its files and of its card, else the name itself.
+
+    >>> weights_hash("motion")
+    'motion'
+    """
+    name, _, file = weights.partition(":")  # torchvision's NAME:FILE
+    path = Path(file) if file and not Path(weights).exists() else Path(weights)
+    parts = [name if file else "", file_sha256(path) or weights, file_sha256(card or path.with_suffix(".json"))]
+    if path.suffix == ".xml":  # OpenVINO keeps the numbers in a second file
+        parts.append(file_sha256(path.with_suffix(".bin")))
+    return "".join(parts)
