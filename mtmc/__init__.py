@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mtmc.formats.table import Table
     from mtmc.formats.track1 import read_track1, write_track1
     from mtmc.geometry.clock import Clock
-    from mtmc.pipeline.reload import LoadedRun, load_run
+    from mtmc.pipeline.results import LoadedRun, load_run
     from mtmc.pipeline.run import RunResult, run
     from mtmc.scene import Camera, Link, PlaneAlignment, Scene, Zone, load_scenes, write_scene
     from mtmc.track import TrackConfig, Tracker
@@ -41,7 +41,7 @@ _MODULES = {
     "Frame": "mtmc.types",
     "GlobalTrack": "mtmc.types",
     "Link": "mtmc.scene",
-    "LoadedRun": "mtmc.pipeline.reload",
+    "LoadedRun": "mtmc.pipeline.results",
     "MtmcError": "mtmc.errors",
     "Passage": "mtmc.types",
     "PlaneAlignment": "mtmc.scene",
@@ -62,7 +62,7 @@ _MODULES = {
     "evaluate_files": "mtmc.evaluate",
     "evaluate_tables": "mtmc.evaluate",
     "load_config": "mtmc.config",
-    "load_run": "mtmc.pipeline.reload",
+    "load_run": "mtmc.pipeline.results",
     "load_scenes": "mtmc.scene",
     "postprocess": "",
     "read_any": "mtmc.formats.any",

@@ -14,10 +14,10 @@ from mtmc.errors import MtmcError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
-from mtmc.pipeline.serialize import unpack_tracklets
+from mtmc.pipeline.camera import CameraResult, choose_source
 from mtmc.pipeline.detection import load_detections
 from mtmc.pipeline.results import LoadedRun
-from mtmc.pipeline.camera import CameraResult, choose_source
+from mtmc.pipeline.serialize import unpack_tracklets
 from mtmc.postprocess import image_sizes
 from mtmc.scene import Camera, read_roi
 from mtmc.types import Array, Detections, Tracklet

@@ -21,11 +21,11 @@ from mtmc.files import sweep
 from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
+from mtmc.pipeline.cache import StageCache, cache_key
+from mtmc.pipeline.camera import CameraResult, detect_together, process_camera
 from mtmc.pipeline.outputs import write_manifest, write_tables
 from mtmc.pipeline.render import render
 from mtmc.pipeline.scoring import score_rows, score_scene
-from mtmc.pipeline.camera import CameraResult, detect_together, process_camera
-from mtmc.pipeline.cache import StageCache, cache_key
 from mtmc.postprocess import postprocess
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage
@@ -252,8 +252,8 @@ def _no_track_of_detections(results: Sequence[CameraResult], config: RunConfig) 
         )
     return (
         f"{detections} detections were read, {scored} of them with a score above 0, and none made a track; lower "
-        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check detect.filter and the regions "
-        "of interest"
+        "track.high_score_threshold, track.new_track_threshold or track.n_init, or check detect.filter and the "
+        "regions of interest"
     )
 
 
