@@ -38,12 +38,17 @@ class InputConfig(Settings):
 
     source: Literal["auto", "video", "detections", "tracklets"] = Field(
         "auto",
-        description="auto: the video where there is one, else the given detections, else the given tracklets",
+        description="Source of a camera's vehicles. auto: the video where there is one, else the given detections, "
+        "else the given tracklets.",
     )
     file: str = Field(
-        "", description="which of several detection or tracklet files: the first whose name contains this"
+        "", description="Which of several detection or tracklet files is read: the first whose name contains this."
     )
-    frame_offset: int = Field(0, description="added to the frame numbers of detection and tracklet files, in frames")
+    frame_offset: int = Field(
+        0,
+        description="Added to the frame numbers of detection and tracklet files, which count from 1; 1 reads files "
+        "that count from 0.",
+    )
 
 
 class RunConfig(Settings):
@@ -52,7 +57,7 @@ class RunConfig(Settings):
     renamed: ClassVar[Mapping[str, str]] = {"polish": "postprocess"}
 
     seed: int = Field(0, ge=0, description="seed of everything that draws random numbers")
-    threads: int = Field(0, ge=0, description="threads of each worker process; 0 shares the cores among the workers")
+    threads: int = Field(0, ge=0, description="Threads of each worker process; 0 shares the cores among the workers.")
     input: InputConfig = InputConfig()
     detect: DetectConfig = DetectConfig()
     track: TrackConfig = TrackConfig()

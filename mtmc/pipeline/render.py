@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,9 @@ def render(
     cache: StageCache,
     out: Path,
     map_cameras: Callable[..., list[Any]],
+    made_with: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Annotated video per camera, mosaic of all, and the page. Returns the files."""
+    """Annotated video per camera, mosaic of all, and the page, which names ``made_with``. Returns the files."""
     videos: dict[str, Path] = {}
     if config.videos:
         cameras = [camera for camera in scene.cameras if camera.video is not None]
@@ -57,7 +58,8 @@ def render(
     if config.mosaic and len(videos) > 1:
         made.append(_mosaic(scene, videos, config, cache, out))
     if config.report:
-        made.append(_report(_with_frame_counts(scene, results), tracks, results, scores, notes, config, made, out))
+        counted = _with_frame_counts(scene, results)
+        made.append(_report(counted, tracks, results, scores, notes, config, made, out, made_with or {}))
     return made
 
 
@@ -70,6 +72,9 @@ def _with_frame_counts(scene: Scene, results: Sequence[CameraResult]) -> Scene:
 
 #: What the page calls videos that are no camera's.
 _TITLES = {"mosaic": "All cameras"}
+
+#: What the boxes in the mosaic mean.
+LEGEND = "color and number: seen by several cameras     thin gray: seen by one camera"
 
 Drawn = dict[str, list[GlobalTrack]]
 
@@ -135,11 +140,12 @@ def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, cache: 
         videos={camera_id: file_sha256(video) for camera_id, video in videos.items()},
         clocks=[repr(camera.clock) for camera in scene.cameras],
         render=config.model_dump(),
+        legend=LEGEND,
     )
 
     def make() -> None:
         with progress_bar("mosaic") as progress:
-            write_mosaic(scene, videos, path, config, progress)
+            write_mosaic(scene, videos, path, config, progress, labelled=True, legend=LEGEND)
 
     _unless_made(cache, path, key, make)
     return path
@@ -163,6 +169,7 @@ def _report(
     config: RenderConfig,
     videos: Sequence[Path],
     out: Path,
+    made_with: Mapping[str, str],
 ) -> Path:
     from mtmc.render.report import write_report
 
@@ -180,6 +187,7 @@ def _report(
         scores=scores,
         videos={_TITLES.get(video.stem, video.stem): video.relative_to(out).as_posix() for video in videos},
         notes=notes,
+        made_with=made_with,
         config=config,
     )
     return path

@@ -127,10 +127,29 @@ def run(
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     with clock("render"):
         outputs += render(
-            scene, tracks, results, score_rows(scores, scene), problems, config.render, cache, out, map_cameras
+            scene,
+            tracks,
+            results,
+            score_rows(scores, scene),
+            problems,
+            config.render,
+            cache,
+            out,
+            map_cameras,
+            _made_with(config, results),
         )
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
     return RunResult(out, tracks, results, scores, tuple(problems))
+
+
+def _made_with(config: RunConfig, results: Sequence[CameraResult]) -> dict[str, str]:
+    """What the page says a result was made with: file names, without the folders of this machine."""
+    from_video = any(result.source == "video" for result in results)
+    return {
+        "detector": Path(config.detect.weights).name if from_video else "given files",
+        "embedder": Path(config.embed.weights).name,
+        "association": config.associate.method,
+    }
 
 
 def _write_scores(scores: Evaluation | None, out: Path) -> list[Path]:

@@ -10,20 +10,22 @@ __all__ = ["RenderConfig"]
 
 
 class RenderConfig(Settings):
-    """Choices about what people look at."""
+    """Choices about videos and the page."""
 
-    videos: bool = Field(default=True, description="write a video of every camera with boxes and identities")
-    mosaic: bool = Field(default=True, description="write one video of all cameras side by side (needs videos)")
-    report: bool = Field(default=True, description="write a page with totals, scores and every vehicle's way")
+    videos: bool = Field(default=True, description="Write a video of every camera with boxes and identities.")
+    mosaic: bool = Field(default=True, description="Write one video of all cameras side by side; needs videos.")
+    report: bool = Field(default=True, description="Write a page with totals, scores and the path of every vehicle.")
     crf: int = Field(
-        default=26, ge=0, le=51, description="quality of videos: 0 is lossless, 6 more is about half the size"
+        default=26, ge=0, le=51, description="Quality of videos: 0 is lossless, 6 more is about half the size."
     )
     max_width_px: int = Field(
-        default=1280, ge=16, description="videos of cameras are made smaller than this if they are wider"
+        default=1280, ge=16, description="Width to which wider videos of cameras are reduced, in pixels."
     )
-    trail_s: float = Field(default=1.5, ge=0, description="how many seconds of a vehicle's way are drawn behind it")
-    mosaic_width_px: int = Field(default=1920, ge=64, description="the mosaic is at most this wide")
+    trail_s: float = Field(default=1.5, ge=0, description="Length of the trail behind a vehicle, in seconds.")
+    mosaic_width_px: int = Field(default=1920, ge=64, description="Largest width of the mosaic, in pixels.")
     mosaic_max_fps: float = Field(
-        default=30.0, gt=0, description="the mosaic runs at the fastest camera's rate, up to this"
+        default=30.0, gt=0, description="Highest frame rate of the mosaic, which else runs at the fastest camera's."
     )
-    report_vehicles: int = Field(default=60, ge=0, description="how many vehicles the page shows with pictures")
+    report_vehicles: int = Field(
+        default=60, ge=0, description="Number of vehicles that the page shows with pictures."
+    )

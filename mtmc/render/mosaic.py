@@ -34,6 +34,9 @@ def write_mosaic(
     path: str | os.PathLike[str],
     config: RenderConfig,
     progress: Callable[[int, int | None], None] | None = None,
+    *,
+    labelled: bool = False,
+    legend: str = "",
 ) -> None:
     """Show every camera's video in a grid, each at the frame it had reached at that moment of the scene.
 
@@ -46,6 +49,8 @@ def write_mosaic(
         path: Video to write.
         config: Width, rate and quality.
         progress: Called with the pictures written so far and the number of all.
+        labelled: The videos show their camera's name and time themselves, so the tiles do not repeat them.
+        legend: What the drawing means, in a strip below the tiles; no strip if empty.
 
     Raises:
         VideoError: There is no video at all, or one cannot be read to its end.
@@ -62,9 +67,9 @@ def write_mosaic(
     start_s = min(_moment_s(camera, 0) for camera in shown)
     total = _picture_count(shown, infos, start_s, fps)
     grid = _Grid.of(len(scene.cameras), [info.size_wh for info in infos.values()], config.mosaic_width_px)
-    canvas = np.full((grid.size_wh[1], grid.size_wh[0], 3), draw.INK, np.uint8)
-    tiles = [_Tile(camera, videos.get(camera.id), grid.tile_wh) for camera in scene.cameras]
-    with VideoWriter(path, grid.size_wh, fps, crf=config.crf) as video:
+    canvas = _canvas(grid.size_wh, legend)
+    tiles = [_Tile(camera, videos.get(camera.id), grid.tile_wh, labelled) for camera in scene.cameras]
+    with VideoWriter(path, (canvas.shape[1], canvas.shape[0]), fps, crf=config.crf) as video:
         for done in itertools.count():
             time_s = start_s + done / fps
             for place, tile in enumerate(tiles):
@@ -76,6 +81,20 @@ def write_mosaic(
                 progress(done + 1, total)
 
 
+def _canvas(size_wh: tuple[int, int], legend: str) -> Array:
+    """An empty picture of the grid, with a strip below it where there is a legend: uint8 (H, W, 3), sides even."""
+    width, height = size_wh
+    if not legend:
+        return np.full((height, width, 3), draw.INK, np.uint8)
+    canvas = np.full((height, width, 3), draw.INK, np.uint8)
+    letters = draw.letter_px(canvas)
+    while letters > 6 and draw.text_width(legend, letters) > width - 2 * letters:
+        letters -= 1
+    strip = np.full((letters * 5 // 4 * 2, width, 3), draw.INK, np.uint8)
+    draw.text(strip, legend, (letters, (len(strip) + letters) // 2), letters, draw.PAPER)
+    return np.concatenate([canvas, strip])
+
+
 class _Tile:
     """One camera's picture as the scene's clock advances.
 
@@ -83,8 +102,8 @@ class _Tile:
         ended: Nothing more will come: the last frame's time is over, or there is no video.
     """
 
-    def __init__(self, camera: Camera, video: Path | None, size_wh: tuple[int, int]) -> None:
-        self._camera, self._size_wh = camera, size_wh
+    def __init__(self, camera: Camera, video: Path | None, size_wh: tuple[int, int], labelled: bool) -> None:
+        self._camera, self._size_wh, self._labelled = camera, size_wh, labelled
         self._frames: Iterator[Frame] = iter(()) if video is None else read_frames(video, camera.id, camera.clock)
         self._coming = next(self._frames, None)
         self._last: Frame | None = None
@@ -101,12 +120,17 @@ class _Tile:
         if arrived is not None:
             self._last = arrived
             self._picture = self._fitted(arrived.image)
-            draw.banner(self._picture, self._camera.id, clock_text(arrived.time_s))
+            if not self._labelled:
+                draw.banner(self._picture, self._camera.id, clock_text(arrived.time_s))
         if not self.ended and self._coming is None and self._last is not None:
             self.ended = time_s + _SAME_MOMENT_S >= self._last.time_s + 1 / self._camera.clock.fps
             if self.ended:
                 self._picture = self._fitted(self._last.image) // 3
-                draw.banner(self._picture, self._camera.id, f"ended at {clock_text(self._last.time_s)}")
+                note = f"ended at {clock_text(self._last.time_s)}"
+                if self._labelled:
+                    draw.centred(self._picture, note)
+                else:
+                    draw.banner(self._picture, self._camera.id, note)
         return self._picture
 
     def _fitted(self, image: Array) -> Array:
@@ -116,9 +140,8 @@ class _Tile:
         w, h = max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0]))
         tile = np.zeros((height, width, 3), np.uint8)
         y, x = (height - h) // 2, (width - w) // 2
-        smooth = (
-            cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
-        )  # the dear one only where the other would flicker
+        # Area averaging costs more, and is needed only where linear interpolation would flicker.
+        smooth = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
         tile[y : y + h, x : x + w] = cv2.resize(image, (w, h), interpolation=smooth)
         return tile
 

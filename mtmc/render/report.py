@@ -39,9 +39,10 @@ def write_report(
     scores: Sequence[ScoreRow] | None = None,
     videos: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    made_with: Mapping[str, str] | None = None,
     config: RenderConfig | None = None,
 ) -> None:
-    """Write the page: totals, scores, a timeline, cameras, and the way of each vehicle that several cameras saw.
+    """Write the page: totals, scores, a timeline, cameras, and the path of each vehicle that several cameras saw.
 
     Styles and crops are inside the page; nothing is fetched. Equal input gives equal bytes.
 
@@ -53,6 +54,7 @@ def write_report(
         scores: Rows of a table of scores.
         videos: Camera id, or another title such as "All cameras" → path relative to the page.
         notes: Sentences to show below the totals, such as what a number leaves out.
+        made_with: What the result was made with, such as ``{"detector": "yolo11s.pt"}``, shown below the title.
         config: How many vehicles to show; the default configuration if None.
 
     Raises:
@@ -79,6 +81,7 @@ def write_report(
         camera_videos={c.camera_id: _link(videos[c.camera_id]) for c in cameras if c.camera_id in videos},
         other_videos={t: _link(v) for t, v in videos.items() if t not in {c.camera_id for c in cameras}},
         notes=notes,
+        made_with=dict(made_with or {}),
     )
     with atomic_path(path) as part:
         part.write_text(page, encoding="utf-8", newline="\n")

@@ -92,3 +92,20 @@ def test_progress_and_bytes(tmp_path):
 def test_no_video_at_all(tmp_path):
     with pytest.raises(VideoError, match="expected a video of at least one camera of scene Crossing, got none; set"):
         write_mosaic(scene(camera(1)), {}, tmp_path / "m.mp4", CONFIG)
+
+
+def test_labels_are_not_repeated_and_the_legend_lies_below(tmp_path):
+    """Videos that show name and time themselves keep their own corner; the strip adds to the height alone."""
+    videos = {"c001": flat_video(tmp_path / "1.mp4", [99] * 3, wh=(640, 360))}
+    write_mosaic(scene(camera(1)), videos, tmp_path / "a.mp4", CONFIG)
+    write_mosaic(scene(camera(1)), videos, tmp_path / "b.mp4", CONFIG, labelled=True, legend="gray: one camera")
+    plain, labelled = images(tmp_path / "a.mp4")[0], images(tmp_path / "b.mp4")[0]
+    assert plain[:10, :10].mean() < 50  # the tile's own label
+    assert labelled[:10, :10].mean() == pytest.approx(99, abs=3)
+    assert labelled.shape[1] == plain.shape[1]
+    strip = labelled[plain.shape[0] :]
+    assert 10 <= len(strip) <= 40
+    assert len(strip) % 2 == 0
+    assert strip.mean() < 60
+    assert strip.max() > 200  # the words
+    assert (strip.max(axis=(0, 2)) > 120).sum() > 40  # all along the words

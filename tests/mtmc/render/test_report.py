@@ -193,3 +193,9 @@ def test_one_camera_without_frame_count(tmp_path):
     assert "Vehicles followed across 1 camera " in page.text
     assert "1 vehicle " in page.text
     assert page.rows()[1] == ["c001", "0:00.0", "0:05.0", "–", "1", "1", "0", "1 car"]
+
+
+def test_the_page_says_what_it_was_made_with(tmp_path):
+    page = write(tmp_path, made_with={"detector": "yolo11s.pt", "embedder": "colour <b>"})
+    assert "detector: yolo11s.pt · embedder: colour <b>" in page.text
+    assert "detector" not in write(tmp_path).text
