@@ -36,21 +36,21 @@ def best_matching(left: Array, right: Array, weight: Array) -> Array:
     open_edges = np.arange(len(left))
     chosen: list[Array] = []
     while len(open_edges):
-        sure = open_edges[_decided(left[open_edges], right[open_edges], weight[open_edges])]
-        if not len(sure):
+        decided = open_edges[_decided(left[open_edges], right[open_edges], weight[open_edges])]
+        if not len(decided):
             chosen.append(open_edges[_by_component(left[open_edges], right[open_edges], weight[open_edges])])
             break
-        chosen.append(sure)
+        chosen.append(decided)
         taken_left = np.zeros(left.max() + 1, bool)
         taken_right = np.zeros(right.max() + 1, bool)
-        taken_left[left[sure]] = True
-        taken_right[right[sure]] = True
+        taken_left[left[decided]] = True
+        taken_right[right[decided]] = True
         open_edges = open_edges[~(taken_left[left[open_edges]] | taken_right[right[open_edges]])]
     return np.sort(order[np.concatenate(chosen)]) if chosen else np.zeros(0, np.int64)
 
 
 def _decided(left: Array, right: Array, weight: Array) -> Array:
-    """Positions of edges that surely belong to a best matching, no two sharing an end; edges sorted by ``left``."""
+    """Positions of edges that belong to a best matching, no two sharing an end; edges are sorted by ``left``."""
     best_left, rival_left = _best_and_rival(left, weight)
     order = np.argsort(right, kind="stable")
     best, rival = _best_and_rival(right[order], weight[order])

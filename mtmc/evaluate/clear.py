@@ -38,7 +38,7 @@ def clear_scores(truth: Table, predicted: Table, pairs: Pairs) -> Clear:
     true_id, predicted_id = truth.id[pairs.truth], predicted.id[pairs.predicted]
     matched = _matched(pairs, true_id, predicted_id)
     misses, false_positives = len(truth) - len(matched), len(predicted) - len(matched)
-    matched = matched[np.lexsort((pairs.moment[matched], true_id[matched]))]
+    matched = matched[np.lexsort((pairs.frame_key[matched], true_id[matched]))]
     same = true_id[matched][1:] == true_id[matched][:-1]
     switches = int((same & (predicted_id[matched][1:] != predicted_id[matched][:-1])).sum())
     mota = 1.0 - (misses + switches + false_positives) / len(truth) if len(truth) else 0.0
@@ -53,8 +53,8 @@ def _matched(pairs: Pairs, true_id: Array, predicted_id: Array) -> Array:
     """
     alone = (np.bincount(pairs.truth)[pairs.truth] == 1) & (np.bincount(pairs.predicted)[pairs.predicted] == 1)
     followed = np.flatnonzero(np.isin(true_id, true_id[~alone]))
-    followed = followed[np.lexsort((pairs.predicted[followed], pairs.truth[followed], pairs.moment[followed]))]
-    bounds = np.flatnonzero(np.diff(pairs.moment[followed], prepend=-1, append=-1))
+    followed = followed[np.lexsort((pairs.predicted[followed], pairs.truth[followed], pairs.frame_key[followed]))]
+    bounds = np.flatnonzero(np.diff(pairs.frame_key[followed], prepend=-1, append=-1))
     last: dict[int, int] = {}
     contested: list[int] = []
     for start, stop in pairwise(bounds.tolist()):

@@ -1,7 +1,15 @@
 """HOTA, DetA and AssA.
 
 Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021, as TrackEval computes
-them: means over 19 thresholds of the overlap, boxes matched once for all thresholds.
+them: means over 19 thresholds α of the overlap, boxes matched once for all thresholds. For one threshold, with the
+matched pairs of boxes TP(α), and for each of them c the boxes of its two identities,
+
+    DetA(α) = |TP| / (|TP| + |FN| + |FP|)
+    AssA(α) = 1/|TP| · Σ_{c ∈ TP} TPA(c) / (TPA(c) + FNA(c) + FPA(c))
+    HOTA(α) = √(DetA(α) · AssA(α))
+
+where TPA(c) is the number of matched pairs of boxes of the same two identities, and TPA + FNA + FPA that of the boxes
+that either identity has.
 """
 
 from __future__ import annotations
@@ -34,28 +42,33 @@ def hota_scores(truth: Table, predicted: Table, pairs: Pairs) -> Hota:
     """Score detection and association, given every pair of boxes with any overlap; 0 without truth or predictions."""
     if not len(pairs):
         return Hota(0.0, 0.0, 0.0)
-    meeting, total = _meetings(truth, predicted, pairs)
-    # How much two identities belong together: frames shared over frames of either, in parts of a frame.
-    shared = np.bincount(meeting, _share(truth, predicted, pairs))
-    together = shared / (total - shared)
-    chosen = best_matching(pairs.truth, pairs.predicted, together[meeting] * pairs.iou)
-    met, meeting = np.unique(meeting[chosen], return_inverse=True)
-    total, iou = total[met], pairs.iou[chosen]
+    # Boxes are matched by their overlap, weighted by how often their identities overlap in all frames: the Jaccard
+    # index of the two identities, where frames count by the share of the overlap that is theirs.
+    identity_pair, boxes_of_both = _identity_pairs(truth, predicted, pairs)
+    shared = np.bincount(identity_pair, _share(truth, predicted, pairs))
+    jaccard = shared / (boxes_of_both - shared)
+    chosen = best_matching(pairs.truth, pairs.predicted, jaccard[identity_pair] * pairs.iou)
+
+    # From here on, only the identities that have a matched pair of boxes are numbered.
+    numbers, identity_pair = np.unique(identity_pair[chosen], return_inverse=True)
+    boxes_of_both = boxes_of_both[numbers]
+    iou = pairs.iou[chosen]
     detection, association = np.zeros(len(ALPHAS)), np.zeros(len(ALPHAS))
     for k, alpha in enumerate(ALPHAS):
-        matched = meeting[iou >= alpha - _EPS]
-        frames = np.bincount(matched, minlength=len(total))
+        matched = identity_pair[iou >= alpha - _EPS]
+        tpa = np.bincount(matched, minlength=len(boxes_of_both))
         detection[k] = len(matched) / (len(truth) + len(predicted) - len(matched))
-        association[k] = (frames * (frames / (total - frames))).sum() / max(1, len(matched))
+        association[k] = (tpa * (tpa / (boxes_of_both - tpa))).sum() / max(1, len(matched))
     return Hota(float(np.sqrt(detection * association).mean()), float(detection.mean()), float(association.mean()))
 
 
-def _meetings(truth: Table, predicted: Table, pairs: Pairs) -> tuple[Array, Array]:
+def _identity_pairs(truth: Table, predicted: Table, pairs: Pairs) -> tuple[Array, Array]:
     """For each pair of boxes the number of its pair of identities, (K,), and for each of those the boxes of both."""
     _, i, of_truth = np.unique(truth.id, return_inverse=True, return_counts=True)
     _, j, of_predicted = np.unique(predicted.id, return_inverse=True, return_counts=True)
-    keys, meeting = np.unique(i[pairs.truth] * len(of_predicted) + j[pairs.predicted], return_inverse=True)
-    return meeting, of_truth[keys // len(of_predicted)] + of_predicted[keys % len(of_predicted)]
+    width = len(of_predicted)
+    keys, number = np.unique(i[pairs.truth] * width + j[pairs.predicted], return_inverse=True)
+    return number, of_truth[keys // width] + of_predicted[keys % width]
 
 
 def _share(truth: Table, predicted: Table, pairs: Pairs) -> Array:

@@ -44,14 +44,14 @@ def identity_scores(truth: Table, predicted: Table, pairs: Pairs) -> Identity:
 
     The paper minimises false negatives plus false positives over matchings of identities. Every matched pair of
     identities lowers both by the frames in which they overlap, so the least cost is the matching with the most such
-    frames, and identities that never meet need not enter it.
+    frames, and identities that never overlap need not enter it.
     """
     idtp = 0
     if len(pairs):
         i = np.unique(truth.id[pairs.truth], return_inverse=True)[1]
         j = np.unique(predicted.id[pairs.predicted], return_inverse=True)[1]
         width = int(j.max()) + 1
-        meetings, frames = np.unique(i * width + j, return_counts=True)
-        chosen = best_matching(meetings // width, meetings % width, frames.astype(float))
+        identity_pairs, frames = np.unique(i * width + j, return_counts=True)
+        chosen = best_matching(identity_pairs // width, identity_pairs % width, frames.astype(float))
         idtp = int(frames[chosen].sum())
     return Identity(idtp, len(predicted) - idtp, len(truth) - idtp)

@@ -1,7 +1,7 @@
 """Which boxes overlap, for all frames of all cameras at once.
 
 Boxes are sorted by frame and left edge. A pair that overlaps enough has its left edges close together, so every
-box need only look at a short run of its neighbours: to the right from the truth, to the right from the prediction.
+box is compared with a short run of its neighbors only: to the right of the truth, and to the right of the prediction.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Pairs:
         truth: int64 (K,), row of the truth.
         predicted: int64 (K,), row of the predictions.
         iou: float64 (K,), intersection over union, > 0.
-        moment: int64 (K,), number of the (camera, frame).
+        frame_key: int64 (K,), number of the (camera, frame).
     """
 
     truth: Array
     predicted: Array
     iou: Array
-    moment: Array
+    frame_key: Array
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -45,7 +45,7 @@ class Pairs:
         return self[1 - self.iou <= 1 - min_iou]
 
     def __getitem__(self, rows: Array) -> Pairs:
-        return Pairs(self.truth[rows], self.predicted[rows], self.iou[rows], self.moment[rows])
+        return Pairs(self.truth[rows], self.predicted[rows], self.iou[rows], self.frame_key[rows])
 
 
 def overlapping_pairs(truth: Table, predicted: Table, min_iou: float = 0.0) -> Pairs:
@@ -62,8 +62,8 @@ def overlapping_pairs(truth: Table, predicted: Table, min_iou: float = 0.0) -> P
     stride = max(truth.xyxy[:, 0].max(), predicted.xyxy[:, 0].max()) - left + 1.0
     a = _Sorted(truth, truth_key, left, stride)
     b = _Sorted(predicted, predicted_key, left, stride)
-    parts = [_scored(a, b, i, j, min_iou) for i, j in _neighbours(a, b, min_iou, side="left")]
-    parts += [_scored(a, b, i, j, min_iou) for j, i in _neighbours(b, a, min_iou, side="right")]
+    parts = [_scored(a, b, i, j, min_iou) for i, j in _neighbors(a, b, min_iou, side="left")]
+    parts += [_scored(a, b, i, j, min_iou) for j, i in _neighbors(b, a, min_iou, side="right")]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     order = np.argsort(columns[3], kind="stable")
     return Pairs(*(column[order] for column in columns))
@@ -80,13 +80,13 @@ class _Sorted:
         self.area = (self.x2 - self.x1) * (self.y2 - self.y1)
 
 
-def _neighbours(
+def _neighbors(
     a: _Sorted, b: _Sorted, min_iou: float, side: Literal["left", "right"]
 ) -> Iterator[tuple[Array, Array]]:
     """Positions in ``a`` and ``b`` of boxes of ``b`` that begin inside a box of ``a``, early enough to matter.
 
     IoU ≥ t needs an overlap of at least t times the width of either box, so ``b`` begins within the first 1 − t of
-    ``a``. Rounding may add pairs, of the neighbouring frame even, but never loses one; both directions together
+    ``a``. Rounding may add pairs, of the neighboring frame even, but never loses one; both directions together
     give every pair once, because ``side`` decides who owns equal keys.
     """
     reach = (1 - min_iou) * (a.x2 - a.x1) + 8 * np.spacing(max(a.key[-1], b.key[-1]))

@@ -100,14 +100,14 @@ class Evaluation:
             return []
         lines = ["", f"{'all cameras':<12}{'mtmc':>12}{'motmetrics':>12}{'difference':>12}"]
         own = _plain(self.overall)
-        for name, theirs in self.reference.items():
+        for name, reference in self.reference.items():
             title = _TITLES.get(name, name.upper())
-            ours = own[name]
+            value = own[name]
             factor, digits = (1, 0) if name in _COUNTS else (100, 4)
-            if ours is None:
-                lines.append(f"{title:<12}{'–':>12}{factor * theirs:>12.{digits}f}{'–':>12}")
+            if value is None:
+                lines.append(f"{title:<12}{'–':>12}{factor * reference:>12.{digits}f}{'–':>12}")
                 continue
-            cells = (factor * ours, factor * theirs, factor * (ours - theirs) + 0.0)
+            cells = (factor * value, factor * reference, factor * (value - reference) + 0.0)
             lines.append(f"{title:<12}" + "".join(f"{cell:>12.{digits}f}" for cell in cells))
         return lines
 

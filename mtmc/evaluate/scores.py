@@ -53,7 +53,7 @@ class Scores:
 
 
 def score(truth: Table, predicted: Table, *, min_iou: float = 0.5, metrics: Collection[str] = METRICS) -> Scores:
-    """Compare all rows of two tables; identities are global, (camera, frame) says which boxes may meet.
+    """Compare all rows of two tables; identities are global, boxes are compared within a (camera, frame).
 
     A row that repeats an identity in the same camera and frame does not count, in either table: the first stands.
 

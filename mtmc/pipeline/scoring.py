@@ -15,7 +15,7 @@ __all__ = ["score_rows", "score_scene"]
 def score_scene(scene: Scene, predicted: Table) -> Evaluation | None:
     """Score by the official AI City protocol; None where no camera has ground truth.
 
-    Scenes with a single annotated camera are scored plainly: the official filter would drop every vehicle of theirs.
+    Scenes with a single annotated camera are scored plainly: the official filter would drop all of their vehicles.
 
     Raises:
         FormatError: A ground truth file is malformed, or no row of any of them counts.

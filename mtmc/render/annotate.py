@@ -24,7 +24,7 @@ __all__ = ["annotate_camera"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Way:
+class _Trajectory:
     """One passage through this camera, ready to be drawn: float (L, 4) boxes in pixels of the drawn picture."""
 
     number: str
@@ -68,7 +68,7 @@ def annotate_camera(
         )
     info = probe(camera.video)
     size_wh = _fit(info.size_wh, config.max_width_px)
-    ways = _ways_by_frame(camera.id, tracks, np.divide(size_wh, info.size_wh), alone)
+    trajectories = _trajectories_by_frame(camera.id, tracks, np.divide(size_wh, info.size_wh), alone)
     total = camera.frame_count or info.frames
     frames = _as_far_as_possible(read_frames(camera.video, camera.id, camera.clock))
     with VideoWriter(path, size_wh, camera.clock.fps, crf=config.crf) as video:
@@ -76,7 +76,7 @@ def annotate_camera(
             image = frame.image
             if size_wh != info.size_wh:
                 image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-            _draw(image, ways.get(frame.index, []), config.trail_s)
+            _draw(image, trajectories.get(frame.index, []), config.trail_s)
             draw.banner(image, camera.id, clock_text(frame.time_s))
             video.write(image)
             if progress is not None:
@@ -84,7 +84,7 @@ def annotate_camera(
 
 
 def _as_far_as_possible(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """The frames before the video breaks off, which whoever looked for vehicles in it has reported."""
+    """The frames before the video breaks off, where it does has been reported by the detection stage."""
     with suppress(VideoError):
         yield from frames
 
@@ -94,15 +94,15 @@ def _fit(size_wh: tuple[int, int], max_width: int) -> tuple[int, int]:
     return size_wh if width <= max_width else (max_width, max(1, round(height * max_width / width)))
 
 
-def _ways_by_frame(
+def _trajectories_by_frame(
     camera_id: str, tracks: Sequence[GlobalTrack], scale_xy: Array, alone: bool
-) -> dict[int, list[tuple[_Way, int]]]:
+) -> dict[int, list[tuple[_Trajectory, int]]]:
     """For each frame the passages to draw and which of their observations it is."""
     by_frame = defaultdict(list)
     for track in sorted(tracks, key=lambda t: t.global_id):
         strong = alone or len(track.camera_ids) > 1
         for tracklet in (p.tracklet for p in track.passages if p.tracklet.camera_id == camera_id):
-            way = _Way(
+            trajectory = _Trajectory(
                 number=str(track.global_id),
                 name=CLASSES[tracklet.class_id],
                 rgb=colour(track.global_id) if strong else GREY,
@@ -111,29 +111,29 @@ def _ways_by_frame(
                 xyxy=tracklet.xyxy * np.tile(scale_xy, 2),
             )
             for row, index in enumerate(tracklet.frame.tolist()):
-                by_frame[index].append((way, row))
+                by_frame[index].append((trajectory, row))
     return by_frame
 
 
-def _draw(image: Array, ways: list[tuple[_Way, int]], trail_s: float) -> None:
+def _draw(image: Array, trajectories: list[tuple[_Trajectory, int]], trail_s: float) -> None:
     """Everything seen in one frame: far before near and grey before coloured, so that what matters lies on top."""
-    ways = sorted(ways, key=lambda item: (item[0].strong, item[0].xyxy[item[1], 3]))
+    trajectories = sorted(trajectories, key=lambda item: (item[0].strong, item[0].xyxy[item[1], 3]))
     line = draw.line_px(image)
-    for way, row in ways:
-        if way.strong:
-            first = int(np.searchsorted(way.time_s, way.time_s[row] - trail_s))
-            boxes = way.xyxy[first : row + 1]
+    for trajectory, row in trajectories:
+        if trajectory.strong:
+            first = int(np.searchsorted(trajectory.time_s, trajectory.time_s[row] - trail_s))
+            boxes = trajectory.xyxy[first : row + 1]
             feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
-            draw.trail(image, feet, way.rgb, line)
-    for way, row in ways:
-        draw.box(image, way.xyxy[row], way.rgb, line if way.strong else 1)
-    named = [(way, way.xyxy[row]) for way, row in reversed(ways) if way.strong]
+            draw.trail(image, feet, trajectory.rgb, line)
+    for trajectory, row in trajectories:
+        draw.box(image, trajectory.xyxy[row], trajectory.rgb, line if trajectory.strong else 1)
+    named = [(trajectory, trajectory.xyxy[row]) for trajectory, row in reversed(trajectories) if trajectory.strong]
     boxes = np.array([xyxy for _, xyxy in named]).reshape(-1, 4)
-    draw.place_labels(image, boxes, [(_label(image, way, xyxy), way.rgb) for way, xyxy in named])
+    draw.place_labels(image, boxes, [(_label(image, trajectory, xyxy), trajectory.rgb) for trajectory, xyxy in named])
 
 
-def _label(image: Array, way: _Way, xyxy: Array) -> str:
+def _label(image: Array, trajectory: _Trajectory, xyxy: Array) -> str:
     """Number and class; the number alone where the words would hide more than they say."""
-    words = f"{way.number} {way.name}"
+    words = f"{trajectory.number} {trajectory.name}"
     small = draw.text_width(words, draw.letter_px(image)) > 1.2 * (xyxy[2] - xyxy[0])
-    return way.number if small or way.name == CLASSES[0] else words
+    return trajectory.number if small or trajectory.name == CLASSES[0] else words

@@ -54,11 +54,11 @@ def box(image: Array, xyxy: Array, rgb: RGB, thickness: int) -> None:
 
 def trail(image: Array, points: Array, rgb: RGB, thickness: int) -> None:
     """A line through float (K, 2) points that fades towards the first, into the picture below it."""
-    way_px = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
-    if way_px[-1] < 1:
+    length_px = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
+    if length_px[-1] < 1:
         return
-    at_px = np.linspace(0, way_px[-1], 2 + int(way_px[-1] / _PIECE_PX))
-    pieces = np.stack([np.interp(at_px, way_px, points[:, axis]) for axis in (0, 1)], axis=1)
+    at_px = np.linspace(0, length_px[-1], 2 + int(length_px[-1] / _PIECE_PX))
+    pieces = np.stack([np.interp(at_px, length_px, points[:, axis]) for axis in (0, 1)], axis=1)
     pixels = np.rint(pieces).astype(int)
     x, y = pixels[1:].clip(0, [image.shape[1] - 1, image.shape[0] - 1]).T
     share = np.linspace(0.1, 0.9, len(x))[:, None]

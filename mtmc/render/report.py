@@ -76,7 +76,7 @@ def write_report(
         shared=shared,
         duration_s=max((c.start_s + c.duration_s for c in cameras), default=0.0) - start_s,
         timeline=timeline_svg(cameras, vehicles),
-        ways=[_way(v, thumbnails) for v in sorted(shared, key=_interest)[:limit]],
+        itineraries=[_itinerary(v, thumbnails) for v in sorted(shared, key=_interest)[:limit]],
         scores=scores,
         camera_videos={c.camera_id: _link(videos[c.camera_id]) for c in cameras if c.camera_id in videos},
         other_videos={t: _link(v) for t, v in videos.items() if t not in {c.camera_id for c in cameras}},
@@ -105,7 +105,7 @@ def _interest(vehicle: Vehicle) -> tuple[int, float, int]:
     return -len({p.tracklet.camera_id for p in vehicle.passages}), vehicle.start_s, vehicle.global_id
 
 
-def _way(vehicle: Vehicle, thumbnails: Mapping[tuple[str, int], Array]) -> dict[str, Any]:
+def _itinerary(vehicle: Vehicle, thumbnails: Mapping[tuple[str, int], Array]) -> dict[str, Any]:
     """A vehicle's passages, those of one camera that follow each other taken together as one stop."""
     stops: list[dict[str, Any]] = []
     for passage in vehicle.passages:

@@ -1,4 +1,4 @@
-"""The numbers of a result, before anybody sees them."""
+"""The numbers that the page shows, as plain values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CameraSummary", "Vehicle", "summarise_cameras", "summarise_vehicles"
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
-    """One vehicle and its way through the scene.
+    """One vehicle and its passages through the scene.
 
     Attributes:
         global_id: Its number.

@@ -60,7 +60,7 @@ def _row(camera: CameraSummary, x1: float, x2: float, y: float, height: float) -
     name = camera.camera_id if len(camera.camera_id) <= 11 else camera.camera_id[:10] + "…"
     return Markup(
         '<text class="camera" x="0" y="{middle:.1f}">{name}</text>'
-        '<rect class="looks" x="{x1:.1f}" y="{top:.1f}" width="{width:.1f}" height="{tall:.1f}" rx="3"/>'
+        '<rect class="recorded" x="{x1:.1f}" y="{top:.1f}" width="{width:.1f}" height="{tall:.1f}" rx="3"/>'
     ).format(middle=y + height / 2 + 4, name=name, x1=x1, top=y - 4, width=x2 - x1, tall=height + 8)
 
 

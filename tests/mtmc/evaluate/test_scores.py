@@ -123,7 +123,7 @@ def test_pairs_are_those_of_the_full_table(truth: Table, predicted: Table, min_i
     assert set(zip(pairs.truth.tolist(), pairs.predicted.tolist(), strict=True)) == want
     assert len(pairs) == len(want)
     np.testing.assert_array_equal(pairs.iou, iou[pairs.truth, pairs.predicted])
-    assert (np.diff(pairs.moment) >= 0).all()
+    assert (np.diff(pairs.frame_key) >= 0).all()
 
 
 def test_joint_keys_order_like_their_columns() -> None:

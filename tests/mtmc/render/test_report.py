@@ -110,8 +110,8 @@ def test_timeline_has_a_bar_per_passage(tmp_path):
     painted = [b["fill"] for b in bars if "fill" in b]
     assert sorted(painted) == sorted([hex_colour(colour(1))] * 2 + [hex_colour(colour(3))] * 3)
     assert len(page.all("rect", **{"class": "alone"})) == 1
-    looks = page.all("rect", **{"class": "looks"})
-    assert float(looks[1]["x"]) - float(looks[0]["x"]) == pytest.approx(5 / 13 * (1080 - 84 - 20), abs=0.2)
+    recorded = page.all("rect", **{"class": "recorded"})
+    assert float(recorded[1]["x"]) - float(recorded[0]["x"]) == pytest.approx(5 / 13 * (1080 - 84 - 20), abs=0.2)
     assert "vehicle 2 (bus), c001, 0:03.0 to 0:03.9" in page.text
 
 
