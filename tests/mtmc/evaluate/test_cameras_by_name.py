@@ -96,7 +96,7 @@ def test_the_scenes_regions_of_interest_count(tmp_path: Path, rows: Table, scene
     result = evaluate_files(scene, tmp_path / "track1.txt")
     assert result.protocol == "aicity"
     assert result.notes[:2] == (
-        "regions of interest are the scene's, of 1 cameras",
+        "regions of interest are the scene's, of 1 camera",
         "10 of 70 predicted boxes dropped: outside the region of interest",  # vehicle 1 in "north gate"
     )
     (tmp_path / "rois" / "cam 0").mkdir(parents=True)
