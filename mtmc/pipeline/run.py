@@ -240,7 +240,10 @@ def _reasons(results: Sequence[CameraResult], config: RunConfig) -> list[str]:
     if made:
         return [f"{made} vehicles of single cameras, all of which association and post-processing left out"]
     tracks = _total(results, "tracklets")
-    if tracks and not any(result.source == "tracklets" for result in results):
+    sources = {result.source for result in results}
+    # Boxes whose scores say that no detector saw them may make tracks, but none that clean-up keeps.
+    unseen = sources == {"detections"} and not _total(results, "scored")
+    if tracks and "tracklets" not in sources and not unseen:
         return [f"{tracks} tracks, all of which clean-up left out; see clean.filter"]
     return [
         reason(of_source, config)
