@@ -51,7 +51,7 @@ class Card:
         color: ``rgb`` or ``bgr``: the channel order the network was trained with.
         backbone: Which network a state dict is of: a name that :func:`reid.networks.build` knows.
         match_similarity: Cosine above which two tracklets are more likely one vehicle than two, as measured on
-            validation data; None if nobody has.
+            validation data; None if not measured.
         trained_on: Data sets.
         scores: Published or measured figures, such as ``{"VeRi-776 mAP": 0.82}``.
         license: Of the weights.

@@ -44,7 +44,7 @@ class TrainConfig(Settings):
     )
     workers: int = Field(4, ge=0, description="processes that read images; 0 reads in the training process")
     save_every: int = Field(1, ge=1, description="epochs between checkpoints")
-    check_every: int = Field(50, ge=1, description="steps between looks at the loss; each waits for the device")
+    check_every: int = Field(50, ge=1, description="steps between checks of the loss; each waits for the device")
     tensorboard: bool = Field(False, description="also log for TensorBoard")
 
 

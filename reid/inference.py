@@ -61,7 +61,7 @@ class Embedder:
 
     @property
     def match_similarity(self) -> float | None:
-        """Cosine that suggests one vehicle rather than two; None where nobody measured it."""
+        """Cosine above which two tracklets are more likely one vehicle than two; None if not measured."""
         return self.card.match_similarity
 
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:

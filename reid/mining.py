@@ -29,7 +29,7 @@ _BLOCK = 1 << 22  # entries expanded at a time, and elements of a similarity blo
 
 
 def update_dictionary(dictionary: Tensor, index: Tensor, z: Tensor) -> None:
-    """SSML Eq. 6 in place: ``D_i ← L2((D_i + z_i) / 2)``, sample by sample, so that a row met twice moves twice.
+    """SSML Eq. 6 in place: ``D_i ← L2((D_i + z_i) / 2)``, sample by sample, so that a row given twice moves twice.
 
     Args:
         dictionary: (n, d) float32; a zero row becomes the feature itself.
@@ -223,9 +223,9 @@ def _among_smallest(squared: Tensor, which: Tensor, column: Tensor, count: Tenso
     equal = squared == limit
     crowded = equal.sum(1) > room
     for row in torch.nonzero(crowded)[:, 0].tolist():
-        here = which == row
-        order = equal[row].cumsum(0)[column[here]]
-        among[here] &= (value[here] < limit[row]) | (order <= room[row])
+        of_row = which == row
+        order = equal[row].cumsum(0)[column[of_row]]
+        among[of_row] &= (value[of_row] < limit[row]) | (order <= room[row])
     return among
 
 
@@ -278,5 +278,5 @@ def _released(dictionary: Tensor, anchor: int, threshold: float) -> Tensor:
     failed = torch.nonzero(place > length)
     passed = int(failed[0]) if len(failed) else length
     prefix = min(max(1, passed - 1) + 1, count)
-    mine = order[:prefix][accepted[:prefix] | (order[:prefix] == anchor)]
-    return torch.unique(torch.cat([mine, order.new_tensor([anchor])]))
+    positives = order[:prefix][accepted[:prefix] | (order[:prefix] == anchor)]
+    return torch.unique(torch.cat([positives, order.new_tensor([anchor])]))

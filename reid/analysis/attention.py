@@ -19,7 +19,7 @@ __all__ = ["attention_picture"]
 
 
 def attention_picture(trained: Trained, pictures: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Pictures side by side, and below each where the network looks.
+    """Pictures side by side, and below each the attention of the network.
 
     Args:
         trained: A network trained by ``sgfd`` with attention.

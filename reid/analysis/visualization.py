@@ -76,11 +76,11 @@ def embedding_plot(features: NDArray[Any], labels: NDArray[Any], *, side_px: int
 
 def principal_plane(features: NDArray[Any]) -> NDArray[Any]:
     """Coordinates (N, 2) on the two axes of largest variance; signs are fixed, so the picture is reproducible."""
-    centerd = np.asarray(features, np.float64) - features.mean(axis=0)
-    _, _, axes = np.linalg.svd(centerd, full_matrices=False)
+    centered = np.asarray(features, np.float64) - features.mean(axis=0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
     axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))  # a single feature has one axis
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    return np.asarray(centerd @ axes.T)
+    return np.asarray(centered @ axes.T)
 
 
 def overlay(image: Image, heat: NDArray[Any], *, strength: float = 0.6) -> Image:

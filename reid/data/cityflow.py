@@ -22,10 +22,10 @@ from reid.errors import ConfigError, DataError
 
 __all__ = ["OFFICIAL", "load"]
 
-#: Published counts of the labelled part, by edition of the challenge.
+#: Published counts of the labeled part, by edition of the challenge.
 OFFICIAL = {
-    2019: {"labelled images": 36_935, "labelled identities": 333},
-    2021: {"labelled images": 52_717, "labelled identities": 440},
+    2019: {"labeled images": 36_935, "labeled identities": 333},
+    2021: {"labeled images": 52_717, "labeled identities": 440},
 }
 
 _REMEDY = "request the data of AI City Challenge track 2 and unpack it here"
@@ -51,7 +51,7 @@ def load(
         raise ConfigError(f"expected edition 2019 or 2021, got {edition}")
     records = _records(root)
     if check_counts:
-        found = {"labelled images": len(records), "labelled identities": len({r.vehicle_id for r in records})}
+        found = {"labeled images": len(records), "labeled identities": len({r.vehicle_id for r in records})}
         compare_counts(f"CityFlow-ReID {edition}", root, found, OFFICIAL[edition])
     check_present((r.path for r in records), _REMEDY)
     return _hold_out(records, held_out, np.random.default_rng(seed))

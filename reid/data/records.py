@@ -30,9 +30,9 @@ __all__ = [
     "views",
 ]
 
-#: The identity of a crop that shows no labelled vehicle or person and is never counted.
+#: The identity of a crop that shows no labeled vehicle or person and is never counted.
 JUNK = -1
-#: The identity of a gallery crop that shows somebody else: it is ranked like all others and is never right.
+#: The identity of a gallery crop that shows no query's vehicle or person: it is ranked like all others, never right.
 DISTRACTOR = -2
 
 
@@ -76,7 +76,7 @@ class DatasetSplit:
         train: Crops to learn from.
         query: Crops to look for; empty where the protocol draws queries out of the gallery.
         gallery: Crops to look among.
-        tracks: Gallery crops grouped by track, where the data set says so.
+        tracks: Gallery crops grouped by track, where the data set groups them.
 
     Raises:
         DataError: An identity occurs in training and in retrieval.
@@ -133,5 +133,5 @@ def held_out_identities(records: Sequence[Record], share: float, rng: np.random.
     """
     if not 0 <= share <= 1:
         raise ConfigError(f"held_out: expected a share of the identities from 0 to 1, got {share}")
-    everyone = sorted({r.vehicle_id for r in records})
-    return set(rng.permutation(everyone)[: round(share * len(everyone))].tolist())
+    present = sorted({r.vehicle_id for r in records})
+    return set(rng.permutation(present)[: round(share * len(present))].tolist())

@@ -34,15 +34,15 @@ def load(root: Path, *, split: int = 0, check_counts: bool = True) -> DatasetSpl
         DataError: Something is missing, badly named, or not as many as published.
     """
     first, second = (_records(root / folder, camera) for camera, folder in enumerate(("cam_a", "cam_b")))
-    everyone = sorted(set(first) | set(second))
+    persons = sorted(set(first) | set(second))
     if check_counts:
         found = {
-            "identities": len(everyone),
+            "identities": len(persons),
             "images of camera a": len(first),
             "images of camera b": len(second),
         }
         compare_counts("VIPeR", root, found, OFFICIAL)
-    order = np.random.default_rng(split).permutation(everyone).tolist()
+    order = np.random.default_rng(split).permutation(persons).tolist()
     trained, tested = (sorted(half) for half in (order[: len(order) // 2], order[len(order) // 2 :]))
     return DatasetSplit(
         f"viper-{split}",

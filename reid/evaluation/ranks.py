@@ -27,7 +27,7 @@ Blocks = Iterator[tuple[slice, Array]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """Who is on N crops, and who saw them: int64 (N,) each."""
+    """Identities and cameras of N crops: int64 (N,) each."""
 
     vehicle_id: Array
     camera_id: Array

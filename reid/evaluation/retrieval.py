@@ -160,7 +160,7 @@ def evaluate(
         gallery = _track_embeddings(gallery, tracks, protocol.track_camera_shift)
         query = replace(query, features=_unit(query.features))
     seeds = tuple(range(seed, seed + protocol.draws)) if protocol.draw != "none" else ()
-    rounds = [_rank(q, g, protocol) for q, g in _meetings(query, gallery, protocol, seeds)]
+    rounds = [_rank(q, g, protocol) for q, g in _rounds(query, gallery, protocol, seeds)]
     return _scores(protocol, rounds, seeds)
 
 
@@ -246,7 +246,7 @@ def pool(crops: Embeddings) -> Embeddings:
     return Embeddings(np.stack([features[p].mean(axis=0) for p in parts]), kept[:, 0], kept[:, 1])
 
 
-def _meetings(
+def _rounds(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, seeds: Sequence[int]
 ) -> Iterator[tuple[Embeddings, Embeddings]]:
     if protocol.draw == "none":

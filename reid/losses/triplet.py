@@ -1,4 +1,4 @@
-"""Batch-hard triplet loss: every image against its farthest companion and its nearest stranger."""
+"""Batch-hard triplet loss: every anchor against its farthest positive and its nearest negative."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def batch_hard(x: Tensor, labels: Tensor, margin: float | None = None) -> Tensor
     """Mean over anchors of the hardest triplet each of them finds in the batch.
 
     Soft margin (SSBVER Eq. 1) is ``log(1 + exp(d_ap - d_an))``; with a margin it is ``max(0, d_ap - d_an + margin)``.
-    Features are taken as they are, neither normalized nor squared in distance. An anchor that has no stranger in the
+    Features are taken as they are, neither normalized nor squared in distance. An anchor that has no negative in the
     batch has no triplet and is left out.
 
     Args:

@@ -62,7 +62,7 @@ class BaseConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What is learnt from: N records and the class of each, −1 for those without one."""
+    """What is learned from: N records and the class of each, −1 for those without one."""
 
     records: tuple[Record, ...]
     labels: NDArray[Any]
@@ -83,8 +83,8 @@ class MethodContext:
             :func:`reid.networks.build` does.
         network_facts: What decides a network trained at an earlier stage: backbone, start weights, precision and
             schedule, as JSON values. Part of the key of every result kept on disk that comes from such a network.
-        training_data: Labelled training records.
-        unlabelled: Further records whose identities must not be looked at.
+        training_data: Labeled training records.
+        unlabeled: Further records whose identities must not be looked at.
         classes: Number of identities.
         device: Where to compute.
         precision: As configured.
@@ -99,7 +99,7 @@ class MethodContext:
     network: Callable[..., Backbone]
     network_facts: tuple[Any, ...]
     training_data: TrainingData
-    unlabelled: tuple[Record, ...]
+    unlabeled: tuple[Record, ...]
     classes: int
     device: torch.device
     precision: str
@@ -166,7 +166,7 @@ def total(parts: Logs) -> tuple[Tensor, Logs]:
 
 
 def triplet_on() -> Any:
-    """The field of a method's choices that says what its triplets compare."""
+    """The field of a method's choices that selects the features its triplets compare."""
     return Field(
         "pooled",
         description="pooled: before the neck, as published; embedding: what is deployed, at unit length, "

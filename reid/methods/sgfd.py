@@ -1,6 +1,6 @@
 """SGFD: parts of a vehicle found by learning how far an image was turned (Li et al., self-supervised geometry).
 
-An encoder learns to tell rotations of an image apart; the places it looks at weigh the middle of the main network
+An encoder learns to tell rotations of an image apart; its attention weighs the middle map of the main network
 (interpretable attention, without parameters). The plain and the attended feature stand side by side.
 """
 
@@ -163,7 +163,7 @@ class GeometricNetwork(nn.Module):  # type: ignore[misc]
         return [upper(middle), self.attended(middle.float() * weights)]
 
     def attention(self, images: Tensor) -> Tensor:
-        """Where the encoder looks: (B, 1, s/8, s/8) float32, sums to 1 for each image.
+        """The encoder's attention: (B, 1, s/8, s/8) float32, sums to 1 for each image.
 
         Raises:
             ConfigError: The network has no attention.

@@ -1,8 +1,8 @@
-"""SLSR: generated images, labelled with the identities of the cluster they imitate (Ainam et al., 2019).
+"""SLSR: generated images, labeled with the identities of the cluster they imitate (Ainam et al., 2019).
 
-Stages, each kept on disk: a classifier's features of the labelled images; k-means of these; one generative network
+Stages, each kept on disk: a classifier's features of the labeled images; k-means of these; one generative network
 per cluster; generated images. A generated image counts as a little of every identity that has an image in its
-cluster, and is learnt from together with the real ones.
+cluster, and is learned from together with the real ones.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class Method(BaseMethod):
 
 
 class _Mirrored(nn.Module):  # type: ignore[misc]
-    """A backbone, or the sum of what it says of an image and of its mirror image."""
+    """A backbone, or the sum of its features of an image and of the mirror image."""
 
     def __init__(self, backbone: Backbone, mirrored: bool) -> None:
         super().__init__()

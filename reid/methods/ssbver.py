@@ -1,8 +1,8 @@
 """SSBVER: a re-identification network that also predicts its own moving average (Khorramshahi et al., 2023).
 
 The student sees two large and several small crops of an image, its exponential moving average, the teacher, only the
-large ones. Besides learning identities, the student learns to say of every crop what the teacher says of another crop
-of the same image. Only the teacher is deployed, so nothing is added when testing.
+large ones. Besides learning identities, the student learns to predict, from every crop, the teacher's output for
+another crop of the same image. Only the teacher is deployed, so nothing is added when testing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SSML: an embedding learnt without labels from a dictionary of all training features (Yu et al., 2021).
+"""SSML: an embedding learned without labels from a dictionary of all training features (Yu et al., 2021).
 
 Every image starts as a class of its own. A dictionary keeps a slowly moving feature of each; images that agree in the
 dictionary about who their neighbors are become positives (DPLM), and live features are drawn towards the rows of
@@ -96,7 +96,7 @@ class Method(BaseMethod):
         self.views = (replace(resize_recipe(RECIPES["ssml"], size), crop=self.config.crop),)
         self.test_view = resize_recipe(RECIPES["test"], size)
         self.backbone = context.network(sizes=[size], last_stride=self.config.last_stride)
-        # Pooled activations are never negative, so all of them look alike until they are centerd.
+        # Pooled activations are never negative, so all of them are similar until they are centered.
         self.norm = neck(self.backbone.dim, bias=True)
         self._mining = False
         self._miner: DictionaryMiner | None = None
@@ -110,7 +110,7 @@ class Method(BaseMethod):
 
     def prepare(self, context: MethodContext) -> TrainingData:
         """Forget the labels; lay out the dictionary."""
-        records = context.training_data.records + (context.unlabelled if self.config.with_gallery else ())
+        records = context.training_data.records + (context.unlabeled if self.config.with_gallery else ())
         self.register_buffer("dictionary", torch.zeros(len(records), self.backbone.dim))
         return TrainingData(records, np.arange(len(records)))
 
@@ -169,7 +169,7 @@ class Method(BaseMethod):
         images.
         """
         as_test = self.config.renew_as == "test"
-        records = context.training_data.records + (context.unlabelled if self.config.with_gallery else ())
+        records = context.training_data.records + (context.unlabeled if self.config.with_gallery else ())
         self.train(not as_test)
         view = self.test_view if as_test else self.views[0]
         if first:

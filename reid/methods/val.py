@@ -62,7 +62,7 @@ class Config(BaseConfig):
     unknown: Literal["nearest", "classify"] = Field(
         "nearest", description="images without viewpoint: as the nearest in their passage, or by a trained classifier"
     )
-    classifier_epochs: int = Field(30, ge=1, description="passes of that classifier over the labelled images")
+    classifier_epochs: int = Field(30, ge=1, description="passes of that classifier over the labeled images")
 
 
 class Method(BaseMethod):

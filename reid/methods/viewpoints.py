@@ -51,7 +51,7 @@ def read_labels(path: Path, records: Sequence[Record]) -> NDArray[Any]:
         records: N of them.
 
     Returns:
-        int64 (N,), -1 where the list says nothing.
+        int64 (N,), -1 where the list has no entry.
 
     Raises:
         DataError: The list is missing or malformed, or names no record.
@@ -109,7 +109,7 @@ def classify(
         recipe: How an image is seen when tested.
         extract: See :data:`reid.methods.base.Extract`.
         count: V.
-        epochs: Passes over the labelled images.
+        epochs: Passes over the labeled images.
         device: Where to compute.
         seed: Of batches and colors; mirror images are not used, since they change the class.
 
@@ -117,12 +117,12 @@ def classify(
         int64 (N,) without unknowns; known ones stay.
 
     Raises:
-        DataError: A viewpoint has no labelled image.
+        DataError: A viewpoint has no labeled image.
     """
     known = np.flatnonzero(classes >= 0).tolist()
     absent = sorted(set(range(count)) - set(classes[known].tolist()))
     if absent:
-        raise DataError(f"viewpoint class {absent[0]} has no labelled image", remedy="label a few of each")
+        raise DataError(f"viewpoint class {absent[0]} has no labeled image", remedy="label a few of each")
     torch.manual_seed(seed)
     network = nn.Sequential(backbone, nn.Linear(backbone.dim, count)).to(device)
     colored = replace(recipe, crop="pad", jitter_p=0.5)

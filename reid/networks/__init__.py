@@ -40,7 +40,7 @@ _TRANSFORMER_LIKE = ("vit", "deit", "swin", "convnext", "eva", "beit", "cait", "
 
 
 def family_of(name: str) -> Family:
-    """Which recipe of training suits a backbone, told from its name alone."""
+    """The recipe of training that suits a backbone, by its name alone."""
     return "transformer" if name.removeprefix("timm:").startswith(_TRANSFORMER_LIKE) else "cnn"
 
 

@@ -16,7 +16,7 @@ _TINY = 1e-12
 
 
 def interpretable_attention(x: Tensor, window: int = 7, exponent: Literal["scaled", "raw"] = "scaled") -> Tensor:
-    """SGFD Eq. 4-6: a place counts if it is a local maximum of a channel that leads there.
+    """SGFD Eq. 4-6: a position counts if it is a local maximum of the channel that is strongest at it.
 
     Args:
         x: (B, c, h, w) encoder map.

@@ -42,7 +42,7 @@ class Generator(nn.Module):  # type: ignore[misc]
 
 
 class Discriminator(nn.Sequential):  # type: ignore[misc]
-    """Pictures (B, 3, s, s) to how real they look, as logits (B, 1)."""
+    """Pictures (B, 3, s, s) to logits (B, 1) of being real."""
 
     def __init__(self, width: int = 64, side: int = SIDE) -> None:
         widths = _widths(width, side)

@@ -38,7 +38,7 @@ def classifier(dim: int, classes: int) -> nn.Linear:
 
 
 class Embedder(nn.Module):  # type: ignore[misc]
-    """What is deployed: images to features, to be scaled to unit length by whoever compares them.
+    """What is deployed: images to features; code that compares them scales them to unit length first.
 
     Args:
         backbone: Images to pooled features.
@@ -59,7 +59,7 @@ class Embedder(nn.Module):  # type: ignore[misc]
 
 
 class BNNeck(nn.Module):  # type: ignore[misc]
-    """Batch normalization without offset, then a linear classifier without offset: features stay centerd on 0."""
+    """Batch normalization without offset, then a linear classifier without offset: features stay centered on 0."""
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class BNNeck(nn.Module):  # type: ignore[misc]
 
 
 class CosineHead(nn.Module):  # type: ignore[misc]
-    """Cosine similarity to one weight per class, times a learnt scale (SGFD Eq. 2)."""
+    """Cosine similarity to one weight per class, times a learned scale (SGFD Eq. 2)."""
 
     def __init__(self, dim: int, classes: int, scale: float = 10.0) -> None:
         super().__init__()

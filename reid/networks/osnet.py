@@ -20,7 +20,7 @@ def _unit(inside: int, outside: int, size: int = 1, stride: int = 1, *, active: 
 
 
 def _light(channels: int) -> nn.Sequential:
-    """A 3 × 3 convolution in two cheap steps: mix the channels, then look around within each."""
+    """A 3 × 3 convolution in two cheap steps: mix the channels, then convolve within each."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),

@@ -34,7 +34,7 @@ def load_weights(body: nn.Module, name: str, path: Path | None) -> None:
 
     Args:
         body: A network whose names are those of the published weights.
-        name: Of the backbone; tells where its weights are published.
+        name: Of the backbone, by which its published weights are found.
         path: A local file (``.safetensors`` or what ``torch.save`` wrote), also the ``embedder.safetensors`` of a
             checkpoint; None to fetch the published ones.
 
@@ -155,7 +155,7 @@ def _load_pickle(path: Path) -> Any:
 
 
 def _numbers_of_numpy_allowed() -> AbstractContextManager[object]:
-    """Lets torch read NumPy's numbers, which can run no program; versions before 2.6 cannot be told so."""
+    """Lets torch read NumPy's numbers, which can run no program; versions before 2.6 have no such setting."""
     if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         return nullcontext()
     # How a number of NumPy is rebuilt; the function's name changed with NumPy 2.

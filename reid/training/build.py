@@ -65,7 +65,7 @@ def build_method(
         network=partial(_network, config, fresh),
         network_facts=_network_facts(config),
         training_data=training_data,
-        unlabelled=split.gallery if split is not None else (),
+        unlabeled=split.gallery if split is not None else (),
         classes=classes or training_data.classes,
         device=device,
         precision=config.precision,

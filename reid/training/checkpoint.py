@@ -129,7 +129,7 @@ def _check_schedule(config: TrainConfig, kept: Schedule, done: int) -> None:
 
 def _digest(context: MethodContext) -> str:
     """What was learned from: names of pictures with their identities and cameras, wherever they lie."""
-    records = (*context.training_data.records, *context.unlabelled)
+    records = (*context.training_data.records, *context.unlabeled)
     return hashlib.sha256(json.dumps([(r.path.name, *r[1:]) for r in records]).encode()).hexdigest()
 
 

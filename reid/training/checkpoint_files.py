@@ -77,7 +77,7 @@ def write(
 
 
 def read_json(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself.
+    """The JSON description that a checkpoint holds.
 
     Raises:
         WeightsError: ``folder`` is no complete checkpoint.

@@ -37,8 +37,8 @@ def train(config: TrainConfig, split: DatasetSplit | None = None) -> Path:
 
     Args:
         config: What to train; ``config.output`` holds the result.
-        split: The data set, if it is at hand already; its test part is not looked at, except for the pictures of
-            the gallery where the method is told to learn from them without labels.
+        split: The data set, if it is at hand already; its test part is not used, except for the pictures of the
+            gallery where the method's options ask to learn from them without labels.
 
     Returns:
         The checkpoint's folder.

@@ -1,4 +1,4 @@
-"""What a training says of itself while it runs: means of its losses, its speed, and whether it goes wrong."""
+"""The log of a training: means of its losses, its speed, and checks that it does not diverge."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLLAPSED = 1e-4  # of "spread": one minus the mean cosine between the features
 
 
 class Meter:
-    """Sums over the steps of an epoch, kept on the device so that nobody waits for them."""
+    """Sums over the steps of an epoch, kept on the device so that no step waits for them."""
 
     def __init__(self) -> None:
         self._begin, self._waited = perf_counter(), 0.0
@@ -68,7 +68,7 @@ class Meter:
         spread = self._last.get("spread")
         if spread is not None and float(spread) < _COLLAPSED:
             raise DataError(
-                f"the features have collapsed {where}: all images of a batch look alike to the network",
+                f"the features have collapsed {where}: all images of a batch have the same feature",
                 remedy="lower schedule.learning_rate, lengthen schedule.warm_up_epochs, or check the images",
             )
 

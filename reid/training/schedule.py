@@ -44,7 +44,7 @@ def rate(schedule: Schedule, epoch: int, iteration: int = 0) -> float:
     Args:
         schedule: The choices.
         epoch: From 0.
-        iteration: Steps taken since the training began; only ``inverse`` decay looks at it.
+        iteration: Steps taken since the training began; only ``inverse`` decay uses it.
     """
     if epoch < schedule.warm_up_epochs:
         done = epoch / max(1, schedule.warm_up_epochs - 1)

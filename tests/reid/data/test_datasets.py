@@ -172,7 +172,7 @@ def test_official_counts_are_the_published_ones() -> None:
     assert veri.OFFICIAL["gallery images"] == 11_579
     assert vehicleid.OFFICIAL == {"training images": 113_346, "training identities": 13_164}
     assert veriwild.OFFICIAL == {"training images": 277_797, "training identities": 30_671}
-    assert cityflow.OFFICIAL[2019] == {"labelled images": 36_935, "labelled identities": 333}
+    assert cityflow.OFFICIAL[2019] == {"labeled images": 36_935, "labeled identities": 333}
     assert market.OFFICIAL_MARKET["gallery images"] == 19_732
     assert market.OFFICIAL_DUKE["training identities"] == 702
     assert cuhk03.OFFICIAL == {"training identities": 1_367, "test identities": 100}
