@@ -80,7 +80,7 @@ class Meter:
         self._reported = now
         speed = self._images * distributed.world_size() / (now - self._begin)
         loss = float(self._last["loss"])
-        _LOG.info("%s: loss %.4g, learning rate %.3g, %.0f images/s", where, loss, learning_rate, speed)
+        _LOG.info("%s: loss %.4g, learning rate %.3g, %.3g images/s", where, loss, learning_rate, speed)
 
     def summary(self) -> dict[str, float]:
         """Means of all that was logged, images per second of all processes, share of time not spent on waiting."""
@@ -128,7 +128,7 @@ class RunLog:
         if not distributed.is_main():
             return
         _LOG.info(
-            "epoch %d/%d: loss %.4g, rate %.3g, %.0f images/s, %.0f %% of the time waiting for data",
+            "epoch %d/%d: loss %.4g, %.3g of the full rate, %.3g images/s, %.0f %% of the time waiting for data",
             epoch + 1,
             of,
             values["loss"],
