@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,23 +115,35 @@ def _create(
     wanted = pretrained or weights is not None
     for choice in ({**a, **b} for a in of_size for b in of_depth):
         try:
-            return timm.create_model(name, pretrained=wanted, num_classes=0, **choice, **overlay)
+            with _without_retry_messages():
+                return timm.create_model(name, pretrained=wanted, num_classes=0, **choice, **overlay)
         except TypeError:  # an argument the constructor does not know
             continue
         except Exception as cause:
             if not wanted:
                 raise
-            raise WeightsError(
-                f"weights of {name} cannot be loaded ({_first_line(cause)})",
-                path=weights,
-                remedy="give a local file as weights, or set pretrained to false",
-            ) from cause
+            raise _unloadable(name, weights, cause) from cause
     raise ConfigError(f"{name} cannot be built without a classifier", remedy="choose another network")
 
 
-def _first_line(cause: Exception) -> str:
-    lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0].strip()[:200]}" if lines else type(cause).__name__
+@contextmanager
+def _without_retry_messages() -> Iterator[None]:
+    """Silence the downloader's ten lines about each attempt; the error that follows says it once."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _unloadable(name: str, weights: Path | None, cause: Exception) -> WeightsError:
+    remedy = "give a local file as weights, or set pretrained to false"
+    if weights is None:
+        return WeightsError(f"weights of {name} cannot be fetched, perhaps for want of a connection", remedy=remedy)
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return WeightsError(f"weights of {name} cannot be loaded: {lines[0].strip()[:200]}", path=weights, remedy=remedy)
 
 
 def _halves_of_convnext(whole: Backbone) -> Halves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,26 @@ def test_the_true_reason_of_a_refusal_is_said(tmp_path: Path) -> None:
     assert "conv1.weight of resnet18_x0_25 with shape (16, 3, 7, 7), got (64, 3, 7, 7)" in refusal(wide)
     with pytest.raises(WeightsError, match="got a folder"):
         build("resnet18_x0_25", weights=tmp_path)
+
+
+def test_without_a_connection_one_sentence_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    import timm
+
+    def offline(*arguments: Any, **choices: Any) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("no route\nto the host")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(
+        WeightsError, match=r"^weights of vit_tiny_patch16_224 cannot be fetched, perhaps for want of"
+    ):
+        build("timm:vit_tiny_patch16_224", pretrained=True)
+    with pytest.raises(WeightsError, match=r"own\.pth: weights of vit_tiny_patch16_224 cannot be loaded: no route;"):
+        build("timm:vit_tiny_patch16_224", weights=tmp_path / "own.pth")
+    assert not caplog.records
+    assert logging.getLogger("huggingface_hub").level != logging.ERROR
 
 
 def test_family_from_the_name() -> None:
