@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mtmc.pipeline.camera import CameraResult
 from mtmc.scene import Scene
 from mtmc.scene.write import content_of
 
-__all__ = ["write_json", "write_manifest", "write_tables"]
+__all__ = ["earlier_outputs", "remove_outputs", "write_json", "write_manifest", "write_tables"]
 
 _VERSIONS_OF = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "openvino", "torch", "ultralytics")
 
@@ -40,6 +40,23 @@ def write_tables(table: Table, scene: Scene, out: Path) -> list[Path]:
         write_mot(table[table.camera == camera.number], path)
         paths.append(path)
     return paths
+
+
+def earlier_outputs(out: Path) -> set[str]:
+    """The files that an earlier run wrote into this folder, by its ``run.json``: paths below ``out``."""
+    try:
+        manifest = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        return set(manifest["outputs_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # no run, or one that did not come so far
+
+
+def remove_outputs(out: Path, names: Iterable[str]) -> None:
+    """Remove files of an earlier run, so that none stands beside the results of this one as if it were of it."""
+    for name in names:
+        path = out / name
+        if path.resolve().is_relative_to(out.resolve()):
+            path.unlink(missing_ok=True)
 
 
 def write_manifest(

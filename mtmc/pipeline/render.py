@@ -13,7 +13,7 @@ import numpy as np
 
 from mtmc.errors import VideoError
 from mtmc.formats.convert import table_of_tracks
-from mtmc.pipeline.cache import StageCache, cache_key, file_sha256
+from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256
 from mtmc.pipeline.camera import CameraResult
 from mtmc.progress import progress_bar
 from mtmc.render.config import RenderConfig
@@ -104,7 +104,9 @@ def _annotate(
     path = out / "videos" / f"{camera.id}.mp4"
     shown = tracks.get(camera.id, [])
     key = cache_key(
+        code=code_version("mtmc.render", "mtmc.video"),
         inputs=inputs[camera.id],
+        size_wh=camera.size_wh,
         clock=repr(camera.clock),
         render=config.model_dump(),
         tracks=_digest(shown, camera),
@@ -137,6 +139,7 @@ def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, cache: 
 
     path = out / "videos" / "mosaic.mp4"
     key = cache_key(
+        code=code_version("mtmc.render", "mtmc.video"),
         videos={camera_id: file_sha256(video) for camera_id, video in videos.items()},
         clocks=[repr(camera.clock) for camera in scene.cameras],
         render=config.model_dump(),

@@ -21,9 +21,10 @@ from mtmc.files import sweep
 from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
-from mtmc.pipeline.cache import StageCache, cache_key
+from mtmc.pipeline.cache import StageCache, cache_key, code_version
 from mtmc.pipeline.camera import CameraResult, detect_together, process_camera
-from mtmc.pipeline.outputs import write_manifest, write_tables
+from mtmc.pipeline.outputs import earlier_outputs, remove_outputs, write_manifest, write_tables
+from mtmc.pipeline.paths import with_absolute_paths, with_absolute_weights
 from mtmc.pipeline.render import render
 from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.postprocess import postprocess
@@ -99,11 +100,15 @@ def run(
         )
     sweep(out)
     _log.info("%s: %s, results in %s", scene.name, plural(len(scene.cameras), "camera"), out)
+    # A worker may have another working folder than this process, so no relative path reaches it.
+    given_out, out, scene = out, out.absolute(), with_absolute_paths(scene)
     cache, clock = StageCache(out / "cache"), _Stopwatch()
+    worker_config = with_absolute_weights(config)
+
     with clock("detect_together"):
-        detect_together(scene.cameras, config, cache, threads)
+        detect_together(scene.cameras, worker_config, cache, threads)
     results = map_cameras(
-        partial(_camera_or_problem, config=config, cache=cache, threads=threads, strict=strict), scene.cameras
+        partial(_camera_or_problem, config=worker_config, cache=cache, threads=threads, strict=strict), scene.cameras
     )
     problems = [f"{r.camera_id}: {r.problem}" for r in results if r.problem]
     if all(r.problem and not r.key for r in results):
@@ -112,10 +117,15 @@ def run(
         )
 
     with clock("associate"):
-        tracks = postprocess(_associate(results, scene, config, cache), scene, config.postprocess)
+        associated = _associate(results, scene, config, cache)
+    with clock("postprocess"):
+        tracks = postprocess(associated, scene, config.postprocess)
     if not tracks:
         problems.append(_nothing_found(results, config))
     table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})
+    earlier = earlier_outputs(out)
+    videos = {name for name in earlier if name.startswith("videos/")}  # reused where they would come out the same
+    remove_outputs(out, earlier - videos)
     outputs = write_tables(table, scene, out)
     with clock("score"):
         scores = None
@@ -138,8 +148,9 @@ def run(
             map_cameras,
             _made_with(config, results),
         )
+    remove_outputs(out, videos - {path.relative_to(out).as_posix() for path in outputs})
     write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
-    return RunResult(out, tracks, results, scores, tuple(problems))
+    return RunResult(given_out, tracks, results, scores, tuple(problems))
 
 
 def _made_with(config: RunConfig, results: Sequence[CameraResult]) -> dict[str, str]:
@@ -186,7 +197,9 @@ def _associate(
     known = [result.match_similarity for result in results if result.match_similarity is not None]
     choices = config.associate.for_embedder(max(known, default=None))
     key = cache_key(
+        code=code_version("mtmc.associate", "mtmc.multiview", "mtmc.geometry"),
         passages=[(result.camera_id, result.key) for result in results],
+        cameras=[(camera.id, camera.number, camera.size_wh, repr(camera.clock)) for camera in scene.cameras],
         associate=choices.model_dump(),
         links=[repr(link) for link in scene.links],
         plane_alignments=[repr(alignment) for alignment in scene.plane_alignments],

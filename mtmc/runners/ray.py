@@ -30,7 +30,8 @@ def map_cameras(
 
     Raises:
         MissingDependency: Ray is not installed.
-        MtmcError: A task's worker died more often than it is tried again. What ``fn`` raises is raised here.
+        MtmcError: The cluster cannot be reached, or a task's worker died more often than it is tried again. What
+            ``fn`` raises is raised here.
     """
     try:
         import ray
@@ -64,7 +65,13 @@ def _connect(ray: Any, cpus: int) -> bool:
         return False
     quiet = {"log_to_driver": False, "configure_logging": True, "logging_level": "ERROR"}
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
+        try:
+            ray.init(**quiet)
+        except ConnectionError as failure:
+            raise MtmcError(
+                f"expected a Ray cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']}, reached none",
+                remedy="start that cluster or correct the address; without RAY_ADDRESS a local one is started",
+            ) from failure
         return True
     try:
         ray.init(address="auto", **quiet)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mtmc.errors import MtmcError, VideoError
 from mtmc.geometry.clock import Clock
 from mtmc.runners import local
+from mtmc.runners import ray as ray_runner
 from mtmc.scene import Camera
 from tests.builders import traffic_frames, write_video
 from tests.mtmc.pipeline.test_resume import COLOURS, SETTINGS, outputs
@@ -90,3 +93,13 @@ def test_several_processes_give_the_same_bytes(run: Callable[..., dict[str, byte
 def test_ray_gives_the_same_bytes(run: Callable[..., dict[str, bytes]], alone: dict[str, bytes]) -> None:
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     assert run("--runner", "ray", "--workers", "2") == alone
+
+
+def test_a_cluster_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise ConnectionError("timed out")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False, init=refuse))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.9:6379")
+    with pytest.raises(MtmcError, match=r"expected a Ray cluster at RAY_ADDRESS=10\.0\.0\.9:6379, reached none"):
+        ray_runner.map_cameras(name_of, [])
