@@ -22,7 +22,7 @@ import mtmc
 from mtmc.files import atomic_path
 from mtmc.types import Array
 
-__all__ = ["StageCache", "cache_key", "code_version", "file_sha256"]
+__all__ = ["StageCache", "cache_key", "code_version", "file_sha256", "read_arrays", "write_arrays"]
 
 
 def cache_key(**parts: Any) -> str:
@@ -80,11 +80,7 @@ class StageCache:
 
     def load(self, stage: str, name: str, key: str) -> dict[str, Array] | None:
         """The saved arrays, or None if there are none (or a disk error has damaged them: they are made again)."""
-        try:
-            with self.path(stage, name, key).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-            return None
+        return read_arrays(self.path(stage, name, key))
 
     def save(self, stage: str, name: str, key: str, arrays: Mapping[str, Array]) -> None:
         """Write the arrays, whole or not at all.
@@ -92,6 +88,23 @@ class StageCache:
         Raises:
             MtmcError: The disk is full or may not be written.
         """
-        path = self.path(stage, name, key)
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+        write_arrays(self.path(stage, name, key), arrays)
+
+
+def read_arrays(path: Path) -> dict[str, Array] | None:
+    """The arrays of an ``.npz`` file; None if it is not there or damaged."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write an ``.npz`` file, whole or not at all; the same arrays give the same bytes.
+
+    Raises:
+        MtmcError: The disk is full or may not be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)

@@ -28,7 +28,7 @@ from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
 from mtmc.geometry.boxes import reaches_image
 from mtmc.pipeline import serialize
-from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256
+from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256, read_arrays, write_arrays
 from mtmc.pipeline.detection import VideoDetections, detect_cached, detection_key
 from mtmc.pipeline.models import make_embedder, weights_hash
 from mtmc.progress import progress_bar
@@ -38,7 +38,7 @@ from mtmc.types import Array, Frame, Passage, Tracklet
 from mtmc.video.source import Recording
 from mtmc.video.timestamps import presentation_times
 
-__all__ = ["CameraResult", "detect_together", "load_result", "process_camera"]
+__all__ = ["CameraResult", "choose_source", "detect_together", "load_result", "process_camera", "save_result"]
 
 T = TypeVar("T")
 
@@ -363,10 +363,20 @@ def _recording(camera: Camera, video: Path) -> Recording:
     return Recording(camera.id, video, camera.clock, camera.frame_count, camera.size_wh)
 
 
-def load_result(cache: StageCache, camera_id: str, stage_keys: Mapping[str, str]) -> CameraResult | None:
-    """What :func:`process_camera` left in the cache under these keys, without computing; None if it is gone."""
-    key = stage_keys.get("embed", "")
-    arrays = cache.load("embed", camera_id, key) if key else None
+def save_result(result: CameraResult, path: Path) -> Path:
+    """Write passages and thumbnails where people and later commands find them (``results/passages/CAMERA.npz``).
+
+    Raises:
+        MtmcError: The disk is full or may not be written.
+    """
+    embedded = EmbeddedTracklets(tuple(result.passages), result.thumbnails)
+    write_arrays(path, _pack_embedded((embedded, result.match_similarity)))
+    return path
+
+
+def load_result(path: Path, camera_id: str, stage_keys: Mapping[str, str]) -> CameraResult | None:
+    """What :func:`save_result` wrote; None if it is gone or damaged."""
+    arrays = read_arrays(path)
     if arrays is None:
         return None
     embedded, match_similarity = _unpack_embedded(camera_id, arrays)
@@ -375,7 +385,7 @@ def load_result(cache: StageCache, camera_id: str, stage_keys: Mapping[str, str]
         passages=list(embedded.passages),
         thumbnails=dict(embedded.thumbnails),
         match_similarity=match_similarity,
-        key=key,
+        key=stage_keys.get("embed", ""),
         stage_keys=dict(stage_keys),
     )
 

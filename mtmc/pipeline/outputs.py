@@ -17,11 +17,19 @@ from mtmc.formats.parquet import write_parquet
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import write_track1
 from mtmc.pipeline.cache import file_sha256
-from mtmc.pipeline.camera import CameraResult
+from mtmc.pipeline.camera import CameraResult, save_result
 from mtmc.scene import Scene
 from mtmc.scene.write import content_of
 
-__all__ = ["earlier_outputs", "remove_outputs", "write_json", "write_manifest", "write_tables"]
+__all__ = [
+    "earlier_outputs",
+    "passages_path",
+    "remove_outputs",
+    "write_json",
+    "write_manifest",
+    "write_passages",
+    "write_tables",
+]
 
 _VERSIONS_OF = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "openvino", "torch", "ultralytics")
 
@@ -40,6 +48,20 @@ def write_tables(table: Table, scene: Scene, out: Path) -> list[Path]:
         write_mot(table[table.camera == camera.number], path)
         paths.append(path)
     return paths
+
+
+def passages_path(out: Path, camera_id: str) -> Path:
+    """Where the passages of a camera lie; docs/results.md describes the arrays."""
+    return out / "results" / "passages" / f"{camera_id}.npz"
+
+
+def write_passages(results: Sequence[CameraResult], out: Path) -> list[Path]:
+    """``results/passages/CAMERA.npz`` of every camera that was processed: what later commands read.
+
+    Raises:
+        MtmcError: The folder cannot be written to.
+    """
+    return [save_result(result, passages_path(out, result.camera_id)) for result in results if result.key]
 
 
 def earlier_outputs(out: Path) -> set[str]:

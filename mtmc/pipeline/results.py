@@ -14,6 +14,7 @@ from mtmc.errors import FormatError, MtmcError
 from mtmc.formats.parquet import read_parquet
 from mtmc.pipeline.cache import StageCache
 from mtmc.pipeline.camera import CameraResult, load_result
+from mtmc.pipeline.outputs import passages_path
 from mtmc.scene import Scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.settings import parse_settings
@@ -56,15 +57,14 @@ def load_run(folder: Path) -> LoadedRun:
     """Read the folder of a finished run. Videos are not needed.
 
     Raises:
-        MtmcError: There is no ``run.json``, or it is damaged or of an older version, or stage results below
-            ``cache/`` are gone.
+        MtmcError: There is no ``run.json``, or it is damaged or of an older version, or passages below
+            ``results/`` are gone.
     """
     manifest = _read_manifest(folder / "run.json")
     place = manifest["place"]
     scene = restore(place["scene"], Path(place["folder"]))
     config = parse_settings(RunConfig, manifest["config"])
-    cache = StageCache(folder / "cache")
-    results = [_camera(cache, camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
+    results = [_camera(camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
     return LoadedRun(folder, scene, config, tuple(results), _tracks(folder, scene, results))
 
 
@@ -90,7 +90,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _camera(cache: StageCache, camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:
+def _camera(camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:
     if written is None:
         return CameraResult(camera_id, problem="the run did not reach this camera")
     keys = {
@@ -104,10 +104,11 @@ def _camera(cache: StageCache, camera_id: str, written: dict[str, Any] | None, f
     }
     if "embed" not in keys:  # it failed on the way
         return CameraResult(camera_id, stage_keys=keys, **facts)
-    result = load_result(cache, camera_id, keys)
+    path = passages_path(folder, camera_id)
+    result = load_result(path, camera_id, keys)
     if result is None:
         raise MtmcError(
-            f"the passages of camera {camera_id} are gone: there is no cache/embed/{written['results']['embed']}",
+            f"the passages of camera {camera_id} are gone: there is no {path.relative_to(folder)}",
             path=folder,
             remedy="repeat the run with the same --out; what is left of its stages is used",
         )

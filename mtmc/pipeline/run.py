@@ -23,7 +23,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
 from mtmc.pipeline.cache import StageCache, cache_key, code_version
 from mtmc.pipeline.camera import CameraResult, detect_together, process_camera
-from mtmc.pipeline.outputs import earlier_outputs, remove_outputs, write_manifest, write_tables
+from mtmc.pipeline.outputs import earlier_outputs, remove_outputs, write_manifest, write_passages, write_tables
 from mtmc.pipeline.paths import with_absolute_paths, with_absolute_weights
 from mtmc.pipeline.render import render
 from mtmc.pipeline.scoring import score_rows, score_scene
@@ -126,7 +126,7 @@ def run(
     earlier = earlier_outputs(out)
     videos = {name for name in earlier if name.startswith("videos/")}  # reused where they would come out the same
     remove_outputs(out, earlier - videos)
-    outputs = write_tables(table, scene, out)
+    outputs = write_tables(table, scene, out) + write_passages(results, out)
     with clock("score"):
         scores = None
         try:

@@ -98,6 +98,8 @@ def test_the_run_writes_everything(undisturbed: dict[str, bytes]) -> None:
         "videos/c002.mp4",
         "videos/mosaic.mp4",
         "report.html",
+        "results/passages/c001.npz",
+        "results/passages/c002.npz",
         "run.json",
     }
     assert len(undisturbed["track1.txt"].splitlines()) > 40
