@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
@@ -194,9 +194,11 @@ class Constraints:
                 raise ValueError(f"must_link joins identities that stand already: {sorted(standing)}")
 
 
-def _linked_groups(n: int, must_link: Iterable[Pair], identity: Sequence[int] | None) -> list[list[int]]:
+def _linked_groups(n: int, must_link: Collection[Pair], identity: Sequence[int] | None) -> list[list[int]]:
     """Groups of at least two passages that have to be one vehicle, each sorted, in order of their least member."""
     sets = DisjointSet(k for pair in must_link for k in pair)
+    for i, j in must_link:
+        sets.merge(i, j)
     first_of: dict[int, int] = {}
     for k, standing in enumerate(identity or ()):
         if standing < 0:
