@@ -3,9 +3,9 @@
     python -m tools.bench.window RUN...                  # IDF1 of finished runs, both ways
     python -m tools.bench.window --growth                # milliseconds per new tracklet of longer and longer scenes
 
-A run's passages are replayed in order of their end, some seconds of them at a time. The scenes of ``--growth`` are the
-road and the city of :mod:`tools.bench.workload_cluster`, the city several times, one after the other. CPU seconds of
-one thread.
+A run's passages are replayed in order of their end, some seconds of them at a time. The scenes of ``--growth`` are
+the road and the city of :mod:`tools.bench.workload_cluster`, the city several times, one after the other. CPU seconds
+of one thread.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, help="folders of finished runs with ground truth")
     parser.add_argument("--growth", action="store_true", help="longer and longer simulated scenes")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 2000, 4000, 8000], help="tracklets of --growth")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1000, 2000, 4000, 8000], help="tracklets of --growth"
+    )
     parser.add_argument("--settle", type=float, default=30.0, help="seconds between end and commitment (default: 30)")
     parser.add_argument("--step", type=float, default=5.0, help="seconds of passages per call (default: 5)")
     options = parser.parse_args()
