@@ -3,7 +3,8 @@
 ::
 
     expand.py       boxes expanded by a factor (of the run, or calibrated per camera) and clipped to the image
-    suppress.py     boxes of parked vehicles, small boxes, truncated boxes, and duplicate boxes of two identities
+    suppress.py     boxes of parked vehicles, small boxes, truncated boxes, duplicate boxes of two identities, and
+                    second boxes of one identity in one frame
     image_sizes.py  width and height of each camera's image
     calibrate.py    the factors, from the ground truth of training scenes
 
@@ -23,7 +24,7 @@ from mtmc.postprocess.calibrate import calibrate
 from mtmc.postprocess.config import PostprocessConfig
 from mtmc.postprocess.expand import clip_to_image, expand_boxes
 from mtmc.postprocess.image_sizes import image_sizes
-from mtmc.postprocess.suppress import duplicate_boxes, is_moving, min_size, truncation
+from mtmc.postprocess.suppress import duplicate_boxes, is_moving, min_size, repeated_boxes, truncation
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
@@ -91,6 +92,11 @@ def postprocess_boxes(
         picture = _group_index(table.camera[rows], table.frame[rows])
         support = _support(table.score, tracklet)[rows]
         keep[rows] = ~duplicate_boxes(xyxy[rows], picture, table.id[rows], support, config.duplicate_iou)
+
+    # Association joins duplicates of one camera. An identity is in a frame once all the same.
+    rows = np.flatnonzero(keep)
+    picture = _group_index(table.camera[rows], table.frame[rows])
+    keep[rows] = ~repeated_boxes(picture, table.id[rows], _support(table.score, tracklet)[rows])
     return xyxy, keep
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mtmc.geometry.boxes import area, iou_matrix, travel
 from mtmc.types import Array
 
-__all__ = ["duplicate_boxes", "is_moving", "min_size", "truncation"]
+__all__ = ["duplicate_boxes", "is_moving", "min_size", "repeated_boxes", "truncation"]
 
 _BORDER_PX = 1.0  # a box that ends this close to the border touches it
 
@@ -106,3 +106,27 @@ def duplicate_boxes(xyxy: Array, picture: Array, vehicle: Array, support: Array,
             others = rows[overlaps_worse[k]]
             suppressed[others[vehicle[others] != vehicle[rows[k]]]] = True
     return suppressed
+
+
+def repeated_boxes(picture: Array, vehicle: Array, support: Array) -> Array:
+    """Boxes of an identity that has a better supported box in the same picture: bool (R,).
+
+    Association joins tracklets of one camera that overlap in time if they are duplicates of each other. An identity
+    is nevertheless in a picture once.
+
+    Args:
+        picture: int64 (R,), equal for boxes of one frame of one camera.
+        vehicle: int64 (R,), the identity.
+        support: float64 (R, K), evidence for a box, the most important first, larger is better. Of equal rows the
+            first stays.
+
+    >>> support = np.array([[0.5], [0.9], [0.1], [0.2]])
+    >>> repeated_boxes(np.array([1, 1, 1, 2]), np.array([7, 7, 8, 7]), support).tolist()
+    [True, False, False, False]
+    """
+    best_first = np.lexsort([*(-support.T)[::-1], vehicle, picture])
+    same_picture = np.diff(picture[best_first], prepend=-1) == 0
+    same_vehicle = np.diff(vehicle[best_first], prepend=-1) == 0
+    repeated = np.zeros(len(picture), bool)
+    repeated[best_first] = same_picture & same_vehicle
+    return repeated

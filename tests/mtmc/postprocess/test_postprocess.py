@@ -14,7 +14,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.geometry.clock import Clock
 from mtmc.postprocess import PostprocessConfig, calibrate, image_sizes, postprocess
 from mtmc.postprocess.expand import clip_to_image, expand_boxes
-from mtmc.postprocess.suppress import duplicate_boxes, min_size, truncation
+from mtmc.postprocess.suppress import duplicate_boxes, min_size, repeated_boxes, truncation
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage, Tracklet
 from tests.builders import tracklet
@@ -240,3 +240,38 @@ def test_real_tracks_match_more_of_their_annotation_with_calibrated_boxes(shared
     before, after = (len(np.unique(overlapping_pairs(gt, t, 0.5).truth)) for t in (tracks, grown))
     assert min(scale) > 1.2
     assert after > 1.25 * before
+
+
+def test_an_identity_is_in_a_frame_once() -> None:
+    """Of two tracklets that association joined, the longer one is written where both have a box."""
+    long = passage(tracklet("c001", 1, first=0, length=10, start=(50, 40)))
+    late = passage(tracklet("c001", 2, first=7, length=6, start=(52, 41)))
+    elsewhere = passage(tracklet("c002", 1, first=7, length=6))
+    other = passage(tracklet("c001", 3, first=7, length=6, start=(50, 40)))
+    tracks = [GlobalTrack(1, (long, late, elsewhere)), GlobalTrack(2, (other,))]
+    for given in (tracks, [GlobalTrack(1, (elsewhere, late, long)), tracks[1]]):
+        written = {
+            (t.global_id, p.tracklet.camera_id, p.tracklet.track_id): p.tracklet.frame.tolist()
+            for t in postprocess(given, scene(), PostprocessConfig(min_displacement=0, min_area_px=0))
+            for p in t.passages
+        }
+        assert written == {
+            (1, "c001", 1): list(range(10)),
+            (1, "c001", 2): [10, 11, 12],
+            (1, "c002", 1): list(range(7, 13)),
+            (2, "c001", 3): list(range(7, 13)),
+        }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_repeated_boxes_against_a_naive_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    picture, vehicle = rng.integers(0, 5, 60), rng.integers(0, 4, 60)
+    support = rng.integers(0, 3, (60, 2)).astype(float)
+    best: dict[tuple[int, int], int] = {}
+    for k in range(60):
+        key = int(picture[k]), int(vehicle[k])
+        if key not in best or support[k].tolist() > support[best[key]].tolist():
+            best[key] = k
+    expected = [k not in best.values() for k in range(60)]
+    assert repeated_boxes(picture, vehicle, support).tolist() == expected
