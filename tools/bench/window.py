@@ -25,7 +25,7 @@ import numpy as np
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.window import Committed, WindowAssociation
 from mtmc.formats.convert import table_of_tracks
-from mtmc.pipeline.reload import LoadedRun, load_run
+from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.pipeline.scoring import score_scene
 from mtmc.postprocess import postprocess
 from mtmc.scene import Scene
