@@ -128,7 +128,7 @@ class TrackConfig(Settings):
     stationary_speed: float = Field(
         default=0.1,
         ge=0,
-        description="Speed below which a track is stationary, in box heights per second.",
+        description="Speed over the last second below which a track is stationary, in box heights per second.",
     )
     position_noise: float = Field(
         default=1 / 20,

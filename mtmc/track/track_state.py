@@ -30,6 +30,8 @@ class Tracks:
         class_id: int64 (N,), class of the first detection.
         features: float32 (N, B, D), unit length: the appearance features kept; B = 1 for a moving average.
         state: float64 (N, 5, 4), see :mod:`mtmc.track.kalman`.
+        recent_xy: float64 (N, W, 2), box centers of the latest W detections, in pixels, as a ring buffer.
+        recent_frame: int64 (N, W), their frames; of a track with fewer detections, the first one is repeated.
     """
 
     key: Array
@@ -40,6 +42,8 @@ class Tracks:
     class_id: Array
     features: Array
     state: Array
+    recent_xy: Array
+    recent_frame: Array
 
     @classmethod
     def empty(cls) -> Tracks:
@@ -54,13 +58,18 @@ class Tracks:
             class_id=integers,
             features=np.zeros((0, 1, 0), np.float32),
             state=np.zeros((0, 5, 4)),
+            recent_xy=np.zeros((0, 1, 2)),
+            recent_frame=np.zeros((0, 1), np.int64),
         )
 
     @classmethod
     def initiate(
-        cls, first_key: int, frame: int, class_id: Array, features: Array, state: Array, n_init: int
+        cls, first_key: int, frame: int, class_id: Array, features: Array, state: Array, n_init: int, window: int
     ) -> Tracks:
-        """New tracks of a single detection each in ``frame``, with keys from ``first_key`` in the order given."""
+        """New tracks of a single detection each in ``frame``, with keys from ``first_key`` in the order given.
+
+        ``window`` is the number W of recent detections that are kept.
+        """
         n = len(class_id)
         return cls(
             key=np.arange(first_key, first_key + n),
@@ -71,6 +80,8 @@ class Tracks:
             class_id=class_id,
             features=features,
             state=state,
+            recent_xy=state[:, None, 0, :2].repeat(window, axis=1),
+            recent_frame=np.full((n, window), frame),
         )
 
     def __len__(self) -> int:
@@ -86,11 +97,44 @@ class Tracks:
             return younger
         return Tracks(*[np.concatenate((getattr(self, name), getattr(younger, name))) for name in _COLUMNS])
 
-    def mark_matched(self, rows: Array, frame: int, n_init: int) -> None:
-        """Count a detection in ``frame`` for each of the tracks ``rows``; confirm those with ``n_init`` of them."""
+    def mark_matched(self, rows: Array, frame: int, xy: Array, n_init: int) -> None:
+        """Count a detection in ``frame`` for each of the tracks ``rows``; confirm those with ``n_init`` of them.
+
+        Args:
+            rows: int64 (K,), tracks.
+            frame: Number of the frame.
+            xy: (K, 2), centers of the detected boxes.
+            n_init: Number of detections that confirm a track.
+        """
+        slot = self.hits[rows] % self.recent_frame.shape[1]
+        self.recent_xy[rows, slot] = xy
+        self.recent_frame[rows, slot] = frame
         self.hits[rows] += 1
         self.last_seen[rows] = frame
         self.confirmed |= self.hits >= n_init
+
+    def recent_speed(self) -> Array:
+        """Speed over the latest W frames up to the last detection, in pixels per frame: float64 (N,).
+
+        The slope of a least-squares line through the box centers, infinity where they span less than W / 2 frames.
+        The velocity of the Kalman filter would not do: after a stop it takes seconds to come down.
+        """
+        window = self.recent_frame.shape[1]
+        age = self.last_seen[:, None] - self.recent_frame
+        weight = (age < window).astype(float)
+        total = weight.sum(axis=1)
+
+        mean_age = (weight * age).sum(axis=1) / total
+        mean_xy = (weight[..., None] * self.recent_xy).sum(axis=1) / total[:, None]
+        centered_age = weight * (age - mean_age[:, None])
+        covariance = (centered_age[..., None] * (self.recent_xy - mean_xy[:, None])).sum(axis=1)
+        variance = np.square(centered_age).sum(axis=1)
+
+        span = (weight * age).max(axis=1)
+        is_known = span >= (window - 1) / 2
+        speed = np.hypot(*covariance.T)
+        unknown = np.full(len(self), np.inf)
+        return np.asarray(np.divide(speed, variance, out=unknown, where=is_known & (variance > 0)))
 
 
 _COLUMNS = tuple(field.name for field in fields(Tracks))

@@ -20,6 +20,9 @@ __all__ = ["Tracker", "track"]
 #: Number of updates after which observations are copied, so that the arrays of their frames can be freed.
 _COPY_INTERVAL = 100
 
+#: Seconds before the last detection over which the speed of a track is measured.
+_STATIONARY_WINDOW_S = 1.0
+
 
 def track(
     frames: Iterable[tuple[int, Detections]], camera_id: str, clock: Clock, config: TrackConfig
@@ -73,6 +76,7 @@ class Tracker:
         self._noise = kalman.Noise(config.position_noise, config.velocity_noise, config.initial_velocity_std)
         self._max_age = self._frames(config.max_age_s)
         self._stationary_max_age = max(self._max_age, self._frames(config.stationary_max_age_s))
+        self._window = max(2, round(_STATIONARY_WINDOW_S * clock.fps)) + 1
         self._coast = self._frames(config.coast_s)
 
         self._tracks = Tracks.empty()
@@ -186,7 +190,7 @@ class Tracker:
 
         tracks = self._tracks
         max_age: Array | int = self._max_age
-        if self._stationary_max_age > self._max_age:
+        if len(tracks) and self._stationary_max_age > self._max_age:
             stationary = self._stationary()
             max_age = np.where(stationary, self._stationary_max_age, self._max_age)
             # A stationary track that is lost keeps its position: over a long time even a slow drift adds up.
@@ -214,7 +218,7 @@ class Tracker:
         if features.shape[1]:
             momentum = config.ema_momentum if config.feature_memory == "ema" else None
             tracks.features[rows] = update_features(tracks.features[rows], tracks.hits[rows], features, momentum)
-        tracks.mark_matched(rows, frame, config.n_init)
+        tracks.mark_matched(rows, frame, xyah[:, :2], config.n_init)
         self._assign_ids(tracks)
 
     def _assign_ids(self, tracks: Tracks) -> None:
@@ -276,7 +280,7 @@ class Tracker:
         # A gallery full of copies of the first feature has the same nearest feature as one that holds it once.
         gallery = features[:, None].repeat(size, axis=1)
         state = kalman.initiate(xyah, self._noise)
-        new = Tracks.initiate(self._next_key, frame, class_id, gallery, state, self._config.n_init)
+        new = Tracks.initiate(self._next_key, frame, class_id, gallery, state, self._config.n_init, self._window)
         self._next_key += len(new)
         self._assign_ids(new)
         self._tracks = self._tracks.followed_by(new)
@@ -293,10 +297,9 @@ class Tracker:
         self._tracks = tracks[~deleted]
 
     def _stationary(self) -> Array:
-        """Which tracks are slower than ``stationary_speed``: bool (N,)."""
-        velocity, height = self._tracks.state[:, 1], self._tracks.state[:, 0, 3]
-        speed = np.hypot(velocity[:, 0], velocity[:, 1]) * self._clock.fps
-        return np.asarray(speed < self._config.stationary_speed * height)
+        """Which tracks were slower than ``stationary_speed`` before their last detection: bool (N,)."""
+        height = self._tracks.state[:, 0, 3]
+        return np.asarray(self._tracks.recent_speed() * self._clock.fps < self._config.stationary_speed * height)
 
     def _duplicates(self, missed: Array) -> Array:
         """Of each pair of a matched and a missed track with a high IoU, the younger track: bool (N,)."""

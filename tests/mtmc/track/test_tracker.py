@@ -54,6 +54,27 @@ def test_stopped_vehicles_are_remembered_longer() -> None:
     assert len(track(moving, "c1", CLOCK, TrackConfig(max_age_s=1, stationary_max_age_s=5))) == 2
 
 
+@pytest.mark.parametrize("standing_s", [1.5, 3])
+def test_a_vehicle_that_has_just_stopped_is_stationary(standing_s: float) -> None:
+    """It drives, stops, stands for a moment, is occluded for five seconds and stands on."""
+    stop, hidden = 40, 40 + int(standing_s * 10)
+    frames = []
+    for i in range(hidden + 70):
+        x = 100 + 4 * min(i, stop)
+        frames.append((i, Detections.empty() if hidden <= i < hidden + 50 else boxes_at(x)))
+    assert len(track(frames, "c", CLOCK, TrackConfig(max_age_s=1))) == 2
+    for memory in (10, 60):
+        (tracklet,) = track(frames, "c", CLOCK, TrackConfig(max_age_s=1, stationary_max_age_s=memory))
+        assert tracklet.xyxy[:, 0].max() == pytest.approx(260, abs=3)  # it does not drift on while it is lost
+
+
+def test_a_vehicle_that_has_just_started_is_not_stationary() -> None:
+    frames = [(i, boxes_at(100 + 4 * max(0, i - 40))) for i in range(50)]
+    frames += [(i, Detections.empty()) for i in range(50, 100)]
+    frames += [(i, boxes_at(136)) for i in range(100, 105)]
+    assert len(track(frames, "c", CLOCK, TrackConfig(max_age_s=1, stationary_max_age_s=20))) == 2
+
+
 def test_fast_vehicles_are_followed_from_their_first_box() -> None:
     """Boxes that move on by two thirds of their width from frame to frame, as on a highway at 10 fps."""
     width = float(np.ptp(boxes_at(0).xyxy[0, [0, 2]]))
