@@ -95,6 +95,21 @@ def test_only_the_metrics_asked_for() -> None:
     assert math.isnan(score(truth, truth, metrics=["hota"]).idf1)
 
 
+def test_a_box_that_two_identities_matched_last_goes_to_one_of_them() -> None:
+    """Prediction 9 followed vehicle 1, then vehicle 2; where both overlap its one box, one of them is a miss."""
+    truth = Table.of(1, [1, 2, 1, 2], [0, 1, 2, 2], [BOX] * 4)
+    found = score(truth, track(1, 9, range(3)), metrics=["clear"])
+    assert (found.mota, found.switches) == (0.75, 0)
+
+
+def test_most_boxes_are_matched_even_if_they_overlap_less() -> None:
+    """One pair overlaps wholly; two others, which it excludes, by 0.4 each. The two are matched."""
+    boxes = [[0.0, 0, 10, 10], [4.3, 0, 14.3, 10]]
+    truth = Table.of(1, [1, 2], [0, 0], boxes)
+    predicted = Table.of(1, [1, 2], [0, 0], [[-4.3, 0, 5.7, 10], boxes[0]])
+    assert score(truth, predicted, min_iou=0.3, metrics=["clear"]).mota == 1.0
+
+
 @pytest.mark.parametrize("options", [{"min_iou": 0.0}, {"min_iou": 1.5}, {"metrics": ["idf1"]}])
 def test_impossible_options(options: dict) -> None:
     with pytest.raises(ConfigError, match="expected"):
