@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from mtmc import __version__
 from mtmc.errors import MtmcError
@@ -30,8 +31,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+#: Options of earlier versions and what they are called now.
+_RENAMED = {"--no-pictures": "--no-render", "--picture": "--plots DIR", "--set": "-o KEY=VALUE"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error about an option of an earlier version names the new one."""
+
+    def error(self, message: str) -> NoReturn:
+        hints = [f"{old} is now called {new}" for old, new in _RENAMED.items() if old in message.split()]
+        super().error("; ".join([message, *hints]))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mtmc", description="Multi-camera multi-target vehicle tracking.")
+    parser = _Parser(prog="mtmc", description="Multi-camera multi-target vehicle tracking.")
     parser.add_argument("--version", action="version", version=f"mtmc {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -137,3 +137,10 @@ def test_a_single_video_gives_its_name_to_the_results(tmp_path: Path, monkeypatc
 def test_the_address_of_a_stream_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--videos", "rtsp://10.0.0.1/stream"]) == 2
     assert "got the address of a stream, rtsp:/10.0.0.1/stream; record it" in capsys.readouterr().err
+
+
+def test_an_option_of_an_earlier_version_names_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--videos", ".", "--no-pictures"])
+    said = capsys.readouterr().err
+    assert "unrecognized arguments: --no-pictures; --no-pictures is now called --no-render" in said
