@@ -1,4 +1,8 @@
-"""Box scale by camera, from ground truth: how much boxes must grow to fit what the annotators drew."""
+"""Box scale by camera, from ground truth: how much boxes must grow to fit the annotation.
+
+:mod:`mtmc.postprocess.calibrate` fits the same factors to tables of several scenes for the benchmarks, on a finer
+grid and with a least gain; this fit takes passages of one scene and writes the factors into its file.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +21,20 @@ from mtmc.types import Array, Passage
 __all__ = ["best_scale", "fit_box_scales", "grown"]
 
 _FACTORS = np.round(np.arange(0.8, 1.605, 0.05), 2)
-_LEAST_IOU = 0.2  # of boxes that are the same vehicle's, whatever their size
-_COUNTS = 0.5  # IoU at which the protocol counts a box
-_FEWEST = 30
+_MIN_IOU = 0.2  # of boxes of one vehicle
+_MATCH_IOU = 0.5  # from which the protocol counts a box
+_MIN_PAIRS = 30
 
 
 def grown(xyxy: Array, scale: tuple[float, float]) -> Array:
-    """Boxes grown about their centres by factors of width and height: (…, 4) → (…, 4)."""
-    centre = (xyxy[..., :2] + xyxy[..., 2:]) / 2
+    """Boxes grown about their centers by factors of width and height: (…, 4) → (…, 4)."""
+    center = (xyxy[..., :2] + xyxy[..., 2:]) / 2
     half = (xyxy[..., 2:] - xyxy[..., :2]) / 2 * np.array(scale)
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    return np.concatenate([center - half, center + half], axis=-1)
 
 
 def fit_box_scales(scene: Scene, passages: Sequence[Passage]) -> tuple[Scene, str]:
-    """The scene with each camera's best box scale, and a table of what it brings.
+    """The scene with each camera's best box scale, and a table of the gain.
 
     Raises:
         SceneError: No camera has ground truth.
@@ -55,44 +59,44 @@ def fit_box_scales(scene: Scene, passages: Sequence[Passage]) -> tuple[Scene, st
 
 
 def _matched(passages: Sequence[Passage], camera_id: str, truth: Table) -> tuple[Array, Array]:
-    """Boxes of tracklets and of the truth that are each other's best in their frame: (K, 4), (K, 4)."""
-    mine = [p.tracklet for p in passages if p.tracklet.camera_id == camera_id]
-    frame = np.concatenate([np.zeros(0, np.int64), *(t.frame for t in mine)])
-    boxes = np.concatenate([np.zeros((0, 4)), *(t.xyxy.astype(float) for t in mine)])
-    ours, theirs = [np.zeros((0, 4))], [np.zeros((0, 4))]
+    """Boxes of tracklets and of the truth that are each other's best overlap in their frame: (K, 4), (K, 4)."""
+    tracklets = [p.tracklet for p in passages if p.tracklet.camera_id == camera_id]
+    frame = np.concatenate([np.zeros(0, np.int64), *(t.frame for t in tracklets)])
+    boxes = np.concatenate([np.zeros((0, 4)), *(t.xyxy.astype(float) for t in tracklets)])
+    predicted, true = [np.zeros((0, 4))], [np.zeros((0, 4))]
     for number in np.intersect1d(frame, truth.frame).tolist():
         a, b = boxes[frame == number], truth.xyxy[truth.frame == number]
         iou = iou_matrix(a, b)
         best = iou.argmax(axis=1)
-        rows = np.flatnonzero((iou.argmax(axis=0)[best] == np.arange(len(a))) & (iou.max(axis=1) > _LEAST_IOU))
-        ours.append(a[rows])
-        theirs.append(b[best[rows]])
-    return np.concatenate(ours), np.concatenate(theirs)
+        rows = np.flatnonzero((iou.argmax(axis=0)[best] == np.arange(len(a))) & (iou.max(axis=1) > _MIN_IOU))
+        predicted.append(a[rows])
+        true.append(b[best[rows]])
+    return np.concatenate(predicted), np.concatenate(true)
 
 
 def best_scale(
-    ours: Array, theirs: Array, size_wh: tuple[int, int] | None
+    predicted: Array, true: Array, size_wh: tuple[int, int] | None
 ) -> tuple[tuple[float, float], float, float]:
-    """Factors of width and height with which most boxes count; (1, 1) where too few are known.
+    """Factors of width and height with which most boxes count; (1, 1) where there are too few.
 
     Args:
-        ours: float64 (K, 4), boxes of tracklets.
-        theirs: float64 (K, 4), the same vehicles' boxes in the truth.
-        size_wh: Grown boxes are clipped to the picture.
+        predicted: float64 (K, 4), boxes of tracklets.
+        true: float64 (K, 4), the same vehicles' boxes in the truth.
+        size_wh: Grown boxes are clipped to the image.
 
     Returns:
         The factors, and the shares of pairs that count with (1, 1) and with them. Of equally good factors the mean
         IoU decides, then those nearest to 1.
     """
-    if len(ours) < _FEWEST:
+    if len(predicted) < _MIN_PAIRS:
         return (1.0, 1.0), float("nan"), float("nan")
 
     def value(scale: tuple[float, float]) -> tuple[float, float]:
-        boxes = grown(ours, scale)
+        boxes = grown(predicted, scale)
         if size_wh is not None:
             boxes = np.clip(boxes, 0, np.tile(size_wh, 2))
-        iou = iou_pairs(boxes, theirs)
-        return float((iou >= _COUNTS).mean()), float(iou.mean())
+        iou = iou_pairs(boxes, true)
+        return float((iou >= _MATCH_IOU).mean()), float(iou.mean())
 
     options = [(float(w), float(h)) for w in _FACTORS for h in _FACTORS]
     best = max(options, key=lambda s: (*value(s), -abs(s[0] - 1) - abs(s[1] - 1)))

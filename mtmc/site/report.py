@@ -105,7 +105,7 @@ def _clocks(learned: LearnedScene) -> str:
         if fit.camera == fit.reference:
             lines.append(f"  {fit.camera:20} reference")
             continue
-        written = "written" if fit.camera in learned.clocks.updated else "within error"
+        written = "written" if fit.camera in learned.clocks.updated else "not written"
         lines.append(
             f"  {fit.camera:20}{fit.offset_s:+7.2f} ± {fit.error_s:.2f}"
             f"  {60 * fit.drift:+7.2f} ± {60 * fit.drift_error:.2f}{fit.pairs:9}  {written}"

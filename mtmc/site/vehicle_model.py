@@ -9,7 +9,7 @@ height H of the camera, a point x meters to the right, y ahead and z above the g
 The model's parameters are f / cos θ, H / cos θ and the row v₀ of the horizon, v₀ = h/2 − f tan θ, which give a
 simple ground plane: the row v shows the distance f H / (cos² θ (v − v₀)) − H tan θ.
 
-Focal length, tilt and height can be told from boxes alone: boxes grow towards the camera, they are higher if seen
+Focal length, tilt and height are determined by boxes alone: boxes grow towards the camera, they are higher if seen
 from above, and wider if seen from the side.
 """
 

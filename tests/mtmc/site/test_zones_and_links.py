@@ -119,19 +119,19 @@ def test_what_the_recording_cuts_is_no_end() -> None:
 
 
 def traffic(
-    seed: int, seconds: float, travel: dict[tuple[str, str], tuple[float, float]], looks: float | None
+    seed: int, seconds: float, travel: dict[tuple[str, str], tuple[float, float]], noise: float | None
 ) -> tuple[list[Event], list[Event], list[Array]]:
     """Exits a1, a2 of camera A, entries b1, b2 of camera B; travel (mean, deviation) between those that are linked.
 
-    Everybody else leaves for nowhere or comes from nowhere.
+    All other vehicles are seen by one camera only.
     """
     rng = np.random.default_rng(seed)
     leaving, coming, vectors = [], [], []
 
     def seen(camera: str, zone: str, time_s: float, face: Array, into: list[Event]) -> None:
         into.append(Event(camera, zone, len(vectors), time_s, time_s - 8.0 * (camera == "A")))
-        vector = face + (looks or 0.0) * rng.normal(size=16)
-        vectors.append(np.zeros(0) if looks is None else vector / np.linalg.norm(vector))
+        vector = face + (noise or 0.0) * rng.normal(size=16)
+        vectors.append(np.zeros(0) if noise is None else vector / np.linalg.norm(vector))
 
     for (a, b), (mean, deviation) in travel.items():
         for moment in np.sort(rng.uniform(0, seconds, int(seconds / 12))):
@@ -148,10 +148,10 @@ def traffic(
 TRAVEL = {("a1", "b1"): (9.0, 0.6), ("a2", "b2"): (-3.0, 0.4)}
 
 
-@pytest.mark.parametrize(("seconds", "looks"), [(600.0, None), (200.0, 0.5)])
-def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
+@pytest.mark.parametrize(("seconds", "noise"), [(600.0, None), (200.0, 0.5)])
+def test_links_and_travel_times(seconds: float, noise: float | None) -> None:
     config = SiteConfig()
-    leaving, coming, vectors = traffic(1, seconds, TRAVEL, looks)
+    leaving, coming, vectors = traffic(1, seconds, TRAVEL, noise)
     links = find_links(leaving, coming, {}, centered_embeddings({"": vectors})[""], seconds, config)
     assert {(f.from_zone, f.to_zone) for f in links} == set(TRAVEL)
     for link in links:
@@ -164,12 +164,12 @@ def test_links_and_travel_times(seconds: float, looks: float | None) -> None:
         assert link.confidence > 0.5
 
 
-@pytest.mark.parametrize("looks", [None, 0.5])
-def test_chance_makes_hardly_any_links(looks: float | None) -> None:
-    """Of 160 pairs of zones that nobody goes between, two may be linked by accident, and none beyond doubt."""
+@pytest.mark.parametrize("noise", [None, 0.5])
+def test_chance_makes_hardly_any_links(noise: float | None) -> None:
+    """Of 160 pairs of zones without traffic between them, two may be linked by chance, and none with confidence."""
     found = []
     for seed in range(40):
-        leaving, coming, vectors = traffic(seed, 600.0, {}, looks)
+        leaving, coming, vectors = traffic(seed, 600.0, {}, noise)
         found += find_links(leaving, coming, {}, centered_embeddings({"": vectors})[""], 600.0, SiteConfig())
     assert len(found) <= 2
     assert all(link.confidence < 0.9 for link in found)
@@ -203,7 +203,7 @@ def test_order_does_not_matter() -> None:
 
 @pytest.mark.parametrize(("seed", "takes"), [(0, 0), (1, 3), (2, 6)])
 def test_the_evidence_is_that_of_the_definition(seed: int, takes: int) -> None:
-    """The sum over shares, times and spreads, term by term; times are told to a quarter of a second."""
+    """The sum over shares, times and spreads, term by term; times are rounded to a quarter of a second."""
     rng = np.random.default_rng(seed)
     left, came = np.sort(rng.uniform(0, 60, 7)), np.sort(rng.uniform(0, 60, 6))
     came[:takes] = left[:takes] + rng.normal(5, 0.5, takes)

@@ -113,7 +113,7 @@ def watch(
 
 
 def passage(tracklet: Tracklet, embedding: Array | None = None) -> Passage:
-    """A passage about which nothing but its tracklet (and its looks) is known."""
+    """A passage of a tracklet (and its embedding), without zones and ground positions."""
     vector = np.zeros(0, np.float32) if embedding is None else np.asarray(embedding, np.float32)
     return Passage(tracklet, vector, "", "", np.full((len(tracklet), 2), np.nan))
 
