@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mtmc", description="Multi-camera multi-target vehicle tracking.")
     parser.add_argument("--version", action="version", version=f"mtmc {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     loudness = common.add_mutually_exclusive_group()
     loudness.add_argument("--verbose", action="store_true", help="log every stage, on a terminal too")

@@ -32,8 +32,8 @@ def benchmark(tmp_path: Path) -> Path:
     """Two sequences with the same identities, walkers and distractors, and a tracker that follows both with noise."""
     rng = np.random.default_rng(5)
     for sequence in SEQUENCES:
-        start, step = rng.uniform(0, 300, (7, 2)), rng.uniform(-4, 4, (7, 2))
-        classes = [1, 1, 1, 1, 2, 8, 7]
+        start, step = rng.uniform(0, 300, (8, 2)), rng.uniform(-4, 4, (8, 2))
+        classes = [1, 1, 1, 1, 2, 8, 7, 12]
         truth, found = [], []
         for frame in range(1, 31):
             for k, kind in enumerate(classes):
