@@ -55,10 +55,10 @@ class Panel:
 
 PICTURES: dict[str, tuple[Panel, ...]] = {
     "graph": (
-        Panel("links between neighbours, and looks", {}),
-        Panel("nothing known of the place: looks, and times learned on the way", {"max_gap_s": 20}, windows="none"),
-        Panel("calibrated cameras, no looks", {"graph": {"appearance_weight": 0}}, windows="none", ground=True),
-        Panel("calibrated cameras and looks", {}, windows="none", ground=True),
+        Panel("links between neighboring cameras, and appearance", {}),
+        Panel("nothing known of the site: appearance, learned travel times", {"max_gap_s": 20}, windows="none"),
+        Panel("calibrated cameras, no appearance", {"graph": {"appearance_weight": 0}}, windows="none", ground=True),
+        Panel("calibrated cameras and appearance", {}, windows="none", ground=True),
     ),
     "electricity": (
         Panel(
