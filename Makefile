@@ -2,18 +2,26 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Enough for the sample, which needs ONNX Runtime only, and everything: torch, ray, the tools of the tests.
+SMALL := $(VENV)/.small
 READY := $(VENV)/.ready
+# Further arguments for pip, such as an index of CPU builds of torch.
+PIP_ARGS ?=
 BENCH ?= .venv-bench
 
 .PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid mutate mutate-reid legibility clean
 
-$(READY): pyproject.toml constraints.txt
+$(SMALL): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable .
 	touch $@
 
-demo: $(READY)  ## the main job on sample_videos/: videos, page and scores in runs/sample_videos
+$(READY): $(SMALL)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[all,test]'
+	touch $@
+
+demo: $(SMALL)  ## the main job on sample_videos/: videos, page and scores in runs/sample_videos
 	$(BIN)/mtmc run --videos sample_videos/
 
 test: $(READY)  ## all tests
