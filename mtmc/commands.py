@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from mtmc.config import RunConfig, load_config
+from mtmc.config import RunConfig, load_config, warnings_of
 from mtmc.errors import ConfigError, SceneError
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1, write_track1
@@ -47,8 +47,9 @@ def run_command(
     results = []
     for scene in scenes:
         config = _with_absolute_models(load_config(config_files, overrides, scene))
+        warnings = warnings_of(config, config_files, overrides)
         folder = home if len(scenes) == 1 else home / scene.name
-        results.append(_run_scene(scene, config, folder, runner, workers, strict))
+        results.append(_run_scene(scene, config, folder, runner, workers, strict, warnings))
     if len(scenes) > 1:
         _write_combined(scenes, [result.out for result in results], home)
     return 2 if any(result.problems for result in results) else 0
@@ -71,7 +72,13 @@ def _with_absolute_models(config: RunConfig) -> RunConfig:
 
 
 def _run_scene(
-    scene: Scene, config: RunConfig, out: Path, runner: str, workers: int | None, strict: bool
+    scene: Scene,
+    config: RunConfig,
+    out: Path,
+    runner: str,
+    workers: int | None,
+    strict: bool,
+    warnings: Sequence[str],
 ) -> RunResult:
     # An accelerator serves all cameras from one process; more would only fight over its memory.
     one_process = {config.detect.device, config.embed.device} != {"cpu"}
@@ -86,6 +93,7 @@ def _run_scene(
         threads=threads,
         strict=strict,
         how={"runner": runner, "workers": workers, "threads": threads},
+        warnings=warnings,
     )
     say(summary_text(scene, result))
     return result

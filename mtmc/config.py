@@ -1,6 +1,6 @@
 """The choices of a run: every stage's own settings, composed, and where they come from.
 
-Later sources win: defaults ← ``models:`` of ``scene.yaml`` ← configuration files ← ``-o key=value``.
+Later sources win: defaults ← ``overrides:`` of ``scene.yaml`` ← configuration files ← ``-o key=value``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from mtmc.errors import ConfigError
 from mtmc.postprocess import PostprocessConfig
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
-from mtmc.settings import Settings, parse_settings, read_yaml
+from mtmc.settings import Condition, Settings, UsedWhen, parse_settings, read_yaml, settings_without_effect
 from mtmc.track import TrackConfig
 
-__all__ = ["InputConfig", "RunConfig", "find_config", "load_config"]
+__all__ = ["InputConfig", "RunConfig", "find_config", "load_config", "warnings_of"]
 
 #: Where configurations that can be given by name lie: in a checkout, and where a wheel installs them.
 CONFIG_FOLDERS = (
@@ -35,6 +35,10 @@ CONFIG_FOLDERS = (
 
 class InputConfig(Settings):
     """Where a camera's vehicles come from."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        ("file", "frame_offset"), UsedWhen("input.source", "≠", "video")
+    )
 
     source: Literal["auto", "video", "detections", "tracklets"] = Field(
         "auto",
@@ -54,9 +58,11 @@ class InputConfig(Settings):
 class RunConfig(Settings):
     """All choices of a run. ``mtmc config`` prints them with their meaning."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"polish": "postprocess"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "polish": "postprocess",
+        "seed": "leave it out: no stage of a run draws random numbers",
+    }
 
-    seed: int = Field(0, ge=0, description="seed of everything that draws random numbers")
     threads: int = Field(0, ge=0, description="Threads of each worker process; 0 shares the cores among the workers.")
     input: InputConfig = InputConfig()
     detect: DetectConfig = DetectConfig()
@@ -74,15 +80,15 @@ def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene
     Args:
         files: YAML files, later ones win; or names of those that come with the package, such as ``electricity``.
         overrides: ``dotted.key=value`` texts, values in YAML notation.
-        scene: Whose ``models`` to start from.
+        scene: Whose ``overrides`` to start from.
 
     Raises:
         ConfigError: An unknown key (the nearest known one is named) or an impossible value, with file and line.
     """
     merged: dict[str, Any] = {}
-    if scene is not None and scene.models:
-        _check_models(scene)
-        merged = _merge(merged, scene.models)
+    if scene is not None and scene.overrides:
+        _check_overrides(scene)
+        merged = _merge(merged, scene.overrides)
     for path in map(find_config, files):
         file = read_yaml(path)
         parse_settings(RunConfig, file.data, file=file)
@@ -105,10 +111,24 @@ def find_config(path: Path) -> Path:
     return found[0] if found else path
 
 
-def _check_models(scene: Scene) -> None:
+def warnings_of(config: RunConfig, files: Sequence[Path] = (), overrides: Sequence[str] = ()) -> list[str]:
+    """A sentence for each key of the files and overrides that changes nothing under the composed configuration.
+
+    The ``overrides:`` of a scene are not among them: they are written for its usual run, and another one may well
+    have no use for some of them.
+    """
+    given: dict[str, Any] = {}
+    for path in map(find_config, files):
+        given = _merge(given, read_yaml(path).data)
+    for text in overrides:
+        given = _merge(given, _parse_override(text))
+    return settings_without_effect(config, given)
+
+
+def _check_overrides(scene: Scene) -> None:
     path = scene.root / "scene.yaml"
     file = read_yaml(path) if path.is_file() else None
-    parse_settings(RunConfig, scene.models, file=file, prefix=("models",))
+    parse_settings(RunConfig, scene.overrides, file=file, prefix=("overrides",))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

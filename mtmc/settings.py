@@ -6,6 +6,7 @@ There is one copy of this in the repository, :mod:`reid.settings`; the rest of `
 from __future__ import annotations
 
 from reid.settings import (
+    AnyOf,
     Condition,
     Location,
     Settings,
@@ -20,6 +21,7 @@ from reid.settings import (
 )
 
 __all__ = [
+    "AnyOf",
     "Condition",
     "Location",
     "Settings",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reid.errors import ConfigError, ReidError
 
 __all__ = [
+    "AnyOf",
     "Condition",
     "Location",
     "Settings",
@@ -62,13 +63,35 @@ class UsedWhen:
             return bool(value > (value_at(config, limit) if isinstance(limit, str) else limit))
         return (value in self.values) == (self.relation == "=")
 
+    def found(self, config: BaseModel) -> str:
+        """The other setting with its value."""
+        return f"{self.key}={_yaml(value_at(config, self.key))}"
+
     def __str__(self) -> str:
         verb = {"=": "is", "≠": "is not", ">": "is greater than"}[self.relation]
         return f"{self.key} {verb} {' or '.join(_yaml(value) for value in self.values)}"
 
 
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """A setting has an effect where at least one of several conditions holds."""
+
+    conditions: tuple[UsedWhen, ...]
+
+    def holds(self, config: BaseModel) -> bool:
+        """Whether one of them holds in a whole configuration."""
+        return any(condition.holds(config) for condition in self.conditions)
+
+    def found(self, config: BaseModel) -> str:
+        """The other settings with their values."""
+        return ", ".join(condition.found(config) for condition in self.conditions)
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.conditions))
+
+
 #: One condition, or several that must all hold.
-Condition = UsedWhen | tuple[UsedWhen, ...]
+Condition = UsedWhen | AnyOf | tuple[UsedWhen | AnyOf, ...]
 
 
 class Settings(BaseModel):
@@ -320,8 +343,7 @@ def _without_effect(config: Settings, key: tuple[str, ...]) -> str:
         condition = owner.used_when.get(name, ())
         for needed in condition if isinstance(condition, tuple) else (condition,):
             if not needed.holds(config):
-                found = f"{needed.key}={_yaml(value_at(config, needed.key))}"
-                return f"{'.'.join(key)} has no effect with {found}; it is used where {needed}"
+                return f"{'.'.join(key)} has no effect with {needed.found(config)}; it is used where {needed}"
         owner = getattr(owner, name)
     return ""
 

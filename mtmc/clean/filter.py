@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from mtmc.geometry.boxes import area, foot, travel
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
 __all__ = ["TrackletFilterConfig", "filter_tracklets"]
@@ -16,6 +17,18 @@ __all__ = ["TrackletFilterConfig", "filter_tracklets"]
 
 class TrackletFilterConfig(Settings):
     """What a tracklet must satisfy to be kept; a minimum of 0 is always satisfied."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        (
+            "min_duration_s",
+            "min_boxes",
+            "min_displacement",
+            "min_roi_share",
+            "min_area_px",
+            "min_mean_score",
+        ),
+        UsedWhen("clean.filter.enabled", "=", True),
+    )
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     min_duration_s: float = Field(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from mtmc.geometry.clock import Clock
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
 __all__ = ["InterpolateConfig", "interpolate"]
@@ -16,6 +17,10 @@ __all__ = ["InterpolateConfig", "interpolate"]
 
 class InterpolateConfig(Settings):
     """Which gaps are filled."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        ("max_gap_s",), UsedWhen("clean.interpolate.enabled", "=", True)
+    )
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     max_gap_s: float = Field(default=3.0, ge=0, description="Longest gap that is filled, in seconds.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -10,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mtmc.clean.motion import velocity_after, velocity_before
 from mtmc.geometry.boxes import centre, diagonal
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
 __all__ = ["JoinConfig", "join"]
@@ -18,6 +19,17 @@ __all__ = ["JoinConfig", "join"]
 
 class JoinConfig(Settings):
     """Which tracklets continue which."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        (
+            "max_gap_s",
+            "window_s",
+            "max_extrapolation_error",
+            "max_size_ratio",
+            "max_appearance_distance",
+        ),
+        UsedWhen("clean.join.enabled", "=", True),
+    )
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     max_gap_s: float = Field(

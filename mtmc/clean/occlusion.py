@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
 __all__ = ["OcclusionConfig", "drop_occluded", "occluded_fraction"]
@@ -18,6 +19,10 @@ _SAMPLES = 8
 
 class OcclusionConfig(Settings):
     """Which interpolated boxes are dropped."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        ("max_occluded",), UsedWhen("clean.occlusion.enabled", "=", True)
+    )
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     max_occluded: float = Field(

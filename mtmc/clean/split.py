@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from mtmc.clean.motion import velocity_after, velocity_before
 from mtmc.geometry.boxes import centre, diagonal
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
 __all__ = ["SplitConfig", "split", "split_points"]
@@ -19,6 +20,18 @@ __all__ = ["SplitConfig", "split", "split_points"]
 
 class SplitConfig(Settings):
     """Where tracklets are split."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        (
+            "window_s",
+            "max_turn_deg",
+            "min_turn_speed",
+            "max_position_jump",
+            "max_appearance_change",
+            "min_boxes",
+        ),
+        UsedWhen("clean.split.enabled", "=", True),
+    )
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     window_s: float = Field(

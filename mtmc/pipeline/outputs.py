@@ -88,6 +88,7 @@ def write_manifest(
     results: Sequence[CameraResult],
     outputs: Sequence[Path],
     problems: Sequence[str],
+    warnings: Sequence[str],
     seconds: Mapping[str, tuple[float, float]],
     how: Mapping[str, Any],
 ) -> Path:
@@ -100,6 +101,7 @@ def write_manifest(
         results: What became of each camera.
         outputs: Files the run wrote, below ``out``.
         problems: Sentences about what went wrong.
+        warnings: Sentences about settings without effect.
         seconds: (wall, CPU) seconds of the stages that belong to no camera.
         how: Runner, workers, threads.
     """
@@ -112,7 +114,6 @@ def write_manifest(
         "mtmc": mtmc.__version__,
         "scene": scene.name,
         "place": {"folder": str(scene.root.resolve()), "scene": content_of(scene, scene.root)},
-        "seed": config.seed,
         "config": config.model_dump(mode="json"),
         "cameras": {
             result.camera_id: {
@@ -126,6 +127,7 @@ def write_manifest(
             for result in results
         },
         "problems": list(problems),
+        "warnings": list(warnings),
         "outputs_sha256": {path.relative_to(out).as_posix(): file_sha256(path) for path in sorted(outputs)},
         "seconds": _seconds(stages),
         "run": {**how, "python": platform.python_version(), "machine": platform.machine(), "versions": _versions()},

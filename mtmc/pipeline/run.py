@@ -61,6 +61,7 @@ class RunResult:
         cameras: What became of each camera.
         scores: Official scores, if ground truth lay beside the videos.
         problems: Sentences about what went wrong although the run went on.
+        warnings: Sentences about what was asked for and had no effect.
     """
 
     out: Path
@@ -68,6 +69,7 @@ class RunResult:
     cameras: list[CameraResult]
     scores: Evaluation | None
     problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def run(
@@ -79,6 +81,7 @@ def run(
     threads: int = 1,
     strict: bool = False,
     how: dict[str, Any] | None = None,
+    warnings: Sequence[str] = (),
 ) -> RunResult:
     """Take a scene from its videos to vehicles with one identity in all cameras.
 
@@ -90,6 +93,7 @@ def run(
         threads: Threads of each process, and of this one.
         strict: Stop at the first camera that fails instead of going on with the others.
         how: What the manifest says of the runner.
+        warnings: Sentences about settings without effect, for the log, the manifest and the summary.
 
     Raises:
         MtmcError: No camera could be processed, or one failed and ``strict`` is set, or ``out`` cannot be written to.
@@ -100,6 +104,8 @@ def run(
         )
     sweep(out)
     _log.info("%s: %s, results in %s", scene.name, plural(len(scene.cameras), "camera"), out)
+    for warning in warnings:
+        _log.warning("%s", warning)
     # A worker may have another working folder than this process, so no relative path reaches it.
     given_out, out, scene = out, out.absolute(), with_absolute_paths(scene)
     cache, clock = StageCache(out / "cache"), _Stopwatch()
@@ -134,7 +140,7 @@ def run(
         except FormatError as error:
             problems.append(str(error))
         outputs += _write_scores(scores, out)
-    write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
+    write_manifest(out, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
     with clock("render"):
         outputs += render(
             scene,
@@ -149,8 +155,8 @@ def run(
             _made_with(config, results),
         )
     remove_outputs(out, videos - {path.relative_to(out).as_posix() for path in outputs})
-    write_manifest(out, scene, config, results, outputs, problems, clock.seconds, how or {})
-    return RunResult(given_out, tracks, results, scores, tuple(problems))
+    write_manifest(out, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    return RunResult(given_out, tracks, results, scores, tuple(problems), tuple(warnings))
 
 
 def _made_with(config: RunConfig, results: Sequence[CameraResult]) -> dict[str, str]:

@@ -26,6 +26,7 @@ def summary_text(scene: Scene, result: RunResult) -> str:
     if result.scores is not None:
         lines += ["", result.scores.text().rstrip()]
     lines += [f"mtmc: {problem}" for problem in result.problems]
+    lines += [f"mtmc: warning: {warning}" for warning in result.warnings]
     pages = [name for name in ("report.html", "track1.txt") if (result.out / name).exists()]
     lines += ["", f"results: {', '.join(str(result.out / name) for name in pages)}"]
     return "\n".join(lines)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
-from mtmc.settings import Settings
+from mtmc.settings import AnyOf, Condition, Settings, UsedWhen
 
 __all__ = ["RenderConfig"]
 
 
 class RenderConfig(Settings):
     """Choices about videos and the page."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        "mosaic": AnyOf((UsedWhen("render.videos", "=", True), UsedWhen("render.mosaic", "=", False))),
+        **dict.fromkeys(("crf", "max_width_px", "trail_s"), UsedWhen("render.videos", "=", True)),
+        **dict.fromkeys(
+            ("mosaic_width_px", "mosaic_max_fps"),
+            (UsedWhen("render.videos", "=", True), UsedWhen("render.mosaic", "=", True)),
+        ),
+        "report_vehicles": UsedWhen("render.report", "=", True),
+    }
 
     videos: bool = Field(default=True, description="Write a video of every camera with boxes and identities.")
     mosaic: bool = Field(default=True, description="Write one video of all cameras side by side; needs videos.")

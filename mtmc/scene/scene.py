@@ -128,7 +128,8 @@ class Scene:
         root: The folder it was loaded from.
         cameras: Sorted by id; ids and numbers are unique.
         links: Which way vehicles go between cameras. Empty means that nothing is known, so everything is possible.
-        models: Settings that this place asks for, as in a run configuration (``{"detect": {…}, "embed": {…}}``).
+        overrides: Settings of a run that replace the defaults here (``{"detect": {…}, "embed": {…}}``). They are
+            choices, not facts of the place, and so stand apart from these.
         plane_alignments: Approximate transforms between ground planes; each plane is aligned at most once, and the
             alignments form no cycle.
     """
@@ -137,7 +138,7 @@ class Scene:
     root: Path
     cameras: tuple[Camera, ...]
     links: tuple[Link, ...] = ()
-    models: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
     plane_alignments: tuple[PlaneAlignment, ...] = ()
 
     def __post_init__(self) -> None:

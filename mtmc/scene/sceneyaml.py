@@ -19,7 +19,7 @@
       - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
     plane_alignments:               # approximate transforms between ground planes
       - {plane: north, reference_plane: south, rotation_deg: 35, translation_m: [80, -12]}
-    models:                         # settings of a run configuration that suit this place
+    overrides:                      # settings of a run that replace the defaults here
       detect: {weights: weights/detector.onnx}
 
 What the folder's own layout says (plain or CityFlow) is taken first; the file adds to it and overrides it.
@@ -27,9 +27,10 @@ What the folder's own layout says (plain or CityFlow) is taken first; the file a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -100,11 +101,15 @@ class PlaneAlignmentEntry(Settings):
 class SceneFile(Settings):
     """The whole file."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"models": "overrides"}
+
     name: str | None = None
     cameras: list[CameraEntry] = Field(default_factory=list)
     links: list[LinkEntry] = Field(default_factory=list)
     plane_alignments: list[PlaneAlignmentEntry] = Field(default_factory=list)
-    models: dict[str, Any] = Field(default_factory=dict, description="run settings that suit this place")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="settings of a run that replace the defaults here"
+    )
 
 
 def load(folder: Path, path: Path) -> Scene:
@@ -135,7 +140,7 @@ def load(folder: Path, path: Path) -> Scene:
         root=folder,
         cameras=tuple(replace(c, number=numbers[c.id]) for c in ordered),
         links=_links(written),
-        models=_absolute_files(written.models, folder),
+        overrides=_absolute_files(written.overrides, folder),
     )
     _check_links(scene, file)
     return _with_alignments(scene, written, file)
@@ -175,9 +180,9 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
                 box_scale=entry.box_scale or (1.0, 1.0),
             )
         )
-    models = _absolute_files(written.models, folder)
+    overrides = _absolute_files(written.overrides, folder)
     name = written.name or folder.name
-    return Scene(name, folder, tuple(cameras), _links(written), models, _plane_alignments(written))
+    return Scene(name, folder, tuple(cameras), _links(written), overrides, _plane_alignments(written))
 
 
 def _links(written: SceneFile) -> tuple[Link, ...]:
@@ -325,10 +330,10 @@ def _check_links(scene: Scene, file: YamlFile) -> None:
             )
 
 
-def _absolute_files(models: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _absolute_files(overrides: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Settings in which names of files that lie in the scene's folder are full paths."""
     out: dict[str, Any] = {}
-    for key, value in models.items():
+    for key, value in overrides.items():
         if isinstance(value, dict):
             out[key] = _absolute_files(value, folder)
         elif isinstance(value, str) and value and (folder / value).exists():

@@ -53,8 +53,8 @@ def content_of(scene: Scene, folder: Path) -> dict[str, Any]:
             }
             for p in scene.plane_alignments
         ]
-    if scene.models:
-        content["models"] = _relative_files(scene.models, home)
+    if scene.overrides:
+        content["overrides"] = _relative_files(scene.overrides, home)
     return content
 
 
@@ -104,10 +104,10 @@ def _relative(path: Path, home: Path) -> str:
     return Path(os.path.relpath(path.resolve(), home)).as_posix()
 
 
-def _relative_files(models: dict[str, Any], home: Path) -> dict[str, Any]:
+def _relative_files(overrides: dict[str, Any], home: Path) -> dict[str, Any]:
     """Settings in which full paths of existing files are relative again."""
     out: dict[str, Any] = {}
-    for key, value in models.items():
+    for key, value in overrides.items():
         if isinstance(value, dict):
             out[key] = _relative_files(value, home)
         elif isinstance(value, str) and Path(value).is_absolute() and Path(value).exists():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mtmc.settings import Settings
+from mtmc.settings import AnyOf, Condition, Settings, UsedWhen
 
 __all__ = ["JDE", "TrackConfig"]
 
@@ -25,6 +26,9 @@ JDE: dict[str, Any] = {
     "output": "posterior",
 }
 
+#: Without an embedder, ``motion`` gives no detection an appearance feature; other detectors may.
+_DETECTIONS_HAVE_FEATURES = AnyOf((UsedWhen("embed.every_box", "=", True), UsedWhen("detect.weights", "≠", "motion")))
+
 
 class TrackConfig(Settings):
     """How detections of one camera are linked to tracklets.
@@ -32,6 +36,21 @@ class TrackConfig(Settings):
     ``association`` chooses the matching strategy (:mod:`mtmc.track.matching`). Every distance is 0 for identical
     inputs; a track and a detection whose distance exceeds the limit are never matched.
     """
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **dict.fromkeys(("motion_weight", "tentative_iou_max_distance"), UsedWhen("track.association", "=", "jde")),
+        **dict.fromkeys(("appearance_max_distance", "feature_memory", "mahalanobis_gate"), _DETECTIONS_HAVE_FEATURES),
+        "ema_momentum": (_DETECTIONS_HAVE_FEATURES, UsedWhen("track.feature_memory", "=", "ema")),
+        "gallery_size": (_DETECTIONS_HAVE_FEATURES, UsedWhen("track.feature_memory", "=", "gallery")),
+        "low_iou_max_distance": UsedWhen("track.high_score_threshold", ">", 0),
+        "stationary_max_age_s": AnyOf(
+            (
+                UsedWhen("track.stationary_max_age_s", ">", "track.max_age_s"),
+                UsedWhen("track.stationary_max_age_s", "=", 0),
+            )
+        ),
+        "stationary_speed": UsedWhen("track.stationary_max_age_s", ">", "track.max_age_s"),
+    }
 
     association: Literal["deepsort", "jde"] = Field(
         default="deepsort",

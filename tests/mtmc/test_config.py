@@ -16,8 +16,8 @@ from mtmc.scene import Camera, Scene
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def scene_with(models: dict[str, object], root: Path) -> Scene:
-    return Scene("town", root, (Camera(id="c1", number=1, clock=Clock(fps=10)),), models=models)
+def scene_with(overrides: dict[str, object], root: Path) -> Scene:
+    return Scene("town", root, (Camera(id="c1", number=1, clock=Clock(fps=10)),), overrides=overrides)
 
 
 def test_later_sources_win(tmp_path: Path) -> None:
@@ -33,11 +33,11 @@ def test_later_sources_win(tmp_path: Path) -> None:
     [
         ("detect: {bacth: 4}", r"run\.yaml:1: unknown key detect\.bacth; did you mean batch\?"),
         (
-            "seed: 1\ntrack:\n  n_init: 0",
+            "threads: 1\ntrack:\n  n_init: 0",
             r"run\.yaml:3: track\.n_init: input should be greater than or equal to 1, got 0",
         ),
         ("detekt: {}", r"run\.yaml:1: unknown key detekt; did you mean detect\?"),
-        ("seed: [", r"run\.yaml:\d: expected YAML"),
+        ("threads: [", r"run\.yaml:\d: expected YAML"),
     ],
 )
 def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -55,7 +55,7 @@ def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: 
             r"-o detect\.bacth=4: unknown key detect\.bacth; did you mean batch\?",
         ),
         ("detect", "expected dotted.key=value"),
-        ("seed=-1", "seed: input should be greater than or equal to 0, got -1"),
+        ("threads=-1", "threads: input should be greater than or equal to 0, got -1"),
     ],
 )
 def test_a_mistake_in_an_override_is_quoted(override: str, message: str) -> None:
@@ -70,15 +70,15 @@ def test_the_error_of_an_old_key_names_the_new_one() -> None:
         load_config(overrides=["postprocess.max_cut_off=1"])
 
 
-def test_models_of_a_scene_are_checked_with_their_line(tmp_path: Path) -> None:
-    (tmp_path / "scene.yaml").write_text("name: x\nmodels:\n  embed:\n    wheights: a.onnx\n")
+def test_overrides_of_a_scene_are_checked_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "scene.yaml").write_text("name: x\noverrides:\n  embed:\n    wheights: a.onnx\n")
     with pytest.raises(ConfigError, match=r"scene\.yaml:4: unknown key embed\.wheights; did you mean weights\?"):
         load_config(scene=scene_with({"embed": {"wheights": "a.onnx"}}, tmp_path))
 
 
 def test_the_printed_configuration_reads_back() -> None:
-    assert RunConfig.model_validate(yaml.safe_load(config_command(None, [], ["seed=3"]))) == load_config(
-        overrides=["seed=3"]
+    assert RunConfig.model_validate(yaml.safe_load(config_command(None, [], ["threads=3"]))) == load_config(
+        overrides=["threads=3"]
     )
 
 

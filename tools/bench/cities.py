@@ -190,7 +190,7 @@ def _folders(cities: Path, names: Sequence[str], render: bool) -> list[Path]:
 
 def _settings(options: argparse.Namespace, home: Path) -> Path:
     """What the sample's run is set to, with other weights where they are given, as a configuration file."""
-    models = dict(load_scenes(_ROOT / "sample_videos")[0].models)
+    models = dict(load_scenes(_ROOT / "sample_videos")[0].overrides)
     for stage, weights in (("detect", options.detect), ("embed", options.embed)):
         if weights is not None:
             models[stage] = {**models.get(stage, {}), "weights": str(weights.resolve())}

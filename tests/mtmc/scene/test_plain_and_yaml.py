@@ -81,7 +81,7 @@ def test_scene_yaml_adds_what_the_folder_cannot_know(folder: Path) -> None:
             time_map: [[0, 0.0], [99, 9.9], [100, 15.0]]
         links:
           - {from: [north, west], to: [south, ""], min_s: 2, max_s: 8}
-        models:
+        overrides:
           detect: {weights: motion}
         """,
     )
@@ -93,15 +93,15 @@ def test_scene_yaml_adds_what_the_folder_cannot_know(folder: Path) -> None:
     assert north.zones[0].polygon.shape == (3, 2)
     assert south.clock.time_s(np.array([100])) == 15.0
     assert scene.links == (Link("north", "west", "south", "", 2.0, 8.0),)
-    assert scene.models == {"detect": {"weights": "motion"}}
+    assert scene.overrides == {"detect": {"weights": "motion"}}
 
 
 def test_model_files_beside_the_scene_become_full_paths(folder: Path) -> None:
     (folder / "weights").mkdir()
     (folder / "weights" / "d.onnx").write_bytes(b"x")
-    write_scene(folder, "models: {detect: {weights: weights/d.onnx}}")
+    write_scene(folder, "overrides: {detect: {weights: weights/d.onnx}}")
     [scene] = load_scenes(folder)
-    assert scene.models["detect"]["weights"] == str((folder / "weights" / "d.onnx").resolve())
+    assert scene.overrides["detect"]["weights"] == str((folder / "weights" / "d.onnx").resolve())
 
 
 @pytest.mark.parametrize(

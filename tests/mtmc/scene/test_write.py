@@ -45,8 +45,10 @@ def scene(tmp_path: Path) -> Scene:
         ground_from_image=np.eye(3),
     )
     links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75), Link("b", "", "a", "ost", 0.0, 3.0))
-    models = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "seed": 3}
-    return Scene("town", home, (first, second), links, models, (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),))
+    overrides = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "threads": 3}
+    return Scene(
+        "town", home, (first, second), links, overrides, (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),)
+    )
 
 
 def same(a: Scene, b: Scene) -> None:
@@ -60,7 +62,7 @@ def same(a: Scene, b: Scene) -> None:
             for c in scene.cameras
         ]
         return json.dumps(
-            [scene.name, cameras, [repr(x) for x in (*scene.links, *scene.plane_alignments)], scene.models],
+            [scene.name, cameras, [repr(x) for x in (*scene.links, *scene.plane_alignments)], scene.overrides],
             default=str,
         )
 
@@ -88,7 +90,7 @@ def test_round_trip(scene: Scene, tmp_path: Path, where: str) -> None:
 def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
     content = json.loads(json.dumps(content_of(scene, scene.root)))
     same(scene, restore(content, scene.root))
-    content["models"] = {}
+    content["overrides"] = {}
     gone = restore(content, tmp_path / "gone")
     assert gone.camera("a").detections == (tmp_path / "gone" / "a/det.txt",)
 

@@ -35,7 +35,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_mot(Table.concatenate(tables), home / "town" / name / "mtsc" / "mtsc_x.txt")
         write_mot(Table.concatenate(tables), home / "town" / name / "gt" / "gt.txt")
     lines = [f"  - {{id: {name}, size_wh: [{SIZE[0]}, {SIZE[1]}], frame_count: 1200}}" for name in CAMERAS]
-    (home / "town" / "scene.yaml").write_text("name: town\ncameras:\n" + "\n".join(lines) + "\nmodels: {seed: 5}\n")
+    (home / "town" / "scene.yaml").write_text(
+        "name: town\ncameras:\n" + "\n".join(lines) + "\noverrides: {threads: 5}\n"
+    )
     arguments = ["run", "--videos", str(home / "town"), "--out", str(home / "run"), "--no-render", "--workers", "1"]
     assert main(arguments) == 0
     return home / "run"
@@ -51,7 +53,7 @@ def test_the_learned_scene_loads_and_keeps_what_was_given(
         assert word in printed
     assert out.read_text().startswith("# Learned from ")
     [scene] = load_scenes(out)
-    assert (scene.name, scene.models) == ("town", {"seed": 5})
+    assert (scene.name, scene.overrides) == ("town", {"threads": 5})
     for camera in scene.cameras:
         assert (camera.frame_count, camera.size_wh, camera.clock.fps) == (1200, SIZE, 10.0)
         assert camera.ground_from_image is not None
