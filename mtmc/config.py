@@ -60,6 +60,7 @@ class RunConfig(Settings):
 
     renamed: ClassVar[Mapping[str, str]] = {
         "polish": "postprocess",
+        "filter": "detect.filter",
         "seed": "leave it out: no stage of a run draws random numbers",
     }
 

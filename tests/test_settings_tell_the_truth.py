@@ -17,7 +17,10 @@ import pytest
 from mtmc.associate import associate
 from mtmc.clean import clean
 from mtmc.config import RunConfig, load_config, warnings_of
+from mtmc.embed.crops import select_crops
+from mtmc.embed.pooling import pool
 from mtmc.geometry.clock import Clock
+from mtmc.pipeline.camera import choose_source
 from mtmc.postprocess import postprocess
 from mtmc.scene import Camera, Link, Scene
 from mtmc.settings import AnyOf, Settings, UsedWhen, value_at
@@ -166,21 +169,46 @@ def postprocessed(config: RunConfig) -> Any:
     return contents([p.tracklet for t in found for p in t.passages])
 
 
+def source_of(config: RunConfig) -> Any:
+    """The file that a camera with several of each kind is read from."""
+    files = {"detections": (Path("a.txt"), Path("b.txt")), "tracklets": (Path("b_tracks.txt"),)}
+    return choose_source(Camera("c0", 1, CLOCK, **files), config.input)
+
+
+def embedded(config: RunConfig) -> Any:
+    """The crops of a vehicle that comes nearer, and their mean by quality."""
+    size = np.linspace(10, 40, 20)
+    xyxy = np.stack([0 * size, 0 * size, size, size], axis=1).astype(np.float32)
+    frame = np.arange(20)
+    nearer = Tracklet(
+        "c0", 1, frame, CLOCK.time_s(frame), xyxy, np.ones(20, np.float32), 1, np.zeros((20, 0), np.float32)
+    )
+    crops = select_crops(nearer, np.linspace(0, 1, 20), config.embed)
+    mean = pool(np.eye(2), np.array([0.2, 0.9]), config.embed.pooling_sharpness, "two")
+    return [rows.tolist() for rows in crops], mean.tolist()
+
+
 STAGES: dict[str, Callable[[RunConfig], Any]] = {
     "associate": associated,
     "track": tracked,
     "clean": cleaned,
     "postprocess": postprocessed,
+    "input": source_of,
+    "embed": embedded,
 }
 
 HIERARCHICAL = ("associate.method=hierarchical",)
 ELECTRICITY = ("associate.method=electricity",)
 ZONES = ("associate.method=crossroad_zones",)
 BOXES = (*ZONES, "associate.crossroad_zones.matching=boxes")
-FEATURES = ("embed.every_box=true",)
+FEATURES = ("embed.per_detection=true",)
 
 #: Key → another value of it, and what else must be set for it to count.
 CASES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "input.source": ("tracklets", ()),
+    "input.file": ("b", ()),
+    "embed.min_side_px": ("30", ()),
+    "embed.pooling_sharpness": ("0", ()),
     "associate.method": ("electricity", ()),
     "associate.graph.estimate_clock_offsets": ("false", ()),
     "associate.graph.refine_calibration": ("false", ()),
@@ -267,7 +295,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "clean.split.min_boxes": ("40", ()),
     "clean.join.enabled": ("false", ()),
     "clean.join.max_gap_s": ("0.1", ()),
-    "clean.join.window_s": ("2.9", ("clean.join.max_extrapolation_error=0.12",)),
+    "clean.join.window_s": ("0.3", ()),
     "clean.join.max_extrapolation_error": ("9", ()),
     "clean.join.max_size_ratio": ("1.001", ()),
     "clean.join.max_appearance_distance": ("0.01", ()),
@@ -342,23 +370,22 @@ def test_a_key_changes_the_result_of_its_stage(key: str) -> None:
 
 #: Keys of stages that read videos or run models, and the tests that turn them.
 ELSEWHERE: dict[str, str] = {
-    **dict.fromkeys(("input.file", "input.source"), "tests/test_bad_input.py"),
     "input.frame_offset": "tests/mtmc/detect/test_precomputed.py",
     "detect.weights": "tests/mtmc/detect/test_load_detector.py",
     "detect.appearance": "tests/mtmc/detect/test_torchvision.py",
+    **dict.fromkeys(("detect.classes", "detect.image_size"), "tests/mtmc/detect/test_onnx.py"),
     **dict.fromkeys(
-        ("detect.confidence", "detect.classes", "detect.image_size", "detect.nms_iou"),
-        "tests/mtmc/detect/test_onnx.py",
-    ),
-    **dict.fromkeys(
-        (f"filter.{name}" for name in ("min_confidence", "nms_iou", "min_area_px", "border_px", "roi", "roi_share")),
+        (
+            f"detect.filter.{name}"
+            for name in ("min_confidence", "nms_iou", "min_area_px", "border_px", "roi", "roi_share")
+        ),
         "tests/mtmc/detect/test_filters.py",
     ),
-    "embed.weights": "tests/mtmc/embed/test_describe.py",
-    "embed.card": "tests/reid/test_load_embedder.py",
-    **dict.fromkeys(("embed.crops", "embed.min_side_px"), "tests/mtmc/embed/test_crops.py"),
+    "embed.weights": "tests/mtmc/detect/test_load_detector.py",
+    "embed.card": "tests/reid/test_card.py",
+    "embed.pad": "tests/mtmc/video/test_crop.py",
     **dict.fromkeys(
-        ("embed.every_box", "embed.flip", "embed.pad", "embed.focus"), "tests/mtmc/embed/test_describe.py"
+        ("embed.per_detection", "embed.flip", "embed.crops_per_tracklet"), "tests/mtmc/embed/test_passages.py"
     ),
     **dict.fromkeys(("render.mosaic_width_px", "render.mosaic_max_fps"), "tests/mtmc/render/test_mosaic.py"),
     **dict.fromkeys(("render.max_width_px", "render.trail_s", "render.crf"), "tests/mtmc/render/test_annotate.py"),
@@ -390,6 +417,10 @@ def broken(condition: UsedWhen | AnyOf) -> list[str]:
     return [f"{condition.key}={choices[0] if choices and isinstance(choices[0], str) else 1}"]
 
 
+#: Stages whose result here depends on the conditions, too (the others leave that to the pipeline).
+COMPUTED = {"associate", "track", "clean", "postprocess"}
+
+
 @pytest.mark.parametrize("key", conditional())
 def test_conditions_name_keys_that_exist(key: str) -> None:
     for condition in KEYS[key][1]:
@@ -398,7 +429,7 @@ def test_conditions_name_keys_that_exist(key: str) -> None:
             assert one.relation != ">" or not isinstance(one.values[0], str) or one.values[0] in KEYS
 
 
-@pytest.mark.parametrize("key", [key for key in conditional() if key in CASES])
+@pytest.mark.parametrize("key", [key for key in conditional() if key in CASES and key.split(".")[0] in COMPUTED])
 def test_without_its_condition_a_key_changes_nothing_and_a_warning_says_so(key: str) -> None:
     value, needed = CASES[key]
     for condition in KEYS[key][1]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from mtmc.detect.filters import FilterConfig
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import CLASSES
 
 __all__ = ["DetectConfig"]
@@ -20,6 +21,15 @@ _SUPPRESSION_IOU = 0.7
 
 class DetectConfig(Settings):
     """Which detector runs, on what, and what is kept of its output."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "confidence": "filter.min_confidence",
+        "nms_iou": "filter.nms_iou",
+    }
+    used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
+        ("backend", "classes", "batch", "runtime", "precision", "appearance"),
+        UsedWhen("detect.weights", "≠", "motion"),
+    )
 
     weights: str = Field(
         default="motion",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -10,7 +11,7 @@ from pydantic import Field
 from mtmc.detect.nms import nms
 from mtmc.errors import SceneError
 from mtmc.geometry.boxes import area, clip, foot, reaches_image
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Detections
 
 __all__ = ["FilterConfig", "filter_detections"]
@@ -18,6 +19,8 @@ __all__ = ["FilterConfig", "filter_detections"]
 
 class FilterConfig(Settings):
     """What is kept of a detector's output; the same rules hold for detections read from a file."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {"roi_share": UsedWhen("detect.filter.roi", "=", "share")}
 
     min_confidence: float | None = Field(
         default=None,

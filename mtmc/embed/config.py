@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mtmc.settings import Settings
+from mtmc.settings import Condition, Settings, UsedWhen
 
 __all__ = ["EmbedConfig"]
 
 
 class EmbedConfig(Settings):
     """Which embedder, and which crops represent a tracklet."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "every_box": "per_detection",
+        "crops": "crops_per_tracklet",
+        "focus": "pooling_sharpness",
+    }
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **dict.fromkeys(("card", "runtime", "precision"), UsedWhen("embed.weights", "≠", "none", "color_histogram")),
+        **dict.fromkeys(
+            ("crops_per_tracklet", "min_side_px", "pad", "flip", "batch", "pooling_sharpness"),
+            UsedWhen("embed.weights", "≠", "none"),
+        ),
+    }
 
     weights: str = Field(
         "color_histogram",

@@ -27,7 +27,9 @@ JDE: dict[str, Any] = {
 }
 
 #: Without an embedder, ``motion`` gives no detection an appearance feature; other detectors may.
-_DETECTIONS_HAVE_FEATURES = AnyOf((UsedWhen("embed.every_box", "=", True), UsedWhen("detect.weights", "≠", "motion")))
+_DETECTIONS_HAVE_FEATURES = AnyOf(
+    (UsedWhen("embed.per_detection", "=", True), UsedWhen("detect.weights", "≠", "motion"))
+)
 
 
 class TrackConfig(Settings):
