@@ -162,3 +162,18 @@ def test_a_camera_height_at_its_limit_is_not_determined() -> None:
     assert scale is not None
     assert "camera_height_m" in scale.at_bound
     assert scale.camera_height_m == pytest.approx(100.0, rel=0.01)
+
+
+def test_in_one_direction_the_translation_is_corrected_instead_of_the_clock() -> None:
+    """Lanes of one road at different speeds, b's clock one second ahead: the median vehicle coincides as given."""
+    speeds = [3.0, 4.0, 6.5, 7.0, 7.5, 10.0, 11.0]
+    a, b = [], []
+    for number, speed in enumerate(speeds):
+        position = -9 + (14 + 2.5 * number) * 1j + speed * STEP_S * np.arange(10)
+        a.append(seen("a", number, position, 20 * number))
+        b.append(seen("b", number, TO_B.apply(position), 20 * number + 4))
+    found = register_cameras(a, b, (SCALE, SCALE))
+    assert found is not None
+    assert (found.clock_b_minus_a_s, found.searched_b_minus_a_s) == (0.0, 1.0)
+    behind = TO_B.translation - TO_B.rotation_scale * 7.0
+    assert found.similarity.translation == pytest.approx(behind, abs=1e-3)
