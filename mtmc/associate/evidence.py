@@ -114,7 +114,6 @@ class Evidence:
         transitions: Possible transitions.
         transition_rows: int32 (T,), their rows.
         cosine: float32 (P,), cosine of the embeddings, NaN where unknown; None if appearance is not used.
-        embeddings: float32 (N, D), without their camera's mean.
         certain: int64 (K, 2), pairs that are one vehicle beyond doubt.
         co_observed_group: int64 (N,), label of passages that are one vehicle by position and time alone.
     """
@@ -132,7 +131,6 @@ class Evidence:
     transitions: Transitions
     transition_rows: Array
     cosine: Array | None
-    embeddings: Array
     certain: Array
     co_observed_group: Array
 
@@ -140,6 +138,12 @@ class Evidence:
     def keys(self) -> Array:
         """``first * N + second`` of each pair: int64 (P,), sorted."""
         return _keys(self.pairs[:, 0], self.pairs[:, 1], len(self.aligned.passages))
+
+    def embeddings(self) -> Array:
+        """Without their camera's mean: float32 (N, D). Computed anew, since only fitting needs them again."""
+        embeddings = embeddings_of(self.aligned.passages, np.float32)
+        means = self.model.camera_means or CameraMeans.fit(embeddings, self.aligned.camera)
+        return means.remove(embeddings, self.aligned.camera)
 
 
 def cameras_of(passages: Sequence[Passage]) -> tuple[tuple[str, ...], Array]:
@@ -223,8 +227,10 @@ def gather_evidence(aligned: AlignedPassages, scene: Scene, config: AssociateCon
         _keys(transitions.a, transitions.b, n),
     )
     keys = unique_sorted(np.concatenate(parts))
-    rows = [np.searchsorted(keys, part).astype(np.int32) for part in parts]
-    at_observed, at_continued, at_duplicate, at_transition = rows
+    at_observed, at_continued, at_duplicate, at_transition = (
+        np.searchsorted(keys, part).astype(np.int32) for part in parts
+    )
+    del parts  # millions of keys
     pairs = np.empty((len(keys), 2), np.int32)
     np.divmod(keys, n, out=(pairs[:, 0], pairs[:, 1]), casting="same_kind")
 
@@ -250,7 +256,6 @@ def gather_evidence(aligned: AlignedPassages, scene: Scene, config: AssociateCon
         transitions=transitions,
         transition_rows=at_transition,
         cosine=pair_cosines(embeddings, pairs, aligned.trajectories.start_s) if use_appearance else None,
-        embeddings=embeddings,
         certain=_certain_pairs(observed, aligned.camera, position + heading),
         co_observed_group=_co_observed_groups(n, keys, cues, constraints),
     )

@@ -73,16 +73,14 @@ def fit_cues(evidence: Evidence, config: AssociateConfig) -> tuple[SceneModel, M
     Travel times need a solution, which needs log odds: a first solution is found with the prior travel times. The
     travel times of its transitions replace the prior, and the appearance model is fitted again.
     """
-    model = evidence.model
-    motion = motion_of(evidence, model)
     cosines = _training_cosines(evidence)
-    model = replace(model, appearance=_fit_appearance(evidence, motion, cosines, config))
+    motion = motion_of(evidence, evidence.model)
+    model = replace(evidence.model, appearance=_fit_appearance(evidence, motion, cosines, config))
     if not config.graph.learn_travel_times or not len(evidence.transitions.a):
         return model, motion
 
-    log_odds = total_log_odds(evidence, motion, model.appearance, config)
-    pairwise = PairwiseLogOdds(len(evidence.aligned.passages), evidence.keys, log_odds)
-    label = greedy_edge_contraction(pairwise, evidence.constraints.conflict)
+    label = _first_solution(evidence, motion, model.appearance, config)
+    del motion  # one value for each of millions of pairs, which is computed anew
     in_solution = label[evidence.transitions.a] == label[evidence.transitions.b]
     model = replace(
         model,
@@ -93,19 +91,28 @@ def fit_cues(evidence: Evidence, config: AssociateConfig) -> tuple[SceneModel, M
     return replace(model, appearance=_fit_appearance(evidence, motion, cosines, config)), motion
 
 
+def _first_solution(
+    evidence: Evidence, motion: Motion, appearance: AppearanceModel | None, config: AssociateConfig
+) -> Array:
+    """Labels by the prior travel times, without local search: int64 (N,)."""
+    log_odds = total_log_odds(evidence, motion, appearance, config)
+    pairwise = PairwiseLogOdds(len(evidence.aligned.passages), evidence.keys, log_odds)
+    return greedy_edge_contraction(pairwise, evidence.constraints.conflict)
+
+
 def _training_cosines(evidence: Evidence) -> tuple[Array, Array]:
     """Cosines of pairs of two vehicles, (S,), and of pairs that are one beyond doubt, (K,)."""
     if evidence.cosine is None:
         return np.zeros(0), np.zeros(0)
-    aligned, cosine = evidence.aligned, evidence.cosine
-    matches = _finite(pair_cosines(evidence.embeddings, evidence.certain, aligned.trajectories.start_s))
+    aligned, cosine, embeddings = evidence.aligned, evidence.cosine, evidence.embeddings()
+    matches = _finite(pair_cosines(embeddings, evidence.certain, aligned.trajectories.start_s))
     if len(matches) < _MIN_CERTAIN:
         # Pairs that are mutually most similar, and more similar than most, are a start, too.
         finite = _finite(cosine)
         least = np.quantile(finite, _SIMILAR_QUANTILE) if len(finite) else 1.0
         similar = np.flatnonzero(cosine >= least)
         matches = cosine[similar[mutual_nearest(evidence.pairs[similar], -cosine[similar], aligned.camera)]]
-    return sample_negative_pairs(evidence.embeddings, aligned.camera, evidence.keys), matches
+    return sample_negative_pairs(embeddings, aligned.camera, evidence.keys), matches
 
 
 def _fit_appearance(

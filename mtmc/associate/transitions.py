@@ -94,7 +94,7 @@ class Transitions:
     @classmethod
     def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:
         """All transitions of all parts; their routes stay apart."""
-        first_route = np.cumsum([0, *(len(p.per_s) for p in parts)])
+        first_route = np.cumsum([0, *(len(p.per_s) for p in parts)]).astype(np.int32)
         return cls(
             np.concatenate([np.zeros(0, np.int32), *(p.a for p in parts)]),
             np.concatenate([np.zeros(0, np.int32), *(p.b for p in parts)]),
