@@ -70,6 +70,9 @@ def class_index(name: str) -> int:
 def _check(owner: object, name: str, dtype: type, shape: tuple[int | None, ...]) -> None:
     """Raise unless field ``name`` is an array of that dtype and shape (None is any length)."""
     value = getattr(owner, name)
+    # The usual case first: a tracker checks many small arrays per frame.
+    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+        return
     kind = type(owner).__name__
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{kind}.{name}: expected an array, got {type(value).__name__}")

@@ -68,7 +68,7 @@ class Tracks:
     ) -> Tracks:
         """New tracks of a single detection each in ``frame``, with keys from ``first_key`` in the order given.
 
-        ``window`` is the number W of recent detections that are kept.
+        ``window`` is the number W of recent detections whose positions are kept; 0 keeps none.
         """
         n = len(class_id)
         return cls(
@@ -106,9 +106,11 @@ class Tracks:
             xy: (K, 2), centers of the detected boxes.
             n_init: Number of detections that confirm a track.
         """
-        slot = self.hits[rows] % self.recent_frame.shape[1]
-        self.recent_xy[rows, slot] = xy
-        self.recent_frame[rows, slot] = frame
+        window = self.recent_frame.shape[1]
+        if window:
+            slot = self.hits[rows] % window
+            self.recent_xy[rows, slot] = xy
+            self.recent_frame[rows, slot] = frame
         self.hits[rows] += 1
         self.last_seen[rows] = frame
         self.confirmed |= self.hits >= n_init

@@ -17,9 +17,6 @@ from mtmc.types import Array, Detections, TrackedDetections, Tracklet
 
 __all__ = ["Tracker", "track"]
 
-#: Number of updates after which observations are copied, so that the arrays of their frames can be freed.
-_COPY_INTERVAL = 100
-
 #: Seconds before the last detection over which the speed of a track is measured.
 _STATIONARY_WINDOW_S = 1.0
 
@@ -76,7 +73,10 @@ class Tracker:
         self._noise = kalman.Noise(config.position_noise, config.velocity_noise, config.initial_velocity_std)
         self._max_age = self._frames(config.max_age_s)
         self._stationary_max_age = max(self._max_age, self._frames(config.stationary_max_age_s))
-        self._window = max(2, round(_STATIONARY_WINDOW_S * clock.fps)) + 1
+        # Positions are kept only where a stationary track may grow older than the others.
+        self._window = 0
+        if self._stationary_max_age > self._max_age:
+            self._window = max(2, round(_STATIONARY_WINDOW_S * clock.fps)) + 1
         self._coast = self._frames(config.coast_s)
 
         self._tracks = Tracks.empty()
@@ -84,7 +84,6 @@ class Tracker:
         self._finished: list[Tracklet] = []
         self._next_key = 1
         self._next_id = 1
-        self._n_updates = 0
         #: The frame that the tracks are predicted to, and the latest one whose detections were seen.
         self._frame: int | None = None
         self._previous_update: int | None = None
@@ -127,11 +126,8 @@ class Tracker:
             keys, track_id[new] = self._initiate(frame, xyah[new], detections.class_id[new], features[new])
             self._log.add(boxes, new, keys)
         self._previous_update = frame
-        self._n_updates += 1
-        if self._n_updates % _COPY_INTERVAL == 0:
-            self._log.copy_rows()
 
-        in_track = np.sort(np.concatenate([matched, new]))
+        in_track = np.sort(np.concatenate([matched, new])) if len(new) else matched
         tracked = TrackedDetections(
             frame=frame,
             track_id=track_id[in_track],
@@ -154,7 +150,7 @@ class Tracker:
             ValueError: The frame does not come after the one before it.
         """
         self._predict(frame)
-        return self._coasting(frame, self._tracks.confirmed)
+        return self._coasting(frame, self._tracks.confirmed) or TrackedDetections.empty(frame)
 
     def pop_finished(self) -> list[Tracklet]:
         """Take out the tracklets that no later frame can change, in the order of their ids."""
@@ -190,7 +186,7 @@ class Tracker:
 
         tracks = self._tracks
         max_age: Array | int = self._max_age
-        if len(tracks) and self._stationary_max_age > self._max_age:
+        if len(tracks) and self._window:
             stationary = self._stationary()
             max_age = np.where(stationary, self._stationary_max_age, self._max_age)
             # A stationary track that is lost keeps its position: over a long time even a slow drift adds up.
@@ -219,7 +215,8 @@ class Tracker:
             momentum = config.ema_momentum if config.feature_memory == "ema" else None
             tracks.features[rows] = update_features(tracks.features[rows], tracks.hits[rows], features, momentum)
         tracks.mark_matched(rows, frame, xyah[:, :2], config.n_init)
-        self._assign_ids(tracks)
+        if (tracks.hits[rows] == config.n_init).any():
+            self._assign_ids(tracks)
 
     def _assign_ids(self, tracks: Tracks) -> None:
         """Number the tracks that are confirmed and have no id yet, oldest first.
@@ -244,11 +241,16 @@ class Tracker:
             self._delete(deleted)
         return predicted
 
-    def _coasting(self, frame: int, kept: Array) -> TrackedDetections:
-        """Predicted boxes of the tracks ``kept``, bool (N,), that were missed for at most ``coast_s``; logs them."""
+    def _coasting(self, frame: int, kept: Array) -> TrackedDetections | None:
+        """Predicted boxes of the tracks ``kept``, bool (N,), that were missed for at most ``coast_s``; logs them.
+
+        None where there is no such track.
+        """
         tracks = self._tracks
         age = frame - tracks.last_seen
         rows = (kept & (age > 0) & (age <= self._coast)).nonzero()[0]
+        if not len(rows):
+            return None
         boxes = FrameBoxes(
             frame=frame,
             xyxy=kalman.to_xyxy(tracks.state[rows]).astype(np.float32),

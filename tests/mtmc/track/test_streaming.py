@@ -184,6 +184,26 @@ class TestMemory:
             tracker.update(frame, Detections.empty())
         assert len(tracker._log) == len(tracker._tracks) == 0
 
+    @pytest.mark.parametrize("rows", [1, 50])
+    def test_tracklets_do_not_depend_on_the_size_of_the_block(
+        self, rows: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        frames = crossing_traffic(4, 4, gaps=False)
+        expected = track(frames, "c", CLOCK, TrackConfig())
+        monkeypatch.setattr("mtmc.track.track_log._BLOCK_ROWS", rows)
+        for a, b in zip(track(frames, "c", CLOCK, TrackConfig()), expected, strict=True):
+            for column in ("frame", "time_s", "xyxy", "score", "class_id", "appearance"):
+                np.testing.assert_array_equal(getattr(a, column), getattr(b, column))
+
+    def test_the_size_of_features_may_change_where_no_track_is_left(self) -> None:
+        tracker = Tracker("c", CLOCK, TrackConfig())
+        for frame in range(8):
+            size = 4 if frame < 4 else 6
+            tracker.update(frame, boxes_at(100, features=np.ones((1, size), np.float32)))
+            if frame == 3:
+                assert tracker.finish()[0].appearance.shape == (4, 4)
+        assert tracker.finish()[0].appearance.shape == (4, 6)
+
 
 def test_features_must_keep_their_size() -> None:
     tracker = Tracker("c", CLOCK, TrackConfig())
