@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import lap
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mtmc.types import Array
 
-__all__ = ["assign", "components"]
+__all__ = ["assign", "components", "least_cost_pairs"]
+
+#: Rows and columns from which lap is faster than scipy (``python -m tools.bench.assignment``).
+_LAP_SIZE = 30
 
 
 def assign(cost: Array, limit: float, rank: Array | None = None) -> tuple[Array, Array]:
@@ -72,6 +76,28 @@ def components(rows: list[int], columns: list[int]) -> list[tuple[list[int], lis
     return found
 
 
+def least_cost_pairs(cost: Array) -> tuple[Array, Array]:
+    """Pairs of rows and columns of least total cost, as many as possible.
+
+    Small problems are solved by scipy, large ones by lap. Both are variants of the algorithm of R. Jonker and A.
+    Volgenant, "A Shortest Augmenting Path Algorithm for Dense and Sparse Linear Assignment Problems" (1987).
+
+    Args:
+        cost: float (N, M), finite.
+
+    Returns:
+        Rows and columns, int64 (min(N, M),) each, ordered by row.
+
+    >>> least_cost_pairs(np.array([[4.0, 1.0], [2.0, 3.0], [9.0, 9.0]]))
+    (array([0, 1]), array([1, 0]))
+    """
+    if min(cost.shape) < _LAP_SIZE:
+        return linear_sum_assignment(cost)
+    column_of_row, _ = lap.lapjv(cost, extend_cost=True, return_cost=False)
+    rows = (column_of_row >= 0).nonzero()[0]
+    return rows, column_of_row[rows].astype(np.int64)
+
+
 def _solve(
     cost: Array, limit: float, rank: Array | None, rows: list[int], columns: list[int]
 ) -> list[tuple[int, int]]:
@@ -83,7 +109,7 @@ def _solve(
         block = np.minimum(cost[np.ix_(choosing, columns)], limit)
         chosen = [
             (choosing[i], columns[j])
-            for i, j in zip(*(side.tolist() for side in linear_sum_assignment(block)), strict=True)
+            for i, j in zip(*(side.tolist() for side in least_cost_pairs(block)), strict=True)
             if block[i, j] < limit
         ]
         pairs += chosen
