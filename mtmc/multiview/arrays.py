@@ -50,8 +50,8 @@ def group_median(values: Array, begin: Array) -> Array:
     Returns:
         float (G,).
 
-    >>> group_median(np.array([4.0, 1.0, 2.0, 7.0, 9.0]), np.array([0, 3, 5]))
-    array([2., 8.])
+    >>> group_median(np.array([4.0, 1.0, 2.0, 7.0, 9.0]), np.array([0, 3, 5])).tolist()
+    [2.0, 8.0]
     """
     size = np.diff(begin)
     group = np.repeat(np.arange(len(size)), size)

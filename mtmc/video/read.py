@@ -214,8 +214,11 @@ def _check_end(path: Path, container: Any, stream: Any, last: Any, came: int) ->
     if last.pts is None or not rate:
         return
     reached_s = float(last.pts * last.time_base) + 1 / rate
-    # The number of frames is asked last: it includes frames that an edit list hides (ffmpeg -ss … -c copy).
-    promised_s = _ends_s(container, stream) or stream.frames / rate
+    ends_s, counted_s = _ends_s(container, stream), stream.frames / rate
+    # MP4's and QuickTime's count includes frames that an edit list hides (ffmpeg -ss … -c copy); AVI's duration is
+    # worked out from what is left of a cut file, and only its count still says what was recorded.
+    hides_frames = "mov" in container.format.name
+    promised_s = ends_s if hides_frames and ends_s else max(ends_s, counted_s)
     if promised_s - reached_s > max(2.5 / rate, 0.01 * promised_s):
         raise VideoError(
             f"expected {promised_s:.1f} s of video as its header says, got {came} frames, {reached_s:.1f} s",

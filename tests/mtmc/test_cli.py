@@ -112,7 +112,7 @@ def test_workers_get_absolute_paths(scenario: Path, monkeypatch: pytest.MonkeyPa
 
     def spy(fn: Callable[..., Any], cameras: Sequence[Camera], **options: Any) -> list[Any]:
         seen.extend(cameras)
-        stores.append(fn.keywords["store"].root)
+        stores.append(fn.keywords["cache"].root)
         return local(fn, cameras, **options)
 
     monkeypatch.setitem(commands.RUNNERS, "local", spy)
