@@ -54,6 +54,11 @@ class TestSplit:
         assert [(t.track_id, len(t)) for t in pieces] == [(4, 30), (10, 30), (9, 2)]
         assert pieces[1].frame[0] == 30
 
+    def test_every_part_has_an_id_of_its_own(self) -> None:
+        x = np.concatenate([start + 5.0 * np.arange(30) for start in (0, 300, 600)])
+        parts = split([drive(x, track_id=4), drive(x, track_id=2)], SplitConfig())
+        assert [(t.track_id, len(t)) for t in parts] == [(4, 30), (5, 30), (6, 30), (2, 30), (7, 30), (8, 30)]
+
     def test_a_fast_vehicle_does_not_jump(self) -> None:
         assert split_points(drive(60.0 * np.arange(40)), SplitConfig()) == []
 
@@ -86,6 +91,15 @@ class TestJoin:
         (joined,) = join([a, b], JoinConfig())
         assert joined.track_id == 3
         assert joined.frame.tolist() == [*range(20), *range(30, 50)]
+
+    def test_the_class_is_that_of_most_observations(self) -> None:
+        def joined_class(first_class: int, second_class: int) -> int:
+            a = drive(8.0 * np.arange(20), class_id=first_class)
+            b = drive(8.0 * np.arange(30, 60), first=30, track_id=2, class_id=second_class)
+            (joined,) = join([a, b], JoinConfig())
+            return joined.class_id
+
+        assert (joined_class(1, 4), joined_class(4, 1)) == (4, 1)
 
     @pytest.mark.parametrize(
         "later",
@@ -204,6 +218,26 @@ class TestFilter:
             [drive(8.0 * np.arange(20), score=score)], TrackletFilterConfig(min_boxes=2, min_mean_score=0.4)
         )
 
+    def test_limits_are_satisfied_by_equal_values(self) -> None:
+        path = drive([0, 40, 80])
+        displacement = travel(path.xyxy)
+        assert filter_tracklets([path], TrackletFilterConfig(min_displacement=displacement, min_duration_s=0.2))
+        assert not filter_tracklets([path], TrackletFilterConfig(min_displacement=displacement + 0.01))
+        assert filter_tracklets([path], TrackletFilterConfig(min_area_px=1600, min_duration_s=0))
+
+    def test_the_largest_box_has_the_least_area(self) -> None:
+        growing = [drive([0], size=size) for size in (10, 20, 40)]
+        xyxy = np.concatenate([t.xyxy for t in growing])
+        path = drive([0, 40, 80])
+        path = Tracklet("c1", 1, path.frame, path.time_s, xyxy, path.score, 1, path.appearance)
+        assert filter_tracklets([path], TrackletFilterConfig(min_area_px=1500, min_duration_s=0))
+
+    def test_a_tracklet_without_detected_boxes_has_a_mean_score_of_zero(self) -> None:
+        filled = drive([0, 40, 80], score=0)
+        nothing = {"min_boxes": 0, "min_duration_s": 0}
+        assert filter_tracklets([filled], TrackletFilterConfig.model_validate(nothing))
+        assert not filter_tracklets([filled], TrackletFilterConfig.model_validate({**nothing, "min_mean_score": 0.1}))
+
     def test_region_of_interest(self) -> None:
         roi = np.zeros((200, 400), bool)
         roi[:, :100] = True
@@ -223,3 +257,89 @@ def test_steps_in_order_and_each_by_itself() -> None:
     everything_off = CleanConfig.model_validate({"split": off, "join": off, "interpolate": off, "filter": off})
     assert clean([*torn, brief], camera, everything_off) == [*torn, brief]
     assert clean([], camera, CleanConfig()) == []
+
+
+STEPS = {
+    "split": "split",
+    "join": "join",
+    "interpolate": "interpolate",
+    "occlusion": "drop_occluded",
+    "filter": "filter_tracklets",
+}
+
+
+@pytest.mark.parametrize("disabled", [None, *STEPS])
+def test_each_step_is_done_where_it_is_enabled(disabled: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for step, function in STEPS.items():
+        monkeypatch.setattr(f"mtmc.clean.{function}", lambda tracklets, *_, step=step: done.append(step) or tracklets)
+    given = [drive([0, 8, 16])]
+    config = CleanConfig.model_validate({disabled: {"enabled": False}} if disabled else {})
+    assert clean(given, Camera("c1", 1, CLOCK), config) == given
+    assert done == [step for step in STEPS if step != disabled]
+
+
+def test_values_of_the_steps() -> None:
+    assert CleanConfig().model_dump() == {
+        "split": {
+            "enabled": True,
+            "window_s": 1.0,
+            "max_turn_deg": 150.0,
+            "min_turn_speed": 0.5,
+            "max_position_jump": 1.0,
+            "max_appearance_change": 0.6,
+            "min_boxes": 5,
+        },
+        "join": {
+            "enabled": True,
+            "max_gap_s": 2.0,
+            "window_s": 1.0,
+            "max_extrapolation_error": 0.5,
+            "max_size_ratio": 1.6,
+            "max_appearance_distance": 0.4,
+        },
+        "interpolate": {"enabled": True, "max_gap_s": 3.0},
+        "occlusion": {"enabled": True, "max_occluded": 0.5},
+        "filter": {
+            "enabled": True,
+            "min_duration_s": 0.5,
+            "min_boxes": 3,
+            "min_displacement": 0.0,
+            "min_roi_share": 0.5,
+            "min_area_px": 0.0,
+            "min_mean_score": 0.0,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "accepted", "refused"),
+    [
+        ("split.window_s", [0.01], [0]),
+        ("split.max_turn_deg", [0.01], [0]),
+        ("split.min_turn_speed", [0.01], [0]),
+        ("split.max_position_jump", [0.01], [0]),
+        ("split.max_appearance_change", [0.01], [0]),
+        ("split.min_boxes", [1], [0]),
+        ("join.max_gap_s", [0.01], [0]),
+        ("join.window_s", [0.01], [0]),
+        ("join.max_extrapolation_error", [0.01], [0]),
+        ("join.max_size_ratio", [1.01], [1]),
+        ("join.max_appearance_distance", [0.01, 2], [0, 2.01]),
+        ("interpolate.max_gap_s", [0], [-0.01]),
+        ("occlusion.max_occluded", [0, 1], [-0.01, 1.01]),
+        ("filter.min_duration_s", [0], [-0.01]),
+        ("filter.min_boxes", [0], [-1]),
+        ("filter.min_displacement", [0], [-0.01]),
+        ("filter.min_roi_share", [0, 1], [-0.01, 1.01]),
+        ("filter.min_area_px", [0], [-0.01]),
+        ("filter.min_mean_score", [0, 1], [-0.01, 1.01]),
+    ],
+)
+def test_ranges(key: str, accepted: list[float], refused: list[float]) -> None:
+    step, name = key.split(".")
+    for value in accepted:
+        assert getattr(getattr(CleanConfig.model_validate({step: {name: value}}), step), name) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=name):
+            CleanConfig.model_validate({step: {name: value}})

@@ -30,6 +30,16 @@ def test_initiate_and_select() -> None:
     assert len(Tracks.empty()) == 0
 
 
+def test_no_tracks_are_the_columns_of_some_without_rows() -> None:
+    some, none = new_tracks(2, window=0), Tracks.empty()
+    for column in ("key", "track_id", "hits", "last_seen", "confirmed", "class_id", "features", "state"):
+        assert getattr(none, column).dtype == getattr(some, column).dtype
+        assert getattr(none, column).shape[0] == 0
+        if column != "features":
+            assert getattr(none, column).shape[1:] == getattr(some, column).shape[1:]
+    assert none.features.shape == (0, 1, 0)
+
+
 def test_matches_are_counted_and_confirm() -> None:
     tracks = new_tracks(3, window=4, n_init=3)
     tracks.mark_matched(np.array([0, 2]), 1, np.zeros((2, 2)), 3)

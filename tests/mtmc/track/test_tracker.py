@@ -35,8 +35,10 @@ def frames_of(tracklets: list[Tracklet]) -> list[list[int]]:
         ("xxx" + "." * 5 + "xxx", [[0, 1, 2], [8, 9, 10]]),  # for 0.6 s
     ],
 )
-def test_life_cycle(seen: str, expected: list[list[int]]) -> None:
-    assert frames_of(follow(seen, TrackConfig(max_age_s=0.5, stationary_max_age_s=0, coast_s=0))) == expected
+@pytest.mark.parametrize("duplicate_iou", [1, 0.85])
+def test_life_cycle(seen: str, expected: list[list[int]], duplicate_iou: float) -> None:
+    config = TrackConfig(max_age_s=0.5, stationary_max_age_s=0, coast_s=0, duplicate_iou=duplicate_iou)
+    assert frames_of(follow(seen, config)) == expected
 
 
 def test_durations_follow_the_clock() -> None:
@@ -73,6 +75,35 @@ def test_a_vehicle_that_has_just_started_is_not_stationary() -> None:
     frames += [(i, Detections.empty()) for i in range(50, 100)]
     frames += [(i, boxes_at(136)) for i in range(100, 105)]
     assert len(track(frames, "c", CLOCK, TrackConfig(max_age_s=1, stationary_max_age_s=20))) == 2
+
+
+@pytest.mark.parametrize(("fps", "is_stationary"), [(10, True), (20, False)])
+def test_the_limit_of_speed_is_in_heights_per_second(fps: float, is_stationary: bool) -> None:
+    """Boxes of 30 pixels in height that move by 0.2 pixels per frame: 2 px/s at 10 fps, 4 px/s at 20 fps."""
+    frames = [(i, boxes_at(100 + 0.2 * i) if not 50 <= i < 150 else Detections.empty()) for i in range(155)]
+    config = TrackConfig(max_age_s=1, stationary_max_age_s=20, stationary_speed=0.1)
+    assert len(track(frames, "c", Clock(fps=fps), config)) == (1 if is_stationary else 2)
+
+
+def test_slow_upward_motion_is_motion() -> None:
+    def frames(per_frame: float) -> list[tuple[int, Detections]]:
+        hidden = range(30, 60)
+        boxes = [boxes_at(100).xyxy - np.float32([0, per_frame * i, 0, per_frame * i]) for i in range(65)]
+        return [(i, Detections.empty() if i in hidden else Detections.of(box, [0.9])) for i, box in enumerate(boxes)]
+
+    config = TrackConfig(max_age_s=1, stationary_max_age_s=20)
+    assert len(track(frames(0.1), "c", CLOCK, config)) == 1
+    assert len(track(frames(0.5), "c", CLOCK, config)) == 2
+
+
+@pytest.mark.parametrize(("size", "n_tracks"), [(3, 1), (1, 2)])
+def test_a_gallery_keeps_earlier_features(size: int, n_tracks: int) -> None:
+    """A vehicle turns, is hidden for three frames, and comes back with the features it had at first."""
+    first, second = np.eye(2, dtype=np.float32)[:, None]
+    features = {i: second if i == 4 else first for i in (0, 1, 2, 3, 4, 8, 9, 10)}
+    frames = [(i, boxes_at(100, features=features[i]) if i in features else Detections.empty()) for i in range(11)]
+    config = TrackConfig(feature_memory="gallery", gallery_size=size)
+    assert len(track(frames, "c", CLOCK, config)) == n_tracks
 
 
 def test_fast_vehicles_are_followed_from_their_first_box() -> None:

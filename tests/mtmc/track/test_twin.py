@@ -120,11 +120,25 @@ class NaiveTracker:
                     t.features = [mean / np.linalg.norm(mean)]
 
 
-@pytest.mark.parametrize("dim", [8, 0])
-@pytest.mark.parametrize("gaps", [False, True])
-@pytest.mark.parametrize("name", CONFIGS)
+#: Settings of which the usual values hardly change a match.
+EXTREME: dict[str, dict[str, object]] = {
+    "deepsort, motion is not fused": {"motion_weight": 0.6},
+    "deepsort, greatly enlarged boxes": {"buffer_scale": 3.0},
+    "jde, mostly motion": {"association": "jde", "motion_weight": 0.6, "duplicate_iou": 1.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "gaps", "dim"),
+    [
+        *[(name, gaps, dim) for name in CONFIGS for gaps in (False, True) for dim in (8, 0)],
+        *[(name, True, 8) for name in EXTREME],
+        ("deepsort, running mean", True, 1),
+    ],
+)
 def test_same_tracks_as_the_twin(name: str, gaps: bool, dim: int) -> None:
-    config = TrackConfig(**{**CONFIGS[name], "coast_s": 0, "output": "detected"})  # type: ignore[arg-type]
+    given = (CONFIGS | EXTREME)[name]
+    config = TrackConfig.model_validate({**given, "coast_s": 0, "output": "detected"})
     for seed in range(2):
         frames = crossing_traffic(seed, dim, gaps=gaps)
         twin = NaiveTracker(config, fps=8)
