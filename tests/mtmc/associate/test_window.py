@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from mtmc.associate import AssociateConfig, associate
+from mtmc.associate.fitting import fit_scene_model
 from mtmc.associate.window import WindowAssociation
 from tests.mtmc.associate.frozen import FILES, load
 from tools.bench.workload_cluster import pair_f1
@@ -70,3 +73,22 @@ def test_a_tracklet_comes_once():
     window.add(world.passages[:2])
     with pytest.raises(ValueError, match="each tracklet once"):
         window.add(world.passages[1:3])
+
+
+def test_the_scene_model_is_fitted_to_a_longer_history(monkeypatch):
+    world = load(next(path for path in FILES if path.stem == "crossroads"))
+    fitted = []
+
+    def recorded(passages, scene, config):
+        fitted.append([(p.tracklet.camera_id, p.tracklet.track_id, p.tracklet.end_s) for p in passages])
+        return fit_scene_model(passages, scene, config)
+
+    monkeypatch.setattr("mtmc.associate.window.fit_scene_model", recorded)
+    _, sizes = replayed(world, 2.0, settle_s=4.0, memory_s=6.0, history_s=20.0)
+    assert max(map(len, fitted)) > max(sizes)
+    assert len(fitted) < len(sizes)
+    for passages in fitted:
+        ends = [end_s for *_, end_s in passages]
+        assert max(ends) - min(ends) <= 20.0
+    for before, after in pairwise(fitted):
+        assert len(set(after) - set(before)) >= WindowAssociation.REFIT_SHARE * len(after)
