@@ -78,13 +78,29 @@ def occluded_fraction(xyxy: Array, others: Array) -> Array:
     >>> occluded_fraction(np.array([[0, 0, 10, 10.0]]), np.array([[5, 0, 20, 30], [0, 0, 10, 9.0]])).tolist()
     [0.5]
     """
-    step = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    # The points are the middles of S equal parts of each side: (N, S).
+    relative = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     size = xyxy[:, 2:] - xyxy[:, :2]
-    x = xyxy[:, 0:1] + size[:, 0:1] * step  # (N, S)
-    y = xyxy[:, 1:2] + size[:, 1:2] * step
+    x = xyxy[:, 0:1] + size[:, 0:1] * relative
+    y = xyxy[:, 1:2] + size[:, 1:2] * relative
 
-    nearer = others[None, :, 3] > xyxy[:, None, 3]  # (N, M)
-    x_inside = (x[:, None] >= others[None, :, 0:1]) & (x[:, None] < others[None, :, 2:3])  # (N, M, S)
-    y_inside = (y[:, None] >= others[None, :, 1:2]) & (y[:, None] < others[None, :, 3:4])
-    occluded = y_inside[..., :, None] & x_inside[..., None, :] & nearer[..., None, None]  # (N, M, S, S)
-    return np.asarray(occluded.any(axis=1).mean(axis=(1, 2)))
+    # The camera looks down on the road: the vehicle that stands farther down in the image is the nearer one.
+    is_nearer = others[None, :, 3] > xyxy[:, None, 3]  # (N, M)
+
+    # A point is inside a box if both of its coordinates are.
+    x_inside = _is_between(x, others[:, 0], others[:, 2])
+    y_inside = _is_between(y, others[:, 1], others[:, 3])
+    occluded = y_inside[:, :, :, None] & x_inside[:, :, None, :]  # (N, M, S, S)
+    occluded &= is_nearer[:, :, None, None]
+
+    # Several boxes may cover one point, which counts once.
+    is_covered = occluded.any(axis=1)
+    return np.asarray(is_covered.mean(axis=(1, 2)))
+
+
+def _is_between(values: Array, low: Array, high: Array) -> Array:
+    """Whether low ≤ value < high, for the values (N, S) of each box and the limits (M,) of others: bool (N, M, S)."""
+    values = values[:, None, :]
+    is_inside = values >= low[None, :, None]
+    is_inside &= values < high[None, :, None]
+    return np.asarray(is_inside)

@@ -14,7 +14,7 @@ from mtmc.types import Array
 __all__ = ["CoObservations", "find_co_observations"]
 
 _TICK_SPACING_M = 1e5  # third coordinate of the search tree, per tick: more than any site is wide
-_BLOCK = 200_000  # samples per search tree
+_BLOCK = 200_000  # samples per search tree, so that its memory does not grow with the length of a scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,21 +47,42 @@ def find_co_observations(trajectories: Trajectories, camera: Array, max_distance
         camera: int64 (N,), camera of each passage.
         max_distance_m: Largest distance on the ground.
     """
+    owner = trajectories.owner
     rows = _near_samples(trajectories, max_distance_m)
-    rows = rows[camera[trajectories.owner[rows[:, 0]]] != camera[trajectories.owner[rows[:, 1]]]]
-    is_swapped = trajectories.owner[rows[:, 0]] > trajectories.owner[rows[:, 1]]
-    rows[is_swapped] = rows[is_swapped][:, ::-1]
 
-    i, j = trajectories.owner[rows].T if len(rows) else np.zeros((2, 0), np.int64)
-    order = np.lexsort([trajectories.tick[rows[:, 0]], j, i])
-    rows, i, j = rows[order], i[order], j[order]
-    is_new_pair = np.diff(i, prepend=-1).astype(bool) | np.diff(j, prepend=-1).astype(bool)
+    # Two trajectories that one camera sees at one time are two vehicles, however near they are.
+    is_of_two_cameras = camera[owner[rows[:, 0]]] != camera[owner[rows[:, 1]]]
+    rows = _grouped_by_pair(rows[is_of_two_cameras], trajectories)
+    first_owner = owner[rows[:, 0]]
+    second_owner = owner[rows[:, 1]]
+
+    # The rows are sorted, so a pair begins wherever one of the two trajectories changes.
+    is_new_pair = np.diff(first_owner, prepend=-1) != 0
+    is_new_pair |= np.diff(second_owner, prepend=-1) != 0
     first_rows = np.flatnonzero(is_new_pair)
     begin = np.append(first_rows, len(rows))
+    pairs = np.stack([first_owner[first_rows], second_owner[first_rows]], axis=1)
 
-    distance = np.hypot(*(trajectories.xy[rows[:, 0]] - trajectories.xy[rows[:, 1]]).T)
-    pairs = np.stack([i[first_rows], j[first_rows]], axis=1)
-    return CoObservations(pairs, rows, begin, group_median(distance, begin))
+    distance_m = _distance_between(trajectories.xy, rows)
+    return CoObservations(pairs, rows, begin, group_median(distance_m, begin))
+
+
+def _grouped_by_pair(rows: Array, trajectories: Trajectories) -> Array:
+    """The pairs of samples with the smaller trajectory first, sorted by pair and tick: int64 (Q, 2)."""
+    owner = trajectories.owner
+    is_swapped = owner[rows[:, 0]] > owner[rows[:, 1]]
+    rows[is_swapped] = rows[is_swapped][:, ::-1]
+
+    # The last key of lexsort is the first criterion.
+    tick = trajectories.tick[rows[:, 0]]
+    order = np.lexsort([tick, owner[rows[:, 1]], owner[rows[:, 0]]])
+    return np.asarray(rows[order])
+
+
+def _distance_between(xy: Array, rows: Array) -> Array:
+    """Distance of the two samples of each row: float64 (Q,), meters."""
+    difference = xy[rows[:, 0]] - xy[rows[:, 1]]
+    return np.asarray(np.hypot(difference[:, 0], difference[:, 1]))
 
 
 def _near_samples(trajectories: Trajectories, max_distance_m: float) -> Array:
@@ -71,11 +92,18 @@ def _near_samples(trajectories: Trajectories, max_distance_m: float) -> Array:
     its pairs of samples, but the same trajectories are near each other at the ticks beside it.
     """
     order = np.argsort(trajectories.tick, kind="stable")
+    block_count = max(1, len(order) // _BLOCK)
     found = [np.zeros((0, 2), np.int64)]
-    for block in np.array_split(order, max(1, len(order) // _BLOCK)):
+    for block in np.array_split(order, block_count):
         if len(block) < 2:
             continue
-        since_first = trajectories.tick[block] - trajectories.tick[block].min(initial=0)
+
+        # Samples of different ticks are so far apart in the third coordinate that the tree never pairs them.
+        tick = trajectories.tick[block]
+        since_first = tick - tick.min(initial=0)
         position = np.column_stack([trajectories.xy[block], since_first * _TICK_SPACING_M])
-        found.append(block[cKDTree(position).query_pairs(max_distance_m, output_type="ndarray")])
+
+        tree = cKDTree(position)
+        near = tree.query_pairs(max_distance_m, output_type="ndarray")
+        found.append(block[near])
     return np.concatenate(found)

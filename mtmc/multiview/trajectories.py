@@ -16,7 +16,8 @@ TICK_S = 0.5
 #: Positions on the k-th ground plane are shifted by k times this, so that no two planes' positions are ever near.
 PLANE_SPACING_M = 1e6
 
-_HALF_WINDOW_S = 0.6  # of the line fit that gives position and velocity
+_HALF_WINDOW_S = 0.6  # of the line fit that gives position and velocity: a little more than one tick to each side
+_MIN_TIME_SPREAD = 1e-9  # s², n Σt² − (Σt)²; below this all times of a window are one, and only rounding differs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,46 +64,55 @@ def sample_trajectories(passages: Sequence[Passage], clock_offset_s: Array | Non
         passages: N of them. One without calibration, or with fewer than two positions, has no samples.
         clock_offset_s: float64 (N,), seconds to add to the times of each passage; None adds nothing.
     """
-    offset = np.zeros(len(passages)) if clock_offset_s is None else clock_offset_s
-    owner, tick, xy, velocity = [], [], [], []
-    first, last, plane = (np.full(len(passages), -1) for _ in range(3))
+    offset_s = np.zeros(len(passages)) if clock_offset_s is None else clock_offset_s
+    plane = np.full(len(passages), -1)
+    count = np.zeros(len(passages), np.int64)
     plane_names = ground_planes_of(passages)
-    count = 0
+
+    # Each list begins with no rows, so that it has a type and a shape even if no passage has samples.
+    tick = [np.zeros(0, np.int64)]
+    xy = [np.zeros((0, 2))]
+    velocity = [np.zeros((0, 2))]
     for k, passage in enumerate(passages):
         is_known = np.isfinite(passage.ground_m).all(axis=1)
         if is_known.sum() < 2:
             continue
-        time_s = passage.tracklet.time_s[is_known] + offset[k]
+        time_s = passage.tracklet.time_s[is_known] + offset_s[k]
         ticks = _ticks_between(time_s[0], time_s[-1])
         position, speed = fit_lines(time_s, passage.ground_m[is_known], ticks * TICK_S)
 
         plane[k] = plane_names.index(passage.ground_plane)
-        owner.append(np.full(len(ticks), k))
+        count[k] = len(ticks)
         tick.append(ticks)
         xy.append(position + plane[k] * PLANE_SPACING_M)
         velocity.append(speed)
-        first[k], last[k] = count, count + len(ticks) - 1
-        count += len(ticks)
-    no_rows = np.zeros((0, 2))
+
+    # The rows of a passage follow those of the passages before it.
+    last = np.cumsum(count) - 1
+    first = last - count + 1
     return Trajectories(
-        owner=np.concatenate([np.zeros(0, np.int64), *owner]),
-        tick=np.concatenate([np.zeros(0, np.int64), *tick]),
-        xy=np.concatenate([no_rows, *xy]),
-        velocity=np.concatenate([no_rows, *velocity]),
-        first=first,
-        last=last,
+        owner=np.repeat(np.arange(len(passages)), count),
+        tick=np.concatenate(tick),
+        xy=np.concatenate(xy),
+        velocity=np.concatenate(velocity),
+        first=np.where(count > 0, first, -1),
+        last=np.where(count > 0, last, -1),
         plane=plane,
-        start_s=np.array([p.tracklet.start_s for p in passages]) + offset,
-        end_s=np.array([p.tracklet.end_s for p in passages]) + offset,
+        start_s=np.array([p.tracklet.start_s for p in passages]) + offset_s,
+        end_s=np.array([p.tracklet.end_s for p in passages]) + offset_s,
     )
 
 
 def _ticks_between(start_s: float, end_s: float) -> Array:
     """Ticks within a span of time, or the one nearest to its middle if there is none: int64 (K,), K ≥ 1."""
-    ticks = np.arange(np.ceil(start_s / TICK_S), np.floor(end_s / TICK_S) + 1).astype(np.int64)
+    first = np.ceil(start_s / TICK_S)
+    last = np.floor(end_s / TICK_S)
+    ticks = np.arange(first, last + 1).astype(np.int64)
     if len(ticks):
         return ticks
-    return np.array([round((start_s + end_s) / 2 / TICK_S)], np.int64)
+
+    middle_s = (start_s + end_s) / 2
+    return np.array([round(middle_s / TICK_S)], np.int64)
 
 
 def fit_lines(time_s: Array, xy: Array, at_s: Array) -> tuple[Array, Array]:
@@ -129,24 +139,43 @@ def fit_lines(time_s: Array, xy: Array, at_s: Array) -> tuple[Array, Array]:
     >>> xy.round(6).tolist(), velocity.round(6).tolist()
     ([[3.0, 0.0]], [[3.0, -1.0]])
     """
+    # Times and positions relative to the first observation keep the sums, and so their rounding errors, small.
+    origin_s = time_s[0]
+    origin_xy = xy[0]
+    begin, end = _windows(time_s, at_s)
+    sums = _window_sums(time_s - origin_s, xy - origin_xy, begin, end)
+    count, sum_t, sum_tt, sum_xy, sum_t_xy = np.split(sums, [1, 2, 3, 5], axis=1)
+
+    # Without two different times there is no slope. The divisor 1 only avoids a division by zero.
+    spread = count * sum_tt - sum_t * sum_t
+    is_line = spread > _MIN_TIME_SPREAD
+    slope = (count * sum_t_xy - sum_t * sum_xy) / np.where(is_line, spread, 1.0)
+    velocity = np.where(is_line, slope, 0.0)
+
+    # The line goes through the mean of its observations.
+    mean_xy = sum_xy / count
+    since_mean_s = (at_s - origin_s)[:, None] - sum_t / count
+    position = mean_xy + velocity * since_mean_s + origin_xy
+    return position, velocity
+
+
+def _windows(time_s: Array, at_s: Array) -> tuple[Array, Array]:
+    """Where the window around each time begins and ends among the observations: int64 (K,) each."""
     begin = np.searchsorted(time_s, at_s - _HALF_WINDOW_S, side="left")
     end = np.searchsorted(time_s, at_s + _HALF_WINDOW_S, side="right")
-    begin = np.minimum(begin, np.maximum(np.searchsorted(time_s, at_s) - 2, 0))
+
+    # A line needs two observations: the window is extended to those before, then to those after.
+    two_before = np.searchsorted(time_s, at_s) - 2
+    begin = np.minimum(begin, np.maximum(two_before, 0))
     end = np.maximum(end, np.minimum(begin + 2, len(time_s)))
+    return begin, end
 
-    # Times and positions relative to the first observation keep the sums small.
-    origin_s, origin_xy = time_s[0], xy[0]
-    t, p = time_s - origin_s, xy - origin_xy
-    terms = np.column_stack([np.ones_like(t), t, t * t, p, p * t[:, None]])
-    running = np.vstack([np.zeros(terms.shape[1]), np.cumsum(terms, axis=0)])
-    n, sum_t, sum_tt, sum_x, sum_y, sum_tx, sum_ty = (running[end] - running[begin]).T
 
-    spread = n * sum_tt - sum_t * sum_t
-    is_line = spread > 1e-9
-    divisor = np.where(is_line, spread, 1.0)
-    velocity = np.stack([(n * sum_tx - sum_t * sum_x) / divisor, (n * sum_ty - sum_t * sum_y) / divisor], axis=1)
-    velocity[~is_line] = 0.0
+def _window_sums(time: Array, xy: Array, begin: Array, end: Array) -> Array:
+    """The sums of 1, t, t², x, y, t·x and t·y over each window: float64 (K, 7)."""
+    terms = np.column_stack([np.ones_like(time), time, time * time, xy, xy * time[:, None]])
 
-    mean_xy = np.stack([sum_x, sum_y], axis=1) / n[:, None]
-    since_mean = (at_s - origin_s) - sum_t / n
-    return mean_xy + velocity * since_mean[:, None] + origin_xy, velocity
+    # A sum over a window is the difference of two running sums. The row of zeros is the sum of nothing.
+    nothing = np.zeros(terms.shape[1])
+    running = np.vstack([nothing, np.cumsum(terms, axis=0)])
+    return np.asarray(running[end] - running[begin])
