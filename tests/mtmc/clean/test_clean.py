@@ -10,10 +10,11 @@ from mtmc.clean.filter import TrackletFilterConfig
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
 from mtmc.clean.occlusion import OcclusionConfig, drop_occluded, occluded_fraction
-from mtmc.clean.split import SplitConfig, split_points
+from mtmc.clean.split import SplitConfig, _appearance_score, split_points
 from mtmc.geometry.boxes import travel
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera
+from mtmc.settings import UsedWhen
 from mtmc.types import Array, Tracklet
 
 CLOCK = Clock(fps=10)
@@ -343,3 +344,29 @@ def test_ranges(key: str, accepted: list[float], refused: list[float]) -> None:
     for value in refused:
         with pytest.raises(ValueError, match=name):
             CleanConfig.model_validate({step: {name: value}})
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_settings_of_a_step_are_used_where_it_is_enabled(step: str) -> None:
+    config = type(getattr(CleanConfig(), step))
+    enabled = UsedWhen(f"clean.{step}.enabled", "=", True)
+    assert dict(config.used_when) == {key: enabled for key in config.model_fields if key != "enabled"}
+
+
+def test_without_features_there_is_no_change_of_appearance() -> None:
+    score = _appearance_score(drive(5.0 * np.arange(20)), SplitConfig())
+    assert (score.shape, score.any()) == ((19,), False)
+
+
+def test_jumps_within_the_window_are_one_split() -> None:
+    """Two position jumps six frames apart: split at both unless they are within the window."""
+    x = 5.0 * np.arange(60) + 150 * (np.arange(60) >= 27) + 300 * (np.arange(60) >= 33)
+    assert split_points(drive(x), SplitConfig(window_s=0.5, min_boxes=2)) == [27, 33]
+    assert split_points(drive(x), SplitConfig(window_s=0.8, min_boxes=2)) == [33]
+
+
+def test_a_foot_between_two_pixels_is_in_the_left_one() -> None:
+    roi = np.zeros((200, 400), bool)
+    roi[:, :101] = True
+    path = drive([80.5, 80.5, 80.5])
+    assert filter_tracklets([path], TrackletFilterConfig(min_duration_s=0), roi)

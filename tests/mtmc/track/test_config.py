@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtmc.errors import MtmcError
+from mtmc.settings import AnyOf, UsedWhen
 from mtmc.track import TrackConfig
 
 DEEPSORT = {
@@ -88,3 +89,12 @@ def test_ranges(key: str, accepted: list[float], refused: list[float]) -> None:
     for value in refused:
         with pytest.raises((MtmcError, ValueError), match=key):
             TrackConfig.model_validate({key: value})
+
+
+def test_when_appearance_settings_are_used() -> None:
+    features = AnyOf((UsedWhen("embed.per_detection", "=", True), UsedWhen("detect.weights", "≠", "motion")))
+    used_when = TrackConfig.used_when
+    for key in ("appearance_max_distance", "feature_memory", "mahalanobis_gate"):
+        assert used_when[key] == features
+    assert used_when["ema_momentum"] == (features, UsedWhen("track.feature_memory", "=", "ema"))
+    assert used_when["gallery_size"] == (features, UsedWhen("track.feature_memory", "=", "gallery"))
