@@ -167,10 +167,16 @@ def read_yaml(path: Path, error: type[ReidError] = ConfigError) -> YamlFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = dict(_key_lines(node, ()))
         data = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as cause:
         reason = getattr(cause, "strerror", None) or "it is not UTF-8 text"
         raise error(f"cannot be read: {reason}", path=path, remedy="give a YAML file") from cause
+    except RecursionError:
+        remedy = "write it out, without an alias of what it lies in"
+        raise error(
+            "expected YAML of finite depth, got values nested without end", path=path, remedy=remedy
+        ) from None
     except yaml.YAMLError as cause:
         mark = getattr(cause, "problem_mark", None)
         problem = getattr(cause, "problem", None) or "it is not YAML"
@@ -181,7 +187,7 @@ def read_yaml(path: Path, error: type[ReidError] = ConfigError) -> YamlFile:
     if not isinstance(data, dict):
         came = type(data).__name__
         raise error(f"expected 'key: value' lines at the top level, got a {came}", path=path, line=1)
-    return YamlFile(path, data, dict(_key_lines(node, ())))
+    return YamlFile(path, data, lines)
 
 
 def _key_lines(node: Any, location: Location) -> list[tuple[Location, int]]:

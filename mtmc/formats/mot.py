@@ -31,6 +31,9 @@ FROM_ONE = (
     "--gt-offset 1 or --pred-offset 1"
 )
 
+#: Beyond it not every whole number is a float64.
+_LARGEST = 2**53
+
 _log = logging.getLogger(__name__)
 
 
@@ -72,8 +75,10 @@ def checked_frames(numbers: Array, path: str | os.PathLike[str], frame_offset: i
     With an offset, rows may come to lie before the first frame; their index is negative.
 
     Raises:
-        FormatError: A number is not whole, or, without an offset, is below 1.
+        FormatError: A number is not whole, is too large, or, without an offset, is below 1.
     """
+    remedy = "number the frames in order, or give the time in milliseconds at most"
+    fail_where(np.abs(numbers) > _LARGEST, path, [numbers], f"a frame number up to {_LARGEST}", remedy, layout)
     lowest = 1 if frame_offset == 0 else None
     check_whole(numbers, path, "frame number", lowest, FROM_ONE, layout)
     return np.asarray(numbers - 1 + frame_offset)
@@ -83,7 +88,7 @@ def check_whole(
     values: Array, path: str | os.PathLike[str], what: str, lowest: int | None, remedy: str, layout: str
 ) -> None:
     """Raise for the first row whose value is not a whole number, or is below ``lowest``."""
-    bad = np.asarray((values != np.floor(values)) | (np.abs(values) > 2**53))
+    bad = np.asarray((values != np.floor(values)) | (np.abs(values) > _LARGEST))
     expected = f"a whole {what}"
     if lowest is not None:
         bad |= values < lowest

@@ -43,6 +43,8 @@ __all__ = ["CameraResult", "choose_source", "detect_together", "load_result", "p
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+#: Stands for "for ever": a setting may be infinite.
+_MOST_REMEMBERED_FRAMES = 2**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,7 +180,8 @@ class CameraPipeline:
             frame_count=frame_count,
         )
         with self._timed("detect"):
-            found = VideoDetections.of(read_detections(path, frames=frame_count, frame_offset=offset))
+            frames = read_detections(path, frame_count, offset, self._remembered_frames())
+            found = VideoDetections.of(frames)
         self.counts["scored"] = found.scored_count
         return self._counted(found), key
 
@@ -333,6 +336,12 @@ class CameraPipeline:
         self.counts["frames"] = found.frame_count
         self.counts["detections"] = found.detection_count
         return found
+
+    def _remembered_frames(self) -> int:
+        """For how many frames, at most, the tracker keeps a track without detections."""
+        track = self.config.track
+        longest_s = max(track.max_age_s, track.stationary_max_age_s)
+        return int(min(longest_s * self.camera.clock.fps, _MOST_REMEMBERED_FRAMES)) + 1
 
     def _frame_count(self) -> int | None:
         """Number of frames that there are, by the scene or by the video; None where neither says so."""

@@ -136,9 +136,14 @@ def write_manifest(
 
 
 def write_json(data: Any, path: Path) -> Path:
-    """Indented JSON, whole or not at all."""
+    """Indented JSON, whole or not at all. Paths that are not UTF-8 are escaped, and read back as the same paths."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(data, indent=2, ensure_ascii=True)
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")
     return path
 
 

@@ -31,6 +31,8 @@ OTHER_FPS = {("S03", "c015"): 8.0}
 _CAMERA = re.compile(r"c\d{3}")
 _SCENARIO = re.compile(r"S\d{2}")
 _VIDEOS = ("vdo.avi", "vdo.mp4", "vdo.mkv", "vdo.mov", "vdo.ts", "img1")
+#: One of these is in every camera's folder.
+_CONTENTS = frozenset({"det", "mtsc", "gt", *_VIDEOS})
 _LEVELS_UP = 4
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ def load(folder: Path) -> Scene:
     """
     name = folder.resolve().name
     folders = _camera_folders(folder)
+    _note_other_names(folder)
     known = [path.name for path in folders]
     starts = _SideFile.read(_find_upwards(folder, "cam_timestamp", name), known)
     counts = _SideFile.read(_find_upwards(folder, "cam_framenum", name), known)
@@ -62,8 +65,14 @@ def load(folder: Path) -> Scene:
 
 
 def _camera_folders(folder: Path) -> list[Path]:
-    contents = {"det", "mtsc", "gt", *_VIDEOS}
-    return [p for p in subfolders(folder) if _CAMERA.fullmatch(p.name) and contents.intersection(_names_in(p))]
+    return [p for p in subfolders(folder) if _CAMERA.fullmatch(p.name) and _CONTENTS.intersection(_names_in(p))]
+
+
+def _note_other_names(folder: Path) -> None:
+    """Name in the log the folders that hold what a camera's does but are called otherwise, such as ``c6``."""
+    for path in subfolders(folder):
+        if not _CAMERA.fullmatch(path.name) and _CONTENTS.intersection(_names_in(path)):
+            _log.warning("%s: left out: no camera's name here, which is c and three digits, such as c006", path)
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -197,7 +206,7 @@ def read_calibration(path: Path) -> Array:
     except ValueError:
         matrix = np.zeros((0, 0))
     shape_fits = matrix.shape == (3, 3) and bool(np.isfinite(matrix).all())
-    if not shape_fits or abs(np.linalg.det(matrix / np.abs(matrix).max())) < 1e-18:
+    if not shape_fits or not matrix.any() or abs(np.linalg.det(matrix / np.abs(matrix).max())) < 1e-18:
         shape = "×".join(str(n) for n in sorted({len(row) for row in rows}))
         came = f"{len(rows)} rows of {shape}" if not shape_fits else "a singular matrix"
         raise SceneError(

@@ -10,6 +10,7 @@ read, broken links and folders of other pictures (:func:`_is_helper`) are named 
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -111,14 +112,29 @@ def load(folder: Path) -> Scene | None:
         sources = [folder.resolve()]
     if not sources:
         return None
-    cameras = [camera_from_video(_camera_id(source, sources), source) for source in sources]
+    cameras = [_camera(_camera_id(source, sources), source) for source in sources]
     return Scene(name=folder.resolve().name, root=folder, cameras=number_cameras(cameras))
 
 
 def load_video(video: Path) -> Scene:
     """A scene of one camera from a single video file, with the text files beside it."""
-    camera = camera_from_video(video.stem, video)
+    camera = _camera(video.stem, video)
     return Scene(name=video.stem, root=video.parent, cameras=number_cameras([camera]))
+
+
+def _camera(camera_id: str, source: Path) -> Camera:
+    """The camera of a video or folder; one with a ``problem`` where the name cannot be written to a file."""
+    legible = _legible(camera_id)
+    if legible == camera_id:
+        return camera_from_video(camera_id, source)
+    message = f"expected a name in UTF-8, got {_legible(source.name)}"
+    problem = SceneError(message, path=_legible(str(source.parent)), remedy="rename the file or folder")
+    return Camera(id=legible, number=0, clock=Clock(fps=IMAGE_FOLDER_FPS), problem=str(problem))
+
+
+def _legible(name: str) -> str:
+    """A name with a replacement character for each byte that is not UTF-8 (from another system's encoding)."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def camera_from_video(camera_id: str, video: Path, fps: float | None = None) -> Camera:

@@ -19,6 +19,10 @@ __all__ = ["Tracker", "track"]
 
 #: Seconds before the last detection over which the speed of a track is measured.
 _STATIONARY_WINDOW_S = 1.0
+#: Stands for "for ever" where a duration is infinite, and fits an int64.
+_MOST_FRAMES = 2**31
+#: Frames of the window at most: it takes memory for every track, and no camera has such a rate.
+_LONGEST_WINDOW = 10_000
 
 
 def track(
@@ -76,7 +80,7 @@ class Tracker:
         # Positions are kept only where a stationary track may grow older than the others.
         self._window = 0
         if self._stationary_max_age > self._max_age:
-            self._window = max(2, round(_STATIONARY_WINDOW_S * clock.fps)) + 1
+            self._window = max(2, round(min(_STATIONARY_WINDOW_S * clock.fps, _LONGEST_WINDOW))) + 1
         self._coast = self._frames(config.coast_s)
 
         self._tracks = Tracks.empty()
@@ -168,7 +172,7 @@ class Tracker:
 
     def _frames(self, seconds: float) -> int:
         """The number of whole frame periods in a duration; 1e-9 absorbs the rounding of e.g. 0.3 · 10."""
-        return int(seconds * self._clock.fps + 1e-9)
+        return int(min(seconds * self._clock.fps + 1e-9, _MOST_FRAMES))
 
     def _unit_features(self, detections: Detections) -> Array:
         features = detections.appearance

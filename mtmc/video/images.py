@@ -37,12 +37,12 @@ _Number = tuple[float, ...]
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of their numbers; other files are ignored.
+    """The pictures of a folder in the order of their numbers; hidden files, folders and other files are ignored.
 
     Raises:
         VideoError: There is none, one has no number, or two have the same.
     """
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(path for path in folder.iterdir() if _is_picture(path))
     if not paths:
         raise VideoError(
             f"expected a folder of pictures ({', '.join(sorted(IMAGE_SUFFIXES))}), got none in it",
@@ -66,6 +66,11 @@ def list_images(folder: Path) -> list[Path]:
         path=folder,
         remedy="keep the pictures of one camera, each once, in a folder",
     )
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a path has a picture's ending and is neither a folder nor hidden, as ``._0001.jpg`` by macOS is."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 
 def _columns(paths: list[Path], pattern: re.Pattern[str]) -> list[tuple[_Number, ...]]:

@@ -86,3 +86,10 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
     assert read_yaml(tmp_path / "empty.yaml").data == {}
     with pytest.raises(ReidError, match=r"no\.yaml: cannot be read: No such file"):
         read_yaml(tmp_path / "no.yaml")
+
+
+def test_a_value_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &a [*a]\n")
+    with pytest.raises(ConfigError, match="nested without end; write it out"):
+        read_yaml(path)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mtmc.detect import read_detections
+from mtmc.detect import precomputed, read_detections
+from mtmc.geometry.clock import Clock
+from mtmc.track import TrackConfig, track
 
 LINES = "3,-1,10,20,30,40,0.5,-1,-1,-1\n1,-1,0,0,5,5,0.9,-1,-1,-1\n3,-1,1,2,3,4,0.75,-1,-1,-1\n"
 
@@ -63,6 +65,34 @@ def test_long_gaps_are_skipped_and_short_ones_are_not(tmp_path: Path) -> None:
     path.write_text("9000,-1,10,20,30,40,0.5\n")
     assert [index for index, _ in read_detections(path)] == list(range(9000))
     assert len(list(read_detections(path, frames=10**9))) == 9000 + 10_000
+
+
+def test_times_in_place_of_frame_numbers_cost_no_more_than_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "det.txt"
+    path.write_text("".join(f"{10**15 + 100_000 * k},-1,10,20,30,40,0.5\n" for k in range(60)))
+    found = [(index, len(d)) for index, d in read_detections(path, remembered_frames=30)]
+    assert [index for index, boxes in found if boxes] == [10**15 + 100_000 * k - 1 for k in range(60)]
+    assert len(found) == 60 + 59 * 31
+    path.write_text("".join(f"{1 + 100_000 * k},-1,10,20,30,40,0.5\n" for k in range(20)))
+    assert len(list(read_detections(path, remembered_frames=30))) == 20 + 19 * 10_000, "few rows: as before"
+
+
+def test_skipping_a_gap_that_no_track_survives_changes_no_track(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precomputed, "_MOST_EMPTY_FRAMES", 1000)
+    path = tmp_path / "det.txt"
+    starts = [200 * k + 1 for k in range(10)]
+    rows = [(start + k, 10 + 3 * k + start // 200) for start in starts for k in range(8)]
+    path.write_text("".join(f"{frame},-1,{left},20,30,40,0.9\n" for frame, left in rows))
+    config = TrackConfig(max_age_s=2, stationary_max_age_s=5)
+    clock = Clock(fps=10)
+    short = track(read_detections(path, remembered_frames=50), "c001", clock, config)
+    whole = track(read_detections(path), "c001", clock, config)
+    assert [t.frame.tolist() for t in short] == [list(range(start - 1, start + 7)) for start in starts]
+    for one, other in zip(short, whole, strict=True):
+        assert (one.xyxy == other.xyxy).all()
+        assert (one.frame == other.frame).all()
 
 
 def test_rows_beyond_the_last_frame_are_named(file: Path, caplog: pytest.LogCaptureFixture) -> None:

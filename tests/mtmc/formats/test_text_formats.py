@@ -87,6 +87,7 @@ GOOD = "1,7,10,20,30,40,1,-1,-1,-1\n"
         ("1,7,nan,20,30,40,1,-1,-1,-1", r":3: expected a finite number, got 'nan'"),
         ("1,7,10,-inf,30,40,1,-1,-1,-1", r":3: expected a finite number, got '-inf'"),
         ("0,7,10,20,30,40,1,-1,-1,-1", r":3: expected a whole frame number from 1, got 0; frames count from 1"),
+        ("1e18,7,10,20,30,40,1,-1,-1,-1", r":3: expected a frame number up to 9007199254740992, got 1e\+18"),
         ("1.5,7,10,20,30,40,1,-1,-1,-1", r":3: expected a whole frame number from 1, got 1\.5"),
         ("1,7.5,10,20,30,40,1,-1,-1,-1", r":3: expected a whole id, got 7\.5"),
         ("1,1e300,10,20,30,40,1,-1,-1,-1", r":3: expected a whole id"),

@@ -89,6 +89,7 @@ def test_calibration_is_read_in_either_direction(
         ("1 0;0 1;0 0\n", "got 3 rows of 2"),
         ("1 0 x;0 1 0;0 0 1\n", "got 3 rows of 3"),
         ("1 2 3;2 4 6;0 0 1\n", "got a singular matrix"),
+        ("0 0 0;0 0 0;0 0 0\n", "got a singular matrix"),
         ("1 0 5000;0 1 5000;0 0 1\n", "neither direction maps the picture to one place"),
         ("", "got 1 rows of 0"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mtmc.errors import FormatError, SceneError
 from mtmc.geometry.clock import Clock
+from mtmc.pipeline.outputs import write_json
 from mtmc.scene import Camera, Scene, load_scenes, write_scene
 from mtmc.scene.names import camera_files, number_names
 from mtmc.scene.sceneyaml import restore
@@ -200,3 +202,31 @@ def test_camera_files(tmp_path: Path) -> None:
     assert list(camera_files(tmp_path)) == ["east"]
     with pytest.raises(FormatError, match="expected a folder with a file for each camera, got none"):
         camera_files(tmp_path / "nowhere")
+
+
+def test_a_name_that_is_not_utf8_is_its_cameras_problem(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_video(folder / "north.mp4", traffic_frames(4))
+    (folder / "north.mp4").with_name(os.fsdecode(b"caf\xe9.mp4")).write_bytes((folder / "north.mp4").read_bytes())
+    [scene] = load_scenes(folder)
+    assert [camera.id for camera in scene.cameras] == ["caf\ufffd", "north"]
+    assert "expected a name in UTF-8, got caf\ufffd.mp4; rename" in scene.cameras[0].problem
+    assert not scene.cameras[1].problem
+
+
+def test_a_run_below_a_folder_that_is_not_utf8_keeps_its_paths(tmp_path: Path) -> None:
+    root = os.fsdecode(b"/data/\xe9")
+    assert json.loads(write_json({"root": root, "name": "\xe9"}, tmp_path / "run.json").read_text("utf-8")) == {
+        "root": root,
+        "name": "\xe9",
+    }
+
+
+def test_a_camera_folder_of_another_name_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("c006", "c7"):
+        (tmp_path / "S02" / name / "det").mkdir(parents=True)
+        (tmp_path / "S02" / name / "det" / "det.txt").write_text(DETECTION)
+    assert cameras(tmp_path) == {"c006": 6}
+    assert "c7: left out" in caplog.text
+    assert "c006: left out" not in caplog.text

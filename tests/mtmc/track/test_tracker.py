@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -247,3 +249,13 @@ def test_association_brings_its_own_values() -> None:
     assert (jde.appearance_max_distance, jde.iou_max_distance, jde.max_age_s) == (0.7, 0.5, 1.0)
     assert TrackConfig(association="jde", max_age_s=3).max_age_s == 3
     assert TrackConfig(**jde.model_dump()) == jde
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300])
+def test_an_infinite_memory_keeps_a_track_for_ever(seconds: float) -> None:
+    config = TrackConfig(n_init=1, max_age_s=2, stationary_max_age_s=seconds)
+    tracker = Tracker("c001", Clock(fps=10), config)
+    for frame in (*range(30), 5000):
+        tracker.update(frame, Detections.of([[10, 20, 50, 50]], [0.9]))
+    [tracklet] = tracker.finish()
+    assert tracklet.frame.tolist() == [*range(30), 5000]

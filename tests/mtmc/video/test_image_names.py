@@ -28,6 +28,15 @@ def folder_of(folder: Path, stems: list[str]) -> Path:
     return folder
 
 
+def test_hidden_files_and_folders_are_no_pictures(tmp_path: Path) -> None:
+    stems = ["0001", "0002"]
+    folder_of(tmp_path, stems)
+    for stem in stems:
+        (tmp_path / f"._{stem}.jpg").touch()  # as macOS leaves them on exFAT
+    (tmp_path / "0003.jpg").mkdir()
+    assert [path.stem for path in list_images(tmp_path)] == stems
+
+
 @pytest.mark.parametrize("stems", ORDERED.values(), ids=ORDERED)
 def test_order(tmp_path: Path, stems: list[str]) -> None:
     assert [path.stem for path in list_images(folder_of(tmp_path, stems))] == stems
