@@ -123,15 +123,31 @@ class TorchvisionDetector:
         return [{**result, "appearance": vector} for result, vector in zip(results, vectors, strict=True)]
 
     def _adapt(self, result: dict[str, Any]) -> Detections:
+        """A result of the model as detections: those of known classes and sufficient score, after suppression.
+
+        Raises:
+            WeightsError: A number is not finite.
+        """
         columns: dict[str, Array] = {name: value.cpu().numpy() for name, value in result.items()}
-        xyxy, score, label = columns["boxes"], columns["scores"], columns["labels"]
+        xyxy = columns["boxes"]
+        score = columns["scores"]
+        class_id = self._class_of[columns["labels"]]
         appearance = columns.get("appearance", np.zeros((len(xyxy), 0), np.float32))
-        if not (np.isfinite(xyxy).all() and np.isfinite(score).all() and np.isfinite(appearance).all()):
-            raise WeightsError("the model gives boxes or features that are not finite", path=self._config.weights)
-        rows = np.flatnonzero((self._class_of[label] >= 0) & (score >= self._config.min_score))
+
+        for column in (xyxy, score, appearance):
+            if not np.isfinite(column).all():
+                raise WeightsError("the model gives boxes or features that are not finite", path=self._config.weights)
+
+        # Classes that are not asked for have a negative number.
+        is_wanted = (class_id >= 0) & (score >= self._config.min_score)
+        rows = np.flatnonzero(is_wanted)
         rows = rows[nms(xyxy[rows], score[rows], self._config.suppression_iou)]
-        appearance = appearance[rows] / np.maximum(np.linalg.norm(appearance[rows], axis=1, keepdims=True), 1e-12)
-        return Detections.of(xyxy[rows], score[rows], self._class_of[label[rows]], appearance)
+
+        # Unit vectors; the lower limit keeps a vector of zeros as it is.
+        vectors = appearance[rows]
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit_vectors = vectors / np.maximum(length, 1e-12)
+        return Detections.of(xyxy[rows], score[rows], class_id[rows], unit_vectors)
 
 
 def _sizes(name: str, image_size: int | None) -> dict[str, int]:

@@ -70,20 +70,36 @@ class ColorHistogramEmbedder:
     @cached_property
     def _colors(self) -> tuple[Array, Array]:
         """For each color code the bins around it and its share in each: int (32³, 8), float (32³, 8)."""
+        # A code stands for the color in the middle of its cell.
         steps = (np.arange(_CODES) + 0.5) / _CODES
-        rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-        lab = _lab(rgb)
-        place = np.empty_like(lab)
-        place[:, 0] = lab[:, 0] / 100
-        chroma = np.clip(np.abs(lab[:, 1:]) / _CHROMA_LIMIT, 0, 1)
-        place[:, 1:] = 0.5 + 0.5 * np.sign(lab[:, 1:]) * np.sqrt(chroma)  # finer near grey, where most paints are
-        place *= np.array(_BINS) - 1
-        low = np.clip(np.floor(place), 0, np.array(_BINS) - 2).astype(np.intp)
+        red_green_blue = np.meshgrid(steps, steps, steps, indexing="ij")
+        rgb = np.stack(red_green_blue, axis=-1).reshape(-1, 3)
+        position = _histogram_position(_lab(rgb))
+
+        # The lower of the two bins beside a color on each axis; the uppermost bin has none above it.
+        last_low = np.array(_BINS) - 2
+        low = np.clip(np.floor(position), 0, last_low).astype(np.intp)
+
+        # Trilinear interpolation: the share of a bin is the product of its shares on the three axes.
         corner = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, 8).T
-        over = (place - low)[:, None, :]
-        shares = np.where(corner == 1, over, 1 - over).prod(axis=-1)
-        bins = np.ravel_multi_index(tuple(np.moveaxis(low[:, None, :] + corner, -1, 0)), _BINS)
+        upper_share = (position - low)[:, None, :]
+        shares = np.where(corner == 1, upper_share, 1 - upper_share).prod(axis=-1)
+
+        bins_by_axis = np.moveaxis(low[:, None, :] + corner, -1, 0)
+        bins = np.ravel_multi_index(tuple(bins_by_axis), _BINS)
         return bins, shares
+
+
+def _histogram_position(lab: Array) -> Array:
+    """Where CIE Lab colors lie on the axes of the histogram, in bins: float (K, 3) → float (K, 3)."""
+    position = np.empty_like(lab)
+    position[:, 0] = lab[:, 0] / 100  # lightness is 0 to 100
+
+    # The root makes the bins finer near grey, where most paints are.
+    chroma = np.clip(np.abs(lab[:, 1:]) / _CHROMA_LIMIT, 0, 1)
+    position[:, 1:] = 0.5 + 0.5 * np.sign(lab[:, 1:]) * np.sqrt(chroma)
+    position *= np.array(_BINS) - 1
+    return position
 
 
 def _lab(rgb: Array) -> Array:

@@ -74,15 +74,28 @@ def _best_and_rival(node: Array, weight: Array) -> tuple[Array, Array]:
 
 def _by_component(left: Array, right: Array, weight: Array) -> Array:
     """Positions of the edges of a best matching, component by component."""
-    _, i = np.unique(left, return_inverse=True)
-    _, j = np.unique(right, return_inverse=True)
-    n, m = int(i.max()) + 1, int(j.max()) + 1
-    graph = coo_matrix((np.ones(len(i), np.int8), (i, j + n)), shape=(n + m, n + m))
-    label = connected_components(graph, directed=False)[1][i]
-    order = np.argsort(label, kind="stable")
-    bounds = np.flatnonzero(np.diff(label[order], prepend=-1, append=-1))
-    parts = [order[a:b] for a, b in pairwise(bounds.tolist())]
-    return np.concatenate([part[_solve(i[part], j[part], weight[part])] for part in parts])
+    left_nodes, left_index = np.unique(left, return_inverse=True)
+    right_nodes, right_index = np.unique(right, return_inverse=True)
+
+    # One graph of all nodes, those of the right side numbered after those of the left.
+    left_count = len(left_nodes)
+    node_count = left_count + len(right_nodes)
+    edge_ends = (left_index, right_index + left_count)
+    is_edge = np.ones(len(left_index), np.int8)
+    graph = coo_matrix((is_edge, edge_ends), shape=(node_count, node_count))
+    _, component_of_node = connected_components(graph, directed=False)
+
+    # The edges of each component, in their order.
+    component = component_of_node[left_index]
+    order = np.argsort(component, kind="stable")
+    bounds = np.flatnonzero(np.diff(component[order], prepend=-1, append=-1))
+
+    chosen = []
+    for begin, end in pairwise(bounds.tolist()):
+        edges = order[begin:end]
+        solved = _solve(left_index[edges], right_index[edges], weight[edges])
+        chosen.append(edges[solved])
+    return np.concatenate(chosen)
 
 
 def _solve(left: Array, right: Array, weight: Array) -> Array:

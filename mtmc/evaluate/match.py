@@ -107,12 +107,24 @@ def _neighbors(
 
 def _scored(a: _Sorted, b: _Sorted, i: Array, j: Array, min_iou: float) -> tuple[Array, Array, Array, Array]:
     """The candidate pairs at positions ``i`` and ``j`` that pass, as the columns of :class:`Pairs`."""
-    tall = np.minimum(a.y2[i], b.y2[j]) - np.maximum(a.y1[i], b.y1[j])
-    near = np.flatnonzero((tall > 0) & (a.frame[i] == b.frame[j]))
-    i, j, tall = i[near], j[near], tall[near]
-    wide = np.minimum(a.x2[i], b.x2[j]) - np.maximum(a.x1[i], b.x1[j])
-    inter = np.maximum(wide, 0) * tall
-    iou = inter / (a.area[i] + b.area[j] - inter)
-    keep = np.flatnonzero((iou > 0) & (1 - iou <= 1 - min_iou))
+    # Most candidates have no common row of pixels, so their widths need not be compared.
+    height = _overlap(a.y1[i], a.y2[i], b.y1[j], b.y2[j])
+    is_near = (height > 0) & (a.frame[i] == b.frame[j])
+    near = np.flatnonzero(is_near)
+    i, j = i[near], j[near]
+
+    width = _overlap(a.x1[i], a.x2[i], b.x1[j], b.x2[j])
+    intersection = np.maximum(width, 0) * height[near]
+    union = a.area[i] + b.area[j] - intersection
+    iou = intersection / union
+
+    # The condition is on distances, 1 − IoU, as in the metrics: its rounding decides at the threshold itself.
+    is_match = (iou > 0) & (1 - iou <= 1 - min_iou)
+    keep = np.flatnonzero(is_match)
     i, j = i[keep], j[keep]
     return a.row[i], b.row[j], iou[keep], a.frame[i]
+
+
+def _overlap(first_low: Array, first_high: Array, second_low: Array, second_high: Array) -> Array:
+    """Length that two intervals have in common, negative where there is a gap between them."""
+    return np.asarray(np.minimum(first_high, second_high) - np.maximum(first_low, second_low))

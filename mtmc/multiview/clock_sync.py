@@ -87,19 +87,44 @@ def estimate_clock_offsets(
     votes = _votes(trajectories, camera, max_distance_m)
     if not len(votes):
         return None
+
     origin_s = float(trajectories.start_s.min())
-    steps = int((float(trajectories.end_s.max()) - origin_s) / _STEP_S) + 1
-    paths = []
-    for a, b in np.unique(votes[:, :2], axis=0).astype(int).tolist():
-        of_pair = votes[(votes[:, 0] == a) & (votes[:, 1] == b)]
-        found = _best_path((of_pair[:, 2] - origin_s) / _STEP_S, of_pair[:, 3], steps)
-        if found is not None and found[1].any():
-            paths.append(_Path(a, b, *found))
+    duration_s = float(trajectories.end_s.max()) - origin_s
+    steps = int(duration_s / _STEP_S) + 1
+    paths = _paths_of_pairs(votes, origin_s, steps)
     if not any(path.b_minus_a_s.any() for path in paths):
         return None
-    offsets = ClockOffsets(origin_s, _reconcile(paths, int(camera.max()) + 1, steps))
+
+    cameras = int(camera.max()) + 1
+    offsets = ClockOffsets(origin_s, _reconcile(paths, cameras, steps))
+
+    # Offsets that are 0 whenever a passage is seen change nothing.
     middle_s = (trajectories.start_s + trajectories.end_s) / 2
-    return offsets if offsets.at(middle_s, camera).any() else None
+    is_used = offsets.at(middle_s, camera).any()
+    return offsets if is_used else None
+
+
+def _paths_of_pairs(votes: Array, origin_s: float, steps: int) -> list[_Path]:
+    """The best path of each pair of cameras that has a clear one.
+
+    Args:
+        votes: float64 (V, 4), see :func:`_votes`.
+        origin_s: Time at which the first step begins.
+        steps: S.
+    """
+    paths = []
+    camera_pairs = np.unique(votes[:, :2], axis=0).astype(int)
+    for a, b in camera_pairs.tolist():
+        is_of_pair = (votes[:, 0] == a) & (votes[:, 1] == b)
+        _, _, time_s, difference_s = votes[is_of_pair].T
+        found = _best_path((time_s - origin_s) / _STEP_S, difference_s, steps)
+        if found is None:
+            continue
+
+        b_minus_a_s, votes_of_step = found
+        if votes_of_step.any():
+            paths.append(_Path(a, b, b_minus_a_s, votes_of_step))
+    return paths
 
 
 # Votes
@@ -114,14 +139,19 @@ def _votes(trajectories: Trajectories, camera: Array, max_distance_m: float) -> 
     speed = np.hypot(*trajectories.velocity.T)
     rows = _voting_rows(trajectories, camera, speed)
     time_s = trajectories.tick * TICK_S
-    found = [np.zeros((0, 4))]
+
+    # Blocks of consecutive times need to be compared with the samples around them only.
     by_time = rows[np.argsort(time_s[rows], kind="stable")]
-    for block in np.array_split(by_time, max(1, len(rows) // _BLOCK)):
+    block_count = max(1, len(rows) // _BLOCK)
+    found = [np.zeros((0, 4))]
+    for block in np.array_split(by_time, block_count):
         if not len(block):
             continue
-        middle_s = (time_s[block[0]] + time_s[block[-1]]) / 2
-        half_width_s = (time_s[block[-1]] - time_s[block[0]]) / 2 + _SEARCHED_S
+        first_s, last_s = time_s[block[0]], time_s[block[-1]]
+        middle_s = (first_s + last_s) / 2
+        half_width_s = (last_s - first_s) / 2 + _SEARCHED_S
         others = rows[np.abs(time_s[rows] - middle_s) <= half_width_s]
+
         a, b = _similar_motion(trajectories, camera, speed, block, others, max_distance_m)
         if len(a):
             found.append(_votes_of_pairs(trajectories, camera, a, b))
@@ -132,27 +162,38 @@ def _voting_rows(trajectories: Trajectories, camera: Array, speed: Array) -> Arr
     """Moving samples of at most some hundred passages of each camera: int64 (K,)."""
     if not len(trajectories.owner):
         return np.zeros(0, int)
+
+    # Every n-th passage of a camera votes, n rounded up.
     rank = np.zeros(len(camera), np.int64)
     for c in np.unique(camera):
         own = np.flatnonzero(camera == c)
         every = -(-len(own) // _PASSAGES)
         rank[own] = np.arange(len(own)) % every
-    return np.flatnonzero((speed > _MOVING_MPS) & (rank[trajectories.owner] == 0))
+
+    is_moving = speed > _MOVING_MPS
+    is_chosen = rank[trajectories.owner] == 0
+    return np.flatnonzero(is_moving & is_chosen)
 
 
 def _similar_motion(
     trajectories: Trajectories, camera: Array, speed: Array, block: Array, others: Array, max_distance_m: float
 ) -> tuple[Array, Array]:
     """Samples a of ``block`` and b of ``others`` at one position and in one direction, camera of a < camera of b."""
-    found = cKDTree(trajectories.xy[block]).query_ball_tree(cKDTree(trajectories.xy[others]), max_distance_m)
+    tree = cKDTree(trajectories.xy[block])
+    other_tree = cKDTree(trajectories.xy[others])
+    found = tree.query_ball_tree(other_tree, max_distance_m)
     a = np.repeat(block, [len(near) for near in found])
     b = others[np.fromiter(chain.from_iterable(found), np.int64)]
 
+    # Each pair of cameras is counted in one order only.
+    keep = camera[trajectories.owner[a]] < camera[trajectories.owner[b]]
+
     difference_s = (trajectories.tick[b] * TICK_S) - (trajectories.tick[a] * TICK_S)
+    keep &= np.abs(difference_s) <= _SEARCHED_S
+
+    # The product is |v_a| |v_b| cos φ; the comparison needs no division, so a speed of 0 does no harm.
     product = (trajectories.velocity[a] * trajectories.velocity[b]).sum(axis=1)
-    is_same_direction = product > _SAME_DIRECTION * speed[a] * speed[b]
-    is_ordered = camera[trajectories.owner[a]] < camera[trajectories.owner[b]]
-    keep = is_ordered & (np.abs(difference_s) <= _SEARCHED_S) & is_same_direction
+    keep &= product > _SAME_DIRECTION * speed[a] * speed[b]
     return a[keep], b[keep]
 
 
@@ -218,24 +259,38 @@ def _viterbi(table: Array, zero_bin: int) -> Array:
         score(s, b) = table(s, b) + max(score(s−1, b), score(s−1, b ± 1) − drift cost, max score(s−1) − jump cost).
     """
     steps, bins = table.shape
-    index = np.arange(bins)
-    score = table[0] - _OFFSET_COST_PER_S * np.abs(index - zero_bin) * _BIN_S
+    bins_from_zero = np.abs(np.arange(bins) - zero_bin)
+    offset_cost = _OFFSET_COST_PER_S * bins_from_zero * _BIN_S
+    score = table[0] - offset_cost
     came_from = np.zeros((steps, bins), np.int64)
     for k in range(1, steps):
-        stay = score
-        drift_up = np.append(-np.inf, score[:-1]) - _DRIFT_COST
-        drift_down = np.append(score[1:], -np.inf) - _DRIFT_COST
-        jump = np.full(bins, score.max() - _JUMP_COST)
-        options = np.stack([stay, drift_up, drift_down, jump])
-        sources = [index, index - 1, index + 1, np.full(bins, int(np.argmax(score)))]
-        came_from[k] = np.choose(np.argmax(options, axis=0), sources)
-        score = options.max(axis=0) + table[k]
+        best, came_from[k] = _best_predecessors(score)
+        score = best + table[k]
 
+    # The path is read backwards, from the best of its last bins.
     path = np.zeros(steps, np.int64)
     path[-1] = int(np.argmax(score))
     for k in range(steps - 1, 0, -1):
         path[k - 1] = came_from[k, path[k]]
     return path
+
+
+def _best_predecessors(score: Array) -> tuple[Array, Array]:
+    """For each bin the best score with which a path comes to it, float64 (B,), and from which bin, int64 (B,)."""
+    bins = len(score)
+    index = np.arange(bins)
+
+    # Of equal options the first one counts: to stay.
+    stay = score
+    drift_up = np.append(-np.inf, score[:-1]) - _DRIFT_COST
+    drift_down = np.append(score[1:], -np.inf) - _DRIFT_COST
+    jump = np.full(bins, score.max() - _JUMP_COST)
+    options = np.stack([stay, drift_up, drift_down, jump])
+
+    jump_source = np.full(bins, int(np.argmax(score)))
+    sources = [index, index - 1, index + 1, jump_source]
+    best_option = np.argmax(options, axis=0)
+    return options.max(axis=0), np.choose(best_option, sources)
 
 
 def _refined(
@@ -265,18 +320,35 @@ def _reconcile(paths: Sequence[_Path], cameras: int, steps: int) -> Array:
     At each step, the offsets o minimize Σ votes · (o_a − o_b − (b − a))² + inertia · Σ (o_c − o_c of the step
     before)². The median of the cameras that occur in a path is then subtracted.
     """
+    ends = [(path.camera_a, path.camera_b) for path in paths]
+    involved = np.unique(ends)
+    is_involved = np.isin(np.arange(cameras), involved)
+
     offset_s = np.zeros((steps, cameras))
     previous: Array = np.zeros(cameras)
-    involved = np.unique([c for path in paths for c in (path.camera_a, path.camera_b)])
-    is_involved = np.isin(np.arange(cameras), involved)
     for step in range(steps):
-        normal, right = np.eye(cameras) * _INERTIA, previous * _INERTIA
-        for path in paths:
-            a, b, votes = path.camera_a, path.camera_b, path.votes[step]
-            normal[[a, b, a, b], [a, b, b, a]] += np.array([votes, votes, -votes, -votes])
-            right[a] += votes * path.b_minus_a_s[step]
-            right[b] -= votes * path.b_minus_a_s[step]
-        solution = np.linalg.solve(normal, right)
-        previous = solution - np.where(is_involved, np.median(solution[involved]), 0.0)
+        solution = _offsets_of_step(paths, step, previous)
+
+        # Differences do not fix a common offset: the median camera keeps its clock.
+        common = np.where(is_involved, np.median(solution[involved]), 0.0)
+        previous = solution - common
         offset_s[step] = previous
     return offset_s
+
+
+def _offsets_of_step(paths: Sequence[_Path], step: int, previous: Array) -> Array:
+    """The least-squares solution at one step, by its normal equations, before the median is subtracted: (C,)."""
+    normal = np.eye(len(previous)) * _INERTIA
+    right = previous * _INERTIA
+    for path in paths:
+        a, b = path.camera_a, path.camera_b
+        votes = path.votes[step]
+        weighted_s = votes * path.b_minus_a_s[step]
+
+        normal[a, a] += votes
+        normal[b, b] += votes
+        normal[a, b] -= votes
+        normal[b, a] -= votes
+        right[a] += weighted_s
+        right[b] -= weighted_s
+    return np.asarray(np.linalg.solve(normal, right))

@@ -173,8 +173,12 @@ def _jacobian(velocity: Array, camera: Array, basis: Array, rows: Array, axis: i
     jacobian = np.zeros((len(rows), _UNKNOWNS * cameras))
     line = np.arange(len(rows))
     for sample, sign in ((rows[:, 0], 1.0), (rows[:, 1], -1.0)):
+        # A camera's coefficients are the polynomial of x, that of y, and the time.
         first_column = _UNKNOWNS * camera[sample]
+        first_term = first_column + _TERMS * axis
+        time_column = first_column + _UNKNOWNS - 1
+
         for k in range(_TERMS):
-            jacobian[line, first_column + _TERMS * axis + k] += sign * basis[sample, k]
-        jacobian[line, first_column + _UNKNOWNS - 1] += sign * velocity[sample]
+            jacobian[line, first_term + k] += sign * basis[sample, k]
+        jacobian[line, time_column] += sign * velocity[sample]
     return jacobian

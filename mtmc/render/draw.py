@@ -54,17 +54,38 @@ def box(image: Array, xyxy: Array, rgb: RGB, thickness: int) -> None:
 
 def trail(image: Array, points: Array, rgb: RGB, thickness: int) -> None:
     """A line through float (K, 2) points that fades towards the first, into the picture below it."""
-    length_px = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
+    step_px = np.diff(points, axis=0)
+    step_length_px = np.hypot(step_px[:, 0], step_px[:, 1])
+    length_px = np.concatenate([[0.0], step_length_px.cumsum()])
     if length_px[-1] < 1:
         return
-    at_px = np.linspace(0, length_px[-1], 2 + int(length_px[-1] / _PIECE_PX))
-    pieces = np.stack([np.interp(at_px, length_px, points[:, axis]) for axis in (0, 1)], axis=1)
-    pixels = np.rint(pieces).astype(int)
-    x, y = pixels[1:].clip(0, [image.shape[1] - 1, image.shape[0] - 1]).T
+
+    # Pieces of equal length make the fading even, however far apart the points are.
+    pixels = _evenly_spaced(points, length_px)
+    starts, ends = pixels[:-1], pixels[1:]
+
+    # Each piece is mixed with the picture at its end, before any piece is drawn over it.
+    height, width = image.shape[:2]
+    x, y = ends.clip(0, [width - 1, height - 1]).T
     share = np.linspace(0.1, 0.9, len(x))[:, None]
-    mixed = share * np.array(rgb) + (1 - share) * image[y, x]
-    for start, end, shade in zip(pixels[:-1].tolist(), pixels[1:].tolist(), mixed.tolist(), strict=True):
+    shades = share * np.array(rgb) + (1 - share) * image[y, x]
+    for start, end, shade in zip(starts.tolist(), ends.tolist(), shades.tolist(), strict=True):
         cv2.line(image, start, end, shade, thickness)
+
+
+def _evenly_spaced(points: Array, length_px: Array) -> Array:
+    """Pixels at even distances along a line through points, the first and the last point among them: int (P, 2).
+
+    Args:
+        points: float (K, 2).
+        length_px: float64 (K,), length of the line up to each point.
+    """
+    total_px = length_px[-1]
+    count = 2 + int(total_px / _PIECE_PX)
+    at_px = np.linspace(0, total_px, count)
+    x = np.interp(at_px, length_px, points[:, 0])
+    y = np.interp(at_px, length_px, points[:, 1])
+    return np.rint(np.stack([x, y], axis=1)).astype(int)
 
 
 def text(image: Array, words: str, left_baseline: tuple[int, int], height: int, rgb: RGB) -> None:
@@ -87,14 +108,22 @@ def text_width(words: str, height: int) -> int:
 @lru_cache(maxsize=1024)
 def _mask(words: str, height: int) -> tuple[Array, int]:
     """How much ink each pixel gets, float32 (h, w) in [0, 1], and the row of the baseline."""
-    unit = cv2.getTextSize("H", _FONT, 1.0, 1)[0][1]
-    scale, thickness = _OVER * height / unit, max(1, round(_OVER * height / 7))
+    # OpenCV's scale is relative to its own capitals, and the letters are drawn several times too large.
+    (_, capital_px), _ = cv2.getTextSize("H", _FONT, 1.0, 1)
+    scale = _OVER * height / capital_px
+    thickness = max(1, round(_OVER * height / 7))  # strokes of a seventh of a capital's height
     width = cv2.getTextSize(words, _FONT, scale, thickness)[0][0] if words else 0
-    above, below = round(1.4 * height), round(0.45 * height)
-    columns = -(-width // _OVER) + 1
-    large = np.zeros((_OVER * (above + below), _OVER * columns), np.uint8)
+
+    # In parts of a capital's height: room for accents above the baseline and for descenders below it.
+    above = round(1.4 * height)
+    below = round(0.45 * height)
+    rows = above + below
+    columns = -(-width // _OVER) + 1  # rounded up, and one to spare
+
+    # Shrinking by the mean of each area makes the edges smooth.
+    large = np.zeros((_OVER * rows, _OVER * columns), np.uint8)
     cv2.putText(large, words, (0, _OVER * above), _FONT, scale, 255, thickness, cv2.LINE_AA)
-    small = cv2.resize(large, (columns, above + below), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255, above
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,11 @@ _BACKGROUND, _CHART_BACKGROUND, _LABEL_BACKGROUND = 42, 30, (30, 30, 30)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CHART_HEIGHT_PX, _CHART_BINS, _CHARTS_PER_ROW = 190, 40, 3
 _LEGEND_ROW_PX = 22
+
+_CHART_MARGIN_PX = 12  # left and right of the bars
+_CHART_TOP_PX = 52  # below the two lines of text
+_CHART_BOTTOM_PX = _CHART_HEIGHT_PX - 28  # above the bar of the window and the labels of the axis
+_MIN_CHART_SPAN_S = 10.0  # a shorter axis would show differences that do not matter
 
 
 def draw_plots(learned: LearnedScene, folder: Path) -> list[Path]:
@@ -143,30 +149,52 @@ def _draw_charts(links: Sequence[FoundLink]) -> Array:
 def _draw_chart(link: FoundLink, width: int) -> Array:
     """All gaps in grey, the travel times of the link in color, its window as a bar below."""
     chart = np.full((_CHART_HEIGHT_PX, width, 3), _CHART_BACKGROUND, np.uint8)
-    left, right, top, bottom = 12, width - 12, 52, _CHART_HEIGHT_PX - 28
+    left, right = _CHART_MARGIN_PX, width - _CHART_MARGIN_PX
     low_s = min(link.min_s, float(link.candidate_s[0]), 0.0)
-    high_s = max(link.max_s, float(link.candidate_s[-1]), low_s + 10.0)
+    high_s = max(link.max_s, float(link.candidate_s[-1]), low_s + _MIN_CHART_SPAN_S)
 
     def x_of(seconds: float) -> int:
         return round(left + (right - left) * (seconds - low_s) / (high_s - low_s))
 
-    edges = np.linspace(low_s, high_s, _CHART_BINS + 1)
-    candidates, taken = (np.histogram(times_s, edges)[0] for times_s in (link.candidate_s, link.times_s))
-    greatest = max(int(candidates.max()), 1)
-    for k in range(_CHART_BINS):
-        for count, color in ((candidates[k], _GREY), (taken[k], _EXIT)):
-            y = bottom - round((bottom - top) * count / greatest)
-            cv2.rectangle(chart, (x_of(edges[k]), y), (x_of(edges[k + 1]) - 1, bottom), color, -1)
-    cv2.line(chart, (x_of(link.min_s), bottom + 5), (x_of(link.max_s), bottom + 5), _LIGHT, 2)
+    edges_s = np.linspace(low_s, high_s, _CHART_BINS + 1)
+    edges_px = [x_of(edge_s) for edge_s in edges_s]
+    candidates, _ = np.histogram(link.candidate_s, edges_s)
+    taken, _ = np.histogram(link.times_s, edges_s)
 
+    # Both histograms have one scale. A link's own travel times are drawn over all gaps.
+    greatest = max(int(candidates.max()), 1)
+    _draw_bars(chart, edges_px, candidates, greatest, _GREY)
+    _draw_bars(chart, edges_px, taken, greatest, _EXIT)
+
+    window_y = _CHART_BOTTOM_PX + 5  # just below the bars
+    cv2.line(chart, (x_of(link.min_s), window_y), (x_of(link.max_s), window_y), _LIGHT, 2)
+    _write_chart_texts(chart, link, low_s, high_s)
+    return chart
+
+
+def _draw_bars(
+    chart: Array, edges_px: Sequence[int], counts: Array, greatest: int, color: tuple[int, int, int]
+) -> None:
+    """One bar per bin, as high as the chart where the count is the greatest one."""
+    full_height = _CHART_BOTTOM_PX - _CHART_TOP_PX
+    for count, (left, right) in zip(counts, pairwise(edges_px), strict=True):
+        top = _CHART_BOTTOM_PX - round(full_height * count / greatest)
+        cv2.rectangle(chart, (left, top), (right - 1, _CHART_BOTTOM_PX), color, -1)
+
+
+def _write_chart_texts(chart: Array, link: FoundLink, low_s: float, high_s: float) -> None:
+    """The link and its figures above the bars, both ends of the axis of time below them."""
     title = f"{link.from_zone} > {link.to_camera} {link.to_zone}"
     times = f"{link.typical_s:.1f} +- {link.spread_s:.1f} s, n {len(link.times_s)}"
     evidence = f"confidence {link.confidence:.2f}, {link.evidence}"
+    left = _CHART_MARGIN_PX
     for text, y in ((title, 18), (f"{times}, {evidence}", 38)):
         cv2.putText(chart, text, (left, y), _FONT, 0.38, _LIGHT, 1, cv2.LINE_AA)
-    for seconds, x in ((low_s, left), (high_s, right - 40)):
-        cv2.putText(chart, f"{seconds:.0f} s", (x, _CHART_HEIGHT_PX - 6), _FONT, 0.36, _GREY, 1, cv2.LINE_AA)
-    return chart
+
+    last_label_x = chart.shape[1] - _CHART_MARGIN_PX - 40  # leaves room for a label of five characters
+    axis_y = _CHART_HEIGHT_PX - 6
+    for seconds, x in ((low_s, left), (high_s, last_label_x)):
+        cv2.putText(chart, f"{seconds:.0f} s", (x, axis_y), _FONT, 0.36, _GREY, 1, cv2.LINE_AA)
 
 
 # A ground plane

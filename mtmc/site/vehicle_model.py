@@ -98,17 +98,37 @@ def box_sizes(view: PinholeView, ground_point_px: Array, next_point_px: Array) -
         next_point_px: float64 (K, 2), the same a moment later, which gives the heading.
     """
     ground_point = view.ground(ground_point_px)
-    forward = _unit(view.ground(next_point_px) - ground_point)
+    next_point = view.ground(next_point_px)
+    forward = _unit(next_point - ground_point)
     left = np.stack([-forward[:, 1], forward[:, 0]], axis=1)
-    line_of_sight = _unit(ground_point)
 
     # The lower edge of the box shows the car's nearest point. Its center is half its depth farther away.
-    along, across = (forward * line_of_sight).sum(axis=1), (left * line_of_sight).sum(axis=1)
-    extent = _GROUND_CORNERS[:, 0] * along[:, None] + _GROUND_CORNERS[:, 1] * across[:, None]
-    center = ground_point + line_of_sight * np.abs(extent).max(axis=1)[:, None]
+    line_of_sight = _unit(ground_point)
+    half_depth_m = _half_depth(forward, left, line_of_sight)
+    center = ground_point + line_of_sight * half_depth_m[:, None]
 
-    corners = center[:, None] + _CORNERS[:, 0, None] * forward[:, None] + _CORNERS[:, 1, None] * left[:, None]
-    return np.asarray(np.ptp(view.image(corners, _CORNERS[:, 2]), axis=1))
+    # The car's C corners on the ground: (K, C, 2), meters.
+    corners = center[:, None]
+    corners = corners + _CORNERS[:, 0, None] * forward[:, None]
+    corners = corners + _CORNERS[:, 1, None] * left[:, None]
+    corners_px = view.image(corners, _CORNERS[:, 2])
+    return np.asarray(np.ptp(corners_px, axis=1))
+
+
+def _half_depth(forward: Array, left: Array, line_of_sight: Array) -> Array:
+    """How far a car reaches from its center towards the camera: float64 (K,), meters.
+
+    Args:
+        forward: float64 (K, 2), unit vectors of the heading.
+        left: float64 (K, 2), unit vectors to the car's left.
+        line_of_sight: float64 (K, 2), unit vectors from the camera to the car.
+    """
+    along = (forward * line_of_sight).sum(axis=1)
+    across = (left * line_of_sight).sum(axis=1)
+    by_length = _GROUND_CORNERS[:, 0] * along[:, None]
+    by_width = _GROUND_CORNERS[:, 1] * across[:, None]
+    extent = by_length + by_width
+    return np.asarray(np.abs(extent).max(axis=1))
 
 
 def _unit(vectors: Array) -> Array:
