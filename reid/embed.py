@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from reid.data.augment import resize
-from reid.data.checks import PICTURES
+from reid.data.checks import PICTURES, is_picture
 from reid.data.images import read_image
 from reid.errors import ConfigError, DataError
 from reid.inference import Embedder
@@ -28,7 +28,7 @@ def embed_folder(folder: Path, embedder: Embedder) -> tuple[list[str], NDArray[A
         DataError: There is no picture, or one cannot be read.
         WeightsError: The network fails.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    paths = sorted(p for p in folder.rglob("*") if is_picture(p))
     if not paths:
         kinds = ", ".join(sorted(PICTURES))
         raise DataError(f"expected a folder with pictures ({kinds}), got none in it", path=folder)

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from reid.errors import DataError
 
-__all__ = ["PICTURES", "check_present", "compare_counts", "files", "lines", "need", "whole_number"]
+__all__ = ["PICTURES", "check_present", "compare_counts", "files", "is_picture", "lines", "need", "whole_number"]
 
 #: Suffixes of what counts as a picture, in small letters.
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path is a file with a picture's ending, and not hidden, as ``._0001.jpg`` by macOS is."""
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
 
 
 def need(path: Path, what: str, remedy: str) -> Path:
@@ -38,7 +43,7 @@ def files(folder: Path, depth: int, expected: str, remedy: str) -> list[Path]:
             would be left out in silence.
     """
     need(folder, "a folder of pictures", remedy)
-    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    pictures = sorted(p for p in folder.rglob("*") if is_picture(p))
     found = [path for path in pictures if len(path.relative_to(folder).parts) == depth]
     if not found:
         raise DataError(f"expected pictures such as {expected}, found none", path=folder, remedy=remedy)

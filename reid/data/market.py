@@ -36,7 +36,7 @@ OFFICIAL_DUKE = {
     "gallery images": 17_661,
 }
 
-_NAME = re.compile(r"(-?[0-9]+)_c([0-9]+)(?=s[0-9]|_|\.)")
+_NAME = re.compile(r"(-?[0-9]{1,18})_c([0-9]{1,18})(?=s[0-9]|_|\.)")
 
 
 def load_market(root: Path, *, check_counts: bool = True) -> DatasetSplit:

@@ -26,7 +26,7 @@ OFFICIAL = {"training images": 37_778, "queries": 1_678, "gallery images": 11_57
 VIEWPOINTS = ("front", "rear", "left", "left-front", "left-rear", "right", "right-front", "right-rear")
 
 _REMEDY = "request VeRi-776 from its authors and unpack it here"
-_NAME = re.compile(r"([0-9]+)_c([0-9]+)_")
+_NAME = re.compile(r"([0-9]{1,18})_c([0-9]{1,18})_")
 
 
 def load(root: Path, *, check_counts: bool = True) -> DatasetSplit:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,6 +25,8 @@ from reid.data import (
     veriwild,
     viper,
 )
+from reid.data.checks import files
+from reid.data.images import read_image
 from reid.data.records import DISTRACTOR, JUNK, Record, Track, class_labels
 from reid.errors import ConfigError, DataError
 
@@ -403,3 +407,28 @@ def test_a_split_shares_no_identity() -> None:
 def test_class_labels_are_ranks_of_identities() -> None:
     assert class_labels([Record(Path("a"), v, 0) for v in (30, 7, 30, 9)]).tolist() == [2, 0, 2, 1]
     assert class_labels([]).tolist() == []
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    for name in ("0.jpg", "._0.jpg"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files(tmp_path, 1, "1.jpg", "")] == ["0.jpg"]
+
+
+def test_a_picture_whose_name_is_not_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    path.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+    assert (read_image(path) == image).all()
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="expected a picture, got something else"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("name", ["99999999999999999999_c1s1_1.jpg", "0001_c99999999999999999999s1_1.jpg"])
+def test_a_number_too_long_for_an_identity_is_no_market_name(tmp_path: Path, name: str) -> None:
+    for part in ("bounding_box_train", "query", "bounding_box_test"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / name).touch()
+    with pytest.raises(DataError, match="expected a name that starts like"):
+        load_dataset("market1501", tmp_path, check_counts=False)
