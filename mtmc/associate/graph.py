@@ -6,6 +6,7 @@ Each step is a function that can be called by itself; docs/association.md explai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,10 +16,26 @@ from mtmc.associate.constraints import Constraints
 from mtmc.associate.correlation_clustering import greedy_edge_contraction, local_search
 from mtmc.associate.evidence import gather_evidence
 from mtmc.associate.fitting import fit_alignment, fit_cues
+from mtmc.associate.scene_model import SceneModel
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
-__all__ = ["candidate_graph", "graph", "solve"]
+__all__ = ["GraphSolution", "candidate_graph", "graph", "scored_candidates", "solve", "solve_scene"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphSolution:
+    """Identities, and all that led to them.
+
+    Attributes:
+        labels: int64 (N,), equal for passages of one vehicle.
+        candidates: The scored pairs; their evidence holds the constraints.
+        model: What was fitted to the passages.
+    """
+
+    labels: Array
+    candidates: Candidates
+    model: SceneModel
 
 
 def graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Array:
@@ -29,17 +46,32 @@ def graph(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) ->
         scene: Its links and the alignment of its ground planes.
         config: The choices.
     """
-    return solve(*candidate_graph(passages, scene, config))
+    return solve_scene(passages, scene, config).labels
+
+
+def solve_scene(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> GraphSolution:
+    """The same labels with the candidates and the model behind them; arguments as of :func:`graph`."""
+    candidates, model = scored_candidates(passages, scene, config)
+    labels = solve(candidates, candidates.evidence.constraints)
+    return GraphSolution(labels, candidates, model)
 
 
 def candidate_graph(
     passages: Sequence[Passage], scene: Scene, config: AssociateConfig
 ) -> tuple[Candidates, Constraints]:
     """The candidate pairs with their log odds, and the constraints, by a model fitted to the same passages."""
+    candidates, _ = scored_candidates(passages, scene, config)
+    return candidates, candidates.evidence.constraints
+
+
+def scored_candidates(
+    passages: Sequence[Passage], scene: Scene, config: AssociateConfig
+) -> tuple[Candidates, SceneModel]:
+    """The candidate pairs with their log odds, and the model that was fitted to the same passages."""
     aligned = fit_alignment(passages, scene, config)  # clock offsets and calibration corrections
     evidence = gather_evidence(aligned, scene, config)  # candidate pairs and what is measured about them
     model, motion = fit_cues(evidence, config)  # appearance and travel times
-    return score_candidates(evidence, model, config, motion), evidence.constraints
+    return score_candidates(evidence, model, config, motion), model
 
 
 def solve(candidates: Candidates, constraints: Constraints, fixed: Array | None = None) -> Array:

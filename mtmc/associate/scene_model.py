@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,11 @@ class SceneModel:
 
     def save(self, path: Path) -> None:
         """Write the model as one ``.npz`` file, whole or not at all."""
+        with atomic_path(path) as whole, whole.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **self.arrays())
+
+    def arrays(self) -> dict[str, Array]:
+        """The model as named arrays, for a file; :meth:`of_arrays` is the inverse."""
         columns: dict[str, Any] = {"version": np.array(_VERSION), "camera_ids": np.array(self.camera_ids, str)}
         for k, offsets in enumerate(self.clock_offsets):
             columns[f"clock_origin_s_{k}"] = np.array(offsets.origin_s)
@@ -124,9 +129,8 @@ class SceneModel:
         parts = {name: getattr(self, name) for name in _PARTS}
         for name, part in parts.items():
             if part is not None:
-                columns |= {f"{name}.{f.name}": getattr(part, f.name) for f in fields(part)}
-        with atomic_path(path) as whole, whole.open("wb") as file:
-            np.savez_compressed(file, **columns)
+                columns |= {f"{name}.{f.name}": np.asarray(getattr(part, f.name)) for f in fields(part)}
+        return columns
 
     @classmethod
     def load(cls, path: Path) -> SceneModel:
@@ -138,9 +142,7 @@ class SceneModel:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in stored.files}
-            if int(columns["version"]) != _VERSION:
-                raise ValueError(f"version {int(columns['version'])}")
-            return cls._of_columns(columns)
+            return cls.of_arrays(columns)
         except (OSError, ValueError, KeyError) as cause:
             raise FormatError(
                 f"expected a scene model of association, got {cause}",
@@ -149,7 +151,15 @@ class SceneModel:
             ) from cause
 
     @classmethod
-    def _of_columns(cls, columns: dict[str, Array]) -> SceneModel:
+    def of_arrays(cls, columns: Mapping[str, Array]) -> SceneModel:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            ValueError: Another version.
+            KeyError: An array is missing.
+        """
+        if int(columns["version"]) != _VERSION:
+            raise ValueError(f"version {int(columns['version'])}")
         offsets: list[ClockOffsets] = []
         while f"clock_origin_s_{len(offsets)}" in columns:
             k = len(offsets)

@@ -23,6 +23,7 @@ from mtmc.diagnose.oracles import Oracle, rerun, rewrite
 from mtmc.diagnose.reasons import judge_of
 from mtmc.diagnose.report import WORST, Diagnosis
 from mtmc.diagnose.waterfall import PARTS, Step, waterfall
+from mtmc.pipeline.camera import match_similarity_of
 from mtmc.pipeline.results import load_run
 from mtmc.pipeline.run import MapCameras
 
@@ -53,8 +54,8 @@ def diagnose(
     case = case_of(run, gt)
     home = folder / "diagnosis" if out is None else out
     lost = lost_at(run, case)
-    known = [result.match_similarity for result in run.results if result.match_similarity is not None]
-    judge = judge_of(run.passages, run.scene, run.config.associate.for_embedder(max(known, default=None)))
+    choices = run.config.associate.for_embedder(match_similarity_of(run.results))
+    judge = judge_of(run.passages, run.scene, choices, run.scene_model)
     faults = find_faults(run, case, lost, judge)
     oracles = rewrite(case)
     if reruns:

@@ -13,9 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from mtmc.associate import AssociateConfig
+from mtmc.associate.candidates import candidates
 from mtmc.associate.gates import feasible_pairs, pairs_along_link
-from mtmc.associate.graph import candidate_graph
+from mtmc.associate.graph import scored_candidates
 from mtmc.associate.numbering import in_order
+from mtmc.associate.scene_model import SceneModel
 from mtmc.associate.similarity import pairwise_similarity
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
@@ -53,15 +55,21 @@ class Judge(Protocol):
         ...
 
 
-def judge_of(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> Judge:
+def judge_of(
+    passages: Sequence[Passage], scene: Scene, config: AssociateConfig, model: SceneModel | None = None
+) -> Judge:
     """The judge of a method on all passages of a run.
 
     Args:
         passages: Of all cameras.
         scene: The place.
         config: The run's choices, with the embedder's own threshold filled in.
+        model: What association fitted to these passages; None fits it again, where the method needs one.
     """
-    return JUDGES.get(config.method, Gates)(in_order(passages), scene, config)
+    ordered = in_order(passages)
+    if model is not None and config.method == "graph":
+        return LogOdds(ordered, scene, config, model)
+    return JUDGES.get(config.method, Gates)(ordered, scene, config)
 
 
 class Gates:
@@ -103,10 +111,16 @@ class Gates:
 class LogOdds:
     """Of the method ``graph``: candidates with log odds, positive ones for one vehicle."""
 
-    def __init__(self, passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> None:
+    def __init__(
+        self, passages: Sequence[Passage], scene: Scene, config: AssociateConfig, model: SceneModel | None = None
+    ) -> None:
         self._place = _places(passages)
         self._scene, self._config = scene, config
-        self._candidates, self._constraints = candidate_graph(passages, scene, config)
+        if model is None:
+            self._candidates, _ = scored_candidates(passages, scene, config)
+        else:
+            self._candidates = candidates(passages, scene, config, model)
+        self._constraints = self._candidates.evidence.constraints
         appearance = self._candidates.column("appearance")
         self._best_appearance = float(appearance.max(initial=0.0))
 

@@ -30,10 +30,13 @@ class EmbeddedTracklets:
     Attributes:
         passages: One for each tracklet, in their order.
         thumbnails: By track id, the best crop of the vehicle: uint8 (h ≤ 120, w, 3) RGB.
+        match_similarity: Cosine above which two tracklets are more likely one vehicle than two, by the embedder's
+            card; None without an embedder, or where it was not measured.
     """
 
     passages: tuple[Passage, ...]
     thumbnails: Mapping[int, Array]
+    match_similarity: float | None = None
 
 
 def embed_tracklets(
@@ -87,7 +90,8 @@ def embed_tracklets(
             vectors = unit_rows(vectors, embedder.name)
             embedding = pool(vectors, quality[number][rows], config.pooling_sharpness, embedder.name)
         passages.append(_passage(tracklet, embedding, camera))
-    return EmbeddedTracklets(tuple(passages), thumbnails)
+    similarity = None if embedder is None else embedder.match_similarity
+    return EmbeddedTracklets(tuple(passages), thumbnails, similarity)
 
 
 def _candidates(selected: Sequence[Sequence[Array]]) -> list[CropCandidate]:

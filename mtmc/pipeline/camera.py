@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,7 +38,15 @@ from mtmc.types import Array, Frame, Passage, Tracklet
 from mtmc.video.source import Recording
 from mtmc.video.timestamps import presentation_times
 
-__all__ = ["CameraResult", "choose_source", "detect_together", "load_result", "process_camera", "save_result"]
+__all__ = [
+    "CameraResult",
+    "choose_source",
+    "detect_together",
+    "load_result",
+    "match_similarity_of",
+    "process_camera",
+    "save_result",
+]
 
 T = TypeVar("T")
 
@@ -55,7 +63,7 @@ class CameraResult:
         camera_id: The camera.
         passages: Its vehicles; empty after a failure.
         thumbnails: A small RGB picture of some of them, by track id: uint8 (h, w, 3).
-        match_similarity: Cosine that suggests one vehicle, by the embedder's own account; None if it gives none.
+        match_similarity: Cosine that suggests one vehicle, by the embedder's card; None if it gives none.
         key: Names exactly this result.
         stage_keys: The key of every stage whose result is in the cache, in order; the last one is ``key``.
         problem: Why the camera failed or was read only in part, as a sentence; "" if all went well.
@@ -76,6 +84,12 @@ class CameraResult:
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+
+
+def match_similarity_of(results: Iterable[CameraResult]) -> float | None:
+    """The cosine that suggests one vehicle in a run: the largest of its cameras', None if none has one."""
+    known = [result.match_similarity for result in results if result.match_similarity is not None]
+    return max(known, default=None)
 
 
 def process_camera(camera: Camera, *, config: RunConfig, cache: StageCache, threads: int = 1) -> CameraResult:
@@ -101,14 +115,14 @@ def process_camera(camera: Camera, *, config: RunConfig, cache: StageCache, thre
         problem = found.problem
         tracklets, key = pipeline.track(found, key)
     tracklets, key = pipeline.clean(tracklets, key)
-    (embedded, match_similarity), key = pipeline.embed(tracklets, key)
+    embedded, key = pipeline.embed(tracklets, key)
     _log.info("%s: %s", camera.id, ", ".join(f"{count} {name}" for name, count in pipeline.counts.items()))
     return CameraResult(
         camera_id=camera.id,
         source=source,
         passages=list(embedded.passages),
         thumbnails=dict(embedded.thumbnails),
-        match_similarity=match_similarity,
+        match_similarity=embedded.match_similarity,
         key=key,
         stage_keys=pipeline.keys,
         problem=problem,
@@ -265,8 +279,8 @@ class CameraPipeline:
         self.counts["vehicles"] = len(cleaned)
         return cleaned, key
 
-    def embed(self, tracklets: list[Tracklet], clean_key: str) -> tuple[tuple[EmbeddedTracklets, float | None], str]:
-        """Embeddings from the best crops, zones and ground positions; and what the embedder calls alike."""
+    def embed(self, tracklets: list[Tracklet], clean_key: str) -> tuple[EmbeddedTracklets, str]:
+        """Embeddings from the best crops, zones and ground positions."""
         camera, config = self.camera, self.config
         ground = camera.ground_from_image
         key = cache_key(
@@ -281,12 +295,11 @@ class CameraPipeline:
             zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],
         )
 
-        def compute() -> tuple[EmbeddedTracklets, float | None]:
+        def compute() -> EmbeddedTracklets:
             embedder = make_embedder(config.embed, self.threads) if camera.video else None
             with progress_bar(f"{camera.id} embed") as progress:
                 frames = None if camera.video is None else self._wanted_frames
-                embedded = embed_tracklets(tracklets, camera, config.embed, embedder, frames, progress)
-            return embedded, None if embedder is None else embedder.match_similarity
+                return embed_tracklets(tracklets, camera, config.embed, embedder, frames, progress)
 
         return self._stage("embed", key, compute, _pack_embedded, partial(_unpack_embedded, camera.id)), key
 
@@ -378,8 +391,8 @@ def save_result(result: CameraResult, path: Path) -> Path:
     Raises:
         MtmcError: The disk is full or may not be written.
     """
-    embedded = EmbeddedTracklets(tuple(result.passages), result.thumbnails)
-    write_arrays(path, _pack_embedded((embedded, result.match_similarity)))
+    embedded = EmbeddedTracklets(tuple(result.passages), result.thumbnails, result.match_similarity)
+    write_arrays(path, _pack_embedded(embedded))
     return path
 
 
@@ -388,28 +401,30 @@ def load_result(path: Path, camera_id: str, stage_keys: Mapping[str, str]) -> Ca
     arrays = read_arrays(path)
     if arrays is None:
         return None
-    embedded, match_similarity = _unpack_embedded(camera_id, arrays)
+    embedded = _unpack_embedded(camera_id, arrays)
     return CameraResult(
         camera_id=camera_id,
         passages=list(embedded.passages),
         thumbnails=dict(embedded.thumbnails),
-        match_similarity=match_similarity,
+        match_similarity=embedded.match_similarity,
         key=stage_keys.get("embed", ""),
         stage_keys=dict(stage_keys),
     )
 
 
-def _pack_embedded(result: tuple[EmbeddedTracklets, float | None]) -> dict[str, Array]:
-    embedded, match_similarity = result
+def _pack_embedded(embedded: EmbeddedTracklets) -> dict[str, Array]:
+    similarity = embedded.match_similarity
     return {
         **serialize.pack_passages(embedded.passages),
         **serialize.pack_thumbnails(embedded.thumbnails),
-        "match_similarity": np.array(np.nan if match_similarity is None else match_similarity),
+        "match_similarity": np.array(np.nan if similarity is None else similarity),
     }
 
 
-def _unpack_embedded(camera_id: str, arrays: Mapping[str, Array]) -> tuple[EmbeddedTracklets, float | None]:
-    passages = serialize.unpack_passages(arrays, camera_id)
+def _unpack_embedded(camera_id: str, arrays: Mapping[str, Array]) -> EmbeddedTracklets:
     similarity = float(arrays["match_similarity"])
-    embedded = EmbeddedTracklets(passages=tuple(passages), thumbnails=serialize.unpack_thumbnails(arrays))
-    return embedded, None if np.isnan(similarity) else similarity
+    return EmbeddedTracklets(
+        passages=tuple(serialize.unpack_passages(arrays, camera_id)),
+        thumbnails=serialize.unpack_thumbnails(arrays),
+        match_similarity=None if np.isnan(similarity) else similarity,
+    )

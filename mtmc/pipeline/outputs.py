@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mtmc
+from mtmc.associate import Association
 from mtmc.config import RunConfig
 from mtmc.files import atomic_path
 from mtmc.formats.mot import write_mot
@@ -18,13 +19,16 @@ from mtmc.formats.table import Table
 from mtmc.formats.track1 import write_track1
 from mtmc.pipeline.cache import file_sha256
 from mtmc.pipeline.camera import CameraResult, save_result
+from mtmc.pipeline.links import write_links
 from mtmc.scene import Scene
 from mtmc.scene.write import content_of
 
 __all__ = [
     "earlier_outputs",
+    "evidence_paths",
     "passages_path",
     "remove_outputs",
+    "write_evidence",
     "write_json",
     "write_manifest",
     "write_passages",
@@ -62,6 +66,28 @@ def write_passages(results: Sequence[CameraResult], out: Path) -> list[Path]:
         MtmcError: The folder cannot be written to.
     """
     return [save_result(result, passages_path(out, result.camera_id)) for result in results if result.key]
+
+
+def evidence_paths(out: Path) -> tuple[Path, Path]:
+    """Where the pairs of association and its scene model lie; docs/results.md describes both."""
+    return out / "results" / "links.parquet", out / "results" / "scene_model.npz"
+
+
+def write_evidence(association: Association, out: Path) -> list[Path]:
+    """``results/links.parquet`` and ``results/scene_model.npz``, where the method of association has them.
+
+    Raises:
+        MtmcError: The folder cannot be written to.
+    """
+    links_path, model_path = evidence_paths(out)
+    written = []
+    if association.links is not None:
+        write_links(association.links, links_path)
+        written.append(links_path)
+    if association.model is not None:
+        association.model.save(model_path)
+        written.append(model_path)
+    return written
 
 
 def earlier_outputs(out: Path) -> set[str]:

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from mtmc.associate.scene_model import SceneModel
+from mtmc.associate.tracklet_links import TrackletLinks
 from mtmc.config import RunConfig
 from mtmc.errors import FormatError, MtmcError
 from mtmc.formats.parquet import read_parquet
 from mtmc.pipeline.cache import StageCache
 from mtmc.pipeline.camera import CameraResult, load_result
-from mtmc.pipeline.outputs import passages_path
+from mtmc.pipeline.links import read_links
+from mtmc.pipeline.outputs import evidence_paths, passages_path
 from mtmc.scene import Scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.settings import parse_settings
@@ -34,6 +37,8 @@ class LoadedRun:
         results: What became of each camera, in the scene's order. Passages and pictures are those of the run; a
             camera that failed has a ``problem`` and no passages.
         tracks: The vehicles it found, in order of their number.
+        links: Pairs of tracklets that association joined or rejected; None for methods other than ``graph``.
+        scene_model: What association fitted to the passages; None for methods other than ``graph``.
     """
 
     out: Path
@@ -41,6 +46,8 @@ class LoadedRun:
     config: RunConfig
     results: tuple[CameraResult, ...]
     tracks: tuple[GlobalTrack, ...]
+    links: TrackletLinks | None = None
+    scene_model: SceneModel | None = None
 
     @property
     def passages(self) -> list[Passage]:
@@ -65,7 +72,16 @@ def load_run(folder: Path) -> LoadedRun:
     scene = restore(place["scene"], Path(place["folder"]))
     config = parse_settings(RunConfig, manifest["config"])
     results = [_camera(camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
-    return LoadedRun(folder, scene, config, tuple(results), _tracks(folder, scene, results))
+    links_path, model_path = evidence_paths(folder)
+    return LoadedRun(
+        out=folder,
+        scene=scene,
+        config=config,
+        results=tuple(results),
+        tracks=_tracks(folder, scene, results),
+        links=read_links(links_path) if links_path.is_file() else None,
+        scene_model=SceneModel.load(model_path) if model_path.is_file() else None,
+    )
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

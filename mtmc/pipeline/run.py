@@ -13,7 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from mtmc.associate import associate
+from mtmc.associate import Association, associate_with_evidence
+from mtmc.associate.scene_model import SceneModel
+from mtmc.associate.tracklet_links import TrackletLinks
 from mtmc.config import RunConfig
 from mtmc.errors import FormatError, MtmcError, SceneError, VideoError
 from mtmc.evaluate import Evaluation
@@ -22,8 +24,15 @@ from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
 from mtmc.pipeline.cache import StageCache, cache_key, code_version
-from mtmc.pipeline.camera import CameraResult, detect_together, process_camera
-from mtmc.pipeline.outputs import earlier_outputs, remove_outputs, write_manifest, write_passages, write_tables
+from mtmc.pipeline.camera import CameraResult, detect_together, match_similarity_of, process_camera
+from mtmc.pipeline.outputs import (
+    earlier_outputs,
+    remove_outputs,
+    write_evidence,
+    write_manifest,
+    write_passages,
+    write_tables,
+)
 from mtmc.pipeline.paths import with_absolute_paths, with_absolute_weights
 from mtmc.pipeline.render import render
 from mtmc.pipeline.scoring import score_rows, score_scene
@@ -123,16 +132,17 @@ def run(
         )
 
     with clock("associate"):
-        associated = _associate(results, scene, config, cache)
+        association = _associate(results, scene, config, cache)
     with clock("postprocess"):
-        tracks = postprocess(associated, scene, config.postprocess)
+        # It is not cached: a saved result would have as many boxes to read as this has to change.
+        tracks = postprocess(association.tracks, scene, config.postprocess)
     if not tracks:
         problems.append(_nothing_found(results, config))
     table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})
     earlier = earlier_outputs(out)
     videos = {name for name in earlier if name.startswith("videos/")}  # reused where they would come out the same
     remove_outputs(out, earlier - videos)
-    outputs = write_tables(table, scene, out) + write_passages(results, out)
+    outputs = write_tables(table, scene, out) + write_passages(results, out) + write_evidence(association, out)
     with clock("score"):
         scores = None
         try:
@@ -195,27 +205,47 @@ def _camera_or_problem(
         return CameraResult(camera_id=camera.id, problem=str(error))
 
 
-def _associate(
-    results: Sequence[CameraResult], scene: Scene, config: RunConfig, cache: StageCache
-) -> list[GlobalTrack]:
+def _associate(results: Sequence[CameraResult], scene: Scene, config: RunConfig, cache: StageCache) -> Association:
     """Cross-camera association, reused when neither passages nor settings have changed."""
     passages = [passage for result in results for passage in result.passages]
-    known = [result.match_similarity for result in results if result.match_similarity is not None]
-    choices = config.associate.for_embedder(max(known, default=None))
+    match_similarity = match_similarity_of(results)
     key = cache_key(
         code=code_version("mtmc.associate", "mtmc.multiview", "mtmc.geometry"),
         passages=[(result.camera_id, result.key) for result in results],
         cameras=[(camera.id, camera.number, camera.size_wh, repr(camera.clock)) for camera in scene.cameras],
-        associate=choices.model_dump(),
+        associate=config.associate.model_dump(),
+        match_similarity=match_similarity,
         links=[repr(link) for link in scene.links],
         plane_alignments=[repr(alignment) for alignment in scene.plane_alignments],
     )
     arrays = cache.load("associate", "scene", key)
     if arrays is None:
-        tracks = associate(passages, scene, choices)
-        cache.save("associate", "scene", key, _pack_identities(tracks, passages))
-        return tracks
-    return _unpack_identities(arrays, passages)
+        association = associate_with_evidence(passages, scene, config.associate, match_similarity)
+        cache.save("associate", "scene", key, _pack_association(association, passages))
+        return association
+    return _unpack_association(arrays, passages)
+
+
+def _pack_association(association: Association, passages: Sequence[Passage]) -> dict[str, Array]:
+    arrays = _pack_identities(association.tracks, passages)
+    if association.links is not None:
+        arrays |= {f"links.{name}": column for name, column in association.links.arrays().items()}
+    if association.model is not None:
+        arrays |= {f"model.{name}": array for name, array in association.model.arrays().items()}
+    return arrays
+
+
+def _unpack_association(arrays: dict[str, Array], passages: Sequence[Passage]) -> Association:
+    links, model = _with_prefix(arrays, "links."), _with_prefix(arrays, "model.")
+    return Association(
+        tracks=_unpack_identities(arrays, passages),
+        links=TrackletLinks.of_arrays(links) if links else None,
+        model=SceneModel.of_arrays(model) if model else None,
+    )
+
+
+def _with_prefix(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _pack_identities(tracks: Sequence[GlobalTrack], passages: Sequence[Passage]) -> dict[str, Array]:

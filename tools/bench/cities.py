@@ -31,6 +31,7 @@ from mtmc.config import load_config
 from mtmc.errors import MtmcError, SceneError
 from mtmc.files import atomic_path
 from mtmc.pipeline.cache import cache_key, file_sha256
+from mtmc.pipeline.camera import match_similarity_of
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.progress import progress_bar
 from mtmc.scene import load_scenes
@@ -120,7 +121,7 @@ def _contest(run: LoadedRun, notes: Notebook, names: Sequence[str]) -> dict[str,
 
 def _enter_all(name: str, case: Case, run: LoadedRun, notes: Notebook, key: str) -> dict[str, Any]:
     """Scores of all entrants on one case; a place is learned once for all that ask for it."""
-    similar = max((r.match_similarity for r in run.results if r.match_similarity is not None), default=None)
+    similar = match_similarity_of(run.results)
     places: dict[str, Case] = {}
 
     def enter(entrant: Entrant) -> Any:

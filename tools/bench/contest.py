@@ -94,9 +94,9 @@ def compete(case: Case, entrant: Entrant, config: RunConfig, match_similarity: f
         config: The run's choices.
         match_similarity: What the embedder calls alike.
     """
-    choices = _with(config.associate, entrant.settings).for_embedder(match_similarity)
+    choices = _with(config.associate, entrant.settings)
     try:
-        tracks = associate(case.passages, case.scene, choices)
+        tracks = associate(case.passages, case.scene, choices, match_similarity)
     except ConfigError:
         return None
     return _score(case, postprocess(_shown(case, tracks), case.scene, config.postprocess))

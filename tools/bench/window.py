@@ -25,6 +25,7 @@ import numpy as np
 from mtmc.associate import AssociateConfig, associate
 from mtmc.associate.window import Committed, WindowAssociation
 from mtmc.formats.convert import table_of_tracks
+from mtmc.pipeline.camera import match_similarity_of
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.pipeline.scoring import score_scene
 from mtmc.postprocess import postprocess
@@ -88,8 +89,7 @@ def _compare(folders: Sequence[Path], settle_s: float, step_s: float) -> None:
     losses = []
     for folder in folders:
         run = load_run(folder)
-        known = [r.match_similarity for r in run.results if r.match_similarity is not None]
-        config = run.config.associate.for_embedder(max(known, default=None))
+        config = run.config.associate.for_embedder(match_similarity_of(run.results))
         at_once = _idf1(run, associate(run.passages, run.scene, config))
         found = replay(run.passages, WindowAssociation(run.scene, config, settle_s=settle_s), step_s)
         windowed = _idf1(run, found.tracks())

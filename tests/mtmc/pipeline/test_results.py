@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtmc.associate.candidates import candidates
+from mtmc.associate.graph import candidate_graph
+from mtmc.associate.numbering import in_order
 from mtmc.config import load_config
 from mtmc.errors import MtmcError
+from mtmc.pipeline.camera import match_similarity_of
 from mtmc.pipeline.results import load_run
 from mtmc.pipeline.run import run
 from mtmc.scene import load_scenes
@@ -27,6 +31,15 @@ cameras:
 links:
   - {from: [c001, left], to: [c002, ""], min_s: -9, max_s: 9, typical_s: 1.5}
 """
+
+
+@pytest.fixture
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("town")
+    for name in ("c001", "c002"):
+        write_video(folder / f"{name}.mp4", traffic_frames(40, colours=COLOURS))
+    (folder / "scene.yaml").write_text(SCENE.replace("[c001, left]", '[c001, ""]'))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +77,46 @@ def test_everything_comes_back_without_the_videos(
     assert (first.clock.start_s, first.size_wh, first.box_scale) == (0.25, (160, 120), (1.1, 1.2))
     assert loaded.scene.links[0].typical_s == 1.5
     assert loaded.cache.load("track", "c002", loaded.results[1].stage_keys["track"]) is not None
+
+
+def test_links_and_scene_model_come_back_and_a_reused_association_writes_the_same(town: Path, tmp_path: Path) -> None:
+    [scene] = load_scenes(town)
+    choices = ["detect.weights=motion", "clean.filter.enabled=false", "render.videos=false"]
+    choices.append("associate.graph.merge_bias_log_odds=15")  # four vehicles alone would join no pair
+    run(scene, load_config(overrides=choices), tmp_path)
+    files = (tmp_path / "results" / "links.parquet", tmp_path / "results" / "scene_model.npz")
+    first = [file.read_bytes() for file in files]
+    loaded = load_run(tmp_path)
+    assert loaded.links is not None
+    assert loaded.scene_model is not None
+    assert len(loaded.links) > 0
+
+    # The oracle: identities of the tables, and log odds computed anew from the passages.
+    identity = {
+        (p.tracklet.camera_id, p.tracklet.track_id): track.global_id
+        for track in loaded.tracks
+        for p in track.passages
+    }
+    ordered = in_order(loaded.passages)
+    place = {(p.tracklet.camera_id, p.tracklet.track_id): k for k, p in enumerate(ordered)}
+    config = loaded.config.associate.for_embedder(match_similarity_of(loaded.results))
+    fitted, _ = candidate_graph(ordered, loaded.scene, config)
+    again = candidates(ordered, loaded.scene, config, loaded.scene_model)
+    np.testing.assert_array_equal(again.log_odds, fitted.log_odds)
+    links = loaded.links
+    for row in range(len(links)):
+        a, b = (links.camera_a[row], links.track_a[row]), (links.camera_b[row], links.track_b[row])
+        assert links.global_id[row] == (identity[a] if identity[a] == identity[b] else 0)
+        assert links.log_odds[row] == fitted.log_odds[fitted.row(place[a], place[b])]
+
+    shutil.rmtree(tmp_path / "results")
+    run(scene, load_config(overrides=choices), tmp_path)
+    assert [file.read_bytes() for file in files] == first
+    run(scene, load_config(overrides=[*choices, "associate.method=hierarchical"]), tmp_path)
+    assert not any(file.exists() for file in files)
+    other = load_run(tmp_path)
+    assert other.links is None
+    assert other.scene_model is None
 
 
 def test_what_is_missing_is_said(finished: tuple[Path, list[Passage], list[tuple[int, ...]]], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ STAGES = {
     "track": ("mtmc.pipeline.camera", "track", 1),
     "clean": ("mtmc.pipeline.camera", "clean", 1),
     "embed": ("mtmc.pipeline.camera", "embed_tracklets", 0),
-    "associate": ("mtmc.pipeline.run", "associate", 0),
+    "associate": ("mtmc.pipeline.run", "associate_with_evidence", 0),
     "tables": ("mtmc.pipeline.outputs", "write_parquet", 0),
     "score": ("mtmc.pipeline.run", "score_scene", 0),
     "video": ("mtmc.video.write", "VideoWriter.write", 25),
@@ -100,6 +100,8 @@ def test_the_run_writes_everything(undisturbed: dict[str, bytes]) -> None:
         "report.html",
         "results/passages/c001.npz",
         "results/passages/c002.npz",
+        "results/links.parquet",
+        "results/scene_model.npz",
         "run.json",
     }
     assert len(undisturbed["track1.txt"].splitlines()) > 40
