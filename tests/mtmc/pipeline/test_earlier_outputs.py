@@ -11,7 +11,7 @@ from mtmc.cli import main
 from mtmc.pipeline.outputs import earlier_outputs, remove_outputs
 from tests.builders import traffic_frames, write_video
 
-PASSAGES = "results/passages/c001.npz"
+RESULTS = {"results/passages/c001.npz", "results/links.parquet", "results/scene_model.npz"}
 SETTINGS = ["--workers", "1", "-o", "clean.filter.enabled=false", "-o", "render.mosaic=false"]
 
 
@@ -33,7 +33,7 @@ def test_nothing_of_an_earlier_run_is_shown(tmp_path: Path, capsys: pytest.Captu
     (folder / "c002.mp4").unlink()
     (folder / "c001_gt.txt").unlink()
     assert main([*command, "--no-render"]) == 0
-    assert files(out) == {"track1.txt", "tracks.parquet", "mot/c001.txt", "run.json", "notes.txt", PASSAGES}
+    assert files(out) == {"track1.txt", "tracks.parquet", "mot/c001.txt", "run.json", "notes.txt", *RESULTS}
     assert "report.html" not in capsys.readouterr().out.rpartition("results:")[2]
 
 
