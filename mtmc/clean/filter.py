@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from mtmc.geometry.boxes import area, foot, travel
+from mtmc.geometry.boxes import area, bottom_center, displacement
 from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
@@ -87,14 +87,14 @@ def _is_distinct(tracklet: Tracklet, config: TrackletFilterConfig) -> bool:
 
 
 def _is_moving(tracklet: Tracklet, config: TrackletFilterConfig) -> bool:
-    return not (config.min_displacement > 0 and travel(tracklet.xyxy) < config.min_displacement)
+    return not (config.min_displacement > 0 and displacement(tracklet.xyxy) < config.min_displacement)
 
 
 def _is_in_roi(tracklet: Tracklet, config: TrackletFilterConfig, roi: Array | None) -> bool:
     if roi is None:
         return True
     height, width = roi.shape
-    point = foot(tracklet.xyxy)
+    point = bottom_center(tracklet.xyxy)
 
     # A lower edge is exclusive: a box that ends at y = 10 stands on pixel row 9. Points outside the image count
     # as the nearest pixel.

@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 
 from mtmc.clean.motion import velocity_after, velocity_before
-from mtmc.geometry.boxes import centre, diagonal
+from mtmc.geometry.boxes import center, diagonal
 from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
@@ -148,8 +148,8 @@ def _extrapolation_error(tracklets: Sequence[Tracklet], i: Array, j: Array, gap_
 
     ‖s − v_i Δt‖ + ‖s − v_j Δt‖, where s leads from the end of i to the start of j, Δt later.
     """
-    first = centre(np.stack([t.xyxy[0] for t in tracklets]))
-    last = centre(np.stack([t.xyxy[-1] for t in tracklets]))
+    first = center(np.stack([t.xyxy[0] for t in tracklets]))
+    last = center(np.stack([t.xyxy[-1] for t in tracklets]))
     velocity_at_end = np.stack([velocity_before(t, window_s)[0][-1] for t in tracklets])
     velocity_at_start = np.stack([velocity_after(t, window_s)[0][0] for t in tracklets])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtmc.geometry.boxes import centre
+from mtmc.geometry.boxes import center
 from mtmc.types import Array, Tracklet
 
 __all__ = ["velocity_after", "velocity_before"]
@@ -31,7 +31,7 @@ def velocity_after(tracklet: Tracklet, window_s: float) -> tuple[Array, Array]:
 
 def _velocity(tracklet: Tracklet, offset_s: float) -> tuple[Array, Array]:
     time = tracklet.time_s
-    position = centre(tracklet.xyxy)
+    position = center(tracklet.xyxy)
 
     # The window ends where the tracklet does.
     other_time = np.clip(time + offset_s, time[0], time[-1])

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from mtmc.clean.motion import velocity_after, velocity_before
-from mtmc.geometry.boxes import centre, diagonal
+from mtmc.geometry.boxes import center, diagonal
 from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
@@ -135,7 +135,7 @@ def _jump_score(tracklet: Tracklet, config: SplitConfig) -> Array:
     float64 (L − 1,), 0 where one of the velocities is not known.
     """
     before, after, is_known = _step_velocities(tracklet, config)
-    step = np.diff(centre(tracklet.xyxy), axis=0)
+    step = np.diff(center(tracklet.xyxy), axis=0)
     elapsed = np.diff(tracklet.time_s)[:, None]
     from_before = np.hypot(*(step - before * elapsed).T)
     from_after = np.hypot(*(step - after * elapsed).T)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mtmc.detect.nms import nms
 from mtmc.errors import SceneError
-from mtmc.geometry.boxes import area, clip, foot, reaches_image
+from mtmc.geometry.boxes import area, bottom_center, clip, reaches_image
 from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Detections
 
@@ -92,7 +92,7 @@ def _clear_of_border(xyxy: Array, size_wh: tuple[int, int], border_px: float) ->
 def _at_foot(xyxy: Array, roi: Array) -> Array:
     """1 where the pixel a box stands on is inside, 0 elsewhere; a foot beyond the border counts as on it."""
     height, width = roi.shape
-    point = foot(xyxy)
+    point = bottom_center(xyxy)
     column = np.clip(np.floor(point[:, 0]), 0, width - 1).astype(np.intp)
     row = np.clip(np.ceil(point[:, 1]) - 1, 0, height - 1).astype(np.intp)
     return np.asarray(roi[row, column], np.float64)

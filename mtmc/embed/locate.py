@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtmc.geometry.boxes import foot
+from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.ground import project
 from mtmc.geometry.zones import inside
 from mtmc.scene import Camera, Zone
@@ -48,7 +48,7 @@ def exit_zone(tracklet: Tracklet, zones: Sequence[Zone]) -> str:
 
 def _ground_points(tracklet: Tracklet) -> Array:
     """Bottom centers of the boxes in the image: float64 (L, 2), pixels."""
-    return foot(tracklet.xyxy.astype(np.float64))
+    return bottom_center(tracklet.xyxy.astype(np.float64))
 
 
 def _first_zone(points: Array, zones: Sequence[Zone]) -> str:

@@ -8,15 +8,15 @@ from mtmc.types import Array
 
 __all__ = [
     "area",
-    "centre",
+    "bottom_center",
+    "center",
     "clip",
     "diagonal",
+    "displacement",
     "expand",
-    "foot",
     "iou_matrix",
     "iou_pairs",
     "reaches_image",
-    "travel",
     "xywh_to_xyxy",
     "xyxy_to_xywh",
 ]
@@ -63,7 +63,7 @@ def iou_matrix(a: Array, b: Array) -> Array:
     return iou_pairs(a[:, None, :], b[None, :, :])
 
 
-def foot(xyxy: Array) -> Array:
+def bottom_center(xyxy: Array) -> Array:
     """Middle of the lower edge, where the vehicle stands on the road: (…, 4) → (…, 2)."""
     return np.stack([(xyxy[..., 0] + xyxy[..., 2]) / 2, xyxy[..., 3]], axis=-1)
 
@@ -76,13 +76,13 @@ def clip(xyxy: Array, size_wh: tuple[int, int]) -> Array:
 
 
 def expand(xyxy: Array, factor: float) -> Array:
-    """Grow (or shrink) boxes about their centre by a factor of width and height."""
-    centre = (xyxy[..., :2] + xyxy[..., 2:]) / 2
+    """Grow (or shrink) boxes about their center by a factor of width and height."""
+    center = (xyxy[..., :2] + xyxy[..., 2:]) / 2
     half = (xyxy[..., 2:] - xyxy[..., :2]) * (factor / 2)
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    return np.concatenate([center - half, center + half], axis=-1)
 
 
-def centre(xyxy: Array) -> Array:
+def center(xyxy: Array) -> Array:
     """Middle of boxes: (L, 4) → float64 (L, 2)."""
     corners = xyxy.astype(np.float64)
     return np.asarray((corners[:, :2] + corners[:, 2:]) / 2)
@@ -94,13 +94,13 @@ def diagonal(xyxy: Array) -> Array:
     return np.hypot(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
 
 
-def travel(xyxy: Array) -> float:
-    """How far apart the outermost points of a path of boxes are, in median diagonals; jitter is smoothed: (L, 4).
+def displacement(xyxy: Array) -> float:
+    """Extent of a path of boxes (diagonal of its bounding box) in median box diagonals; jitter is smoothed: (L, 4).
 
-    >>> travel(np.array([[0.0, 0, 3, 4], [6.0, 8, 9, 12]]))
+    >>> displacement(np.array([[0.0, 0, 3, 4], [6.0, 8, 9, 12]]))
     2.0
     """
-    path = centre(xyxy)
+    path = center(xyxy)
     if len(path) >= _SMOOTHING:
         path = np.median(np.lib.stride_tricks.sliding_window_view(path, _SMOOTHING, axis=0), axis=-1)
     return float(np.hypot(*np.ptp(path, axis=0)) / np.median(diagonal(xyxy)))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtmc.geometry.boxes import area, iou_matrix, travel
+from mtmc.geometry.boxes import area, displacement, iou_matrix
 from mtmc.types import Array
 
 __all__ = ["duplicate_boxes", "is_moving", "min_size", "repeated_boxes", "truncation"]
@@ -26,7 +26,7 @@ def is_moving(xyxy: Array, tracklet: Array, vehicle: Array, min_displacement: fl
         vehicle: int64 (R,), the identity.
         min_displacement: Distance between the outermost points of a tracklet's path, in diagonals of its box.
     """
-    moving = [rows.start for rows in _consecutive(tracklet) if travel(xyxy[rows]) >= min_displacement]
+    moving = [rows.start for rows in _consecutive(tracklet) if displacement(xyxy[rows]) >= min_displacement]
     return np.isin(vehicle, vehicle[moving])
 
 

@@ -65,12 +65,19 @@ def _matched(passages: Sequence[Passage], camera_id: str, truth: Table) -> tuple
     boxes = np.concatenate([np.zeros((0, 4)), *(t.xyxy.astype(float) for t in tracklets)])
     predicted, true = [np.zeros((0, 4))], [np.zeros((0, 4))]
     for number in np.intersect1d(frame, truth.frame).tolist():
-        a, b = boxes[frame == number], truth.xyxy[truth.frame == number]
-        iou = iou_matrix(a, b)
-        best = iou.argmax(axis=1)
-        rows = np.flatnonzero((iou.argmax(axis=0)[best] == np.arange(len(a))) & (iou.max(axis=1) > _MIN_IOU))
-        predicted.append(a[rows])
-        true.append(b[best[rows]])
+        predicted_here = boxes[frame == number]
+        true_here = truth.xyxy[truth.frame == number]
+        iou = iou_matrix(predicted_here, true_here)
+
+        # A pair counts only if each box is the other's best overlap: one true box never serves two predictions.
+        best_true = iou.argmax(axis=1)
+        best_predicted = iou.argmax(axis=0)
+        is_mutual = best_predicted[best_true] == np.arange(len(predicted_here))
+        overlaps = iou.max(axis=1) > _MIN_IOU
+        rows = np.flatnonzero(is_mutual & overlaps)
+
+        predicted.append(predicted_here[rows])
+        true.append(true_here[best_true[rows]])
     return np.concatenate(predicted), np.concatenate(true)
 
 

@@ -286,17 +286,27 @@ def _fit_line(cameras: tuple[str, str], time_s: Array, difference_s: Array, slow
     middle_s = float(time_s.mean())
     design = np.stack([np.ones_like(time_s), time_s - middle_s, slowness.real, slowness.imag], axis=1)
     weight = np.ones_like(time_s)
-    solution, spread, prior = np.array([np.median(difference_s), 0.0, 0.0, 0.0]), 0.1, np.zeros(4)
+    solution = np.array([np.median(difference_s), 0.0, 0.0, 0.0])
+    spread = 0.1  # seconds, until the first residuals show it
+    prior = np.zeros(4)
     for _ in range(_LINE_ROUNDS):
+        # Only the displacement has a prior. Its precision is in units of the residuals' variance.
         prior = np.array([0.0, 0.0, 1.0, 1.0]) * (spread / _DISPLACEMENT_SIGMA_M) ** 2
         weighted = design * weight[:, None]
-        solution = np.linalg.pinv(weighted.T @ design + np.diag(prior)) @ (weighted.T @ difference_s)
+        information = weighted.T @ design + np.diag(prior)
+        solution = np.linalg.pinv(information) @ (weighted.T @ difference_s)
+
+        # Cauchy weights from a spread that outliers do not move: 1.4826 × the median is σ of a normal distribution.
         residual = difference_s - design @ solution
         spread = max(1.4826 * float(np.median(np.abs(residual))), _MIN_SPREAD_S)
         weight = 1 / (1 + (residual / (_LINE_OUTLIER * spread)) ** 2)
+
+    # Standard errors belong to the last weights, which the last solution does not have yet.
     information = (design * weight[:, None]).T @ design + np.diag(prior)
+    covariance = np.linalg.pinv(information)
+    standard_errors = spread * np.sqrt(np.diag(covariance))
     offset_s, drift, *_ = solution.tolist()
-    offset_error_s, drift_error, *_ = (spread * np.sqrt(np.diag(np.linalg.pinv(information)))).tolist()
+    offset_error_s, drift_error, *_ = standard_errors.tolist()
     return PairClock(cameras, offset_s, offset_error_s, drift, drift_error, middle_s, len(time_s), spread)
 
 

@@ -66,18 +66,18 @@ def learn_common_grounds(
     cameras = sorted(camera for camera in trajectories if camera in scales and trajectories[camera])
     pairs = combinations(cameras, 2)
     registrations = _register(pairs, trajectories, scales, max_clock_offset_s, similarity)
-    grounds = _join(registrations, trajectories, scales, similarity)
+    ground_planes = _join(registrations, trajectories, scales, similarity)
 
-    doubtful = {edge for ground in grounds for edge in ground.edges if _has_doubtful_clock(edge, ground)}
+    doubtful = {edge for ground in ground_planes for edge in ground.edges if _has_doubtful_clock(edge, ground)}
     if doubtful:
         pairs_again = sorted(edge.cameras for edge in doubtful)
         again = _register(pairs_again, trajectories, scales, 0.0, similarity)
         kept = [r for r in registrations if r not in doubtful]
         registrations = sorted([*kept, *again], key=lambda r: r.cameras)
-        grounds = _join(registrations, trajectories, scales, similarity)
+        ground_planes = _join(registrations, trajectories, scales, similarity)
 
-    grounds.sort(key=lambda ground: (-len(ground.co_observed), min(ground.co_observed)))
-    return grounds, registrations
+    ground_planes.sort(key=lambda ground: (-len(ground.co_observed), min(ground.co_observed)))
+    return ground_planes, registrations
 
 
 def _has_doubtful_clock(edge: Registration, ground: CommonGround) -> bool:
@@ -108,7 +108,7 @@ def _join(
     similarity: PairSimilarity,
 ) -> list[CommonGround]:
     """Trees of cameras, adjusted; then the remaining cameras, one after the other."""
-    grounds = []
+    ground_planes = []
     trees = build_pose_graph(registrations, trajectories, scales)
     remaining = sorted({c for r in registrations for c in r.cameras}.difference(*(poses for poses, _ in trees)))
     for tree_poses, edges in trees:
@@ -120,8 +120,8 @@ def _join(
                 poses, matches = bundle_adjust({**poses, camera: pose}, trajectories, scales)
                 edges = (*edges, edge)
         remaining = [camera for camera in remaining if camera not in poses]
-        grounds.append(_common_ground(poses, matches, trajectories, scales, edges))
-    return grounds
+        ground_planes.append(_common_ground(poses, matches, trajectories, scales, edges))
+    return ground_planes
 
 
 def _common_ground(

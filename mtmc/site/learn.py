@@ -11,7 +11,7 @@ from itertools import permutations
 
 import numpy as np
 
-from mtmc.geometry.boxes import travel
+from mtmc.geometry.boxes import displacement
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene, Zone
 from mtmc.site.camera_model import GroundScale, fit_ground_scale
@@ -72,7 +72,7 @@ class LearnedScene:
         passages: The moving passages, on the learned clocks.
         size_wh: Image size by camera.
         scales: Single-view calibration by camera, where there were enough vehicles.
-        grounds: Common ground planes, the largest first; empty if the given homographies were kept.
+        ground_planes: Common ground planes, the largest first; empty if the given homographies were kept.
         clocks: Clock corrections.
         zones: By camera.
         links: All links between zones.
@@ -84,7 +84,7 @@ class LearnedScene:
     passages: tuple[Passage, ...]
     size_wh: dict[str, tuple[int, int]]
     scales: dict[str, GroundScale]
-    grounds: tuple[CommonGround, ...]
+    ground_planes: tuple[CommonGround, ...]
     clocks: LearnedClocks
     zones: dict[str, CameraZones]
     links: tuple[FoundLink, ...]
@@ -122,8 +122,8 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
     size_wh = {c.id: image_size(c, _of_camera(moving, c.id)) for c in scene.cameras}
     trajectories = image_trajectories(moving, size_wh)
     scales = _fit_scales(trajectories, size_wh)
-    grounds, ground_notes = _learn_grounds(scene, trajectories, scales, config)
-    scene = _with_grounds(scene, grounds, scales)
+    ground_planes, ground_notes = _learn_ground_planes(scene, trajectories, scales, config)
+    scene = _with_ground_planes(scene, ground_planes, scales)
     planes = _homographies_by_plane(scene)
 
     clocks = _fit_all_clocks(trajectories, planes, config)
@@ -147,7 +147,7 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
         tuple(moving),
         size_wh,
         scales,
-        tuple(grounds or ()),
+        tuple(ground_planes or ()),
         clocks,
         zones,
         tuple(links),
@@ -169,7 +169,7 @@ def apply_clocks(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
 
 
 def _moving_in_order(passages: Sequence[Passage]) -> list[Passage]:
-    moving = [p for p in passages if travel(p.tracklet.xyxy) >= _MIN_DISPLACEMENT]
+    moving = [p for p in passages if displacement(p.tracklet.xyxy) >= _MIN_DISPLACEMENT]
     return sorted(moving, key=lambda p: (p.tracklet.camera_id, p.tracklet.track_id))
 
 
@@ -214,7 +214,7 @@ def _scale_notes(scales: Mapping[str, GroundScale], cameras: Iterable[str]) -> l
     return notes
 
 
-def _learn_grounds(
+def _learn_ground_planes(
     scene: Scene,
     trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
@@ -227,18 +227,22 @@ def _learn_grounds(
     if config.ground == "auto" and given:
         lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
         return None, [f"{lacking}: no homography, as a learned one would not fit the given ones"] if lacking else []
-    grounds, _ = learn_common_grounds(trajectories, scales, config.max_clock_offset_s, _pair_similarity(trajectories))
+    ground_planes, _ = learn_common_grounds(
+        trajectories, scales, config.max_clock_offset_s, _pair_similarity(trajectories)
+    )
     unknown = sorted({c.id for c in scene.cameras} - set(scales))
-    return grounds, [f"{camera}: no calibration, so no homography is written" for camera in unknown]
+    return ground_planes, [f"{camera}: no calibration, so no homography is written" for camera in unknown]
 
 
-def _with_grounds(scene: Scene, grounds: Sequence[CommonGround] | None, scales: Mapping[str, GroundScale]) -> Scene:
+def _with_ground_planes(
+    scene: Scene, ground_planes: Sequence[CommonGround] | None, scales: Mapping[str, GroundScale]
+) -> Scene:
     """The scene with learned homographies. A camera without common road has a ground plane of its own."""
-    if grounds is None:
+    if ground_planes is None:
         return scene
     homography = {camera: scale.ground_from_image() for camera, scale in scales.items()}
     plane = {camera: camera for camera in scales}
-    for number, ground in enumerate(grounds):
+    for number, ground in enumerate(ground_planes):
         homography |= ground.ground_from_image
         plane |= dict.fromkeys(ground.co_observed, min(ground.co_observed) if number else "")
     cameras = tuple(

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtmc.errors import VideoError
 from mtmc.files import atomic_path
-from mtmc.geometry.boxes import foot
+from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.ground import project
 from mtmc.geometry.similarity2d import as_complex, as_xy
 from mtmc.scene import Camera
@@ -97,7 +97,7 @@ def draw_camera(learned: LearnedScene, camera_id: str, frame: Array | None = Non
     lines = plot.copy()
     for passage in learned.passages:
         if passage.tracklet.camera_id == camera_id:
-            points = foot(passage.tracklet.xyxy.astype(float)) * scale
+            points = bottom_center(passage.tracklet.xyxy.astype(float)) * scale
             _draw_line(lines, points, _GREY if frame is None else _LIGHT)
     plot = cv2.addWeighted(lines, 0.45, plot, 0.55, 0)
 
@@ -237,7 +237,7 @@ def _ground_lines(learned: LearnedScene, camera: Camera) -> list[Array]:
     for passage in learned.passages:
         if passage.tracklet.camera_id != camera.id:
             continue
-        ground = project(foot(passage.tracklet.xyxy.astype(float)), camera.ground_from_image)
+        ground = project(bottom_center(passage.tracklet.xyxy.astype(float)), camera.ground_from_image)
         if len(ground) > 3 and np.isfinite(ground).all():
             lines.append(as_xy(rotation * as_complex(ground) + translation))
     return lines

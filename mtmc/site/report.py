@@ -35,7 +35,7 @@ def heading(learned: LearnedScene) -> str:
 
 def _ground(learned: LearnedScene) -> str:
     lines = ["ground                    horizon px  camera m   focal  spread   boxes  co-observed  confidence"]
-    ground_of = {camera: ground for ground in learned.grounds for camera in ground.co_observed}
+    ground_of = {camera: ground for ground in learned.ground_planes for camera in ground.co_observed}
     for camera, size_wh in sorted(learned.size_wh.items()):
         row = f"  {camera:10}{size_wh[0]:6} × {size_wh[1]:<6}{_scale(learned.scales.get(camera))}"
         ground = ground_of.get(camera)
@@ -46,7 +46,7 @@ def _ground(learned: LearnedScene) -> str:
         elif given.ground_from_image is not None:
             row += "    own plane" if given.ground_plane == camera else "     as given"
         lines.append(row)
-    lines += [line for ground in learned.grounds for line in _common_ground(ground)]
+    lines += [line for ground in learned.ground_planes for line in _common_ground(ground)]
     return "\n".join([*lines, *_alignments(learned)])
 
 

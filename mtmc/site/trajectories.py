@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from mtmc.geometry.boxes import foot
+from mtmc.geometry.boxes import bottom_center
 from mtmc.scene import Camera, read_roi
 from mtmc.types import Array, Passage, Tracklet
 
@@ -99,7 +99,7 @@ def _trajectory(passage: Passage, size_wh: tuple[int, int]) -> ImageTrajectory |
         tracklet.camera_id,
         tracklet.track_id,
         tick,
-        foot(boxes),
+        bottom_center(boxes),
         boxes[:, 2:] - boxes[:, :2],
         np.asarray(is_whole),
         passage.embedding,
@@ -110,7 +110,7 @@ def _displacement(tracklet: Tracklet) -> float:
     """Extent of the ground points in sizes of the median box."""
     boxes = tracklet.xyxy.astype(np.float64)
     size = boxes[:, 2:] - boxes[:, :2]
-    return float(np.hypot(*(np.ptp(foot(boxes), axis=0) / np.median(size, axis=0))))
+    return float(np.hypot(*(np.ptp(bottom_center(boxes), axis=0) / np.median(size, axis=0))))
 
 
 def _covered_ticks(time_s: Array) -> Array:

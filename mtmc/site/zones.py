@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull
 
-from mtmc.geometry.boxes import foot
+from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.zones import inside
 from mtmc.site.config import SiteConfig
 from mtmc.types import Array, Passage, Tracklet
@@ -121,23 +121,30 @@ _ROLES: tuple[Role, Role] = ("in", "out")
 def _is_moving(tracklet: Tracklet) -> bool:
     boxes = tracklet.xyxy.astype(np.float64)
     size = np.median(boxes[:, 2:] - boxes[:, :2], axis=0)
-    return len(tracklet) >= _MIN_BOXES and np.hypot(*(np.ptp(foot(boxes), axis=0) / size)) >= _MIN_DISPLACEMENT
+    extent = np.ptp(bottom_center(boxes), axis=0)
+    relative_extent = np.hypot(*(extent / size))
+    return len(tracklet) >= _MIN_BOXES and relative_extent >= _MIN_DISPLACEMENT
 
 
 def _endpoint(index: int, tracklet: Tracklet, role: Role, size_wh: tuple[int, int]) -> TrackEndpoint:
     boxes = tracklet.xyxy.astype(np.float64)
-    points = foot(boxes)
+    points = bottom_center(boxes)
     if role == "in":
         row, is_near = 0, tracklet.time_s <= tracklet.start_s + _HEADING_S
     else:
         row, is_near = len(tracklet) - 1, tracklet.time_s >= tracklet.end_s - _HEADING_S
+
+    # A motion that is small beside the box is mostly jitter, which has no heading.
     near = np.flatnonzero(is_near)
     motion = points[near[-1]] - points[near[0]]
     length = float(np.hypot(*motion))
     size = boxes[row, 2:] - boxes[row, :2]
     heading = motion / length if length > _MIN_HEADING_MOTION * size[0] else np.zeros(2)
+
     margin = _BORDER_SHARE * np.array(size_wh)
-    at_border = bool((boxes[row, :2] < margin).any() or (boxes[row, 2:] > np.array(size_wh) - margin).any())
+    touches_top_left = (boxes[row, :2] < margin).any()
+    touches_bottom_right = (boxes[row, 2:] > np.array(size_wh) - margin).any()
+    at_border = bool(touches_top_left or touches_bottom_right)
     return TrackEndpoint(index, role, float(tracklet.time_s[row]), points[row], heading, size, at_border)
 
 
@@ -238,7 +245,7 @@ def _count_passing(polygon: Array, heading: Array, own: set[int], passages: Sequ
     """
     count = 0
     for k, passage in enumerate(passages):
-        points = foot(passage.tracklet.xyxy.astype(np.float64))
+        points = bottom_center(passage.tracklet.xyxy.astype(np.float64))
         hits = np.flatnonzero(inside(points, polygon))
         if k in own or not len(hits):
             continue

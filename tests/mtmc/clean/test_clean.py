@@ -11,7 +11,7 @@ from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
 from mtmc.clean.occlusion import OcclusionConfig, drop_occluded, occluded_fraction
 from mtmc.clean.split import SplitConfig, _appearance_score, split_points
-from mtmc.geometry.boxes import travel
+from mtmc.geometry.boxes import displacement
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera
 from mtmc.settings import UsedWhen
@@ -196,7 +196,7 @@ class TestFilter:
         assert [t.track_id for t in kept] == [3]
 
     def test_travel_by_hand(self) -> None:
-        assert travel(drive([0, 40, 80], size=40).xyxy) == pytest.approx(80 / np.hypot(40, 40))
+        assert displacement(drive([0, 40, 80], size=40).xyxy) == pytest.approx(80 / np.hypot(40, 40))
 
     @pytest.mark.parametrize(
         ("config", "kept"),
@@ -221,9 +221,9 @@ class TestFilter:
 
     def test_limits_are_satisfied_by_equal_values(self) -> None:
         path = drive([0, 40, 80])
-        displacement = travel(path.xyxy)
-        assert filter_tracklets([path], TrackletFilterConfig(min_displacement=displacement, min_duration_s=0.2))
-        assert not filter_tracklets([path], TrackletFilterConfig(min_displacement=displacement + 0.01))
+        extent = displacement(path.xyxy)
+        assert filter_tracklets([path], TrackletFilterConfig(min_displacement=extent, min_duration_s=0.2))
+        assert not filter_tracklets([path], TrackletFilterConfig(min_displacement=extent + 0.01))
         assert filter_tracklets([path], TrackletFilterConfig(min_area_px=1600, min_duration_s=0))
 
     def test_the_largest_box_has_the_least_area(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtmc.errors import SceneError
-from mtmc.geometry.boxes import foot
+from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.ground import project
 from mtmc.scene import load_scenes
 from mtmc.scene.cityflow import read_calibration
@@ -117,7 +117,7 @@ def test_ground_positions_of_two_cameras_agree(tmp_path: Path, shared: Callable[
     places: list[dict[tuple[int, int], np.ndarray]] = []
     for camera in scene.cameras:
         rows = truth[truth.camera == camera.number]
-        ground = project(foot(rows.xyxy), camera.ground_from_image)
+        ground = project(bottom_center(rows.xyxy), camera.ground_from_image)
         tenths = np.rint(camera.clock.time_s(rows.frame) * 10).astype(int)
         places.append({(i, t): g for i, t, g in zip(rows.id.tolist(), tenths.tolist(), ground, strict=True)})
     both = sorted(places[0].keys() & places[1].keys())

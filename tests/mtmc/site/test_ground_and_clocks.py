@@ -87,20 +87,20 @@ def check_one_ground(seen: list[Passage], scales: dict[str, GroundScale] | None,
     scales = scales or {
         name: s for name in trajectories if (s := fit_ground_scale(trajectories[name], SIZE)) is not None
     }
-    grounds, _ = learn_common_grounds(trajectories, scales)
-    assert set(grounds[0].ground_from_image) == set(CAMERAS)
+    ground_planes, _ = learn_common_grounds(trajectories, scales)
+    assert set(ground_planes[0].ground_from_image) == set(CAMERAS)
     ours, truth = [], []
     for name, camera in CAMERAS.items():
         px = np.concatenate([w.ground_point_px[w.is_whole] for w in trajectories[name]])
         known = project(px, camera.ground_from_image())
         near = np.hypot(*known.T) < 35
-        ours.append(project(px[near], grounds[0].ground_from_image[name]))
+        ours.append(project(px[near], ground_planes[0].ground_from_image[name]))
         truth.append(known[near])
     distance, size = aligned(np.concatenate(ours), np.concatenate(truth))
     assert np.median(distance) < median_m
     assert np.percentile(distance, 90) < 2.5
     assert size == pytest.approx(1.0, abs=0.35)  # meters assume cars of usual size
-    assert max(abs(late) for late in grounds[0].clock_correction_s.values()) < 0.3
+    assert max(abs(late) for late in ground_planes[0].clock_correction_s.values()) < 0.3
 
 
 @pytest.mark.parametrize("focal", [0.8, 0.9])
@@ -129,8 +129,8 @@ def test_views_without_common_road_share_no_ground() -> None:
     mixed = [p for p in first if p.tracklet.camera_id == "c001"] + other
     trajectories = image_trajectories(mixed, {"c001": SIZE, "c002": SIZE})
     scales = fit_scales(trajectories)
-    grounds, tried = learn_common_grounds(trajectories, scales)
-    assert grounds == []
+    ground_planes, tried = learn_common_grounds(trajectories, scales)
+    assert ground_planes == []
     assert all(r.confidence < 0.6 for r in tried)
 
 
