@@ -11,25 +11,13 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+
+from reid.log import ToStderr
 
 __all__ = ["configure", "configure_worker", "plural", "say"]
 
 _LEVEL_VARIABLE = "MTMC_LOG_LEVEL"
 _PACKAGES = ("mtmc", "reid")
-
-
-class _ToStderr(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at that moment, and clears progress bars while it does."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        bars = sys.modules.get("tqdm")
-        if bars is None:
-            super().emit(record)
-            return
-        with bars.tqdm.external_write_mode(file=sys.stderr):
-            super().emit(record)
 
 
 def configure(*, verbose: bool = False, quiet: bool = False) -> None:
@@ -55,9 +43,9 @@ def configure_worker() -> None:
 def _set_level(level: int) -> None:
     for package in _PACKAGES:
         logger = logging.getLogger(package)
-        for handler in [h for h in logger.handlers if isinstance(h, _ToStderr)]:
+        for handler in [h for h in logger.handlers if isinstance(h, ToStderr)]:
             logger.removeHandler(handler)
-        handler = _ToStderr()
+        handler = ToStderr()
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
         logger.setLevel(level)

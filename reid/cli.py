@@ -7,9 +7,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from reid.errors import ConfigError, MissingDependency, ReidError
+from reid.log import ToStderr
 
 if TYPE_CHECKING:
     from reid.card import Card
@@ -48,25 +49,12 @@ def _run(arguments: argparse.Namespace) -> None:
         raise MissingDependency.of(package, "torch", f"reid {arguments.command}") from error
 
 
-class _ToStderr(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at that moment, and clears progress bars while it does."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        bars = sys.modules.get("tqdm")
-        if bars is None:
-            super().emit(record)
-            return
-        with bars.tqdm.external_write_mode(file=sys.stderr):
-            super().emit(record)
-
-
 def _configure_logging() -> None:
     """Show the log where no terminal shows a progress bar; warnings are shown everywhere."""
     logger = logging.getLogger("reid")
-    for handler in [h for h in logger.handlers if isinstance(h, _ToStderr)]:
+    for handler in [h for h in logger.handlers if isinstance(h, ToStderr)]:
         logger.removeHandler(handler)
-    handler = _ToStderr()
+    handler = ToStderr()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)

@@ -35,6 +35,7 @@ FREE_ROWS = {1}
 DOORS = {
     "errors": {"reid.errors"},
     "settings": {"reid.settings"},
+    "log": {"reid.log"},
     "detect": {"reid.runtime"},
     "embed": {"reid.inference"},
     "associate": {"reid.evaluation.rerank"},
@@ -42,7 +43,7 @@ DOORS = {
 #: The rows of reid, read in the same way; a module belongs to the longest name here that it begins with. Schedule,
 #: processes and device are what methods may know of a training, so they stand below them.
 REID_LAYERS = [
-    {"errors"},
+    {"errors", "log"},
     {"settings", "card", "runtime"},
     {"data", "losses", "training.schedule", "training.distributed", "training.device"},
     {"networks", "mining", "evaluation"},

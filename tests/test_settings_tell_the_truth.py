@@ -46,9 +46,9 @@ def noisy_unit(rng: np.random.Generator, vector: Array, spread: float) -> Array:
 @cache
 def passages() -> tuple[Passage, ...]:
     rng = np.random.default_rng(5)
-    looks = rng.normal(size=(14, 8))
+    features = rng.normal(size=(14, 8))
     found = []
-    for vehicle, look in enumerate(looks):
+    for vehicle, look in enumerate(features):
         begin, heading = rng.uniform(0, 60), rng.uniform(0, 2 * np.pi)
         origin, velocity = rng.uniform(-30, 30, 2), rng.uniform(4, 14) * np.array([np.cos(heading), np.sin(heading)])
         for camera in range(3):
@@ -89,7 +89,7 @@ def associated_in(name: str, config: RunConfig) -> Any:
 @cache
 def detections() -> tuple[Detections, ...]:
     rng = np.random.default_rng(2)
-    looks = rng.normal(size=(9, 6))
+    features = rng.normal(size=(9, 6))
     start = rng.uniform(0, 500, (9, 2))
     velocity = rng.uniform(-14, 14, (9, 2))
     frames = []
@@ -104,7 +104,7 @@ def detections() -> tuple[Detections, ...]:
                 np.concatenate([corner, corner + size], axis=1).astype(np.float32)[order],
                 rng.uniform(0.2, 1.0, len(order)).astype(np.float32),
                 rng.integers(1, 3, len(order)),
-                np.array([noisy_unit(rng, looks[k], 0.7) for k in order], np.float32).reshape(-1, 6),
+                np.array([noisy_unit(rng, features[k], 0.7) for k in order], np.float32).reshape(-1, 6),
             )
         )  # fmt: skip
     return tuple(frames)
@@ -137,10 +137,10 @@ def mixed_tracklets() -> list[Tracklet]:
         left = 60 + path + rng.normal(0, 0.4, 60)
         top = np.full(60, 20.0 + 90 * k)
         xyxy = np.stack([left, top, left + 40, top + 40], axis=1).astype(np.float32)
-        looks = np.eye(6, dtype=np.float32)[np.where((x >= 30) & (k == 2), 1, 0)]
+        features = np.eye(6, dtype=np.float32)[np.where((x >= 30) & (k == 2), 1, 0)]
         frame = np.arange(60) + np.where((x >= 30) & (k == 3), 8, 0)
         score = np.full(60, 0.8, np.float32)
-        found.append(Tracklet("c0", 900 + k, frame, CLOCK.time_s(frame), xyxy, score, 1, looks))
+        found.append(Tracklet("c0", 900 + k, frame, CLOCK.time_s(frame), xyxy, score, 1, features))
     first, second = found[3][:30], found[3][30:]
     return [
         *found[:3],

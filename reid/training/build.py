@@ -31,7 +31,7 @@ _EXTRACTION_BATCH = 64
 
 
 def _no_earlier_stages(*arguments: Any) -> nn.Module:
-    raise NotImplementedError("only a training can train an earlier stage")
+    raise RuntimeError("build_method: expected train_stage, got none; this method trains an earlier stage first")
 
 
 def build_method(

@@ -58,7 +58,7 @@ class Cue:
     Attributes:
         name: For the table.
         settings: Of ``associate.graph``.
-        place: What it is told: clocks and homographies, clocks alone, or what is learned from clocks and tracklets.
+        place: What is given: clocks and homographies, clocks alone, or what is learned from clocks and tracklets.
     """
 
     name: str
@@ -73,7 +73,7 @@ CUES: tuple[Cue, ...] = (
     Cue("clocks and calibrations as given", {"estimate_clock_offsets": False, "refine_calibration": False}),
     Cue("without directions", {"heading_kappa": 1e-6}),
     Cue(
-        "without continued courses and journeys",
+        "without continuations and learned times",
         {"max_extrapolation_s": 0.0, "max_reentry_gap_s": 0.0, "learn_travel_times": False},
     ),
     Cue("without travel times learned on the way", {"learn_travel_times": False}),
@@ -140,38 +140,40 @@ def rows(data: Path, folder: Path) -> Iterator[Row]:
     known: dict[Place, tuple[Scene, Sequence[Passage]]] = {"given": (scene, passages)}
     for cue in CUES:
         if cue.place not in known:
-            known[cue.place] = _told(scene, passages, cue.place)
-        place, told = known[cue.place]
-        found = associate(told, place, parse_settings(AssociateConfig, {"graph": dict(cue.settings)}))
+            known[cue.place] = _known_to_cue(scene, passages, cue.place)
+        place, passages_of_cue = known[cue.place]
+        found = associate(passages_of_cue, place, parse_settings(AssociateConfig, {"graph": dict(cue.settings)}))
         own = {(p.tracklet.camera_id, p.tracklet.track_id): p for p in passages}
         same = [[own[p.tracklet.camera_id, p.tracklet.track_id] for p in track.passages] for track in found]
         yield row(cue.name, [GlobalTrack(k, tuple(members)) for k, members in enumerate(same, start=1)])
     yield row("true identities on these tracklets", number(passages, oracle(passages, truth, scene)))
 
 
-def _told(scene: Scene, passages: Sequence[Passage], place: Place) -> tuple[Scene, Sequence[Passage]]:
+def _known_to_cue(scene: Scene, passages: Sequence[Passage], place: Place) -> tuple[Scene, Sequence[Passage]]:
     bare = withheld(scene)
-    told = placed(passages, bare)
+    passages_of_cue = placed(passages, bare)
     if place == "learned":
-        bare = learn_scene(bare, told).scene
-        told = placed(told, bare)
-    return bare, told
+        bare = learn_scene(bare, passages_of_cue).scene
+        passages_of_cue = placed(passages_of_cue, bare)
+    return bare, passages_of_cue
 
 
 def greedy(passages: Sequence[Passage], near_m: float = _NEAR_M) -> Array:
     """Plain clustering: the nearest pair of two cameras first, by median distance on the ground at common moments,
     as long as no camera is twice in a group: labels int64 (N,).
     """  # noqa: D205
-    ways = sample_trajectories(passages)
+    trajectories = sample_trajectories(passages)
     names = [p.tracklet.camera_id for p in passages]
-    order = np.argsort(ways.tick, kind="stable")
-    place = np.column_stack([ways.xy, ways.tick * 1e5])
+    order = np.argsort(trajectories.tick, kind="stable")
+    place = np.column_stack([trajectories.xy, trajectories.tick * 1e5])
     near: dict[tuple[int, int], list[float]] = {}
     for i, j in cKDTree(place[order]).query_pairs(25.0):
         a, b = order[i], order[j]
-        pair = sorted((int(ways.owner[a]), int(ways.owner[b])))
+        pair = sorted((int(trajectories.owner[a]), int(trajectories.owner[b])))
         if names[pair[0]] != names[pair[1]]:
-            near.setdefault((pair[0], pair[1]), []).append(float(np.hypot(*(ways.xy[a] - ways.xy[b]))))
+            near.setdefault((pair[0], pair[1]), []).append(
+                float(np.hypot(*(trajectories.xy[a] - trajectories.xy[b])))
+            )
     groups = [[k] for k in range(len(passages))]
     for _, (a, b) in sorted((float(np.median(d)), pair) for pair, d in near.items() if np.median(d) <= near_m):
         mine, theirs = groups[a], groups[b]

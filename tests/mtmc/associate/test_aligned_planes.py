@@ -54,25 +54,25 @@ def traffic():
 
 def test_ways_laid_out_by_hand():
     passages = traffic()
-    ways = sample_trajectories(passages)
-    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).plane_transforms())
+    trajectories = sample_trajectories(passages)
+    laid = to_common_plane(trajectories, ground_planes_of(passages), scene(THERE).plane_transforms())
     assert set(laid.plane) == {0}
-    own = ways.plane[ways.owner] == 1
-    np.testing.assert_allclose(laid.xy[own], [120, 0] - (ways.xy[own] - PLANE_SPACING_M), atol=1e-9)
-    np.testing.assert_allclose(laid.velocity[own], -ways.velocity[own], atol=1e-9)
-    np.testing.assert_array_equal(laid.xy[~own], ways.xy[~own])
-    apart = to_common_plane(ways, ground_planes_of(passages), scene().plane_transforms())
-    np.testing.assert_array_equal(apart.xy, ways.xy)
-    np.testing.assert_array_equal(apart.plane, ways.plane)
+    own = trajectories.plane[trajectories.owner] == 1
+    np.testing.assert_allclose(laid.xy[own], [120, 0] - (trajectories.xy[own] - PLANE_SPACING_M), atol=1e-9)
+    np.testing.assert_allclose(laid.velocity[own], -trajectories.velocity[own], atol=1e-9)
+    np.testing.assert_array_equal(laid.xy[~own], trajectories.xy[~own])
+    apart = to_common_plane(trajectories, ground_planes_of(passages), scene().plane_transforms())
+    np.testing.assert_array_equal(apart.xy, trajectories.xy)
+    np.testing.assert_array_equal(apart.plane, trajectories.plane)
 
 
 def test_planes_rest_on_one_that_no_camera_sees():
     """Ways on two grounds that both rest on a third, which none of these passages is on."""
     passages = [p for p in traffic() if p.ground_plane == "b"]
-    ways = sample_trajectories(passages)
-    laid = to_common_plane(ways, ground_planes_of(passages), scene(THERE).plane_transforms())
+    trajectories = sample_trajectories(passages)
+    laid = to_common_plane(trajectories, ground_planes_of(passages), scene(THERE).plane_transforms())
     assert set(laid.plane) == {1}
-    np.testing.assert_allclose(laid.xy - PLANE_SPACING_M, [120, 0] - ways.xy, atol=1e-6)
+    np.testing.assert_allclose(laid.xy - PLANE_SPACING_M, [120, 0] - trajectories.xy, atol=1e-6)
 
 
 def test_journeys_between_planes_against_every_pair():

@@ -27,10 +27,10 @@ def straight(camera, track_id, since, until, at, velocity):
 
 def test_by_hand():
     """Lost at (20, 0) with 10 m/s, seen again 2 s later at (41, 0): halves meet 1 m apart, straight ahead."""
-    ways = sample_trajectories(
+    trajectories = sample_trajectories(
         [straight("c0", 1, 0, 2, (0, 0), (10, 0)), straight("c1", 2, 4, 6, (41, 0), (10, 0))],
     )
-    found = continuation_candidates(ways, np.array([0, 1]), **CHOICES)
+    found = continuation_candidates(trajectories, np.array([0, 1]), **CHOICES)
     sigma = 1.0 + 1.0 * 2 + 0.1 * 10 * 2
     place = -np.log(2 * np.pi * sigma**2 * 0.002) - 1.0 / (2 * sigma**2)
     heading = 1.0 - np.log(np.i0(1.0))
@@ -42,21 +42,21 @@ def test_by_hand():
 @pytest.mark.parametrize(("camera", "gap", "found"), [(1, 5, True), (0, 5, False), (0, 3, True), (1, 7, False)])
 def test_how_long_out_of_sight(camera, gap, found):
     """Six seconds to another camera, four to the same one."""
-    ways = sample_trajectories(
+    trajectories = sample_trajectories(
         [
             straight("c0", 1, 0, 2, (0, 0), (10, 0)),
             straight(f"c{camera}", 2, 2 + gap, 4 + gap, (20 + 10 * gap, 0), (10, 0)),
         ]
     )
-    assert bool(len(continuation_candidates(ways, np.array([0, camera]), **CHOICES).pairs)) == found
+    assert bool(len(continuation_candidates(trajectories, np.array([0, camera]), **CHOICES).pairs)) == found
 
 
 def test_a_turn_speaks_against():
     def odds(velocity):
-        ways = sample_trajectories(
+        trajectories = sample_trajectories(
             [straight("c0", 1, 0, 2, (0, 0), (6, 0)), straight("c1", 2, 2.5, 4, (15, 0), velocity)],
         )
-        found = continuation_candidates(ways, np.array([0, 1]), **CHOICES)
+        found = continuation_candidates(trajectories, np.array([0, 1]), **CHOICES)
         return float(found.position[0] + found.heading[0])
 
     assert odds((6, 0)) > odds((0, 6)) > odds((-6, 0))
@@ -72,19 +72,22 @@ def test_against_all_pairs():
         for k in range(60)
     ]  # fmt: skip
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_trajectories(passages)
-    pairs = continuation_candidates(ways, camera, **CHOICES).pairs
+    trajectories = sample_trajectories(passages)
+    pairs = continuation_candidates(trajectories, camera, **CHOICES).pairs
     expected = set()
     for a in range(60):
         for b in range(60):
-            gap = ways.start_s[b] - ways.end_s[a]
+            gap = trajectories.start_s[b] - trajectories.end_s[a]
             longest = CHOICES["max_reentry_gap_s"] if camera[a] == camera[b] else CHOICES["max_extrapolation_s"]
             if a == b or gap > longest or gap <= (0 if camera[a] == camera[b] else -1):
                 continue
-            i, j = ways.last[a], ways.first[b]
-            t = max((ways.tick[j] - ways.tick[i]) / 2, 0.0)
-            here, there = ways.xy[i] + ways.velocity[i] * t / 2, ways.xy[j] - ways.velocity[j] * t / 2
-            fast = max(np.hypot(*ways.velocity[i]), np.hypot(*ways.velocity[j]))
+            i, j = trajectories.last[a], trajectories.first[b]
+            t = max((trajectories.tick[j] - trajectories.tick[i]) / 2, 0.0)
+            here, there = (
+                trajectories.xy[i] + trajectories.velocity[i] * t / 2,
+                trajectories.xy[j] - trajectories.velocity[j] * t / 2,
+            )
+            fast = max(np.hypot(*trajectories.velocity[i]), np.hypot(*trajectories.velocity[j]))
             if np.hypot(*(here - there)) < 4 * (1.0 + t + 0.1 * fast * t):
                 expected.add((a, b))
     assert len(expected) > 5

@@ -144,25 +144,25 @@ def test_places_on_different_planes_are_not_compared():
 
 def test_ways_are_straight_lines_through_what_is_near():
     time = np.arange(0, 30) / 10 + 0.03
-    ways = sample_trajectories([passage("c0", 1, time, np.stack([3 * time + 1, -2 * time], axis=1))])
-    moment = ways.tick * TICK_S
-    np.testing.assert_allclose(ways.xy, np.stack([3 * moment + 1, -2 * moment], axis=1), atol=1e-9)
-    np.testing.assert_allclose(ways.velocity, np.tile([3.0, -2.0], (len(moment), 1)), atol=1e-9)
-    assert (ways.first.tolist(), ways.last.tolist()) == ([0], [len(moment) - 1])
+    trajectories = sample_trajectories([passage("c0", 1, time, np.stack([3 * time + 1, -2 * time], axis=1))])
+    moment = trajectories.tick * TICK_S
+    np.testing.assert_allclose(trajectories.xy, np.stack([3 * moment + 1, -2 * moment], axis=1), atol=1e-9)
+    np.testing.assert_allclose(trajectories.velocity, np.tile([3.0, -2.0], (len(moment), 1)), atol=1e-9)
+    assert (trajectories.first.tolist(), trajectories.last.tolist()) == ([0], [len(moment) - 1])
 
 
 def test_meetings_against_all_pairs():
     rng = np.random.default_rng(4)
     passages, _ = town(rng, 25)
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_trajectories(passages)
+    trajectories = sample_trajectories(passages)
     expected = {}
-    for i, j in combinations(range(len(ways.owner)), 2):
-        a, b = sorted((ways.owner[i], ways.owner[j]))
-        far = float(np.hypot(*(ways.xy[i] - ways.xy[j])))
-        if ways.tick[i] == ways.tick[j] and camera[a] != camera[b] and far <= 10:
+    for i, j in combinations(range(len(trajectories.owner)), 2):
+        a, b = sorted((trajectories.owner[i], trajectories.owner[j]))
+        far = float(np.hypot(*(trajectories.xy[i] - trajectories.xy[j])))
+        if trajectories.tick[i] == trajectories.tick[j] and camera[a] != camera[b] and far <= 10:
             expected.setdefault((int(a), int(b)), []).append(far)
-    found = find_co_observations(ways, camera, 10.0)
+    found = find_co_observations(trajectories, camera, 10.0)
     assert [tuple(pair) for pair in found.pairs.tolist()] == sorted(expected)
     np.testing.assert_allclose(found.distance_m, [np.median(expected[k]) for k in sorted(expected)])
 
@@ -190,23 +190,23 @@ def test_a_calibration_that_is_off_is_bent_back():
     turn = np.array([[1.02, 0.05], [-0.04, 0.97]])
     passages, _ = town(rng, 40, bend=lambda c, xy: xy @ turn.T + [3.0, -2.5] if c == 1 else xy)
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_trajectories(passages)
+    trajectories = sample_trajectories(passages)
 
     def error(these):
         met = find_co_observations(these, camera, 25.0)
         return float(np.median(met.distance_m[mutual_nearest(met.pairs, met.distance_m, camera)]))
 
-    assert error(ways) > 2.0
-    assert error(refine_calibration(ways, camera, 25.0)) < 0.5
+    assert error(trajectories) > 2.0
+    assert error(refine_calibration(trajectories, camera, 25.0)) < 0.5
 
 
 def test_lost_frames_and_drift_are_found_without_labels():
     rng = np.random.default_rng(6)
     passages, _ = town(rng, 40, start=(0.0, 0.0, 1.5), lost=(1, 80.0, 84.0))
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
-    ways = sample_trajectories(passages)
-    offsets = estimate_clock_offsets(ways, camera)
-    middle = (ways.start_s + ways.end_s) / 2
+    trajectories = sample_trajectories(passages)
+    offsets = estimate_clock_offsets(trajectories, camera)
+    middle = (trajectories.start_s + trajectories.end_s) / 2
     shift = offsets.at(middle, camera)
     zero = [np.median(shift[(camera == 0) & (np.abs(middle - t) < 20)]) for t in (40, 120)]
     one = [np.median(shift[(camera == 1) & (np.abs(middle - t) < 20)]) for t in (40, 120)]

@@ -71,7 +71,7 @@ def world(kind: str, seed: int, n: int = 8) -> World:
     """Some vehicles along one road seen by three cameras, the same ones again and again, with duplicates."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     placed = kind.startswith("ground")
-    looks = rng.normal(size=(3, 4))
+    appearances = rng.normal(size=(3, 4))
     drives = []
     cameras = sorted(rng.integers(0, 3, n).tolist())
     for k, camera in enumerate(cameras):
@@ -84,7 +84,7 @@ def world(kind: str, seed: int, n: int = 8) -> World:
         time = start_s + np.arange(round(10 * (end_s - start_s)) + 1) / 10
         ground = np.array(origin) + (time - start_s)[:, None] * np.array(velocity)
         corner = np.array([30.0 * vehicle + rng.uniform(0, 8), 0.0])
-        embedding = looks[vehicle] + 0.4 * rng.normal(size=4)
+        embedding = appearances[vehicle] + 0.4 * rng.normal(size=4)
         passage = Passage(
             Tracklet(
                 f"c{camera}",

@@ -121,14 +121,14 @@ def test_over_the_ground_the_likely_speed_is_preferred():
         drive(3, 1, 59.0, (110, 0), east),  # the same way in 58 s
         drive(4, 1, 14.0, (110, 0), -east),  # came from the other side
     ]
-    ways = sample_trajectories(passages)
+    trajectories = sample_trajectories(passages)
     camera = np.array([0, 1, 1, 1])
     open_ = np.array([[False, True], [False, False]])
-    trips = ground_transitions(open_, camera, ways, 90.0, 8.0, 1.0)
+    trips = ground_transitions(open_, camera, trajectories, 90.0, 8.0, 1.0)
     odds = dict(zip(trips.b.tolist(), trips.log_odds.tolist(), strict=True))
     assert odds[1] > odds[2]
     assert odds[1] > odds[3]
-    assert pairs_of(ground_transitions(open_, camera, ways, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
+    assert pairs_of(ground_transitions(open_, camera, trajectories, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
 
 
 def test_a_city_is_searched_among_neighbours_only():

@@ -28,7 +28,7 @@ def drive(
     frame: Array | None = None,
     track_id: int = 1,
     score: Array | float = 0.9,
-    looks: Array | None = None,
+    features: Array | None = None,
     size: float = 40,
     class_id: int = 1,
 ) -> Tracklet:
@@ -38,7 +38,7 @@ def drive(
     frames = np.arange(first, first + n) if frame is None else np.asarray(frame, np.int64)
     xyxy = np.stack([left, np.full(n, y), left + size, np.full(n, y + size)], axis=1).astype(np.float32)
     scores = np.broadcast_to(np.asarray(score, np.float32), (n,)).copy()
-    appearance = np.zeros((n, 0), np.float32) if looks is None else np.asarray(looks, np.float32)
+    appearance = np.zeros((n, 0), np.float32) if features is None else np.asarray(features, np.float32)
     return Tracklet("c1", track_id, frames, CLOCK.time_s(frames), xyxy, scores, class_id, appearance)
 
 
@@ -74,13 +74,13 @@ class TestSplit:
         assert split_points(drive(x), SplitConfig()) == []
 
     def test_cuts_where_looks_change(self) -> None:
-        looks = np.repeat(np.eye(2), 20, axis=0)
-        assert split_points(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == [20]
-        assert split_points(drive(5.0 * np.arange(40), looks=looks), SplitConfig(max_appearance_change=2)) == []
+        features = np.repeat(np.eye(2), 20, axis=0)
+        assert split_points(drive(5.0 * np.arange(40), features=features), SplitConfig()) == [20]
+        assert split_points(drive(5.0 * np.arange(40), features=features), SplitConfig(max_appearance_change=2)) == []
 
     def test_undescribed_boxes_say_nothing(self) -> None:
-        looks = np.repeat([[1.0, 0], [0, 0]], 20, axis=0)
-        assert split_points(drive(5.0 * np.arange(40), looks=looks), SplitConfig()) == []
+        features = np.repeat([[1.0, 0], [0, 0]], 20, axis=0)
+        assert split_points(drive(5.0 * np.arange(40), features=features), SplitConfig()) == []
 
 
 class TestJoin:
@@ -116,9 +116,9 @@ class TestJoin:
         assert len(join([drive(8.0 * np.arange(20)), later], JoinConfig())) == 2
 
     def test_looks_decide(self) -> None:
-        a = drive(8.0 * np.arange(20), looks=np.tile([1.0, 0], (20, 1)))
-        same = drive(8.0 * np.arange(30, 50) + 6, first=30, track_id=2, looks=np.tile([1.0, 0], (20, 1)))
-        other = drive(8.0 * np.arange(30, 50), first=30, track_id=3, looks=np.tile([0.0, 1], (20, 1)))
+        a = drive(8.0 * np.arange(20), features=np.tile([1.0, 0], (20, 1)))
+        same = drive(8.0 * np.arange(30, 50) + 6, first=30, track_id=2, features=np.tile([1.0, 0], (20, 1)))
+        other = drive(8.0 * np.arange(30, 50), first=30, track_id=3, features=np.tile([0.0, 1], (20, 1)))
         assert [(t.track_id, len(t)) for t in join([a, same, other], JoinConfig())] == [(1, 40), (3, 20)]
 
     def test_one_to_one_at_the_least_total_cost(self) -> None:
@@ -135,7 +135,7 @@ class TestJoin:
 
 class TestInterpolate:
     def test_fills_short_gaps_on_a_line(self) -> None:
-        gappy = drive([0, 10, 40, 90], frame=np.array([0, 1, 4, 50]), looks=np.ones((4, 2)))
+        gappy = drive([0, 10, 40, 90], frame=np.array([0, 1, 4, 50]), features=np.ones((4, 2)))
         (filled,) = interpolate([gappy], CLOCK, InterpolateConfig(max_gap_s=1))
         assert filled.frame.tolist() == [0, 1, 2, 3, 4, 50]
         np.testing.assert_allclose(filled.xyxy[:, 0], [0, 10, 20, 30, 40, 90])

@@ -41,7 +41,7 @@ class NaiveTracker:
         for t in self.living:
             for _ in range(step):
                 t.state = kalman.predict(t.state, self.noise)
-        self.found, self.looks = found, [v / np.linalg.norm(v) for v in found.appearance]
+        self.found, self.features = found, [v / np.linalg.norm(v) for v in found.appearance]
         self.xyah = kalman.to_xyah(found.xyxy)
         self.pairs: dict[int, NaiveTrack] = {}
         recent = [t for t in self.living if frame - t.seen == step and t.confirmed]
@@ -69,16 +69,16 @@ class NaiveTracker:
         for j in high:
             if j not in self.pairs and found.score[j] >= c.new_track_threshold:
                 state = kalman.initiate(self.xyah[j : j + 1], self.noise)
-                born = NaiveTrack(state, [self.looks[j]] if dim else [], frame, [(frame, tuple(found.xyxy[j]))])
+                born = NaiveTrack(state, [self.features[j]] if dim else [], frame, [(frame, tuple(found.xyxy[j]))])
                 self.living.append(born)
                 self.all.append(born)
         self.previous = frame
 
     def first(self, t: NaiveTrack, j: int) -> float:
         motion = float(kalman.mahalanobis(t.state, self.xyah[j : j + 1], self.noise)[0, 0])
-        if not self.looks or not len(self.looks[j]):
+        if not self.features or not len(self.features[j]):
             return motion
-        unlike = min(1 - float(f @ self.looks[j]) for f in t.features)
+        unlike = min(1 - float(f @ self.features[j]) for f in t.features)
         if self.config.association == "jde":
             unlike = (1 - self.config.motion_weight) * unlike + self.config.motion_weight * motion
         return unlike if motion <= self.config.mahalanobis_gate else np.inf
@@ -112,11 +112,13 @@ class NaiveTracker:
             t.seen = frame
             t.boxes.append((frame, tuple(self.found.xyxy[j])))
             t.confirmed |= len(t.boxes) >= self.config.n_init
-            if self.looks and len(self.looks[j]):
+            if self.features and len(self.features[j]):
                 if self.config.feature_memory == "gallery":
-                    t.features = [*t.features, self.looks[j]][-self.config.gallery_size :]
+                    t.features = [*t.features, self.features[j]][-self.config.gallery_size :]
                 else:
-                    mean = self.config.ema_momentum * t.features[0] + (1 - self.config.ema_momentum) * self.looks[j]
+                    mean = (
+                        self.config.ema_momentum * t.features[0] + (1 - self.config.ema_momentum) * self.features[j]
+                    )
                     t.features = [mean / np.linalg.norm(mean)]
 
 
