@@ -115,7 +115,7 @@ def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path
 
 
 def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, workers: int | None) -> str:
-    """``mtmc diagnose``: where a finished run lost its score; returns the report and writes it as JSON and a page."""
+    """``mtmc diagnose``: the loss of a finished run by stage; returns the report and writes it as JSON and a page."""
     from mtmc.diagnose import diagnose
 
     if workers is not None and workers < 1:

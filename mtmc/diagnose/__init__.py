@@ -1,33 +1,33 @@
-"""How much of the score each stage loses, which links were wrong, and why.
+"""How much of the score each stage loses, which links are wrong, and why.
 
 ::
 
-    case.py       the run beside the truth: which box is which vehicle's
-    lost.py       the stage that lost each true box nobody found
-    waterfall.py  the run mended step by step until it is the truth: parts that sum to the loss
-    oracles.py    one stage perfect at a time
-    reasons.py    what association thinks of a pair
-    faults.py     wrong and missing links, with their reasons
-    crops.py, picture.py, report.py   pictures, text, JSON and a page
+    matched_run.py     the run matched to ground truth, box by box
+    missed_boxes.py    the stage that lost each true box without a match
+    waterfall.py       the loss of IDF1, divided into parts that sum to it
+    oracles.py         oracle experiments: one stage perfect at a time
+    link_evidence.py   what the run's association computes for a pair of tracklets
+    link_errors.py     wrong and missing links, with their reasons
+    crops.py, waterfall_plot.py, report.py   image crops, the plot, and text, JSON and page
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mtmc.diagnose.case import Case, case_of
-from mtmc.diagnose.crops import pictures_of
-from mtmc.diagnose.faults import Fault, find_faults
-from mtmc.diagnose.lost import lost_at
+from mtmc.diagnose.crops import view_crops
+from mtmc.diagnose.link_errors import LinkError, find_link_errors
+from mtmc.diagnose.link_evidence import link_explainer
+from mtmc.diagnose.matched_run import MatchedRun, match_run
+from mtmc.diagnose.missed_boxes import losing_stages
 from mtmc.diagnose.oracles import Oracle, rerun, rewrite
-from mtmc.diagnose.reasons import judge_of
-from mtmc.diagnose.report import WORST, Diagnosis
+from mtmc.diagnose.report import SHOWN_ERRORS, Diagnosis
 from mtmc.diagnose.waterfall import PARTS, Step, waterfall
 from mtmc.pipeline.camera import match_similarity_of
 from mtmc.pipeline.results import load_run
 from mtmc.pipeline.run import MapCameras
 
-__all__ = ["PARTS", "Case", "Diagnosis", "Fault", "Oracle", "Step", "case_of", "diagnose"]
+__all__ = ["PARTS", "Diagnosis", "LinkError", "MatchedRun", "Oracle", "Step", "diagnose", "match_run"]
 
 
 def diagnose(
@@ -41,7 +41,7 @@ def diagnose(
     """Diagnose a finished run, and write ``diagnosis.json`` and ``diagnosis.html``.
 
     Args:
-        folder: What ``mtmc run`` wrote.
+        folder: The folder of a finished run.
         gt: Ground truth as a file or folder; that of the run's scene if None.
         out: Where to write; ``folder/diagnosis`` if None.
         reruns: Also run the pipeline on perfect input (:func:`~mtmc.diagnose.oracles.rerun`).
@@ -51,16 +51,21 @@ def diagnose(
         MtmcError: The run or its ground truth cannot be read.
     """
     run = load_run(folder)
-    case = case_of(run, gt)
-    home = folder / "diagnosis" if out is None else out
-    lost = lost_at(run, case)
-    choices = run.config.associate.for_embedder(match_similarity_of(run.results))
-    judge = judge_of(run.passages, run.scene, choices, run.scene_model)
-    faults = find_faults(run, case, lost, judge)
-    oracles = rewrite(case)
+    matched = match_run(run, gt)
+    out = folder / "diagnosis" if out is None else out
+
+    losing_stage = losing_stages(run, matched)
+    steps = waterfall(matched, losing_stage)
+
+    config = run.config.associate.for_embedder(match_similarity_of(run.results))
+    explainer = link_explainer(run.passages, run.scene, config, run.scene_model)
+    link_errors = find_link_errors(run, matched, losing_stage, explainer)
+
+    oracles = rewrite(matched)
     if reruns:
-        oracles += rerun(run, case, home / "oracles", map_cameras)
-    diagnosis = Diagnosis(run.scene.name, case.protocol, waterfall(case, lost), oracles, faults)
-    diagnosis.write_json(home / "diagnosis.json")
-    diagnosis.write_page(home / "diagnosis.html", pictures_of(faults[:WORST], run.scene))
+        oracles += rerun(run, matched, out / "oracles", map_cameras)
+
+    diagnosis = Diagnosis(run.scene.name, matched.protocol, steps, oracles, link_errors)
+    diagnosis.write_json(out / "diagnosis.json")
+    diagnosis.write_page(out / "diagnosis.html", view_crops(link_errors[:SHOWN_ERRORS], run.scene))
     return diagnosis

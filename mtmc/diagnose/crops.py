@@ -1,4 +1,4 @@
-"""Pictures of the vehicles that faults are about, cut from the videos where they are."""
+"""Image crops of the vehicles of link errors, cut from the videos."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from mtmc.diagnose.faults import Fault, View
+from mtmc.diagnose.link_errors import LinkError, TrackletView
 from mtmc.errors import VideoError
 from mtmc.geometry.boxes import area, clip
 from mtmc.scene import Scene
@@ -16,46 +16,46 @@ from mtmc.types import Array
 from mtmc.video.crop import cut
 from mtmc.video.read import read_frames
 
-__all__ = ["pictures_of"]
+__all__ = ["view_crops"]
 
-_PICTURES = 3  # per view, one from each third of it
+_CROPS = 3  # per view, one from each third of it
 _HEIGHT_PX = 120
-_PAD = 0.15  # of the box on each side, so that one sees what it stands in
+_PAD = 0.15  # margin on each side as a fraction of the box, to show the surroundings
 
 
-def pictures_of(faults: Sequence[Fault], scene: Scene) -> dict[int, list[Array]]:
-    """Up to three pictures of each view of the faults, in order of time, by ``id(view)``: uint8 (120, w, 3) RGB.
+def view_crops(link_errors: Sequence[LinkError], scene: Scene) -> dict[int, list[Array]]:
+    """Up to three crops of each view of the errors in order of time, by ``id(view)``: uint8 (120, w, 3) RGB.
 
-    Each video is read once, up to the last frame that is wanted. Views whose video cannot be read have none.
+    Each video is read once, up to the last frame that is needed. Views whose video cannot be read have no crops.
     """
-    wanted: dict[str, dict[int, list[tuple[View, Array]]]] = defaultdict(lambda: defaultdict(list))
-    for view in [view for fault in faults for view in (fault.first, fault.second) if view is not None]:
+    wanted: dict[str, dict[int, list[tuple[TrackletView, Array]]]] = defaultdict(lambda: defaultdict(list))
+    for view in [view for error in link_errors for view in (error.first, error.second) if view is not None]:
         for row in _rows(view):
             wanted[view.camera_id][int(view.frame[row])].append((view, view.xyxy[row]))
-    pictures: dict[int, list[Array]] = defaultdict(list)
+    crops: dict[int, list[Array]] = defaultdict(list)
     for camera_id, by_frame in sorted(wanted.items()):
         camera = scene.camera(camera_id)
         if camera.video is None or not camera.video.exists():
             continue
-        left = set(by_frame)
+        remaining = set(by_frame)
         with suppress(VideoError):
             for frame in read_frames(camera.video, camera_id, camera.clock, wanted=by_frame.keys()):
                 for view, xyxy in by_frame[frame.index]:
-                    pictures[id(view)].append(_picture(frame.image, xyxy))
-                left.discard(frame.index)
-                if not left:
+                    crops[id(view)].append(_crop(frame.image, xyxy))
+                remaining.discard(frame.index)
+                if not remaining:
                     break
-    return dict(pictures)
+    return dict(crops)
 
 
-def _rows(view: View) -> list[int]:
+def _rows(view: TrackletView) -> list[int]:
     """The row of the largest box in each third of a view."""
     size = area(view.xyxy)
-    thirds = np.array_split(np.arange(len(size)), min(_PICTURES, len(size)))
+    thirds = np.array_split(np.arange(len(size)), min(_CROPS, len(size)))
     return [int(third[size[third].argmax()]) for third in thirds]
 
 
-def _picture(image: Array, xyxy: Array) -> Array:
+def _crop(image: Array, xyxy: Array) -> Array:
     height, width = image.shape[:2]
     margin = _PAD * (xyxy[2:] - xyxy[:2])
     box = clip(np.concatenate([xyxy[:2] - margin, xyxy[2:] + margin]), (width, height))

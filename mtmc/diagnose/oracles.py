@@ -1,8 +1,8 @@
-"""One stage made perfect at a time, with everything else as it was: what would be gained by mending only that.
+"""Oracle experiments: one stage is made perfect at a time and all others stay as they are.
 
-Unlike the parts of the waterfall these gains do not add up: they are answers to "what if", each on its own. Some only
-rewrite the run's answer. The others run the pipeline again from where the truth is put in: its own tracker, clean-up,
-embedder (on the videos, where they are) and association, with the run's settings.
+The gains of these experiments do not add up, unlike the parts of the waterfall. Some experiments only change the
+run's result. The others replace the input of a stage by the truth and run the stages after it, with the run's
+settings: the tracker, the clean-up, the embedder (on the videos) and association.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mtmc.clean.join import JoinConfig
 from mtmc.clean.split import SplitConfig
 from mtmc.config import InputConfig, RunConfig
 from mtmc.detect.filters import FilterConfig
-from mtmc.diagnose.case import Case
-from mtmc.diagnose.waterfall import relabelled
+from mtmc.diagnose.matched_run import MatchedRun
+from mtmc.diagnose.waterfall import relabel
 from mtmc.errors import MtmcError
 from mtmc.evaluate import Scores
 from mtmc.evaluate.rows import without_repeats
@@ -43,14 +43,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """An answer with one stage made perfect.
+    """The result with one stage made perfect.
 
     Attributes:
         name: What is perfect.
-        meaning: In a sentence.
-        scores: Its scores; None if it could not be had.
-        gain: IDF1 more than the run's; NaN without scores.
-        problem: Why it could not be had, "" if it could.
+        meaning: A description of the experiment.
+        scores: The scores of the result; None if the experiment failed.
+        gain: The increase of IDF1 over the run's; NaN without scores.
+        problem: Why the experiment failed, "" if it did not.
     """
 
     name: str
@@ -60,87 +60,98 @@ class Oracle:
     problem: str = ""
 
 
-def rewrite(case: Case) -> list[Oracle]:
-    """What can be said from the run's answer alone."""
-    written, match = case.written, case.match
-    place = {key: k for k, key in enumerate(_rows(case.boxes))}
-    found = match[[place[key] for key in _rows(written)]]
-    placed = written.xyxy.copy()
-    placed[found >= 0] = case.truth.xyxy[found[found >= 0]]
-    linked = relabelled(case)
-    own = linked.id.copy()
-    own[match >= 0] = case.truth.id[match[match >= 0]]
-    now = case.score(written).idf1
+def rewrite(matched: MatchedRun) -> list[Oracle]:
+    """The experiments that only change the run's result."""
+    written, match = matched.written, matched.match
+    row_of = {key: row for row, key in enumerate(_row_keys(matched.boxes))}
+    written_match = match[[row_of[key] for key in _row_keys(written)]]
+    has_match = written_match >= 0
+
+    true_boxes = written.xyxy.copy()
+    true_boxes[has_match] = matched.truth.xyxy[written_match[has_match]]
+    relabeled = relabel(matched)
+    true_id = relabeled.id.copy()
+    true_id[match >= 0] = matched.truth.id[match[match >= 0]]
+
+    idf1 = matched.score(written).idf1
     return [
-        _oracle(name, meaning, case.score(answer), now)
-        for name, meaning, answer in (
-            ("cross-camera ids", "the run's tracklets, each under the vehicle it shows most", linked),
+        _oracle(name, meaning, matched.score(result), idf1)
+        for name, meaning, result in (
+            ("cross-camera ids", "the run's tracklets, each under the vehicle it shows most", relabeled),
             (
                 "single-camera tracks",
                 "the run's boxes, each under the vehicle it shows",
-                case.boxes.with_columns(id=own),
+                matched.boxes.with_columns(id=true_id),
             ),
             (
                 "boxes",
-                "the run's identities on the true outlines of what it found",
-                written.with_columns(xyxy=placed),
+                "the run's identities on the true boxes of the vehicles that it detected",
+                written.with_columns(xyxy=true_boxes),
             ),
-            ("no false boxes", "the run's answer without boxes where no vehicle is annotated", written[found >= 0]),
+            ("no false boxes", "the run's result without boxes where no vehicle is annotated", written[has_match]),
         )
     ]
 
 
-def _rows(table: Table) -> list[tuple[int, int, int]]:
+def _row_keys(table: Table) -> list[tuple[int, int, int]]:
     return list(zip(table.camera.tolist(), table.track_id.tolist(), table.frame.tolist(), strict=True))
 
 
-def _oracle(name: str, meaning: str, scores: Scores, now: float) -> Oracle:
-    return Oracle(name, meaning, scores, scores.idf1 - now)
+def _oracle(name: str, meaning: str, scores: Scores, idf1_of_run: float) -> Oracle:
+    return Oracle(name, meaning, scores, scores.idf1 - idf1_of_run)
 
 
-def rerun(run: LoadedRun, case: Case, out: Path, map_cameras: MapCameras | None = None) -> list[Oracle]:
-    """What the later stages make of perfect input, by running them.
+def rerun(run: LoadedRun, matched: MatchedRun, out: Path, map_cameras: MapCameras | None = None) -> list[Oracle]:
+    """The experiments that run the later stages on perfect input.
 
     Args:
         run: The run; cameras without ground truth keep their own boxes.
-        case: The run beside the truth.
-        out: Folder for the results of these runs; what is there already is used.
-        map_cameras: Where cameras are processed; one after the other here if None.
+        matched: The run matched to ground truth.
+        out: Folder for the results of these runs; results that exist already are used.
+        map_cameras: Where cameras are processed; one after the other in this process if None.
     """
-    now = case.score(case.written).idf1
-    unannotated = case.boxes[~np.isin(case.boxes.camera, np.unique(case.truth.camera))]
+    idf1 = matched.score(matched.written).idf1
+    unannotated = matched.boxes[~np.isin(matched.boxes.camera, np.unique(matched.truth.camera))]
     unannotated = unannotated.with_columns(id=unannotated.track_id)
-    truth = Table.concatenate([case.truth.with_columns(score=np.ones(len(case.truth))), unannotated])
-    own = relabelled(case)
-    found = case.match >= 0
-    linked = own.id.copy()
-    linked[found] = case.truth.id[case.match[found]]
-    boxes = without_repeats(case.boxes.with_columns(id=np.unique(linked, return_inverse=True)[1].reshape(-1) + 1))
-    cases: list[tuple[str, str, str, Table]] = [
-        ("linked", "single-camera tracks, our association", "the run's boxes linked rightly in every camera", boxes),
+    truth = Table.concatenate([matched.truth.with_columns(score=np.ones(len(matched.truth))), unannotated])
+
+    has_match = matched.match >= 0
+    true_id = relabel(matched).id.copy()
+    true_id[has_match] = matched.truth.id[matched.match[has_match]]
+    compact_id = np.unique(true_id, return_inverse=True)[1].reshape(-1) + 1
+    boxes = without_repeats(matched.boxes.with_columns(id=compact_id))
+
+    experiments: list[tuple[str, str, str, Table]] = [
+        (
+            "linked",
+            "single-camera tracks, our association",
+            "the run's boxes, correctly linked in every camera",
+            boxes,
+        ),
         ("tracklets", "tracklets, our association", "the true boxes and tracklets of every camera", truth),
         ("detections", "detections, our tracker and association", "the true boxes as detections", truth),
     ]
     oracles = []
-    for folder, name, meaning, table in cases:
+    for folder, name, meaning, table in experiments:
         source = "detections" if folder == "detections" else "tracklets"
         try:
-            answer = _run_on(run, table, source, out / folder, map_cameras or _in_turn)
-            oracles.append(_oracle(name, meaning, case.score(answer), now))
+            result = _run_on(run, table, source, out / folder, map_cameras or _one_by_one)
+            oracles.append(_oracle(name, meaning, matched.score(result), idf1))
         except MtmcError as error:
             oracles.append(Oracle(name, meaning, None, float("nan"), str(error)))
     return oracles
 
 
 def _run_on(run: LoadedRun, table: Table, source: str, out: Path, map_cameras: MapCameras) -> Table:
-    """The pipeline's answer on given boxes."""
-    described = any(len(passage.embedding) for passage in run.passages)
+    """The pipeline's result on given boxes."""
+    has_embeddings = any(len(passage.embedding) for passage in run.passages)
     cameras = []
     for camera in run.scene.cameras:
         video = camera.video if camera.video is not None and camera.video.exists() else None
-        if described and camera.video is not None and video is None:
+        if has_embeddings and camera.video is not None and video is None:
             raise MtmcError(
-                f"its video is gone, so no vehicle of camera {camera.id} can be described", path=camera.video
+                f"the video of camera {camera.id} does not exist any more, so its vehicles cannot be embedded",
+                path=camera.video,
             )
         path = out / "given" / f"{camera.id}.txt"
         rows = table[table.camera == camera.number]
@@ -162,7 +173,7 @@ def _run_on(run: LoadedRun, table: Table, source: str, out: Path, map_cameras: M
 
 
 def _config(config: RunConfig, source: str) -> RunConfig:
-    """The run's choices, with what a perfect input has no need of switched off."""
+    """The run's settings, without the steps that repair imperfect input."""
     off = CleanConfig(
         split=SplitConfig(enabled=False),
         join=JoinConfig(enabled=False),
@@ -181,5 +192,5 @@ def _config(config: RunConfig, source: str) -> RunConfig:
     )
 
 
-def _in_turn(fn: Callable[[Camera], T], cameras: Sequence[Camera]) -> list[T]:
+def _one_by_one(fn: Callable[[Camera], T], cameras: Sequence[Camera]) -> list[T]:
     return [fn(camera) for camera in cameras]

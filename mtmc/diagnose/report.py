@@ -1,4 +1,4 @@
-"""A diagnosis as text, as JSON and as a page."""
+"""A diagnosis as text, JSON and HTML page."""
 
 from __future__ import annotations
 
@@ -14,69 +14,69 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mtmc.diagnose.faults import REASONS, Fault, View
+from mtmc.diagnose.link_errors import REASONS, LinkError, TrackletView
 from mtmc.diagnose.oracles import Oracle
-from mtmc.diagnose.picture import waterfall_svg
 from mtmc.diagnose.waterfall import PARTS, Step
+from mtmc.diagnose.waterfall_plot import waterfall_svg
 from mtmc.evaluate import Scores
 from mtmc.files import atomic_path
 from mtmc.render.style import clock_text
 from mtmc.types import Array
 
-__all__ = ["WORST", "Diagnosis"]
+__all__ = ["SHOWN_ERRORS", "Diagnosis"]
 
-#: How many faults are shown with pictures.
-WORST = 20
+#: The number of link errors that are shown with image crops.
+SHOWN_ERRORS = 20
 _JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagnosis:
-    """What a run lost, where, and by which links.
+    """The losses of a run by stage, and its link errors.
 
     Attributes:
-        scene: Name of the place.
+        scene: Name of the scene.
         protocol: ``aicity`` or ``plain``.
         steps: The waterfall; the first is the run as it is.
-        oracles: One stage perfect at a time.
-        faults: Wrong and missing links, the costliest first.
+        oracles: Oracle experiments, one stage perfect at a time.
+        link_errors: Wrong and missing links, those with most boxes first.
     """
 
     scene: str
     protocol: str
     steps: Sequence[Step]
     oracles: Sequence[Oracle]
-    faults: Sequence[Fault]
+    link_errors: Sequence[LinkError]
 
     @property
     def explained(self) -> float:
-        """Share of the lost IDF1 that the named parts sum to, 1 unless something is wrong with them."""
+        """The fraction of the lost IDF1 that the parts sum to; 1 by construction."""
         lost = 1 - self.steps[0].scores.idf1
         return sum(step.gain for step in self.steps[1:]) / lost if lost > 0 else 1.0
 
     @property
     def ceiling(self) -> float:
-        """IDF1 that the truth itself gets as an answer: what the protocol's filters leave possible."""
+        """IDF1 of the truth as a result: the maximum under the filters of the protocol."""
         last = [step.name for step in self.steps].index("region of interest")
         return self.steps[last - 1].scores.idf1
 
     def causes(self) -> list[tuple[str, str, int, int]]:
-        """Faults by kind and reason: (kind, reason, how many, boxes at stake), most boxes first."""
-        found: dict[tuple[str, str], list[int]] = {}
-        for fault in self.faults:
-            found.setdefault((fault.kind, fault.reason), []).append(fault.boxes)
-        rows = [(kind, reason, len(boxes), sum(boxes)) for (kind, reason), boxes in found.items()]
+        """Link errors by kind and reason: (kind, reason, errors, boxes), most boxes first."""
+        boxes_of: dict[tuple[str, str], list[int]] = {}
+        for error in self.link_errors:
+            boxes_of.setdefault((error.kind, error.reason), []).append(error.boxes)
+        rows = [(kind, reason, len(boxes), sum(boxes)) for (kind, reason), boxes in boxes_of.items()]
         return sorted(rows, key=lambda row: (-row[3], row))
 
     def text(self) -> str:
-        """What ``mtmc diagnose`` prints."""
+        """The text that ``mtmc diagnose`` prints."""
         now = self.steps[0].scores
         lost = 1 - now.idf1
         lines = [
             f"{self.scene}: IDF1 {100 * now.idf1:.2f}, IDP {100 * now.idp:.2f}, IDR {100 * now.idr:.2f} "
             f"(protocol {self.protocol})",
             "",
-            f"Where the missing {100 * lost:.2f} points went ({100 * self.explained:.1f} % explained)",
+            f"Loss of {100 * lost:.2f} points by part ({100 * self.explained:.1f} % explained)",
             f"  {'part':<22}{'lost':>8}{'share':>8}{'IDF1 then':>11}",
         ]
         for step in self.steps[1:]:
@@ -86,23 +86,23 @@ class Diagnosis:
                     f"  {step.name:<22}{100 * step.gain:>8.2f}{100 * share:>7.1f}%{100 * step.scores.idf1:>11.2f}"
                     f"  {PARTS[step.name]}"
                 )
-        lines.append(f"  The truth itself would score {100 * self.ceiling:.2f} by this protocol")
-        lines += ["", "One stage perfect at a time, all else as it was", f"  {'':<42}{'IDF1':>8}{'gain':>8}"]
+        lines.append(f"  The truth itself scores {100 * self.ceiling:.2f} by this protocol")
+        lines += ["", "Oracle experiments: one stage perfect at a time", f"  {'':<42}{'IDF1':>8}{'gain':>8}"]
         for oracle in self.oracles:
             if oracle.scores is None:
                 lines.append(f"  {oracle.name:<42}{'–':>8}{'–':>8}  {oracle.problem}")
             else:
                 lines.append(f"  {oracle.name:<42}{100 * oracle.scores.idf1:>8.2f}{100 * oracle.gain:>+8.2f}")
-        if self.faults:
+        if self.link_errors:
             lines += ["", "Wrong and missing links", f"  {'kind':<18}{'reason':<18}{'links':>7}{'boxes':>9}"]
             lines += [
                 f"  {kind:<18}{reason:<18}{n:>7}{boxes:>9}  {_meaning(reason)}"
                 for kind, reason, n, boxes in self.causes()
             ]
-            lines += ["", f"The worst {min(WORST, len(self.faults))}"]
+            lines += ["", f"The {min(SHOWN_ERRORS, len(self.link_errors))} errors with most boxes"]
             lines += [
-                f"  {fault.boxes:>5} boxes  {fault.kind}, {fault.reason}: {fault.text}"
-                for fault in self.faults[:WORST]
+                f"  {error.boxes:>5} boxes  {error.kind}, {error.reason}: {error.text}"
+                for error in self.link_errors[:SHOWN_ERRORS]
             ]
         return "\n".join(lines)
 
@@ -132,17 +132,17 @@ class Diagnosis:
                 {"kind": kind, "reason": reason, "links": n, "boxes": boxes}
                 for kind, reason, n, boxes in self.causes()
             ],
-            "faults": [
+            "link_errors": [
                 {
                     "kind": f.kind,
                     "reason": f.reason,
                     "boxes": f.boxes,
-                    "value": _number(f.value),
+                    "score": _number(f.score),
                     "text": f.text,
                     "first": _view(f.first),
                     "second": None if f.second is None else _view(f.second),
                 }
-                for f in self.faults
+                for f in self.link_errors
             ],
         }
 
@@ -155,12 +155,12 @@ class Diagnosis:
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    def write_page(self, path: Path, pictures: Mapping[int, Sequence[Array]]) -> None:
-        """Write a page that needs nothing beside it: the waterfall, the tables, and the worst faults with pictures.
+    def write_page(self, path: Path, crops: Mapping[int, Sequence[Array]]) -> None:
+        """Write a self-contained page: the waterfall, the tables, and the errors with most boxes with image crops.
 
         Args:
             path: HTML file.
-            pictures: By ``id`` of a fault's view, uint8 (h, w, 3) RGB each.
+            crops: By ``id`` of an error's view, uint8 (h, w, 3) RGB each.
 
         Raises:
             MtmcError: The file cannot be written.
@@ -177,14 +177,14 @@ class Diagnosis:
         environment.filters["points"] = lambda share: f"{100 * share:.1f}".replace("-", "−")
         worst = [
             {
-                "fault": fault,
+                "error": error,
                 "views": [
-                    {"view": view, "crops": [_data_url(picture) for picture in pictures.get(id(view), [])]}
-                    for view in (fault.first, fault.second)
+                    {"view": view, "crops": [_data_url(crop) for crop in crops.get(id(view), [])]}
+                    for view in (error.first, error.second)
                     if view is not None
                 ],
             }
-            for fault in self.faults[:WORST]
+            for error in self.link_errors[:SHOWN_ERRORS]
         ]
         page = environment.get_template("diagnosis.html.j2").render(
             d=self,
@@ -209,7 +209,7 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _view(view: View) -> dict[str, Any]:
+def _view(view: TrackletView) -> dict[str, Any]:
     return {
         "camera": view.camera_id,
         "track": view.track_id or None,

@@ -12,8 +12,8 @@ import pytest
 
 from mtmc.cli import main
 from mtmc.config import load_config
-from mtmc.diagnose import case_of, diagnose
-from mtmc.diagnose.lost import lost_at
+from mtmc.diagnose import diagnose, match_run
+from mtmc.diagnose.missed_boxes import losing_stages
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.pipeline.results import load_run
@@ -84,9 +84,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_stage_that_lost_each_vehicle(given: Path) -> None:
     loaded = load_run(given)
-    case = case_of(loaded)
-    lost = lost_at(loaded, case)
-    by_vehicle = {v: sorted(set(lost[case.truth.id == v].tolist())) for v in range(1, 6)}
+    matched = match_run(loaded)
+    lost = losing_stages(loaded, matched)
+    by_vehicle = {v: sorted(set(lost[matched.truth.id == v].tolist())) for v in range(1, 6)}
     assert by_vehicle == {
         1: [""],
         2: ["given boxes"],
@@ -94,7 +94,7 @@ def test_the_stage_that_lost_each_vehicle(given: Path) -> None:
         4: ["given boxes", "tracking"],
         5: ["clean-up"],
     }
-    frames = case.truth.frame[(case.truth.id == 4) & (lost == "tracking")]
+    frames = matched.truth.frame[(matched.truth.id == 4) & (lost == "tracking")]
     assert frames.tolist() == [4, 5]
 
 
@@ -137,7 +137,7 @@ def test_ground_truth_from_elsewhere_and_none_at_all(given: Path, tmp_path: Path
     found = diagnose(given, gt=gt, out=tmp_path / "out", reruns=False)
     assert (found.protocol, found.steps[0].scores.idf1) == ("plain", 1.0)
     assert found.explained == 1.0
-    assert not found.faults
+    assert not found.link_errors
     other = write_rows(tmp_path / "other" / "c009.txt", driving(7, 50, range(1, 31)))
     with pytest.raises(
         ConfigError, match="expected ground truth of the run's cameras, found none; give it with --gt"
@@ -169,7 +169,7 @@ def test_videos_give_pictures_and_without_them_the_rest_is_there(tmp_path: Path)
     found = diagnose(out)
     page = (out / "diagnosis" / "diagnosis.html").read_text()
     assert found.explained == pytest.approx(1)
-    assert found.faults
+    assert found.link_errors
     assert page.count("<img") >= 2
     assert all(oracle.scores is not None for oracle in found.oracles)
 
@@ -184,4 +184,4 @@ def test_videos_give_pictures_and_without_them_the_rest_is_there(tmp_path: Path)
     assert [s.scores.idf1 for s in again.steps] == [s.scores.idf1 for s in found.steps]
     assert "<img" not in (tmp_path / "later" / "diagnosis.html").read_text()
     assert [bool(oracle.problem) for oracle in again.oracles] == [False] * 4 + [True] * 3
-    assert "video is gone" in again.oracles[-1].problem
+    assert "does not exist any more" in again.oracles[-1].problem

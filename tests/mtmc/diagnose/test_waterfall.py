@@ -1,4 +1,4 @@
-"""The parts of a loss: worked out by hand, and summing to the loss whatever the mistakes."""
+"""The parts of a loss: computed by hand, and with a sum that equals the loss for random errors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from mtmc.diagnose.case import Case, assign
+from mtmc.diagnose.matched_run import MatchedRun, assign
 from mtmc.diagnose.oracles import rewrite
 from mtmc.diagnose.waterfall import PARTS, waterfall
 from mtmc.formats.table import Table
 from mtmc.types import Array
-from tests.mtmc.diagnose.worlds import hand_case, hand_lost
+from tests.mtmc.diagnose.worlds import hand_made_losses, hand_made_run
 
 #: (part, right boxes, boxes of the answer after the filters); the truth has 50.
 BY_HAND = [
@@ -36,8 +36,8 @@ BY_HAND = [
 
 
 def test_every_part_by_hand() -> None:
-    case = hand_case()
-    steps = waterfall(case, hand_lost(case))
+    matched = hand_made_run()
+    steps = waterfall(matched, hand_made_losses(matched))
     assert [step.name for step in steps] == [name for name, _, _ in BY_HAND] == ["run", *PARTS]
     before = 0.0
     for step, (name, right, boxes) in zip(steps, BY_HAND, strict=True):
@@ -50,7 +50,7 @@ def test_every_part_by_hand() -> None:
 
 
 def test_one_stage_perfect_at_a_time_by_hand() -> None:
-    found = {oracle.name: oracle.scores.idf1 for oracle in rewrite(hand_case()) if oracle.scores is not None}
+    found = {oracle.name: oracle.scores.idf1 for oracle in rewrite(hand_made_run()) if oracle.scores is not None}
     assert found == {
         "cross-camera ids": pytest.approx(2 * 33 / (50 + 41)),
         "single-camera tracks": pytest.approx(2 * 36 / (50 + 41)),
@@ -60,24 +60,24 @@ def test_one_stage_perfect_at_a_time_by_hand() -> None:
 
 
 def test_the_region_of_interest_is_a_part() -> None:
-    case = hand_case()
+    matched = hand_made_run()
     roi = np.ones((400, 400), bool)
     roi[100:131, 100:141] = False  # where vehicle 1 begins: touched by its corners in frames 0 to 8
-    seen = Case.of(case.truth, case.written, Table.empty(), {2: roi}, "aicity")
-    steps = {step.name: step for step in waterfall(seen, hand_lost(seen))}
+    seen = MatchedRun.of(matched.truth, matched.written, Table.empty(), {2: roi}, "aicity")
+    steps = {step.name: step for step in waterfall(seen, hand_made_losses(seen))}
     # of the 40 true boxes that count, those of camera 2 in lane 1 with a corner at x ≤ 140: 100 + 5 f ≤ 140
     assert steps["given boxes"].scores.idtp == 40 - 9
     assert steps["region of interest"].scores.idtp == 40
     assert sum(step.gain for step in steps.values()) == pytest.approx(1 - steps["run"].scores.idf1)
 
 
-def test_a_box_lost_by_nobody_is_refused() -> None:
-    case = hand_case()
+def test_a_true_box_without_a_losing_stage_is_an_error() -> None:
+    matched = hand_made_run()
     with pytest.raises(ValueError, match="expected one of post-processing, clean-up"):
-        waterfall(case, np.full(len(case.truth), "", dtype="<U20"))
+        waterfall(matched, np.full(len(matched.truth), "", dtype="<U20"))
 
 
-def random_case(seed: int, cameras: int = 3, vehicles: int = 8) -> tuple[Case, Array]:
+def random_run(seed: int, cameras: int = 3, vehicles: int = 8) -> tuple[MatchedRun, Array]:
     """Vehicles that drive straight on, and an answer with mistakes of every kind."""
     rng = np.random.default_rng(seed)
     truth, written = [], []
@@ -103,15 +103,15 @@ def random_case(seed: int, cameras: int = 3, vehicles: int = 8) -> tuple[Case, A
                 score = np.where(rng.random(len(keep)) < 0.2, 0, 0.9)
                 ids, tracks = np.full(len(keep), identity), np.full(len(keep), track)
                 written.append(Table.of(camera, ids, frame[keep], found, score=score, track_id=tracks))
-    case = Case.of(Table.concatenate(truth), Table.concatenate(written), Table.empty(), {}, "aicity")
+    matched = MatchedRun.of(Table.concatenate(truth), Table.concatenate(written), Table.empty(), {}, "aicity")
     names = np.array(["post-processing", "clean-up", "tracking", "filter", "detector", "given boxes"])
-    return case, names[rng.integers(0, 6, len(case.truth))]
+    return matched, names[rng.integers(0, 6, len(matched.truth))]
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_parts_sum_to_the_loss_and_the_last_answer_is_the_truth(seed: int) -> None:
-    case, lost = random_case(seed)
-    steps = waterfall(case, lost)
+    matched, lost = random_run(seed)
+    steps = waterfall(matched, lost)
     loss = 1 - steps[0].scores.idf1
     assert loss > 0.1
     assert sum(step.gain for step in steps[1:]) == pytest.approx(loss, abs=1e-12)
@@ -150,29 +150,31 @@ def overlap(a: Array, b: Array) -> float:
 
 @pytest.mark.parametrize("seed", [1, 5])
 def test_scores_of_the_run_and_of_oracle_ids_against_a_naive_twin(seed: int) -> None:
-    case, lost = random_case(seed, cameras=2, vehicles=4)
-    steps = {step.name: step.scores.idf1 for step in waterfall(case, lost)}
-    assert steps["run"] == pytest.approx(naive_idf1(case.truth, case.written))
+    matched, lost = random_run(seed, cameras=2, vehicles=4)
+    steps = {step.name: step.scores.idf1 for step in waterfall(matched, lost)}
+    assert steps["run"] == pytest.approx(naive_idf1(matched.truth, matched.written))
     # each tracklet under the vehicle that most of its boxes lie on, one true box for one found
-    named = case.written.id.copy()
-    right = {(int(m), int(r)) for r, (m, iou) in enumerate(zip(case.match, case.iou, strict=True)) if iou >= 0.5}
-    for track in np.unique(case.written.track_id).tolist():
+    named = matched.written.id.copy()
+    right = {
+        (int(m), int(r)) for r, (m, iou) in enumerate(zip(matched.match, matched.iou, strict=True)) if iou >= 0.5
+    }
+    for track in np.unique(matched.written.track_id).tolist():
         votes: dict[int, int] = {}
         for m, r in right:
-            if case.boxes.track_id[r] == track:
-                votes[int(case.truth.id[m])] = votes.get(int(case.truth.id[m]), 0) + 1
+            if matched.boxes.track_id[r] == track:
+                votes[int(matched.truth.id[m])] = votes.get(int(matched.truth.id[m]), 0) + 1
         best = min(votes, key=lambda v: (-votes[v], v), default=1000 + track)
-        named[case.written.track_id == track] = best
-    right_first = np.argsort([overlap_of_own(case, row) for row in range(len(named))], kind="stable")[::-1]
-    twin = naive_idf1(case.truth, case.written.with_columns(id=named)[right_first])
+        named[matched.written.track_id == track] = best
+    right_first = np.argsort([overlap_of_own(matched, row) for row in range(len(named))], kind="stable")[::-1]
+    twin = naive_idf1(matched.truth, matched.written.with_columns(id=named)[right_first])
     assert steps["fragmentation"] == pytest.approx(twin)
 
 
-def overlap_of_own(case: Case, row: int) -> float:
+def overlap_of_own(matched: MatchedRun, row: int) -> float:
     """Whether a written box matches anything: matched ones win where an identity has two boxes in a frame."""
-    key = tuple(int(getattr(case.written, c)[row]) for c in ("camera", "track_id", "frame"))
-    same = (case.boxes.camera == key[0]) & (case.boxes.track_id == key[1]) & (case.boxes.frame == key[2])
-    return float(case.match[same][0] >= 0)
+    key = tuple(int(getattr(matched.written, c)[row]) for c in ("camera", "track_id", "frame"))
+    same = (matched.boxes.camera == key[0]) & (matched.boxes.track_id == key[1]) & (matched.boxes.frame == key[2])
+    return float(matched.match[same][0] >= 0)
 
 
 def test_matching_prefers_pairs_that_score() -> None:
@@ -185,17 +187,19 @@ def test_matching_prefers_pairs_that_score() -> None:
 
 
 def test_official_scores_agree_with_motmetrics(motmetrics_idf1: Callable[[Table, Table], float]) -> None:
-    case, lost = random_case(3)
-    kept = case.written
+    matched, lost = random_run(3)
+    kept = matched.written
     cameras = {i: len(set(kept.camera[kept.id == i].tolist())) for i in np.unique(kept.id).tolist()}
     kept = kept[np.array([cameras[i] > 1 for i in kept.id.tolist()])]
     first = np.unique(np.stack([kept.camera, kept.frame, kept.id], axis=1), axis=0, return_index=True)[1]
-    assert waterfall(case, lost)[0].scores.idf1 == pytest.approx(motmetrics_idf1(case.truth, kept[np.sort(first)]))
+    assert waterfall(matched, lost)[0].scores.idf1 == pytest.approx(
+        motmetrics_idf1(matched.truth, kept[np.sort(first)])
+    )
 
 
 @pytest.fixture
 def motmetrics_idf1() -> Callable[[Table, Table], float]:
-    """IDF1 of two tables by motmetrics' own matching of identities."""
+    """IDF1 of two tables by the matching of motmetrics of identities."""
     mm = pytest.importorskip("motmetrics")
 
     def compute(truth: Table, answer: Table) -> float:

@@ -1,4 +1,4 @@
-"""A small world worked out by hand: two cameras, three vehicles, one of every mistake."""
+"""A small run made by hand: two cameras, three vehicles, one error of every kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmc.config import RunConfig
-from mtmc.diagnose.case import Case
+from mtmc.diagnose.matched_run import MatchedRun
 from mtmc.formats.table import Table
 from mtmc.geometry.clock import Clock
 from mtmc.pipeline.camera import CameraResult
@@ -15,7 +15,7 @@ from mtmc.pipeline.results import LoadedRun
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack, Passage, Tracklet
 
-__all__ = ["hand_case", "hand_lost", "run_of"]
+__all__ = ["hand_made_losses", "hand_made_run", "run_of"]
 
 
 def rows(
@@ -37,10 +37,10 @@ def rows(
     )
 
 
-def hand_case() -> Case:
-    """Vehicles 1 and 2 in both cameras, 3 in the first only, in frames 0 to 9; the run gets most of it.
+def hand_made_run() -> MatchedRun:
+    """Vehicles 1 and 2 in both cameras, 3 in the first only, in frames 0 to 9.
 
-    Nine as a lane stands for a place where no vehicle is.
+    No vehicle drives in lane 9.
     """
     truth = Table.concatenate([rows(camera, v, v, v, 0, 9) for camera, v in ((1, 1), (2, 1), (1, 2), (2, 2), (1, 3))])
     written = Table.concatenate(
@@ -48,8 +48,8 @@ def hand_case() -> Case:
             rows(1, 1, 1, 1, 0, 9),
             rows(1, 1, 1, 9, 10, 11),  # false detections at its end
             rows(1, 2, 2, 2, 0, 6),
-            rows(1, 2, 2, 3, 7, 9),  # goes over to vehicle 3 …
-            rows(1, 2, 2, 9, 10, 10, score=0.0),  # and on where nothing was detected
+            rows(1, 2, 2, 3, 7, 9),  # changes to vehicle 3 …
+            rows(1, 2, 2, 9, 10, 10, score=0.0),  # and is interpolated after that
             rows(1, 3, 5, 3, 0, 6),
             rows(1, 3, 5, 2, 7, 9),  # … and this one to vehicle 2
             rows(2, 1, 1, 1, 0, 5),
@@ -58,24 +58,24 @@ def hand_case() -> Case:
             rows(2, 3, 4, 2, 6, 7, dx=17),  # IoU 23 / 57 = 0.40
         ]
     )
-    return Case.of(truth, written, Table.empty(), {}, "aicity")
+    return MatchedRun.of(truth, written, Table.empty(), {}, "aicity")
 
 
-def hand_lost(case: Case) -> Array:
-    """Of the two true boxes without any, frame 8 was not detected and frame 9 was dropped by the clean-up."""
-    missing = np.ones(len(case.truth), bool)
-    missing[case.match[case.match >= 0]] = False
-    assert case.truth.frame[missing].tolist() == [8, 9]
-    lost = np.full(len(case.truth), "", dtype="<U20")
+def hand_made_losses(matched: MatchedRun) -> Array:
+    """Two true boxes have no match: the detector missed frame 8 and the clean-up dropped frame 9."""
+    missing = np.ones(len(matched.truth), bool)
+    missing[matched.match[matched.match >= 0]] = False
+    assert matched.truth.frame[missing].tolist() == [8, 9]
+    lost = np.full(len(matched.truth), "", dtype="<U20")
     lost[missing] = ["detector", "clean-up"]
     return lost
 
 
-def run_of(case: Case, out: Path) -> LoadedRun:
-    """The finished run that has written this."""
-    cameras = tuple(Camera(f"c{n:03d}", n, Clock(10.0)) for n in np.unique(case.truth.camera).tolist())
+def run_of(matched: MatchedRun, out: Path) -> LoadedRun:
+    """A finished run with this result."""
+    cameras = tuple(Camera(f"c{n:03d}", n, Clock(10.0)) for n in np.unique(matched.truth.camera).tolist())
     passages: dict[int, list[Passage]] = {}
-    table = case.written
+    table = matched.written
     for camera, track, identity in np.unique(
         np.stack([table.camera, table.track_id, table.id], axis=1), axis=0
     ).tolist():

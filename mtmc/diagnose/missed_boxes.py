@@ -1,4 +1,4 @@
-"""Where the true boxes that the run has not found were lost: the first stage whose result does not hold them."""
+"""True boxes without a match in the result: the first stage whose output lacks them has lost them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mtmc.detect.filters import filter_detections
 from mtmc.detect.precomputed import read_detections
-from mtmc.diagnose.case import Case, assign
+from mtmc.diagnose.matched_run import MatchedRun, assign
 from mtmc.errors import MtmcError
 from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
@@ -22,40 +22,41 @@ from mtmc.postprocess import image_sizes
 from mtmc.scene import Camera, read_roi
 from mtmc.types import Array, Detections, Tracklet
 
-__all__ = ["lost_at"]
+__all__ = ["losing_stages"]
 
 
-def lost_at(run: LoadedRun, case: Case) -> Array:
-    """For each true box the part of :data:`~mtmc.diagnose.waterfall.PARTS` that lost it, "" if none did: str (T,).
+def losing_stages(run: LoadedRun, matched: MatchedRun) -> Array:
+    """For each true box the part of the loss that it belongs to, "" if it has a match: str (T,).
 
-    Results of stages are read from the run's cache, never computed anew; only the filter, which keeps none, is asked
-    again.
+    The parts are keys of :data:`~mtmc.diagnose.waterfall.PARTS`. Results of stages are read from the run's cache.
+    Only the detection filter, whose result is not kept, is applied again.
 
     Raises:
-        MtmcError: Results below the run's ``cache/`` are gone.
+        MtmcError: Results below the run's ``cache/`` have been deleted.
     """
-    lost = np.full(len(case.truth), "", dtype="<U20")
-    missing = np.ones(len(case.truth), bool)
-    missing[case.match[case.match >= 0]] = False
+    losing_stage = np.full(len(matched.truth), "", dtype="<U20")
+    missed = np.ones(len(matched.truth), bool)
+    missed[matched.match[matched.match >= 0]] = False
     sizes = image_sizes(run.scene)
     for camera, result in zip(run.scene.cameras, run.results, strict=True):
-        rows = np.flatnonzero(case.truth.camera == camera.number)
-        if not missing[rows].any():
+        rows = np.flatnonzero(matched.truth.camera == camera.number)
+        if not missed[rows].any():
             continue
-        where = np.full(len(rows), "post-processing", dtype="<U20")
-        for name, boxes in reversed(list(_stages(run, camera, result, sizes.get(camera.id)))):
-            found = assign(case.truth[rows], boxes)[0]
+        # From the last stage back to the first: the first stage without the box overwrites all later ones.
+        stage_of_row = np.full(len(rows), "post-processing", dtype="<U20")
+        for stage, boxes in reversed(list(_stages(run, camera, result, sizes.get(camera.id)))):
+            match, _ = assign(matched.truth[rows], boxes)
             absent = np.ones(len(rows), bool)
-            absent[found[found >= 0]] = False
-            where[absent] = name
-        lost[rows] = np.where(missing[rows], where, "")
-    return lost
+            absent[match[match >= 0]] = False
+            stage_of_row[absent] = stage
+        losing_stage[rows] = np.where(missed[rows], stage_of_row, "")
+    return losing_stage
 
 
 def _stages(
     run: LoadedRun, camera: Camera, result: CameraResult, size_wh: tuple[int, int] | None
 ) -> Iterator[tuple[str, Table]]:
-    """The boxes that each stage of a camera gave, under the name of what it loses, in order of the pipeline."""
+    """The boxes of each stage of a camera in order, with the part of the loss that the stage can cause."""
     cache, keys = run.cache, result.stage_keys
     frames: list[Detections] | None = None
     indices: list[int] | None = None
@@ -74,20 +75,20 @@ def _stages(
         yield "detector", Table.empty()
     if "track" in keys:
         if frames is not None:
-            yield "filter", _of_detections(camera, _selected(run, camera, frames, size_wh), indices)
+            yield "filter", _of_detections(camera, _filtered(run, camera, frames, size_wh), indices)
         arrays = cache.load("track", camera.id, keys["track"])
         if arrays is None:
             raise MtmcError(
-                f"the tracklets of camera {camera.id} before clean-up are gone",
+                f"the tracklets of camera {camera.id} before clean-up have been deleted",
                 path=run.out / "cache",
-                remedy="repeat the run with the same --out; what is left of its stages is used",
+                remedy="repeat the run with the same --out; the stages that are still in its cache are used",
             )
         yield "tracking", _of_tracklets(camera, unpack_tracklets(arrays, camera.id))
     yield "clean-up", _of_tracklets(camera, [passage.tracklet for passage in result.passages])
 
 
 def _given_detections(run: LoadedRun, camera: Camera) -> list[tuple[int, Detections]] | None:
-    """Frame indices and detections from the file the run read; None where it has gone."""
+    """Frame indices and detections of the run's input file; None if it cannot be read any more."""
     with suppress(MtmcError):
         path = choose_source(camera, run.config.input)[1]
         offset = run.config.input.frame_offset
@@ -96,7 +97,7 @@ def _given_detections(run: LoadedRun, camera: Camera) -> list[tuple[int, Detecti
 
 
 def _given_tracklets(run: LoadedRun, camera: Camera, result: CameraResult) -> Table:
-    """Tracklets of the file the run read; those after clean-up where it has gone."""
+    """Tracklets of the run's input file; those after clean-up if it cannot be read any more."""
     with suppress(MtmcError):
         path = choose_source(camera, run.config.input)[1]
         table = read_mot(path, camera.number, run.config.input.frame_offset)
@@ -104,11 +105,11 @@ def _given_tracklets(run: LoadedRun, camera: Camera, result: CameraResult) -> Ta
     return _of_tracklets(camera, [passage.tracklet for passage in result.passages])
 
 
-def _selected(
+def _filtered(
     run: LoadedRun, camera: Camera, frames: Sequence[Detections], size_wh: tuple[int, int] | None
 ) -> list[Detections]:
     roi = None if camera.roi is None else read_roi(camera.roi, camera.size_wh)
-    if size_wh is None:  # only the border rule asks; take what the boxes cover, as the run did
+    if size_wh is None:  # only the border rule needs it: the extent of the boxes, as in the run
         corners = [d.xyxy[:, 2:].max(axis=0) for d in frames if len(d)]
         width, height = np.ceil(np.max(corners, axis=0)).astype(int).tolist() if corners else (1, 1)
         size_wh = (width, height)

@@ -1,4 +1,4 @@
-"""The waterfall as a picture: what the run has, and what each part has cost, up to 100."""
+"""The waterfall as a plot: the IDF1 of the run and the loss of each part, up to 100."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mtmc.diagnose.waterfall import PARTS, Step
 
 __all__ = ["waterfall_svg"]
 
-_WIDTH, _NAMES, _RIGHT = 1080, 210, 110  # units of the picture, and what names and numbers take of them
+_WIDTH, _NAMES, _RIGHT = 1080, 210, 110  # units of the plot, and the widths for names and numbers
 _ROW, _BAR, _TOP = 34, 20, 26
 
 
 def waterfall_svg(steps: Sequence[Step]) -> Markup:
-    """An SVG element without outside resources; classes ``have``, ``lost`` and ``back`` take colours from the page.
+    """An SVG element without outside resources; classes ``have``, ``lost`` and ``back`` take colors from the page.
 
-    Parts that cost nothing are left out.
+    Parts without a loss are left out.
     """
     shown = [steps[0], *(step for step in steps[1:] if abs(step.gain) >= 5e-5)]
     height = _TOP + _ROW * (len(shown) + 1)
@@ -58,7 +58,7 @@ def _bar(row: int, name: str, number: str, kind: str, x1: float, x2: float, step
         Markup('<text class="name" x="{}" y="{}">{}</text>').format(_NAMES - 14, top + 15, name)
         + Markup(
             '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}" rx="2"><title>{}</title></rect>'
-        ).format(kind, left, top, wide, _BAR, PARTS.get(step.name, "the answer as it was written"))
+        ).format(kind, left, top, wide, _BAR, PARTS.get(step.name, "the result of the run"))
         + Markup('<text class="number" x="{:.1f}" y="{}">{}</text>').format(max(x1, x2) + 8, top + 15, number)
         + link
     )

@@ -1,4 +1,4 @@
-"""A finished run beside its ground truth: which box is which vehicle's, and the score of any other answer."""
+"""A finished run matched to its ground truth box by box, and the scores of any other result on the same truth."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from mtmc.postprocess import postprocess
 from mtmc.scene import Scene, read_roi
 from mtmc.types import Array, GlobalTrack
 
-__all__ = ["FOUND_IOU", "MATCH_IOU", "Case", "assign", "case_of", "majority", "matches"]
+__all__ = ["DETECTED_IOU", "MATCH_IOU", "MatchedRun", "assign", "majority", "match_run", "matches"]
 
-#: Overlap of two boxes of one vehicle, as the official evaluation asks for it.
+#: Least IoU of two boxes of one vehicle in the official evaluation.
 MATCH_IOU = 0.5
-#: A box that overlaps a true one by this much has found the vehicle, if not its outline.
-FOUND_IOU = 0.3
+#: From this IoU on, a vehicle counts as detected, even if its box is misplaced.
+DETECTED_IOU = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """A run's answer beside the truth.
+class MatchedRun:
+    """The result of a run, matched to ground truth.
 
     Attributes:
         truth: True boxes, an identity at most once per frame.
-        written: The run's answer as it is scored, boxes on whole pixels.
-        boxes: All boxes the run could have written: ``written``, and those of tracklets that are in none of its
-            vehicles, each a vehicle of its own. Boxes that match the truth come first, so that they win where an
-            identity gets two boxes in a frame.
-        match: int64 (R,), for each of ``boxes`` the row of ``truth`` it found, or −1; one to one.
-        iou: float64 (R,), overlap of the two, 0 without a match.
-        label: int64 (R,), the true identity that the box's tracklet overlaps most, or −1.
+        written: The run's result as it is scored, boxes on whole pixels.
+        boxes: All boxes that the run could have written: ``written``, and those of tracklets that are in no
+            vehicle of the result, each as a vehicle of its own. Boxes with a match come first, so that they are
+            kept where an identity gets two boxes in a frame.
+        match: int64 (R,), for each of ``boxes`` its row of ``truth``, or −1; one to one.
+        iou: float64 (R,), IoU of the two, 0 without a match.
+        label: int64 (R,), the true identity that most boxes of the tracklet match, or −1.
         rois: Regions of interest, bool (H, W) by camera number.
         protocol: ``aicity`` with several cameras, else ``plain``.
     """
@@ -59,8 +59,10 @@ class Case:
     protocol: str
 
     @classmethod
-    def of(cls, truth: Table, written: Table, left_out: Table, rois: Mapping[int, Array], protocol: str) -> Case:
-        """Match boxes and tracklets; ``left_out`` are the boxes that the run has but did not write."""
+    def of(
+        cls, truth: Table, written: Table, left_out: Table, rois: Mapping[int, Array], protocol: str
+    ) -> MatchedRun:
+        """Match boxes and tracklets; ``left_out`` are boxes of the run that its result does not contain."""
         truth = without_repeats(truth)
         boxes = Table.concatenate([written, left_out])
         match, iou = assign(truth, boxes)
@@ -68,19 +70,19 @@ class Case:
         boxes, match, iou = boxes[order], match[order], iou[order]
         return cls(truth, written, boxes, match, iou, majority(truth, boxes, match, iou), rois, protocol)
 
-    def score(self, answer: Table, *, regions: bool = True) -> Scores:
-        """The scores of another answer, by the same protocol; without regions of interest if so asked."""
+    def score(self, result: Table, *, regions: bool = True) -> Scores:
+        """The scores of another result by the same protocol, with or without regions of interest."""
         rois = self.rois if regions and self.rois and self.protocol == "aicity" else None
         return evaluate_tables(
-            self.truth, answer, rois, protocol=self.protocol, metrics=("identity",), skip_missing=True
+            self.truth, result, rois, protocol=self.protocol, metrics=("identity",), skip_missing=True
         ).overall
 
 
-def case_of(run: LoadedRun, gt: Path | None = None) -> Case:
-    """A run beside ground truth: that of its scene, or another file or folder.
+def match_run(run: LoadedRun, gt: Path | None = None) -> MatchedRun:
+    """Match a run to the ground truth of its scene, or to that of another file or folder.
 
     Raises:
-        ConfigError: There is none, or it has none of the run's cameras.
+        ConfigError: There is no ground truth of the run's cameras.
         FormatError: A file cannot be read.
         SceneError: A region of interest cannot be read.
     """
@@ -95,18 +97,20 @@ def case_of(run: LoadedRun, gt: Path | None = None) -> Case:
     annotated = [cameras[number] for number in np.unique(truth.camera).tolist()]
     rois = {camera.number: read_roi(camera.roi, official=True) for camera in annotated if camera.roi is not None}
     written = _whole(read_parquet(run.out / "tracks.parquet").sorted())
-    return Case.of(truth, written, _left_out(run, written), rois, "aicity" if len(annotated) > 1 else "plain")
+    return MatchedRun.of(truth, written, _left_out(run, written), rois, "aicity" if len(annotated) > 1 else "plain")
 
 
-def assign(truth: Table, boxes: Table, min_iou: float = FOUND_IOU) -> tuple[Array, Array]:
-    """One-to-one pairs of true and found boxes, frame by frame, greatest total overlap first among those that match.
+def assign(truth: Table, boxes: Table, min_iou: float = DETECTED_IOU) -> tuple[Array, Array]:
+    """Match true boxes and the run's boxes one to one, frame by frame.
+
+    Among the matchings with most pairs of IoU ≥ :data:`MATCH_IOU`, the one with the greatest sum of IoU is chosen.
 
     Returns:
         For each box the row of ``truth`` or −1, int64 (R,), and the IoU of the two, float64 (R,), 0 without one.
     """
     match, iou = np.full(len(boxes), -1), np.zeros(len(boxes))
     pairs = overlapping_pairs(truth, boxes, min_iou)
-    # A pair that scores outweighs any two that do not, so that placing boxes better never costs a match.
+    # A bonus of 2 outweighs any two pairs below MATCH_IOU, so that no such pair is lost for a greater sum.
     chosen = best_matching(pairs.truth, pairs.predicted, pairs.iou + 2.0 * matches(pairs.iou))
     match[pairs.predicted[chosen]] = pairs.truth[chosen]
     iou[pairs.predicted[chosen]] = pairs.iou[chosen]
@@ -114,12 +118,12 @@ def assign(truth: Table, boxes: Table, min_iou: float = FOUND_IOU) -> tuple[Arra
 
 
 def matches(iou: Array) -> Array:
-    """Which overlaps count as one vehicle in scoring, with its rounding: bool (R,)."""
+    """Whether an IoU counts as a match in scoring, with the rounding that scoring has: bool (R,)."""
     return np.asarray(1 - iou <= 1 - MATCH_IOU)
 
 
 def majority(truth: Table, boxes: Table, match: Array, iou: Array) -> Array:
-    """For each box the true identity that its tracklet matches in most frames, or −1: int64 (R,). Ties: the lower."""
+    """For each box the true identity that most boxes of its tracklet match, or −1: int64 (R,). Ties: the lower."""
     tracklet = _tracklets(boxes)
     rows = np.flatnonzero((match >= 0) & matches(iou))
     label = np.full(int(tracklet.max(initial=-1)) + 1, -1)
@@ -147,13 +151,14 @@ def _whole(table: Table) -> Table:
 
 
 def _left_out(run: LoadedRun, written: Table) -> Table:
-    """Boxes of tracklets that are in no vehicle of the answer, each a vehicle of its own.
+    """Boxes of tracklets that are in no vehicle of the result, each as a vehicle of its own.
 
-    Among them are those that stand still and were joined to none that drives, which looks like parking.
+    Among them are stationary tracklets, which post-processing takes for parked vehicles unless a moving one is
+    joined to them.
     """
     used = {(p.tracklet.camera_id, p.tracklet.track_id) for track in run.tracks for p in track.passages}
-    rest = [p for p in run.passages if (p.tracklet.camera_id, p.tracklet.track_id) not in used]
-    first = int(written.id.max(initial=0)) + 1
-    alone = [GlobalTrack(first + k, (passage,)) for k, passage in enumerate(rest)]
+    unused = [p for p in run.passages if (p.tracklet.camera_id, p.tracklet.track_id) not in used]
+    first_id = int(written.id.max(initial=0)) + 1
+    alone = [GlobalTrack(first_id + k, (passage,)) for k, passage in enumerate(unused)]
     postprocessed = postprocess(alone, run.scene, run.config.postprocess.model_copy(update={"min_displacement": 0.0}))
     return _whole(table_of_tracks(postprocessed, {camera.id: camera.number for camera in run.scene.cameras}))
