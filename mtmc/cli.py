@@ -54,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", parents=[common], help="track the vehicles of all cameras of a scene"))
     _add_evaluate(commands.add_parser("evaluate", parents=[common], help="score a result against ground truth"))
+    _add_validate(
+        commands.add_parser(
+            "validate", parents=[common], help="check a result file against the rules of the challenge"
+        )
+    )
     _add_config(commands.add_parser("config", parents=[common], help="print the configuration a run would use"))
     _add_diagnose(
         commands.add_parser(
@@ -136,6 +141,16 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
 
 
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="nine-column result such as track1.txt")
+    parser.add_argument(
+        "--scene", type=Path, metavar="DIR", help="scene folder: checks cameras, frame counts and regions of interest"
+    )
+    parser.add_argument("--cameras", metavar="LIST", help="cameras of the split: S06, 41-46 or names")
+    parser.add_argument("--roi", type=Path, metavar="DIR", help="region-of-interest images (default: the scene's)")
+    parser.set_defaults(command=_validate)
+
+
 def _add_diagnose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     parser.add_argument("--gt", type=Path, metavar="PATH", help="ground truth (default: that of the run's scene)")
@@ -194,6 +209,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         result.write_csv(arguments.csv)
     return 0
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from mtmc.evaluate import check_submission, rules_of_scene
+
+    rules = rules_of_scene(arguments.scene, arguments.cameras, arguments.roi)
+    submission = check_submission(arguments.file, rules)
+    say(submission.text())
+    return 0 if submission.is_valid else 2
 
 
 def _site_learn(arguments: argparse.Namespace) -> int:

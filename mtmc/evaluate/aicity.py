@@ -18,7 +18,7 @@ from mtmc.evaluate.scores import METRICS, Scores, score
 from mtmc.formats.table import Table
 from mtmc.types import Array
 
-__all__ = ["filter_predictions", "inside_roi", "score_aicity", "seen_by_several_cameras"]
+__all__ = ["filter_predictions", "inside_roi", "is_inside_roi", "score_aicity", "seen_by_several_cameras"]
 
 
 def inside_roi(predicted: Table, rois: Mapping[int, Array], *, skip_missing: bool = False) -> Table:
@@ -43,11 +43,11 @@ def inside_roi(predicted: Table, rois: Mapping[int, Array], *, skip_missing: boo
             message = f"expected a region of interest for every camera with predictions, got none for camera {camera}"
             raise ConfigError(message, remedy="add its image, or score without regions")
         rows = np.flatnonzero(predicted.camera == camera)
-        keep[rows] = _corners_inside(predicted.xyxy[rows], rois[camera])
+        keep[rows] = is_inside_roi(predicted.xyxy[rows], rois[camera])
     return predicted[keep]
 
 
-def _corners_inside(xyxy: Array, roi: Array) -> Array:
+def is_inside_roi(xyxy: Array, roi: Array) -> Array:
     """Whether no corner of each box, (R, 4), is on a pixel of the image where ``roi`` (H, W) is false: bool (R,)."""
     height, width = roi.shape
     corners = np.floor(xyxy).astype(np.int64)

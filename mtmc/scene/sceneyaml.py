@@ -27,7 +27,7 @@ What the folder's own layout says (plain or CityFlow) is taken first; the file a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -120,7 +120,7 @@ def load(folder: Path, path: Path) -> Scene:
     """
     file = read_yaml(path, SceneError)
     written = parse_settings(SceneFile, file.data, file=file, error=SceneError)
-    base = _layout(folder)
+    base = _layout(folder, {entry.id for entry in written.cameras})
     cameras = {camera.id: camera for camera in base}
     for index, entry in enumerate(written.cameras):
         here = _Place(file, folder, ("cameras", index))
@@ -215,14 +215,21 @@ def _with_alignments(scene: Scene, written: SceneFile, file: YamlFile) -> Scene:
     return scene
 
 
-def _layout(folder: Path) -> tuple[Camera, ...]:
-    """What the folder shows without the file."""
+def _layout(folder: Path, listed: Collection[str]) -> tuple[Camera, ...]:
+    """The cameras of the folder's layout.
+
+    If the file lists cameras, pictures in the folder itself (a region of interest, a map) are no camera, unless it
+    lists one under the folder's name.
+    """
     if cityflow.find_scenarios(folder) == [folder]:
         return cityflow.load(folder).cameras
     if motchallenge.is_sequence(folder):
         return motchallenge.load(folder).cameras
     scene = plain.load(folder)
-    return () if scene is None else scene.cameras
+    if scene is None:
+        return ()
+    itself = folder.resolve()
+    return tuple(c for c in scene.cameras if c.video != itself or not listed or c.id in listed)
 
 
 class _MissingFile(SceneError):

@@ -138,6 +138,17 @@ def test_a_folder_that_holds_the_images_itself_is_a_scene(tmp_path: Path) -> Non
     assert cameras(tmp_path / "cam5") == {"cam5": 5}
 
 
+def test_pictures_beside_a_scene_file_are_no_camera_unless_it_lists_one(tmp_path: Path) -> None:
+    folder = tmp_path / "cam5"
+    pictures(folder, "0001.jpg", "0002.jpg")
+    (folder / "east.txt").write_text(DETECTION)
+    east = "{id: east, number: 4, detections: [east.txt], fps: 10, frame_count: 60, size_wh: [640, 480]}"
+    (folder / "scene.yaml").write_text(f"cameras:\n  - {east}\n")
+    assert cameras(folder) == {"east": 4}
+    (folder / "scene.yaml").write_text(f"cameras:\n  - {east}\n  - {{id: cam5}}\n")
+    assert cameras(folder) == {"cam5": 5, "east": 4}
+
+
 @pytest.mark.parametrize("address", ["rtsp://10.0.0.1/stream", "http://x/y.m3u8", "rtsp:/10.0.0.1/stream"])
 def test_an_address_is_no_folder(address: str) -> None:
     with pytest.raises(SceneError, match=r"got the address of a stream, .*record it to a file first"):
