@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP_ARGS ?=
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-cityflow bench-scale bench-cities bench-reid mutate mutate-reid legibility clean
+.PHONY: demo test check format bench bench-pipeline bench-association bench-cityflow bench-scale bench-cities bench-reid mutate mutate-reid legibility clean
 
 $(SMALL): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,9 @@ bench-pipeline: $(READY)  ## the whole run against its bare models: make bench-p
 	$(BIN)/python -m tools.bench.pipeline --videos $(VIDEOS) --detect $(DETECT) --embed $(EMBED)
 
 DATA ?= ../shared/data/aicity
+bench-association: $(READY)  ## association without pixels of S01, S03 and S04 below DATA, each correction switched off in turn
+	$(BIN)/python -m tools.bench.association $(DATA)
+
 bench-cityflow: $(READY)  ## CityFlow without pixels, below DATA: tracking on S03's detections, association of S01's tracklets
 	$(BIN)/python -m tools.bench.cityflow $(DATA)
 

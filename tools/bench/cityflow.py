@@ -2,6 +2,7 @@
 
     python -m tools.bench.cityflow DATA                   # DATA/S03/{det,gt_v1,mtsc}, DATA/roi; DATA/S01, clocks, …
     python -m tools.bench.cityflow DATA --only S01        # association alone: see cityflow_s01.py
+    python -m tools.bench.association DATA                # association of S01, S03 and S04, cue by cue
     python -m tools.bench.cityflow DATA --config configs/run/cityflow_s03.yaml -o track.max_age_s=3
 
 S03: one setting for six cameras × three detectors. IDF1, IDP and IDR of each camera by itself at IoU ≥ 0.5; all

@@ -35,10 +35,10 @@ from mtmc.site.learn import learn_scene
 from mtmc.types import Array, GlobalTrack, Passage
 from tools.bench.perturb import placed, withheld
 
-__all__ = ["CUES", "Cue", "Row", "greedy", "oracle", "rows", "scene_of"]
+__all__ = ["CUES", "OVERRIDES", "Cue", "Row", "greedy", "oracle", "rows", "scene_of"]
 
 _CAMERAS = ("c001", "c002", "c003", "c004", "c005")
-_OVERRIDES = (
+OVERRIDES = (
     "input.source=tracklets",
     "input.frame_offset=1",
     "embed.weights=none",
@@ -118,7 +118,7 @@ def rows(data: Path, folder: Path) -> Iterator[Row]:
             videos=scene.root,
             out=folder / "run",
             config_files=(),
-            overrides=_OVERRIDES,
+            overrides=OVERRIDES,
             runner="local",
             workers=1,
             strict=True,
