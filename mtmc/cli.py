@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
             "diagnose", parents=[common], help="explain which stages and which links cost a run its score"
         )
     )
+    _add_count(
+        commands.add_parser("count", parents=[common], help="write traffic counts, travel times and speeds of a run")
+    )
     site = commands.add_parser("site", help="learn the scene model from a finished run")
     inner = site.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_site_learn(
@@ -160,6 +163,13 @@ def _add_diagnose(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_diagnose)
 
 
+def _add_count(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="results (default: RUN/traffic)")
+    parser.add_argument("--bin", type=float, default=15.0, metavar="MINUTES", help="length of a bin (default 15)")
+    parser.set_defaults(command=_count)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--videos", type=Path, metavar="DIR", help="start from the overrides of this scene's scene.yaml"
@@ -241,6 +251,15 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.run / "diagnosis"
     text = diagnose_command(arguments.run, arguments.gt, out, not arguments.no_reruns, arguments.workers)
     say(text.rstrip())
+    return 0
+
+
+def _count(arguments: argparse.Namespace) -> int:
+    from mtmc.traffic import count_run
+
+    out = arguments.out or arguments.run / "traffic"
+    tables = count_run(arguments.run, out, 60.0 * arguments.bin)
+    say(f"{tables.text()}\n\nresults: {out}")
     return 0
 
 

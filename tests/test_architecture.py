@@ -23,7 +23,7 @@ LAYERS = [
     {"detect", "track", "clean", "embed", "associate", "postprocess", "site", "render", "evaluate"},
     {"config"},
     {"pipeline"},
-    {"diagnose"},
+    {"diagnose", "traffic"},
     {"runners"},
     {"commands"},
     {"cli"},

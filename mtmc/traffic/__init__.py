@@ -1,0 +1,15 @@
+"""Traffic figures of a finished run.
+
+::
+
+    movements.py   each vehicle's pass through the view of one camera
+    tables.py      turning counts, origin–destination matrix, travel times, headways, speeds, peak hours
+    write.py       CSV and Parquet, one type of row per file
+"""
+
+from __future__ import annotations
+
+from mtmc.traffic.count import TrafficTables, count_run, tables_of
+from mtmc.traffic.movements import Movement, movements_of
+
+__all__ = ["Movement", "TrafficTables", "count_run", "movements_of", "tables_of"]

@@ -1,0 +1,123 @@
+"""From a finished run to the files of ``mtmc count``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mtmc.errors import ConfigError
+from mtmc.log import plural
+from mtmc.pipeline.results import load_run
+from mtmc.traffic.movements import Movement, movements_of
+from mtmc.traffic.tables import (
+    DEFAULT_BIN_S,
+    Headway,
+    ODCount,
+    PeakHour,
+    Speed,
+    TravelTime,
+    TurningCount,
+    headways,
+    od_matrix,
+    peak_hours,
+    speeds,
+    travel_times,
+    turning_counts,
+)
+from mtmc.traffic.write import write_csv, write_parquet_rows
+from mtmc.types import GlobalTrack
+
+__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "tables_of"]
+
+#: The type of the rows of every table; the keys are the names of the files.
+ROW_TYPES: dict[str, type] = {
+    "movements": Movement,
+    "turning_counts": TurningCount,
+    "od_matrix": ODCount,
+    "travel_times": TravelTime,
+    "headways": Headway,
+    "speeds": Speed,
+    "peak_hours": PeakHour,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficTables:
+    """All tables of a run, in the order of :data:`ROW_TYPES`."""
+
+    movements: Sequence[Movement]
+    turning_counts: Sequence[TurningCount]
+    od_matrix: Sequence[ODCount]
+    travel_times: Sequence[TravelTime]
+    headways: Sequence[Headway]
+    speeds: Sequence[Speed]
+    peak_hours: Sequence[PeakHour]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write every table as CSV and Parquet; returns the CSV files.
+
+        Raises:
+            MtmcError: A file cannot be written.
+        """
+        written = []
+        for field in fields(self):
+            rows: Sequence[Any] = getattr(self, field.name)
+            path = folder / f"{field.name}.csv"
+            write_csv(rows, ROW_TYPES[field.name], path)
+            write_parquet_rows(rows, ROW_TYPES[field.name], path.with_suffix(".parquet"))
+            written.append(path)
+        return written
+
+    def text(self) -> str:
+        """A short summary: vehicles, movements per camera, and the most frequent travel times."""
+        vehicles = {movement.vehicle for movement in self.movements}
+        lines = [f"{plural(len(vehicles), 'vehicle')}, {plural(len(self.movements), 'movement')}"]
+        lines += [f"{'camera':<16}{'vehicles':>9}{'by zones':>10}"]
+        for camera in sorted({movement.camera for movement in self.movements}):
+            of_camera = [movement for movement in self.movements if movement.camera == camera]
+            with_zones = sum(bool(movement.entry_zone and movement.exit_zone) for movement in of_camera)
+            lines.append(f"{camera:<16}{len(of_camera):>9}{with_zones / len(of_camera):>10.0%}")
+        return "\n".join(lines)
+
+
+def tables_of(tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
+    """Compute all tables.
+
+    Args:
+        tracks: The vehicles of a run.
+        bin_s: Length of a bin, seconds.
+
+    Raises:
+        ConfigError: ``bin_s`` is not positive.
+    """
+    if not bin_s > 0:
+        raise ConfigError(f"expected a bin of more than 0 seconds, got {bin_s:g}", remedy="give minutes, such as 15")
+    movements = movements_of(tracks)
+    return TrafficTables(
+        movements=movements,
+        turning_counts=turning_counts(movements, bin_s),
+        od_matrix=od_matrix(movements, bin_s),
+        travel_times=travel_times(movements, bin_s),
+        headways=headways(movements, bin_s),
+        speeds=speeds(movements, bin_s),
+        peak_hours=peak_hours(movements),
+    )
+
+
+def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
+    """Compute the tables of a finished run and write them.
+
+    Args:
+        run: The folder that ``mtmc run`` wrote.
+        out: Where to write; ``run/traffic`` if None.
+        bin_s: Length of a bin, seconds.
+
+    Raises:
+        MtmcError: The run cannot be read, or a file cannot be written.
+        ConfigError: ``bin_s`` is not positive.
+    """
+    tables = tables_of(load_run(run).tracks, bin_s)
+    tables.write(run / "traffic" if out is None else out)
+    return tables

@@ -1,0 +1,136 @@
+"""Movements: each vehicle's pass through the view of one camera, the unit that traffic counts are made of."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmc.types import CLASSES, Array, GlobalTrack, Passage
+
+__all__ = ["Movement", "ground_speed_mps", "movements_of"]
+
+#: A vehicle that is out of a camera's view for longer than this has left and returned.
+MAX_GAP_S = 30.0
+
+_SPEED_WINDOW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One pass of a vehicle through the view of a camera.
+
+    Attributes:
+        vehicle: Identity of the vehicle, the same in all cameras.
+        vehicle_class: Its class, the majority over its boxes in all cameras.
+        camera: Name of the camera.
+        entry_zone, exit_zone: Names of the zones it entered and left by, "" where unknown.
+        enter_s, leave_s: Scene time of its first and last box, seconds.
+        speed_kmh: Mean speed on the ground, NaN without calibration.
+        tracklets: Number of tracklets it consists of.
+    """
+
+    vehicle: int
+    vehicle_class: str
+    camera: str
+    entry_zone: str
+    exit_zone: str
+    enter_s: float
+    leave_s: float
+    speed_kmh: float
+    tracklets: int
+
+
+def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) -> list[Movement]:
+    """The movements of all vehicles, by vehicle and time.
+
+    Tracklets of a vehicle in one camera belong to one movement, unless the gap between them is longer than
+    ``max_gap_s``, or the earlier one ends in an exit zone and the later one starts in an entry zone.
+
+    Args:
+        tracks: Vehicles with their passages.
+        max_gap_s: Longest gap within a movement, seconds.
+    """
+    movements = []
+    for track in tracks:
+        vehicle_class = _majority_class(track.passages)
+        by_camera: dict[str, list[Passage]] = defaultdict(list)
+        for passage in track.passages:
+            by_camera[passage.tracklet.camera_id].append(passage)
+        for passages in by_camera.values():
+            for group in _split_at_returns(passages, max_gap_s):
+                movements.append(_movement(track.global_id, vehicle_class, group))
+    return sorted(movements, key=lambda m: (m.vehicle, m.enter_s, m.leave_s, m.camera))
+
+
+def ground_speed_mps(time_s: Array, ground_m: Array) -> float:
+    """Length of a ground track divided by its duration, meters per second; NaN without positions or duration.
+
+    Positions are first averaged in windows of one second, since the sum of the distances between single noisy
+    positions overestimates the length.
+
+    Args:
+        time_s: float64 (L,), increasing, seconds.
+        ground_m: float64 (L, 2), meters; rows with NaN are left out.
+
+    >>> ground_speed_mps(np.arange(50) / 10, np.stack([np.arange(50.0), np.zeros(50)], axis=1))
+    10.0
+    """
+    is_known = np.isfinite(ground_m).all(axis=1)
+    time_s, ground_m = time_s[is_known], ground_m[is_known]
+    if not len(time_s):
+        return float("nan")
+    window = np.floor((time_s - time_s[0]) / _SPEED_WINDOW_S).astype(np.int64)
+    _, window, count = np.unique(window, return_inverse=True, return_counts=True)
+    mean_time_s = np.bincount(window, time_s) / count
+    mean_m = np.stack([np.bincount(window, ground_m[:, axis]) / count for axis in (0, 1)], axis=1)
+    duration_s = float(mean_time_s[-1] - mean_time_s[0])
+    if duration_s <= 0:
+        return float("nan")
+    length_m = float(np.linalg.norm(np.diff(mean_m, axis=0), axis=1).sum())
+    return length_m / duration_s
+
+
+def _split_at_returns(passages: Sequence[Passage], max_gap_s: float) -> list[list[Passage]]:
+    """Passages of one vehicle in one camera, in groups of one movement each."""
+    ordered = sorted(passages, key=lambda p: (p.tracklet.start_s, p.tracklet.track_id))
+    groups = [[ordered[0]]]
+    end_s = ordered[0].tracklet.end_s
+    for passage in ordered[1:]:
+        earlier = max(groups[-1], key=lambda p: p.tracklet.end_s)
+        is_return = bool(earlier.exit and passage.entry)
+        if is_return or passage.tracklet.start_s - end_s > max_gap_s:
+            groups.append([])
+        groups[-1].append(passage)
+        end_s = max(p.tracklet.end_s for p in groups[-1])
+    return groups
+
+
+def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> Movement:
+    first = min(passages, key=lambda p: p.tracklet.start_s)
+    last = max(passages, key=lambda p: p.tracklet.end_s)
+    time_s = np.concatenate([p.tracklet.time_s for p in passages])
+    ground_m = np.concatenate([p.ground_m for p in passages])
+    order = np.argsort(time_s, kind="stable")
+    return Movement(
+        vehicle=vehicle,
+        vehicle_class=vehicle_class,
+        camera=first.tracklet.camera_id,
+        entry_zone=first.entry,
+        exit_zone=last.exit,
+        enter_s=first.tracklet.start_s,
+        leave_s=last.tracklet.end_s,
+        speed_kmh=3.6 * ground_speed_mps(time_s[order], ground_m[order]),
+        tracklets=len(passages),
+    )
+
+
+def _majority_class(passages: Sequence[Passage]) -> str:
+    """The class of most boxes; the general class "vehicle" only where no tracklet has a more specific one."""
+    boxes: Counter[int] = Counter()
+    for passage in passages:
+        boxes[passage.tracklet.class_id] += len(passage.tracklet)
+    specific = {class_id: count for class_id, count in boxes.items() if CLASSES[class_id] != "vehicle"} or boxes
+    return CLASSES[min(specific, key=lambda class_id: (-specific[class_id], class_id))]

@@ -1,0 +1,94 @@
+"""From a finished run to the files of ``mtmc count``."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mtmc.cli import main
+from mtmc.config import load_config
+from mtmc.errors import ConfigError
+from mtmc.geometry.clock import Clock
+from mtmc.pipeline.run import run
+from mtmc.scene import Camera, Scene, Zone
+from mtmc.traffic.count import ROW_TYPES, tables_of
+
+ROOT = Path(__file__).parents[3]
+WEST = Zone("west", np.array([[0.0, 0.0], [200, 0], [200, 480], [0, 480]]))
+EAST = Zone("east", np.array([[440.0, 0.0], [640, 0], [640, 480], [440, 480]]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cameras of one road with the same view; three vehicles drive from west to east at 36 km/h, 10 s apart."""
+    home = tmp_path_factory.mktemp("road")
+    ground = np.array([[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1]])
+    cameras = []
+    for number, name in enumerate(("a", "b"), start=1):
+        rows = [
+            f"{100 * vehicle + frame + 1},-1,{20 + 10 * frame},200,40,30,0.9,-1,-1,-1"
+            for vehicle in range(3)
+            for frame in range(58)
+        ]
+        (home / f"{name}.txt").write_text("\n".join(rows))
+        camera = Camera(name, number, Clock(10.0), frame_count=300, size_wh=(640, 480), zones=(WEST, EAST))
+        cameras.append(replace(camera, detections=(home / f"{name}.txt",), ground_from_image=ground))
+    config = load_config(overrides=["embed.weights=none", "render.report=false"])
+    run(Scene("road", home, tuple(cameras)), config, home / "out", map_cameras=lambda fn, c: [fn(x) for x in c])
+    return home / "out"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_files_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["count", str(folder), "--bin", "0.25"]) == 0
+    assert "3 vehicles, 6 movements" in capsys.readouterr().out
+    turning = table(folder / "traffic" / "turning_counts.csv")
+    expected = [(camera, "west", "east", start, "1") for camera in "ab" for start in ("0.000", "15.000")]
+    found = [(r["camera"], r["entry_zone"], r["exit_zone"], r["bin_start_s"], r["vehicles"]) for r in turning]
+    assert [(c, i, o, s) for c, i, o, s, _ in found] == [row[:4] for row in expected]
+    assert [r["vehicles"] for r in turning] == ["2", "1", "2", "1"]  # they enter at 0, 10 and 20 s
+
+    [headway] = [
+        r
+        for r in table(folder / "traffic" / "headways.csv")
+        if (r["camera"], r["direction"], r["bin_start_s"]) == ("a", "in", "15.000")
+    ]
+    assert float(headway["mean_s"]) == pytest.approx(10.0, abs=0.2)
+    speed = table(folder / "traffic" / "speeds.csv")
+    assert [float(row["p50_kmh"]) for row in speed] == pytest.approx([36.0] * 4, rel=0.02)
+
+
+def test_csv_and_parquet_hold_the_same(folder: Path) -> None:
+    main(["count", str(folder), "--out", str(folder / "again")])
+    for name, row_type in ROW_TYPES.items():
+        lines = table(folder / "again" / f"{name}.csv")
+        parquet = pq.read_table(folder / "again" / f"{name}.parquet")
+        assert parquet.column_names == [field.name for field in fields(row_type)]
+        assert parquet.num_rows == len(lines)
+        for line, row in zip(lines, parquet.to_pylist(), strict=True):
+            for column, value in row.items():
+                text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+                assert line[column] == text
+
+
+def test_a_bin_without_length_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="expected a bin of more than 0 seconds, got 0"):
+        tables_of([], bin_s=0.0)
+
+
+def test_the_page_describes_every_column() -> None:
+    page = (ROOT / "docs" / "traffic.md").read_text()
+    for name, row_type in ROW_TYPES.items():
+        section = re.split(r"\n## ", page.split(f"`{name}.csv`", 1)[1])[0]
+        for field in fields(row_type):
+            assert f"`{field.name}`" in section, f"{name}: {field.name}"

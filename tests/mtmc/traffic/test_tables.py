@@ -1,0 +1,157 @@
+"""Traffic tables against counts made by loops over the same movements, and against values computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from mtmc.traffic.movements import Movement
+from mtmc.traffic.tables import (
+    headways,
+    median_interval,
+    od_matrix,
+    peak_hours,
+    speeds,
+    travel_times,
+    turning_counts,
+)
+
+
+def move(
+    vehicle: int,
+    camera: str,
+    enter_s: float,
+    leave_s: float,
+    entry: str = "",
+    exit: str = "",
+    *,
+    kind: str = "car",
+    kmh: float = math.nan,
+) -> Movement:
+    return Movement(vehicle, kind, camera, entry, exit, enter_s, leave_s, kmh, 1)
+
+
+def random_movements(seed: int, vehicles: int = 60) -> list[Movement]:
+    """Each vehicle visits one to three cameras in turn, within an hour."""
+    rng = np.random.default_rng(seed)
+    movements = []
+    for vehicle in range(1, vehicles + 1):
+        time_s = float(rng.uniform(0, 3600))
+        kind = str(rng.choice(["car", "bus"]))
+        for camera in rng.permutation(["a", "b", "c"])[: rng.integers(1, 4)].tolist():
+            leave_s = time_s + float(rng.uniform(5, 20))
+            entry, exit = (str(rng.choice(["north", "south", ""])) for _ in range(2))
+            kmh = float(rng.uniform(10, 60)) if rng.random() < 0.7 else math.nan
+            movements.append(move(vehicle, camera, time_s, leave_s, entry, exit, kind=kind, kmh=kmh))
+            time_s = leave_s + float(rng.uniform(-3, 60))
+    return movements
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("bin_s", [60.0, 900.0])
+def test_turning_counts_and_od_matrix_by_loops(seed: int, bin_s: float) -> None:
+    movements = random_movements(seed)
+    rows = turning_counts(movements, bin_s)
+    assert sum(row.vehicles for row in rows) == len(movements)
+    for row in rows:
+        expected = 0
+        for m in movements:
+            same = (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class)
+            if same == (row.camera, row.entry_zone, row.exit_zone, row.vehicle_class):
+                expected += row.bin_start_s <= m.enter_s < row.bin_end_s
+        assert row.vehicles == expected
+
+    matrix = od_matrix(movements, bin_s)
+    assert sum(row.vehicles for row in matrix) == 60
+    for row in matrix:
+        expected = 0
+        for vehicle in range(1, 61):
+            own = [m for m in movements if m.vehicle == vehicle]
+            first, last = min(own, key=lambda m: m.enter_s), max(own, key=lambda m: m.leave_s)
+            place = (first.camera, first.entry_zone, last.camera, last.exit_zone, first.vehicle_class)
+            if place == (row.from_camera, row.from_zone, row.to_camera, row.to_zone, row.vehicle_class):
+                expected += row.bin_start_s <= first.enter_s < row.bin_end_s
+        assert row.vehicles == expected
+
+
+def test_travel_times_by_hand() -> None:
+    movements = [
+        m
+        for vehicle, seconds in enumerate([10, 12, 14, 16, 18, 20, 40], start=1)
+        for m in (
+            move(vehicle, "a", 0.0, 5.0, exit="east"),
+            move(vehicle, "b", 5.0 + seconds, 60.0, entry="west"),
+        )
+    ]
+    [row] = travel_times([*movements, move(9, "a", 0.0, 5.0)])
+    assert (row.from_camera, row.from_zone, row.to_camera, row.to_zone) == ("a", "east", "b", "west")
+    assert (row.bin_start_s, row.bin_end_s, row.vehicles) == (0.0, 900.0, 7)
+    assert row.mean_s == pytest.approx(130 / 7)
+    assert row.sd_s == pytest.approx(math.sqrt(sum((x - 130 / 7) ** 2 for x in (10, 12, 14, 16, 18, 20, 40)) / 6))
+    assert (row.p5_s, row.p50_s, row.p85_s) == pytest.approx((10.6, 16.0, 22.0))  # 0.3, 3 and 5.1 of 6 steps
+    assert (row.p50_low_s, row.p50_high_s) == (10.0, 40.0)  # P(B < 1) = 1/128, P(B < 2) = 1/16
+
+
+def test_travel_times_of_overlapping_views_are_negative_and_one_vehicle_has_no_spread() -> None:
+    [row] = travel_times([move(1, "a", 0.0, 9.0), move(1, "b", 7.0, 12.0)])
+    assert row.mean_s == -2.0
+    assert math.isnan(row.sd_s)
+    assert math.isnan(row.p50_low_s)
+
+
+@pytest.mark.parametrize("n", [1, 5, 6, 7, 20, 101])
+def test_the_interval_of_the_median_is_the_shortest_with_coverage(n: int) -> None:
+    values = list(range(1, n + 1))
+    low, high = median_interval(values)
+    coverage = {k: 1 - 2 * binom.cdf(k - 1, n, 0.5) for k in range(1, n // 2 + 1)}
+    enough = [k for k, value in coverage.items() if value >= 0.95]
+    if not enough:
+        assert math.isnan(low)
+        assert math.isnan(high)
+    else:
+        assert (low, high) == (max(enough), n + 1 - max(enough))
+
+
+def test_the_interval_of_the_median_covers_it() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.exponential(10.0, (2000, 25))
+    intervals = np.array([median_interval(sample.tolist()) for sample in samples])
+    median = 10.0 * math.log(2)
+    covered = ((intervals[:, 0] <= median) & (median <= intervals[:, 1])).mean()
+    assert 0.94 < covered < 0.985  # 0.957 by the binomial distribution
+
+
+def test_headways_by_hand() -> None:
+    times_s = [3.0, 5.0, 11.0, 100.0, 101.0]
+    movements = [move(k, "a", time_s, time_s + 1, entry="north") for k, time_s in enumerate(times_s)]
+    movements.append(move(9, "a", 4.0, 5.0))  # no zone
+    found = headways(movements, 60.0)
+    assert [(r.zone, r.direction, r.bin_start_s, r.headways, r.mean_s, r.min_s) for r in found] == [
+        ("north", "in", 0.0, 2, 4.0, 2.0),
+        ("north", "in", 60.0, 2, 45.0, 1.0),
+    ]
+
+
+def test_speeds_by_hand_and_without_calibration() -> None:
+    movements = [move(1, "a", 0, 1, "n", "s", kmh=30.0), move(2, "a", 2, 3, "n", "s", kmh=60.0), move(3, "a", 4, 5)]
+    [row] = speeds(movements)
+    assert (row.vehicles, row.mean_kmh, row.p50_kmh) == (2, 45.0, 45.0)
+    assert row.harmonic_mean_kmh == pytest.approx(40.0)
+    assert not speeds([move(3, "a", 4, 5)])
+    [stopped] = speeds([move(1, "a", 0, 1, kmh=0.0)])
+    assert math.isnan(stopped.harmonic_mean_kmh)
+
+
+def test_the_peak_hour_by_hand() -> None:
+    volumes = [10, 20, 30, 40, 25, 5]  # per quarter; the greatest hour is 20 + 30 + 40 + 25
+    movements = [
+        move(100 * quarter + k, "a", 900.0 * quarter + k, 900.0 * quarter + k + 1)
+        for quarter, volume in enumerate(volumes)
+        for k in range(volume)
+    ]
+    [row] = peak_hours([*movements, move(1, "b", 0.0, 1.0)])  # camera b has no hour
+    assert (row.camera, row.start_s, row.end_s, row.vehicles) == ("a", 900.0, 4500.0, 115)
+    assert row.peak_hour_factor == pytest.approx(115 / 160)
