@@ -16,8 +16,9 @@ from mtmc.errors import ConfigError, SceneError
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1, write_track1
 from mtmc.log import say
+from mtmc.pipeline.models import with_chosen_models
 from mtmc.pipeline.run import RunResult, run
-from mtmc.pipeline.summary import summary_text
+from mtmc.pipeline.summary import models_line, summary_text
 from mtmc.runners import local, ray
 from mtmc.scene import Scene, load_scenes
 from mtmc.threads import own_threads, share_cores
@@ -85,6 +86,8 @@ def _run_scene(
     workers = workers or (1 if one_process else min(len(scene.cameras), share_cores(1)))
     threads = config.threads or share_cores(workers)
     own_threads(threads)
+    config = with_chosen_models(scene, config)
+    say(models_line(scene, config))
     result = run(
         scene,
         config,

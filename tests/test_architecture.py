@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     {"errors"},
     {"settings", "types", "files", "threads", "progress", "log"},
-    {"geometry"},
+    {"geometry", "zoo"},
     {"formats", "video"},
     {"scene"},
     {"multiview"},

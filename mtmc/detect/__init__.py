@@ -15,6 +15,7 @@ from mtmc.detect.filters import FilterConfig, filter_detections
 from mtmc.detect.precomputed import read_detections
 from mtmc.errors import ConfigError
 from mtmc.types import Detections, Frame
+from mtmc.zoo import model_file
 
 __all__ = [
     "DETECTORS",
@@ -97,6 +98,7 @@ def load_detector(config: DetectConfig, threads: int = 1) -> Detector:
         FormatError: The card beside them is malformed.
         MissingDependency: The package that runs them is not installed.
     """
+    config = config.model_copy(update={"weights": model_file(config.weights, "detector")})
     backend = _backend_of(config)
     if config.appearance != "none" and backend != "torchvision":
         raise ConfigError(
@@ -124,6 +126,7 @@ def _backend_of(config: DetectConfig) -> str:
     if path.suffix in (".onnx", ".xml") or path.is_dir():
         return "onnx"
     raise ConfigError(
-        f"weights: expected motion, an .onnx, .xml or .pt file or a torchvision model, got {name!r}",
+        "weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or a "
+        f"torchvision model, got {name!r}",
         remedy="correct the name, or set backend to say whose code runs it",
     )

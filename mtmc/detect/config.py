@@ -32,10 +32,11 @@ class DetectConfig(Settings):
     )
 
     weights: str = Field(
-        default="motion",
-        description="motion (static cameras, no model), a model file, "
-        "or a model's name: of ultralytics (yolo11n.pt) or torchvision (maskrcnn_resnet50_fpn_v2, optionally with a "
-        "file of its own: maskrcnn_resnet50_fpn_v2:cars.pth).",
+        default="auto",
+        description="auto (the best permissive model at hand), package (the model that comes with mtmc), a model of "
+        "mtmc models list, a model file, a model of ultralytics (yolo11n.pt) or torchvision "
+        "(maskrcnn_resnet50_fpn_v2, optionally with a file of its own: maskrcnn_resnet50_fpn_v2:cars.pth), or motion "
+        "(background subtraction: static cameras, no model).",
     )
     backend: Literal["auto", "onnx", "ultralytics", "torchvision"] = Field(
         default="auto",

@@ -30,9 +30,10 @@ class EmbedConfig(Settings):
     }
 
     weights: str = Field(
-        "color_histogram",
-        description="color_histogram (no weights needed), none, a file (.onnx, .xml, .torchscript, .safetensors), "
-        "a checkpoint folder, or timm:NAME",
+        "auto",
+        description="auto (the best permissive model at hand), package (the model that comes with mtmc), a model of "
+        "mtmc models list, a file (.onnx, .xml, .torchscript, .safetensors), a checkpoint folder, timm:NAME, "
+        "color_histogram (no weights needed), or none",
     )
     card: Path | None = Field(None, description="JSON card of the weights, if it is not beside them")
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field("auto", description="what runs an ONNX file")

@@ -7,6 +7,7 @@ from typing import Protocol
 from mtmc.embed.color import ColorHistogramEmbedder
 from mtmc.embed.config import EmbedConfig
 from mtmc.types import Array
+from mtmc.zoo import model_file
 
 __all__ = ["Embedder", "load_embedder"]
 
@@ -53,7 +54,7 @@ def load_embedder(config: EmbedConfig, threads: int = 1) -> Embedder | None:
     from reid.inference import load_embedder as load
 
     return load(
-        config.weights,
+        model_file(config.weights, "embedder"),
         runtime=config.runtime,
         device=config.device,
         precision=config.precision,

@@ -289,7 +289,7 @@ class CameraPipeline:
             video=self._hash(camera.video),
             size_wh=camera.size_wh,
             embed=config.embed.model_dump(exclude={"weights", "card"}),
-            weights=weights_hash(config.embed.weights, config.embed.card),
+            weights=weights_hash(config.embed.weights, "embedder", config.embed.card) if camera.video else "",
             ground=None if ground is None else ground.tolist(),
             plane=camera.ground_plane,
             zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],

@@ -112,12 +112,12 @@ def detection_key(recording: Recording, config: RunConfig) -> str:
         frame_count=recording.frame_count,
         size_wh=recording.size_wh,
         detect=config.detect.model_dump(exclude={"filter", "weights"}),
-        weights=weights_hash(config.detect.weights),
+        weights=weights_hash(config.detect.weights, "detector"),
         min_score=config.detect.min_score,
         suppression_iou=config.detect.suppression_iou,
         clock=repr(recording.clock) if forgets_by_time else "",
         embed=config.embed.model_dump(exclude={"weights", "card"}) if per_detection else None,
-        embed_weights=weights_hash(config.embed.weights, config.embed.card) if per_detection else "",
+        embed_weights=weights_hash(config.embed.weights, "embedder", config.embed.card) if per_detection else "",
     )
 
 

@@ -14,10 +14,12 @@ from mtmc.detect import DetectConfig, Detector, SupportsBackgroundFit, load_dete
 from mtmc.embed import EmbedConfig, Embedder, load_embedder, with_appearance
 from mtmc.errors import VideoError
 from mtmc.pipeline.cache import file_sha256
+from mtmc.scene import Scene
 from mtmc.types import Frame
 from mtmc.video.source import Recording
+from mtmc.zoo import ModelSummary, Task, choose, describe, model_file
 
-__all__ = ["make_detector", "make_embedder", "weights_hash"]
+__all__ = ["make_detector", "make_embedder", "models_in_use", "weights_hash", "with_chosen_models"]
 
 #: How much of a video, and how many of its frames, a background is fitted to.
 _BACKGROUND_S, _BACKGROUND_FRAMES = 300.0, 64
@@ -68,12 +70,44 @@ def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
     return cast("Embedder | None", _MODELS[name])
 
 
-def weights_hash(weights: str, card: Path | None = None) -> str:
+def with_chosen_models(scene: Scene, config: RunConfig) -> RunConfig:
+    """The configuration with ``auto`` replaced by the name of a model, where the scene's cameras need one.
+
+    A scene without videos needs neither detector nor embedder: its settings stay as they are.
+    """
+    detect, embed = config.detect, config.embed
+    if _detects(scene, config):
+        detect = detect.model_copy(update={"weights": choose(detect.weights, "detector")})
+    if _has_videos(scene):
+        embed = embed.model_copy(update={"weights": choose(embed.weights, "embedder")})
+    return config.model_copy(update={"detect": detect, "embed": embed})
+
+
+def models_in_use(scene: Scene, config: RunConfig) -> dict[str, ModelSummary]:
+    """What a run of the scene uses as ``detector`` and as ``embedder``."""
+    given, without = ModelSummary("given files", ""), ModelSummary("none: no video to embed", "")
+    return {
+        "detector": describe(config.detect.weights, "detector") if _detects(scene, config) else given,
+        "embedder": describe(config.embed.weights, "embedder") if _has_videos(scene) else without,
+    }
+
+
+def _detects(scene: Scene, config: RunConfig) -> bool:
+    """Whether the vehicles of some camera come from its video."""
+    return config.input.source in ("auto", "video") and _has_videos(scene)
+
+
+def _has_videos(scene: Scene) -> bool:
+    return any(camera.video is not None for camera in scene.cameras)
+
+
+def weights_hash(weights: str, task: Task, card: Path | None = None) -> str:
     """What a model's name stands for: the bytes of its files and of its card, else the name itself.
 
-    >>> weights_hash("motion")
+    >>> weights_hash("motion", "detector")
     'motion'
     """
+    weights = model_file(weights, task)
     name, _, file = weights.partition(":")  # torchvision's NAME:FILE
     path = Path(file) if file and not Path(weights).exists() else Path(weights)
     parts = [name if file else "", file_sha256(path) or weights, file_sha256(card or path.with_suffix(".json"))]

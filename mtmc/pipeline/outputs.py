@@ -20,6 +20,7 @@ from mtmc.formats.track1 import write_track1
 from mtmc.pipeline.cache import file_sha256
 from mtmc.pipeline.camera import CameraResult, save_result
 from mtmc.pipeline.links import write_links
+from mtmc.pipeline.models import models_in_use
 from mtmc.scene import Scene
 from mtmc.scene.write import content_of
 
@@ -141,6 +142,7 @@ def write_manifest(
         "scene": scene.name,
         "place": {"folder": str(scene.root.resolve()), "scene": content_of(scene, scene.root)},
         "config": config.model_dump(mode="json"),
+        "models": {task: model.as_dict() for task, model in models_in_use(scene, config).items()},
         "cameras": {
             result.camera_id: {
                 "counts": dict(result.counts),

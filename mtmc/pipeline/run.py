@@ -25,6 +25,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
 from mtmc.pipeline.cache import StageCache, cache_key, code_version
 from mtmc.pipeline.camera import CameraResult, detect_together, match_similarity_of, process_camera
+from mtmc.pipeline.models import models_in_use, with_chosen_models
 from mtmc.pipeline.outputs import (
     earlier_outputs,
     remove_outputs,
@@ -112,6 +113,7 @@ def run(
             "expected a folder for the results, but it is a file", path=out, remedy="choose another --out"
         )
     sweep(out)
+    config = with_chosen_models(scene, config)
     _log.info("%s: %s, results in %s", scene.name, plural(len(scene.cameras), "camera"), out)
     for warning in warnings:
         _log.warning("%s", warning)
@@ -162,21 +164,17 @@ def run(
             cache,
             out,
             map_cameras,
-            _made_with(config, results),
+            _made_with(scene, config),
         )
     remove_outputs(out, videos - {path.relative_to(out).as_posix() for path in outputs})
     write_manifest(out, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
     return RunResult(given_out, tracks, results, scores, tuple(problems), tuple(warnings))
 
 
-def _made_with(config: RunConfig, results: Sequence[CameraResult]) -> dict[str, str]:
-    """What the page says a result was made with: file names, without the folders of this machine."""
-    from_video = any(result.source == "video" for result in results)
-    return {
-        "detector": Path(config.detect.weights).name if from_video else "given files",
-        "embedder": Path(config.embed.weights).name,
-        "association": config.associate.method,
-    }
+def _made_with(scene: Scene, config: RunConfig) -> dict[str, str]:
+    """What the page says a result was made with."""
+    models = models_in_use(scene, config)
+    return {task: str(model) for task, model in models.items()} | {"association": config.associate.method}
 
 
 def _write_scores(scores: Evaluation | None, out: Path) -> list[Path]:

@@ -1,12 +1,20 @@
-"""What a run prints when it is done."""
+"""What a run prints: its models before it begins, the outcome when it is done."""
 
 from __future__ import annotations
 
+from mtmc.config import RunConfig
 from mtmc.log import plural
+from mtmc.pipeline.models import models_in_use
 from mtmc.pipeline.run import RunResult
 from mtmc.scene import Scene
 
-__all__ = ["summary_text"]
+__all__ = ["models_line", "summary_text"]
+
+
+def models_line(scene: Scene, config: RunConfig) -> str:
+    """``scene: detector NAME (source, license), embedder NAME (…)``: what a run is about to use."""
+    models = models_in_use(scene, config)
+    return f"{scene.name}: " + ", ".join(f"{task} {model}" for task, model in models.items())
 
 
 def summary_text(scene: Scene, result: RunResult) -> str:

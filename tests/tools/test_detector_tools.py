@@ -148,7 +148,7 @@ def test_a_restored_checkpoint_is_the_network_that_was_shipped(tmp_path: Path) -
     onnxruntime = pytest.importorskip("onnxruntime")
     from tools.detector.restore import restore
 
-    weights = Path(__file__).parents[2] / "sample_videos" / "weights" / "detector.onnx"
+    weights = Path(__file__).parents[2] / "mtmc" / "zoo" / "weights" / "detector.onnx"
     rng = np.random.default_rng(5)
     (tmp_path / "images" / "train").mkdir(parents=True)
     for k in range(4):
@@ -176,6 +176,6 @@ def test_only_a_detector_of_this_network_is_restored(tmp_path: Path) -> None:
         restore(tmp_path / "a.onnx", tmp_path, tmp_path / "start.pt")
     make_frames(tmp_path / "frames")
     cut_tiles(tmp_path / "frames", tmp_path / "tiles")
-    embedder = Path(__file__).parents[2] / "sample_videos" / "weights" / "embedder.onnx"
+    embedder = Path(__file__).parents[2] / "mtmc" / "zoo" / "weights" / "embedder.onnx"
     with pytest.raises(WeightsError, match="holds no bias"):
         restore(embedder, tmp_path / "tiles", tmp_path / "start.pt")

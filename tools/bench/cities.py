@@ -35,6 +35,7 @@ from mtmc.pipeline.camera import match_similarity_of
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.progress import progress_bar
 from mtmc.scene import load_scenes
+from mtmc.zoo import model_file
 from tools.bench.cities_page import page
 from tools.bench.contest import ENTRANTS, Entrant, compete, place_for
 from tools.bench.perturb import PERTURBATIONS, Case, case_of
@@ -88,7 +89,8 @@ def measure_scene(
     from tools.embedder.evaluate import evaluate_scene as score_embedder
 
     settings = load_config([config])
-    detect, embed = Path(settings.detect.weights), Path(settings.embed.weights)
+    detect = Path(model_file(settings.detect.weights, "detector"))
+    embed = Path(model_file(settings.embed.weights, "embedder"))
     notes = Notebook(home / f"{folder.name}.json")
     found: dict[str, Any] = {"scene": _facts(folder)}
     seen = cache_key(scene=_identity(folder), weights=file_sha256(detect))

@@ -44,7 +44,7 @@ def test_the_backend_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_that_mean_nothing() -> None:
-    with pytest.raises(ConfigError, match=r"expected motion, an \.onnx.*got 'yolo11n'"):
+    with pytest.raises(ConfigError, match=r"expected auto, package, motion, .* an \.onnx.*got 'yolo11n'"):
         load_detector(DetectConfig(weights="yolo11n"))
 
 

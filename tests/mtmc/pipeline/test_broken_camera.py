@@ -25,7 +25,7 @@ def test_everything_is_made_of_what_can_be_read(
     (folder / "c002.mp4").write_bytes(half[: int(len(half) * 0.8)])
     (folder / "c003.mp4").write_bytes(b"")
     command = ["run", "--videos", str(folder), "--out", str(out), "--workers", workers]
-    assert main([*command, "-o", "clean.filter.enabled=false"]) == 2
+    assert main([*command, "-o", "detect.weights=motion", "-o", "clean.filter.enabled=false"]) == 2
     said = capsys.readouterr().out
     assert f"mtmc: c002: {folder}/c002.mp4: expected a video that can be decoded to its end" in said
     assert f"mtmc: c003: {folder}/c003.mp4: expected a video, got an empty file (0 bytes)" in said

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtmc.config import RunConfig, load_config
+from mtmc.config import load_config
 from mtmc.errors import MtmcError
 from mtmc.geometry.clock import Clock
 from mtmc.pipeline import detection
@@ -166,7 +166,7 @@ def test_a_source_without_a_key_leaves_no_file(tmp_path: Path) -> None:
     ids=str,
 )
 def test_the_key_holds_what_detections_depend_on(tmp_path: Path, change: dict[str, object], other: bool) -> None:
-    camera, config = record(tmp_path, "a", 5), RunConfig()
+    camera, config = record(tmp_path, "a", 5), load_config(overrides=["detect.weights=motion"])
     changed = dataclasses.replace(camera, **change)  # type: ignore[arg-type]
     assert (detection.detection_key(changed, config) != detection.detection_key(camera, config)) == other
 

@@ -13,6 +13,7 @@ from tests.builders import traffic_frames, write_video
 
 RESULTS = {"results/passages/c001.npz", "results/links.parquet", "results/scene_model.npz"}
 SETTINGS = ["--workers", "1", "-o", "clean.filter.enabled=false", "-o", "render.mosaic=false"]
+SETTINGS += ["-o", "detect.weights=motion"]
 
 
 def files(out: Path) -> set[str]:

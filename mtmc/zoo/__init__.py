@@ -1,0 +1,20 @@
+"""The models that a run can name: what they are, where their files lie, and which one ``auto`` stands for.
+
+The registry (:mod:`mtmc.zoo.registry`) is data. :func:`choose` turns ``auto`` and ``package`` into the name of one
+model, :func:`model_file` turns a name into a file, and :func:`describe` says what a run's model is.
+"""
+
+from mtmc.zoo.choose import ModelSummary, choose, describe, model_file
+from mtmc.zoo.registry import MODELS, Model, Task, find_model, package_model
+
+__all__ = [
+    "MODELS",
+    "Model",
+    "ModelSummary",
+    "Task",
+    "choose",
+    "describe",
+    "find_model",
+    "model_file",
+    "package_model",
+]

@@ -1,0 +1,81 @@
+"""Names of models: what they stand for, where the files lie, and what a run says about them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from mtmc.zoo import MODELS, choose, describe, find_model, model_file, package_model
+from mtmc.zoo.registry import PACKAGE_FOLDER, Task
+
+TASKS: tuple[Task, Task] = ("detector", "embedder")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_package_has_a_model_for_every_task(task: Task) -> None:
+    model = package_model(task)
+    path = Path(model_file("package", task))
+    assert path == PACKAGE_FOLDER / f"{task}.onnx"
+    assert model.size_bytes == path.stat().st_size
+    assert model.in_package
+    assert model.name
+    assert model.license
+    assert model.source
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert len(session.get_inputs()) == 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_package_and_the_models_own_name_mean_the_same_file(task: Task) -> None:
+    name = package_model(task).name
+    assert choose("package", task) == name
+    assert choose(name, task) == name
+    assert model_file(name, task) == model_file("package", task)
+
+
+def test_auto_is_a_model_of_the_registry() -> None:
+    for task in TASKS:
+        assert find_model(choose("auto", task), task) is not None
+
+
+@pytest.mark.parametrize("weights", ["motion", "yolo11n.pt", "maskrcnn_resnet50_fpn_v2:cars.pth", "missing.onnx"])
+def test_other_settings_stay_as_they_are(weights: str) -> None:
+    assert choose(weights, "detector") == weights
+    assert model_file(weights, "detector") == weights
+
+
+def test_a_model_of_another_task_is_not_taken() -> None:
+    embedder = package_model("embedder").name
+    assert find_model(embedder, "detector") is None
+    assert model_file(embedder, "detector") == embedder
+
+
+def test_names_are_unique_and_say_all_that_a_user_must_know() -> None:
+    known = [package_model(task) for task in TASKS] + list(MODELS)
+    assert len({model.name for model in known}) == len(known)
+    assert not {"auto", "package", "motion", "none", "color_histogram"} & {model.name for model in known}
+
+
+def test_description_of_a_model_of_the_package() -> None:
+    card = json.loads((PACKAGE_FOLDER / "detector.json").read_text(encoding="utf-8"))["about"]
+    assert str(describe("package", "detector")) == f"{card['name']} (in the package, {card['license']})"
+    assert describe("package", "detector").size_bytes == (PACKAGE_FOLDER / "detector.onnx").stat().st_size
+
+
+def test_description_of_a_given_file_tells_the_license_of_its_card(tmp_path: Path) -> None:
+    weights = tmp_path / "cars.onnx"
+    weights.write_bytes(b"123")
+    assert str(describe(str(weights), "detector")) == "cars.onnx (given file)"
+    weights.with_suffix(".json").write_text('{"about": {"license": "MIT"}}', encoding="utf-8")
+    assert str(describe(str(weights), "detector")) == "cars.onnx (given file, MIT)"
+    weights.with_suffix(".json").write_text("[1]", encoding="utf-8")
+    assert str(describe(str(weights), "detector")) == "cars.onnx (given file)"
+
+
+def test_description_of_methods_without_weights() -> None:
+    assert str(describe("motion", "detector")) == "background subtraction"
+    assert str(describe("color_histogram", "embedder")) == "color histogram"
+    assert str(describe("none", "embedder")) == "none"
