@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP_ARGS ?=
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-association bench-cityflow bench-scale bench-cities bench-reid mutate mutate-reid legibility clean
+.PHONY: demo test check format bench bench-pipeline bench-association bench-cityflow bench-scale bench-cities bench-real bench-reid mutate mutate-reid legibility clean
 
 $(SMALL): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,11 @@ bench-scale: $(READY)  ## cross-camera association of 1,000 to 100,000 tracklets
 CITIES ?= runs/cities
 bench-cities: $(READY)  ## six held-out synthetic scenes: models, pipeline, every way of associating; hours, finished parts are kept
 	$(BIN)/python -m tools.bench.cities --cities $(CITIES) --render
+
+CLIPS ?= ../shared/data/clips
+REAL_RUNS ?=
+bench-real: $(READY)  ## real clips below CLIPS with the default command: docs/real.md; cameras of finished runs in REAL_RUNS as unrelated ones
+	$(BIN)/python -m tools.bench.real $(CLIPS) $(if $(REAL_RUNS),--cities $(REAL_RUNS))
 
 bench-reid: $(READY)  ## every method of reid and its ablation, three seeds each; hours, finished cells in docs/reid/cells are kept
 	$(BIN)/python -m tools.bench.reid_methods
