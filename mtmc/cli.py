@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mtmc import __version__
 from mtmc.errors import MtmcError
@@ -68,12 +68,30 @@ def _parser() -> argparse.ArgumentParser:
     _add_count(
         commands.add_parser("count", parents=[common], help="write traffic counts, travel times and speeds of a run")
     )
+    models = commands.add_parser("models", help="list, download and check the models that settings can name")
+    _add_models(models.add_subparsers(title="commands", required=True, metavar="COMMAND"), common)
     site = commands.add_parser("site", help="learn the scene model from a finished run")
     inner = site.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_site_learn(
         inner.add_parser("learn", parents=[common], help="write zones, links, clocks and ground planes to scene.yaml")
     )
     return parser
+
+
+def _add_models(commands: Any, common: argparse.ArgumentParser) -> None:
+    folder = _Parser(add_help=False)
+    folder.add_argument("--folder", type=Path, metavar="DIR", help="folder of downloaded models")
+    parents = [common, folder]
+    for name, help_text in (
+        ("list", "all models: task, license, size, whether they are at hand"),
+        ("show", "one model: source, license, checksum, what it was measured at, where its file lies"),
+        ("fetch", "download a model, or go on with an interrupted download"),
+        ("check", "compare the files at hand with their checksums"),
+    ):
+        parser = commands.add_parser(name, parents=parents, help=help_text)
+        if name in ("show", "fetch"):
+            parser.add_argument("name", metavar="NAME")
+        parser.set_defaults(command=_models, action=name)
 
 
 def _add_site_learn(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +135,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core or camera)")
     parser.add_argument("--strict", action="store_true", help="stop at the first camera that fails")
     parser.add_argument("--no-render", action="store_true", help="tables and scores only: no videos, no page")
+    parser.add_argument("--offline", action="store_true", help="download no model: take the best at hand")
     parser.set_defaults(command=_run)
 
 
@@ -189,11 +208,17 @@ def _run(arguments: argparse.Namespace) -> int:
         videos=arguments.videos,
         out=arguments.out,
         config_files=arguments.config,
-        overrides=[*arguments.overrides, *(_NO_RENDER if arguments.no_render else ())],
+        overrides=_run_overrides(arguments),
         runner=arguments.runner,
         workers=arguments.workers,
         strict=arguments.strict,
     )
+
+
+def _run_overrides(arguments: argparse.Namespace) -> list[str]:
+    no_render = _NO_RENDER if arguments.no_render else ()
+    offline = ("models.offline=true",) if arguments.offline else ()
+    return [*arguments.overrides, *no_render, *offline]
 
 
 _NO_RENDER = ("render.videos=false", "render.mosaic=false", "render.report=false")
@@ -260,6 +285,22 @@ def _count(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.run / "traffic"
     tables = count_run(arguments.run, out, 60.0 * arguments.bin)
     say(f"{tables.text()}\n\nresults: {out}")
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from mtmc.zoo import ModelsConfig, tables
+
+    config = ModelsConfig(folder=arguments.folder)
+    if arguments.action == "check":
+        text, good = tables.check_text(config)
+        say(text)
+        return 0 if good else 2
+    if arguments.action == "list":
+        say(tables.list_text(config))
+    else:
+        describe = tables.show_text if arguments.action == "show" else tables.fetch_text
+        say(describe(arguments.name, config))
     return 0
 
 

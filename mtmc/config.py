@@ -23,6 +23,7 @@ from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
 from mtmc.settings import Condition, Settings, UsedWhen, parse_settings, read_yaml, settings_without_effect
 from mtmc.track import TrackConfig
+from mtmc.zoo import ModelsConfig
 
 __all__ = ["InputConfig", "RunConfig", "find_config", "load_config", "warnings_of"]
 
@@ -65,6 +66,7 @@ class RunConfig(Settings):
     }
 
     threads: int = Field(0, ge=0, description="Threads of each worker process; 0 shares the cores among the workers.")
+    models: ModelsConfig = ModelsConfig()
     input: InputConfig = InputConfig()
     detect: DetectConfig = DetectConfig()
     track: TrackConfig = TrackConfig()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# No test uses the network, nor a model that a developer has downloaded.
+os.environ["MTMC_OFFLINE"] = "1"
+os.environ["MTMC_MODELS"] = str(Path(tempfile.gettempdir()) / "mtmc-tests-have-no-models")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("MTMC_SHARED", ROOT.parent / "shared"))

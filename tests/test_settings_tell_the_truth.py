@@ -370,6 +370,7 @@ def test_a_key_changes_the_result_of_its_stage(key: str) -> None:
 
 #: Keys of stages that read videos or run models, and the tests that turn them.
 ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(("models.folder", "models.offline"), "tests/mtmc/zoo/test_download.py"),
     "input.frame_offset": "tests/mtmc/detect/test_precomputed.py",
     "detect.weights": "tests/mtmc/detect/test_load_detector.py",
     "detect.appearance": "tests/mtmc/detect/test_torchvision.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -17,9 +17,16 @@ from mtmc.pipeline.cache import file_sha256
 from mtmc.scene import Scene
 from mtmc.types import Frame
 from mtmc.video.source import Recording
-from mtmc.zoo import ModelSummary, Task, choose, describe, model_file
+from mtmc.zoo import ModelsConfig, ModelSummary, Task, choose, describe, model_file
 
-__all__ = ["make_detector", "make_embedder", "models_in_use", "weights_hash", "with_chosen_models"]
+__all__ = [
+    "make_detector",
+    "make_embedder",
+    "models_in_use",
+    "weights_hash",
+    "with_chosen_models",
+    "with_model_files",
+]
 
 #: How much of a video, and how many of its frames, a background is fitted to.
 _BACKGROUND_S, _BACKGROUND_FRAMES = 300.0, 64
@@ -73,13 +80,27 @@ def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
 def with_chosen_models(scene: Scene, config: RunConfig) -> RunConfig:
     """The configuration with ``auto`` replaced by the name of a model, where the scene's cameras need one.
 
-    A scene without videos needs neither detector nor embedder: its settings stay as they are.
+    A scene without videos needs neither detector nor embedder: its settings stay as they are, and nothing is
+    downloaded.
     """
+    return _with_weights(scene, config, choose)
+
+
+def with_model_files(scene: Scene, config: RunConfig) -> RunConfig:
+    """The configuration with names of models replaced by their files, where the scene's cameras need them.
+
+    Raises:
+        WeightsError: A model is not at hand and cannot be downloaded.
+    """
+    return _with_weights(scene, config, model_file)
+
+
+def _with_weights(scene: Scene, config: RunConfig, name_of: Callable[[str, Task, ModelsConfig], str]) -> RunConfig:
     detect, embed = config.detect, config.embed
     if _detects(scene, config):
-        detect = detect.model_copy(update={"weights": choose(detect.weights, "detector")})
+        detect = detect.model_copy(update={"weights": name_of(detect.weights, "detector", config.models)})
     if _has_videos(scene):
-        embed = embed.model_copy(update={"weights": choose(embed.weights, "embedder")})
+        embed = embed.model_copy(update={"weights": name_of(embed.weights, "embedder", config.models)})
     return config.model_copy(update={"detect": detect, "embed": embed})
 
 

@@ -25,7 +25,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
 from mtmc.pipeline.cache import StageCache, cache_key, code_version
 from mtmc.pipeline.camera import CameraResult, detect_together, match_similarity_of, process_camera
-from mtmc.pipeline.models import models_in_use, with_chosen_models
+from mtmc.pipeline.models import models_in_use, with_chosen_models, with_model_files
 from mtmc.pipeline.outputs import (
     earlier_outputs,
     remove_outputs,
@@ -120,7 +120,7 @@ def run(
     # A worker may have another working folder than this process, so no relative path reaches it.
     given_out, out, scene = out, out.absolute(), with_absolute_paths(scene)
     cache, clock = StageCache(out / "cache"), _Stopwatch()
-    worker_config = with_absolute_weights(config)
+    worker_config = with_absolute_weights(with_model_files(scene, config))
 
     with clock("detect_together"):
         detect_together(scene.cameras, worker_config, cache, threads)

@@ -4,13 +4,15 @@ The registry (:mod:`mtmc.zoo.registry`) is data. :func:`choose` turns ``auto`` a
 model, :func:`model_file` turns a name into a file, and :func:`describe` says what a run's model is.
 """
 
-from mtmc.zoo.choose import ModelSummary, choose, describe, model_file
+from mtmc.zoo.config import ModelsConfig
 from mtmc.zoo.registry import MODELS, Model, Task, find_model, package_model
+from mtmc.zoo.resolve import ModelSummary, choose, describe, model_file
 
 __all__ = [
     "MODELS",
     "Model",
     "ModelSummary",
+    "ModelsConfig",
     "Task",
     "choose",
     "describe",
