@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,6 +133,7 @@ class Scene:
             choices, not facts of the place, and so stand apart from these.
         plane_alignments: Approximate transforms between ground planes; each plane is aligned at most once, and the
             alignments form no cycle.
+        start_utc: Date and time of second 0 of the scene's clock, with a time zone; None if unknown.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Scene:
     links: tuple[Link, ...] = ()
     overrides: dict[str, Any] = field(default_factory=dict)
     plane_alignments: tuple[PlaneAlignment, ...] = ()
+    start_utc: datetime | None = None
 
     def __post_init__(self) -> None:
         for what in ("id", "number"):

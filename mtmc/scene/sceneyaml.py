@@ -3,6 +3,7 @@
 ::
 
     name: crossroads
+    start_utc: 2026-05-12T07:00:00Z # date and time of second 0 of the scene's clock
     cameras:
       - id: north
         video: north.mp4            # or a folder of numbered images; found by itself if named like the id
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
@@ -104,6 +105,9 @@ class SceneFile(Settings):
     renamed: ClassVar[Mapping[str, str]] = {"models": "overrides"}
 
     name: str | None = None
+    start_utc: AwareDatetime | None = Field(
+        None, strict=False, description="date and time, with a time zone, of second 0 of the scene's clock"
+    )
     cameras: list[CameraEntry] = Field(default_factory=list)
     links: list[LinkEntry] = Field(default_factory=list)
     plane_alignments: list[PlaneAlignmentEntry] = Field(default_factory=list)
@@ -141,6 +145,7 @@ def load(folder: Path, path: Path) -> Scene:
         cameras=tuple(replace(c, number=numbers[c.id]) for c in ordered),
         links=_links(written),
         overrides=_absolute_files(written.overrides, folder),
+        start_utc=written.start_utc,
     )
     _check_links(scene, file)
     return _with_alignments(scene, written, file)
@@ -182,7 +187,15 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
         )
     overrides = _absolute_files(written.overrides, folder)
     name = written.name or folder.name
-    return Scene(name, folder, tuple(cameras), _links(written), overrides, _plane_alignments(written))
+    return Scene(
+        name=name,
+        root=folder,
+        cameras=tuple(cameras),
+        links=_links(written),
+        overrides=overrides,
+        plane_alignments=_plane_alignments(written),
+        start_utc=written.start_utc,
+    )
 
 
 def _links(written: SceneFile) -> tuple[Link, ...]:

@@ -40,7 +40,10 @@ def content_of(scene: Scene, folder: Path) -> dict[str, Any]:
     Numbers are written in full, so that the scene comes back bit for bit.
     """
     home = folder.resolve()
-    content: dict[str, Any] = {"name": scene.name, "cameras": [_camera(c, home) for c in scene.cameras]}
+    content: dict[str, Any] = {"name": scene.name}
+    if scene.start_utc is not None:
+        content["start_utc"] = scene.start_utc.isoformat()
+    content["cameras"] = [_camera(c, home) for c in scene.cameras]
     if scene.links:
         content["links"] = [_link(link) for link in scene.links]
     if scene.plane_alignments:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mtmc.errors import ConfigError
 from mtmc.log import plural
@@ -26,7 +26,7 @@ from mtmc.traffic.tables import (
     travel_times,
     turning_counts,
 )
-from mtmc.traffic.write import write_csv, write_parquet_rows
+from mtmc.traffic.write import columns_of, write_csv, write_parquet_rows
 from mtmc.types import GlobalTrack
 
 __all__ = ["ROW_TYPES", "TrafficTables", "count_run", "tables_of"]
@@ -45,7 +45,12 @@ ROW_TYPES: dict[str, type] = {
 
 @dataclass(frozen=True, slots=True)
 class TrafficTables:
-    """All tables of a run, in the order of :data:`ROW_TYPES`."""
+    """All tables of a run, in the order of :data:`ROW_TYPES`.
+
+    Attributes:
+        movements, turning_counts, od_matrix, travel_times, headways, speeds, peak_hours: The rows.
+        start_utc: Date and time of second 0 of the scene's clock; None if unknown.
+    """
 
     movements: Sequence[Movement]
     turning_counts: Sequence[TurningCount]
@@ -54,6 +59,7 @@ class TrafficTables:
     headways: Sequence[Headway]
     speeds: Sequence[Speed]
     peak_hours: Sequence[PeakHour]
+    start_utc: datetime | None = None
 
     def write(self, folder: Path) -> list[Path]:
         """Write every table as CSV and Parquet; returns the CSV files.
@@ -62,11 +68,11 @@ class TrafficTables:
             MtmcError: A file cannot be written.
         """
         written = []
-        for field in fields(self):
-            rows: Sequence[Any] = getattr(self, field.name)
-            path = folder / f"{field.name}.csv"
-            write_csv(rows, ROW_TYPES[field.name], path)
-            write_parquet_rows(rows, ROW_TYPES[field.name], path.with_suffix(".parquet"))
+        for name, row_type in ROW_TYPES.items():
+            columns = columns_of(getattr(self, name), row_type, self.start_utc)
+            path = folder / f"{name}.csv"
+            write_csv(columns, path)
+            write_parquet_rows(columns, row_type, path.with_suffix(".parquet"))
             written.append(path)
         return written
 
@@ -82,12 +88,15 @@ class TrafficTables:
         return "\n".join(lines)
 
 
-def tables_of(tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
+def tables_of(
+    tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S, start_utc: datetime | None = None
+) -> TrafficTables:
     """Compute all tables.
 
     Args:
         tracks: The vehicles of a run.
         bin_s: Length of a bin, seconds.
+        start_utc: Date and time of second 0 of the scene's clock; None if unknown.
 
     Raises:
         ConfigError: ``bin_s`` is not positive.
@@ -103,6 +112,7 @@ def tables_of(tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S) -> Tr
         headways=headways(movements, bin_s),
         speeds=speeds(movements, bin_s),
         peak_hours=peak_hours(movements),
+        start_utc=start_utc,
     )
 
 
@@ -118,6 +128,7 @@ def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) 
         MtmcError: The run cannot be read, or a file cannot be written.
         ConfigError: ``bin_s`` is not positive.
     """
-    tables = tables_of(load_run(run).tracks, bin_s)
+    loaded = load_run(run)
+    tables = tables_of(loaded.tracks, bin_s, loaded.scene.start_utc)
     tables.write(run / "traffic" if out is None else out)
     return tables

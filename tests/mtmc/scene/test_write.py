@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,13 @@ def scene(tmp_path: Path) -> Scene:
     links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75), Link("b", "", "a", "ost", 0.0, 3.0))
     overrides = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "threads": 3}
     return Scene(
-        "town", home, (first, second), links, overrides, (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),)
+        "town",
+        home,
+        (first, second),
+        links,
+        overrides,
+        (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),),
+        datetime(2026, 5, 12, 7, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2))),
     )
 
 
@@ -62,7 +69,13 @@ def same(a: Scene, b: Scene) -> None:
             for c in scene.cameras
         ]
         return json.dumps(
-            [scene.name, cameras, [repr(x) for x in (*scene.links, *scene.plane_alignments)], scene.overrides],
+            [
+                scene.name,
+                cameras,
+                [repr(x) for x in (*scene.links, *scene.plane_alignments)],
+                scene.overrides,
+                scene.start_utc,
+            ],
             default=str,
         )
 
@@ -104,6 +117,8 @@ def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
         ),
         ("links: [{from: [a, ''], to: [b, ''], min_s: 0, max_s: 2, share: 1.5}]", "share: input should be less than"),
         ("cameras: [{id: a, box_scale: [1, 0]}]", "box_scale.*greater than 0"),
+        ("start_utc: 2026-05-12T07:00:00", r"scene.yaml:1: start_utc: .*timezone"),
+        ("start_utc: noon", r"scene.yaml:1: start_utc"),
     ],
 )
 def test_impossible_values_are_refused(tmp_path: Path, line: str, message: str) -> None:
@@ -115,6 +130,16 @@ def test_impossible_values_are_refused(tmp_path: Path, line: str, message: str) 
     (tmp_path / "scene.yaml").write_text(text)
     with pytest.raises(SceneError, match=message):
         load_scenes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-05-12T09:00:00.25+02:00", "2026-05-12 07:00:00.25Z", "'2026-05-12T07:00:00.25Z'"]
+)
+def test_the_date_of_the_scene_clock(tmp_path: Path, written: str) -> None:
+    (tmp_path / "a_det.txt").write_text("")
+    (tmp_path / "scene.yaml").write_text(f"start_utc: {written}\ncameras: [{{id: a, detections: [a_det.txt]}}]\n")
+    [scene] = load_scenes(tmp_path)
+    assert scene.start_utc == datetime(2026, 5, 12, 7, 0, 0, 250_000, tzinfo=timezone.utc)
 
 
 def test_plane_transforms_are_composed_along_chains() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import fields, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from mtmc.geometry.clock import Clock
 from mtmc.pipeline.run import run
 from mtmc.scene import Camera, Scene, Zone
 from mtmc.traffic.count import ROW_TYPES, tables_of
+from mtmc.types import GlobalTrack, Passage
+from tests.builders import tracklet
 
 ROOT = Path(__file__).parents[3]
 WEST = Zone("west", np.array([[0.0, 0.0], [200, 0], [200, 480], [0, 480]]))
@@ -79,6 +82,22 @@ def test_csv_and_parquet_hold_the_same(folder: Path) -> None:
             for column, value in row.items():
                 text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
                 assert line[column] == text
+
+
+def test_utc_times_follow_scene_times_where_the_date_is_known(tmp_path: Path) -> None:
+    start = datetime(2026, 5, 12, 9, 0, tzinfo=timezone(timedelta(hours=2)))
+    tables = tables_of([GlobalTrack(1, (passage(12.5),))], bin_s=60.0, start_utc=start)
+    tables.write(tmp_path)
+    [row] = table(tmp_path / "movements.csv")
+    assert (row["enter_s"], row["enter_utc"]) == ("12.500", "2026-05-12T07:00:12.500Z")
+    [row] = table(tmp_path / "turning_counts.csv")
+    assert (row["bin_start_utc"], row["bin_end_utc"]) == ("2026-05-12T07:00:00.000Z", "2026-05-12T07:01:00.000Z")
+    parquet = pq.read_table(tmp_path / "movements.parquet").to_pylist()
+    assert parquet[0]["enter_utc"] == start + timedelta(seconds=12.5)
+
+
+def passage(start_s: float) -> Passage:
+    return Passage(tracklet(start_s=start_s), np.zeros(0, np.float32), "", "", np.full((10, 2), np.nan))
 
 
 def test_a_bin_without_length_is_an_error() -> None:
