@@ -389,7 +389,10 @@ ELSEWHERE: dict[str, str] = {
         ("embed.per_detection", "embed.flip", "embed.crops_per_tracklet"), "tests/mtmc/embed/test_passages.py"
     ),
     **dict.fromkeys(("render.mosaic_width_px", "render.mosaic_max_fps"), "tests/mtmc/render/test_mosaic.py"),
-    **dict.fromkeys(("render.max_width_px", "render.trail_s", "render.crf"), "tests/mtmc/render/test_annotate.py"),
+    **dict.fromkeys(
+        ("render.min_width_px", "render.max_width_px", "render.trail_s", "render.crf"),
+        "tests/mtmc/render/test_annotate.py",
+    ),
     **dict.fromkeys(("render.videos", "render.mosaic", "render.report"), "tests/mtmc/pipeline/test_resume.py"),
     "render.report_vehicles": "tests/mtmc/render/test_report.py",
 }

@@ -49,14 +49,15 @@ def render(
                 config=config,
                 cache=cache,
                 out=out,
-                alone=len(scene.cameras) == 1,
+                alone=not any(len(track.camera_ids) > 1 for track in tracks),
             ),
             cameras,
         )
         videos = {camera.id: path for camera, path in zip(cameras, paths, strict=True) if path is not None}
     made = list(videos.values())
     if config.mosaic and len(videos) > 1:
-        made.append(_mosaic(scene, videos, config, cache, out))
+        is_shared = any(len(track.camera_ids) > 1 for track in tracks)
+        made.append(_mosaic(scene, videos, LEGEND if is_shared else "", config, cache, out))
     if config.report:
         counted = _with_frame_counts(scene, results)
         made.append(_report(counted, tracks, results, scores, notes, config, made, out, made_with or {}))
@@ -134,7 +135,9 @@ def _digest(tracks: Sequence[GlobalTrack], camera: Camera) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
 
 
-def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, cache: StageCache, out: Path) -> Path:
+def _mosaic(
+    scene: Scene, videos: dict[str, Path], legend: str, config: RenderConfig, cache: StageCache, out: Path
+) -> Path:
     from mtmc.render.mosaic import write_mosaic
 
     path = out / "videos" / "mosaic.mp4"
@@ -143,12 +146,12 @@ def _mosaic(scene: Scene, videos: dict[str, Path], config: RenderConfig, cache: 
         videos={camera_id: file_sha256(video) for camera_id, video in videos.items()},
         clocks=[repr(camera.clock) for camera in scene.cameras],
         render=config.model_dump(),
-        legend=LEGEND,
+        legend=legend,
     )
 
     def make() -> None:
         with progress_bar("mosaic") as progress:
-            write_mosaic(scene, videos, path, config, progress, labelled=True, legend=LEGEND)
+            write_mosaic(scene, videos, path, config, progress, labelled=True, legend=legend)
 
     _unless_made(cache, path, key, make)
     return path

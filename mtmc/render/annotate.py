@@ -46,8 +46,8 @@ def annotate_camera(
 ) -> None:
     """Draw the vehicles on a camera's video, as far as it can be read.
 
-    Vehicles that at least two cameras saw have their own colour, the same in every camera, with number, class and a
-    trail; the others are thin and grey.
+    Vehicles that at least two cameras saw have their own color, the same in every camera, with number, class and a
+    trail; the others are thin and gray.
 
     Args:
         camera: Whose video.
@@ -55,7 +55,7 @@ def annotate_camera(
         path: Video to write.
         config: Size, quality and length of the trails.
         progress: Called with the frames drawn so far and the number of all, if that is known.
-        alone: The scene has no other camera, so that every vehicle gets its colour.
+        alone: No vehicle was seen by several cameras, so that every vehicle gets its color.
 
     Raises:
         VideoError: The camera has no video, or none of it can be read.
@@ -67,7 +67,9 @@ def annotate_camera(
             remedy="add its video to the scene, or set render.videos to false",
         )
     info = probe(camera.video)
-    size_wh = _fit(info.size_wh, config.max_width_px)
+    size_wh = _fit(info.size_wh, config)
+    # Area averaging is smooth when a picture shrinks and blocky when it grows.
+    interpolation = cv2.INTER_AREA if size_wh[0] < info.size_wh[0] else cv2.INTER_CUBIC
     trajectories = _trajectories_by_frame(camera.id, tracks, np.divide(size_wh, info.size_wh), alone)
     total = camera.frame_count or info.frames
     frames = _as_far_as_possible(read_frames(camera.video, camera.id, camera.clock))
@@ -75,7 +77,7 @@ def annotate_camera(
         for frame in frames:
             image = frame.image
             if size_wh != info.size_wh:
-                image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+                image = cv2.resize(image, size_wh, interpolation=interpolation)
             _draw(image, trajectories.get(frame.index, []), config.trail_s)
             draw.banner(image, camera.id, clock_text(frame.time_s))
             video.write(image)
@@ -89,9 +91,11 @@ def _as_far_as_possible(frames: Iterable[Frame]) -> Iterator[Frame]:
         yield from frames
 
 
-def _fit(size_wh: tuple[int, int], max_width: int) -> tuple[int, int]:
+def _fit(size_wh: tuple[int, int], config: RenderConfig) -> tuple[int, int]:
+    """The size at which a video is drawn: its own where its width lies between the least and the largest."""
     width, height = size_wh
-    return size_wh if width <= max_width else (max_width, max(1, round(height * max_width / width)))
+    drawn_width = min(max(width, config.min_width_px), config.max_width_px)
+    return drawn_width, max(1, round(height * drawn_width / width))
 
 
 def _trajectories_by_frame(

@@ -17,7 +17,7 @@ class RenderConfig(Settings):
 
     used_when: ClassVar[Mapping[str, Condition]] = {
         "mosaic": AnyOf((UsedWhen("render.videos", "=", True), UsedWhen("render.mosaic", "=", False))),
-        **dict.fromkeys(("crf", "max_width_px", "trail_s"), UsedWhen("render.videos", "=", True)),
+        **dict.fromkeys(("crf", "min_width_px", "max_width_px", "trail_s"), UsedWhen("render.videos", "=", True)),
         **dict.fromkeys(
             ("mosaic_width_px", "mosaic_max_fps"),
             (UsedWhen("render.videos", "=", True), UsedWhen("render.mosaic", "=", True)),
@@ -30,6 +30,11 @@ class RenderConfig(Settings):
     report: bool = Field(default=True, description="Write a page with totals, scores and the path of every vehicle.")
     crf: int = Field(
         default=26, ge=0, le=51, description="Quality of videos: 0 is lossless, 6 more is about half the size."
+    )
+    min_width_px: int = Field(
+        default=640,
+        ge=16,
+        description="Width to which narrower videos of cameras are enlarged, so that numbers can be read, in pixels.",
     )
     max_width_px: int = Field(
         default=1280, ge=16, description="Width to which wider videos of cameras are reduced, in pixels."

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mtmc.files import atomic_path
 from mtmc.render.config import RenderConfig
 from mtmc.render.style import clock_text, colour, hex_colour
-from mtmc.render.summary import Vehicle, summarise_cameras, summarise_vehicles
+from mtmc.render.summary import Vehicle, count_by_class, counted, summarise_cameras, summarise_vehicles
 from mtmc.render.timeline import timeline_svg
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
@@ -43,6 +43,8 @@ def write_report(
     config: RenderConfig | None = None,
 ) -> None:
     """Write the page: totals, scores, a timeline, cameras, and the path of each vehicle that several cameras saw.
+
+    Where no vehicle was seen by several cameras, the page shows the vehicles of single cameras instead.
 
     Styles and crops are inside the page; nothing is fetched. Equal input gives equal bytes.
 
@@ -76,7 +78,9 @@ def write_report(
         shared=shared,
         duration_s=max((c.start_s + c.duration_s for c in cameras), default=0.0) - start_s,
         timeline=timeline_svg(cameras, vehicles),
+        classes=count_by_class(vehicles),
         itineraries=[_itinerary(v, thumbnails) for v in sorted(shared, key=_interest)[:limit]],
+        gallery=[] if shared else [_itinerary(v, thumbnails) for v in vehicles[:limit]],
         scores=scores,
         camera_videos={c.camera_id: _link(videos[c.camera_id]) for c in cameras if c.camera_id in videos},
         other_videos={t: _link(v) for t, v in videos.items() if t not in {c.camera_id for c in cameras}},
@@ -97,6 +101,7 @@ def _template() -> Any:
     )
     environment.filters["clock"] = clock_text
     environment.filters["score"] = _score
+    environment.globals["counted"] = counted
     return environment.get_template("report.html.j2")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mtmc.scene import Camera, Scene
 from mtmc.types import CLASSES, GlobalTrack, Passage
 
-__all__ = ["CameraSummary", "Vehicle", "summarise_cameras", "summarise_vehicles"]
+__all__ = ["CameraSummary", "Vehicle", "count_by_class", "counted", "summarise_cameras", "summarise_vehicles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,6 @@ def _camera(camera: Camera, vehicles: Sequence[Vehicle]) -> CameraSummary:
     last = max((int(t.frame[-1]) for t in tracklets), default=-1)
     frames = (last + 1) if camera.frame_count is None else camera.frame_count
     start_s, end_s = camera.clock.time_s(np.array([0, frames])).tolist()
-    classes = Counter(v.name for v in seen)
     return CameraSummary(
         camera_id=camera.id,
         start_s=start_s,
@@ -100,5 +99,21 @@ def _camera(camera: Camera, vehicles: Sequence[Vehicle]) -> CameraSummary:
         tracklets=len(tracklets),
         vehicles=len(seen),
         shared=sum(v.shared for v in seen),
-        classes=tuple(sorted(classes.items(), key=lambda item: (-item[1], item[0]))),
+        classes=count_by_class(seen),
     )
+
+
+def count_by_class(vehicles: Sequence[Vehicle]) -> tuple[tuple[str, int], ...]:
+    """Class name and how many vehicles, the most frequent first."""
+    counts = Counter(vehicle.name for vehicle in vehicles)
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def counted(count: int, name: str) -> str:
+    """A number with the name of a class.
+
+    >>> counted(1, "bus"), counted(2, "bus"), counted(3, "car")
+    ('1 bus', '2 buses', '3 cars')
+    """
+    ending = "" if count == 1 else "es" if name.endswith("s") else "s"
+    return f"{count} {name}{ending}"

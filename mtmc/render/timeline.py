@@ -1,4 +1,4 @@
-"""Who was where when, as a picture: cameras are rows, passages are bars."""
+"""The passages over time, as a picture: cameras are rows, passages are bars."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400
 
 
 def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) -> Markup:
-    """An SVG element without outside resources; colours of text and lines come from the page's style sheet.
+    """An SVG element without outside resources; colors of text and lines come from the page's style sheet.
 
     Passages that overlap in time lie in lanes below each other. Vehicles of several cameras come first and have their
-    colour, the others have the class ``alone``. Pointing at a bar tells which vehicle and when.
+    color, the others have the class ``alone``; where there are no vehicles of several cameras, all have their color.
+    Pointing at a bar tells which vehicle and when.
     """
     bars = {camera.camera_id: list[tuple[Vehicle, Tracklet]]() for camera in cameras}
     for vehicle in vehicles:
@@ -35,13 +36,15 @@ def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) 
         share = (time_s - start_s) / (end_s - start_s)
         return _NAMES + (_WIDTH - _NAMES - _RIGHT) * min(max(share, 0.0), 1.0)
 
+    all_colored = not any(vehicle.shared for vehicle in vehicles)
     rows, y = [], float(_AXIS)
     for camera in cameras:
         lanes = _lanes(bars[camera.camera_id])
         height = _LANE * (max(lanes, default=0) + 1) - (_LANE - _BAR)
         rows.append(_row(camera, x(camera.start_s), x(camera.start_s + camera.duration_s), y, height))
         for lane, (vehicle, tracklet) in zip(lanes, bars[camera.camera_id], strict=True):
-            rows.append(_bar(vehicle, tracklet, x(tracklet.start_s), x(tracklet.end_s), y + _LANE * lane))
+            paint = _paint(vehicle) if vehicle.shared or all_colored else 'class="alone"'
+            rows.append(_bar(vehicle, tracklet, paint, x(tracklet.start_s), x(tracklet.end_s), y + _LANE * lane))
         y += height + _ROW_GAP
     ticks = _ticks(start_s, end_s)
     grid = [
@@ -64,8 +67,11 @@ def _row(camera: CameraSummary, x1: float, x2: float, y: float, height: float) -
     ).format(middle=y + height / 2 + 4, name=name, x1=x1, top=y - 4, width=x2 - x1, tall=height + 8)
 
 
-def _bar(vehicle: Vehicle, tracklet: Tracklet, x1: float, x2: float, y: float) -> Markup:
-    paint = Markup('fill="{}"').format(hex_colour(colour(vehicle.global_id))) if vehicle.shared else 'class="alone"'
+def _paint(vehicle: Vehicle) -> str:
+    return f'fill="{hex_colour(colour(vehicle.global_id))}"'
+
+
+def _bar(vehicle: Vehicle, tracklet: Tracklet, paint: str, x1: float, x2: float, y: float) -> Markup:
     return Markup(
         '<rect {paint} x="{x1:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall}" rx="2">'
         "<title>vehicle {id} ({name}), {camera}, {start} to {end}</title></rect>"

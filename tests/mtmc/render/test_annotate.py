@@ -11,7 +11,7 @@ from mtmc.render.config import RenderConfig
 from mtmc.render.style import GREY, colour
 from tests.mtmc.render.builders import camera, flat_video, images, passage, track
 
-CONFIG = RenderConfig(crf=8)
+CONFIG = RenderConfig(crf=8, min_width_px=16)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_trail_follows_the_vehicle_and_fades(tmp_path, cam):
     way = passage(cam, 1, 0, 12, box=(0, 100, 40, 140))
     way.tracklet.xyxy[:, [0, 2]] += 20 * np.arange(12, dtype=np.float32)[:, None]
     tracks = [track(2, way, passage(camera(2), 1, 0, 3))]
-    annotate_camera(cam, tracks, tmp_path / "out.mp4", RenderConfig(crf=8, trail_s=0.6))
+    annotate_camera(cam, tracks, tmp_path / "out.mp4", RenderConfig(crf=8, min_width_px=16, trail_s=0.6))
     last = images(tmp_path / "out.mp4")[-1].astype(int)
     drawn = np.abs(last[140] - 90).max(axis=1)
     assert drawn[130:][:80].max() > 40  # the last 0.6 s: feet from x = 120 to 240
@@ -68,6 +68,26 @@ def test_wide_videos_are_made_smaller_and_boxes_with_them(tmp_path, cam):
     picture = images(tmp_path / "out.mp4")[3]
     assert picture.shape == (120, 160, 3)
     assert near(picture[70, 50], colour(3), 60)
+
+
+def test_narrow_videos_are_made_larger_and_boxes_with_them(tmp_path, cam):
+    tracks = [track(3, passage(cam, 1, 0, 12, box=(100, 100, 180, 180)), passage(camera(2), 1, 0, 3))]
+    annotate_camera(cam, tracks, tmp_path / "out.mp4", RenderConfig(crf=8, min_width_px=480))
+    picture = images(tmp_path / "out.mp4")[3]
+    assert picture.shape == (360, 480, 3)
+    assert near(picture[210, 150], colour(3), 60)
+    assert near(picture[210, 200], (90, 90, 90))
+
+
+def test_the_largest_width_counts_before_the_least(tmp_path, cam):
+    annotate_camera(cam, [], tmp_path / "out.mp4", RenderConfig(crf=8, min_width_px=480, max_width_px=160))
+    assert images(tmp_path / "out.mp4")[0].shape == (120, 160, 3)
+
+
+def test_without_vehicles_of_several_cameras_all_have_their_color(tmp_path, cam):
+    tracks = [track(3, passage(cam, 1, 0, 12, box=(100, 100, 180, 180)))]
+    annotate_camera(cam, tracks, tmp_path / "out.mp4", CONFIG, alone=True)
+    assert near(images(tmp_path / "out.mp4")[3][140, 100], colour(3))
 
 
 def test_same_bytes_each_time_and_progress(tmp_path, cam):

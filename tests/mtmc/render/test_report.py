@@ -118,7 +118,7 @@ def test_timeline_has_a_bar_per_passage(tmp_path):
 def test_bars_at_the_same_time_lie_in_lanes(tmp_path):
     crowd = [track(i, passage(ONE, i, 0, 10)) for i in range(1, 5)] + [track(9, passage(ONE, 9, 50, 5))]
     page = write(tmp_path, tracks=crowd)
-    heights = [float(b["y"]) for b in page.all("rect", **{"class": "alone"})]
+    heights = [float(b["y"]) for b in page.all("rect") if "fill" in b]
     assert len(set(heights[:4])) == 4
     assert heights[4] == heights[0]
 
@@ -190,9 +190,21 @@ def test_nothing_to_show(tmp_path):
 def test_one_camera_without_frame_count(tmp_path):
     alone = camera(1)
     page = write(tmp_path, scene=scene(alone), tracks=[track(1, passage(alone, 1, 0, 50))])
-    assert "Vehicles followed across 1 camera " in page.text
+    assert "Vehicles of one camera" in page.text
     assert "1 vehicle " in page.text
-    assert page.rows()[1] == ["c001", "0:00.0", "0:05.0", "–", "1", "1", "0", "1 car"]
+    assert "several cameras" not in page.text
+    assert page.rows()[1] == ["c001", "0:00.0", "0:05.0", "–", "1", "1", "1 car"]
+
+
+def test_vehicles_of_single_cameras_are_shown_where_none_was_seen_by_several(tmp_path):
+    crowd = [track(i, passage(ONE, i, i, 5, class_id=1 + i % 2)) for i in range(1, 8)]
+    picture = np.zeros((9, 9, 3), np.uint8)
+    page = write(tmp_path, tracks=crowd, thumbnails={("c001", 3): picture}, config=RenderConfig(report_vehicles=5))
+    assert [image["alt"] for image in page.all("img")] == ["vehicle 3"]
+    assert "The first 5 vehicles; 2 more are not shown." in page.text
+    assert len([bar for bar in page.all("rect") if bar.get("fill") == hex_colour(colour(2))]) == 1
+    shared = [track(9, passage(ONE, 9, 0, 5), passage(TWO, 9, 0, 5))]
+    assert "more are not shown" not in write(tmp_path, tracks=crowd + shared).text
 
 
 def test_the_page_says_what_it_was_made_with(tmp_path):
