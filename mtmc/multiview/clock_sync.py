@@ -1,14 +1,25 @@
-"""Clock offsets between cameras with overlapping views, from trajectories, without labels.
+r"""Clock offsets between cameras with overlapping views, from trajectories, without labels.
 
-Two samples of different cameras at one position and in one direction vote: if they are one vehicle, the clocks differ
-by the time between them. Correct pairs all vote for the same difference, wrong pairs for any, so the path through
-(time, difference) with the most votes is what the clocks differ by. A path may drift, as clocks do, and, at a price,
-jump, as the clock of a video does that has lost frames. The best path is found by the Viterbi algorithm.
+*Evidence.* A passage i of one camera and a passage j of another that were at one position, in one direction, are
+one vehicle if the clocks differ by the time between them. At the offset δ, passage i coincides with m_i(δ) passages
+of the other camera; by chance it would with λ_i. If a share s of the vehicles is seen by both cameras, the log
+likelihood ratio of δ against independent traffic is
+
+.. math:: L(δ) = \sum_i \log(1 - s + s \, m_i(δ) / λ_i).
+
+A passage without a counterpart counts against an offset, as one with a counterpart counts for it. The sum is taken
+over the passages of either camera, and halved, as each vehicle is in both sums.
+
+*Clocks.* A recording loses frames and never gains any, so the offset o_c(t) that has to be added to a camera's times
+never decreases. It is constant but for jumps. With the prior probability 1/2 the given clock is right; otherwise its
+offset is uniform. A jump happens in one of a hundred steps, and any size is as likely. The path with the greatest
+posterior is found by the Viterbi algorithm (1967), for one camera at a time, given the others. A camera's clock is
+changed only where the posterior odds against the given clock are decisive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -22,20 +33,23 @@ from mtmc.types import Array
 __all__ = ["ClockOffsets", "estimate_clock_offsets"]
 
 _SEARCHED_S = 20.0  # the largest difference that is searched for
-_BIN_S = 0.5  # of a difference
+_BIN_S = 0.5  # of an offset
+_ZERO_BIN = round(_SEARCHED_S / _BIN_S)
+_BINS = 2 * _ZERO_BIN + 1
 _STEP_S = 5.0  # of time, along a path
-_MOVING_MPS = 2.5  # slower samples do not vote: a vehicle that waits is at one position for long
+_MOVING_MPS = 2.5  # a slower sample is no evidence: a vehicle that waits is at one position for long
 _SAME_DIRECTION = 0.85  # cosine of two directions of travel
-_PASSAGES = 400  # of a camera that vote, spread evenly
+_PASSAGES = 400  # of a camera that are compared, spread evenly
 _BLOCK = 20_000  # samples searched at a time
 
-_JUMP_COST, _DRIFT_COST = 4.0, 0.5  # votes that a jump, and a step to the next bin, cost
-_OFFSET_COST_PER_S = 0.05  # votes that a path's first difference costs, so that of equal paths the smallest wins
-_MIN_VOTES = 8
-_MIN_RATIO = 1.5  # votes of a path, over those that chance gives the best of all paths
-_KEEP_RATIO = 0.7  # the given clocks are kept if they have this share of the best path's votes
-_REFINE_S = 12.0  # votes that are this near in time refine a path
-_INERTIA = 0.05  # weight of the step before in the reconciliation of all pairs
+_SHARED = 0.5  # s, the share of vehicles that both cameras see where their views overlap
+_TOLERANCE_S = 1.0  # two passages coincide, in part, up to this time between them
+
+_JUMP_PROBABILITY = 0.01  # of a loss of frames, per step
+_JUMP_COST = float(-np.log(_JUMP_PROBABILITY / _ZERO_BIN))  # log prior odds of no jump against a jump of one size
+_CHANGE_COST = float(np.log(_BINS))  # log prior odds of the given clock against one particular other offset
+_DECISIVE = 5.0  # posterior log odds from which a clock is changed (Kass and Raftery 1995: very strong evidence)
+_MAX_SWEEPS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,89 +75,59 @@ class ClockOffsets:
         return np.asarray(self.offset_s[step, camera])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Path:
-    """How much camera_b's clock is ahead of camera_a's at each step, float64 (S,), and the votes for it."""
-
-    camera_a: int
-    camera_b: int
-    b_minus_a_s: Array
-    votes: Array
-
-
 def estimate_clock_offsets(
     trajectories: Trajectories, camera: Array, max_distance_m: float = 6.0
 ) -> ClockOffsets | None:
     """Offsets that make overlapping views agree, or None if the given clocks are kept.
-
-    Pairs of cameras without a clear path are ignored. Only differences between cameras can be observed: the median of
-    the cameras keeps its clock.
 
     Args:
         trajectories: Of N passages.
         camera: int64 (N,), from 0 to C − 1.
         max_distance_m: Positions nearer than this are one position.
     """
-    votes = _votes(trajectories, camera, max_distance_m)
-    if not len(votes):
-        return None
-
-    origin_s = float(trajectories.start_s.min())
-    duration_s = float(trajectories.end_s.max()) - origin_s
-    steps = int(duration_s / _STEP_S) + 1
-    paths = _paths_of_pairs(votes, origin_s, steps)
-    if not any(path.b_minus_a_s.any() for path in paths):
+    meetings = _find_meetings(trajectories, camera, max_distance_m)
+    if not len(meetings.first):
         return None
 
     cameras = int(camera.max()) + 1
-    offsets = ClockOffsets(origin_s, _reconcile(paths, cameras, steps))
+    origin_s = float(trajectories.start_s.min())
+    steps = int((float(trajectories.end_s.max()) - origin_s) / _STEP_S) + 1
+    pairs = _pairs_of_cameras(meetings, camera, origin_s)
+    bins = _most_probable_bins(pairs, cameras, steps)
+    if (bins == _ZERO_BIN).all():
+        return None
 
-    # Offsets that are 0 whenever a passage is seen change nothing.
-    middle_s = (trajectories.start_s + trajectories.end_s) / 2
-    is_used = offsets.at(middle_s, camera).any()
-    return offsets if is_used else None
+    return ClockOffsets(origin_s, _refined(bins, pairs, origin_s))
 
 
-def _paths_of_pairs(votes: Array, origin_s: float, steps: int) -> list[_Path]:
-    """The best path of each pair of cameras that has a clear one.
+# Passages of two cameras at one position
 
-    Args:
-        votes: float64 (V, 4), see :func:`_votes`.
-        origin_s: Time at which the first step begins.
-        steps: S.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Meetings:
+    """V pairs of passages that share a position and a direction, at any time.
+
+    Attributes:
+        first, second: int64 (V,), passages; the camera of the first has the lower number.
+        first_s, second_s: float64 (V,), when either was there, by the given clocks.
     """
-    paths = []
-    camera_pairs = np.unique(votes[:, :2], axis=0).astype(int)
-    for a, b in camera_pairs.tolist():
-        is_of_pair = (votes[:, 0] == a) & (votes[:, 1] == b)
-        _, _, time_s, difference_s = votes[is_of_pair].T
-        found = _best_path((time_s - origin_s) / _STEP_S, difference_s, steps)
-        if found is None:
-            continue
 
-        b_minus_a_s, votes_of_step = found
-        if votes_of_step.any():
-            paths.append(_Path(a, b, b_minus_a_s, votes_of_step))
-    return paths
+    first: Array
+    second: Array
+    first_s: Array
+    second_s: Array
 
 
-# Votes
-
-
-def _votes(trajectories: Trajectories, camera: Array, max_distance_m: float) -> Array:
-    """One vote for each pair of passages that share a position and a direction.
-
-    Returns:
-        float64 (V, 4): camera a, camera b > a, time of a, time of b − time of a.
-    """
+def _find_meetings(trajectories: Trajectories, camera: Array, max_distance_m: float) -> _Meetings:
+    """All pairs of passages that share a position and a direction within twenty seconds."""
     speed = np.hypot(*trajectories.velocity.T)
-    rows = _voting_rows(trajectories, camera, speed)
+    rows = _compared_rows(trajectories, camera, speed)
     time_s = trajectories.tick * TICK_S
 
     # Blocks of consecutive times need to be compared with the samples around them only.
     by_time = rows[np.argsort(time_s[rows], kind="stable")]
     block_count = max(1, len(rows) // _BLOCK)
-    found = [np.zeros((0, 4))]
+    samples_a, samples_b = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for block in np.array_split(by_time, block_count):
         if not len(block):
             continue
@@ -153,17 +137,17 @@ def _votes(trajectories: Trajectories, camera: Array, max_distance_m: float) -> 
         others = rows[np.abs(time_s[rows] - middle_s) <= half_width_s]
 
         a, b = _similar_motion(trajectories, camera, speed, block, others, max_distance_m)
-        if len(a):
-            found.append(_votes_of_pairs(trajectories, camera, a, b))
-    return np.concatenate(found)
+        samples_a.append(a)
+        samples_b.append(b)
+    return _meetings_of_samples(trajectories, np.concatenate(samples_a), np.concatenate(samples_b))
 
 
-def _voting_rows(trajectories: Trajectories, camera: Array, speed: Array) -> Array:
+def _compared_rows(trajectories: Trajectories, camera: Array, speed: Array) -> Array:
     """Moving samples of at most some hundred passages of each camera: int64 (K,)."""
     if not len(trajectories.owner):
         return np.zeros(0, int)
 
-    # Every n-th passage of a camera votes, n rounded up.
+    # Every n-th passage of a camera is compared, n rounded up.
     rank = np.zeros(len(camera), np.int64)
     for c in np.unique(camera):
         own = np.flatnonzero(camera == c)
@@ -197,158 +181,312 @@ def _similar_motion(
     return a[keep], b[keep]
 
 
-def _votes_of_pairs(trajectories: Trajectories, camera: Array, a: Array, b: Array) -> Array:
-    """Medians over the samples of each pair of passages, so that every pair has one vote: float64 (V, 4)."""
+def _meetings_of_samples(trajectories: Trajectories, a: Array, b: Array) -> _Meetings:
+    """One meeting for each pair of passages, at the median times of the samples that they share."""
     order = np.lexsort([trajectories.owner[b], trajectories.owner[a]])
     a, b = a[order], b[order]
     owner_a, owner_b = trajectories.owner[a], trajectories.owner[b]
     first = np.flatnonzero(np.diff(owner_a, prepend=-1) | np.diff(owner_b, prepend=-1))
     begin = np.append(first, len(a))
+    if not len(a):
+        nothing = np.zeros(0)
+        return _Meetings(owner_a, owner_b, nothing, nothing)
+
     time_a, time_b = trajectories.tick[a] * TICK_S, trajectories.tick[b] * TICK_S
-    columns = [
-        camera[owner_a[first]],
-        camera[owner_b[first]],
-        group_median(time_a, begin),
-        group_median(time_b - time_a, begin),
-    ]
-    return np.stack(columns, axis=1)
+    first_s = group_median(time_a, begin)
+    difference_s = group_median(time_b - time_a - _lead_s(trajectories, a, b), begin)
+    return _Meetings(owner_a[first], owner_b[first], first_s, first_s + difference_s)
 
 
-# The best path of a pair of cameras
+def _lead_s(trajectories: Trajectories, a: Array, b: Array) -> Array:
+    """How long b has been past the position of a, by the mean velocity v of both: float64 (K,), seconds.
+
+    With the displacement d from a to b, this is d·v / |v|².
+    """
+    displacement = trajectories.xy[b] - trajectories.xy[a]
+    velocity = (trajectories.velocity[a] + trajectories.velocity[b]) / 2
+    return np.asarray((displacement * velocity).sum(axis=1) / (velocity * velocity).sum(axis=1))
 
 
-def _best_path(step: Array, difference_s: Array, steps: int) -> tuple[Array, Array] | None:
-    """The path with the most votes, as differences and votes at each step, both float64 (S,); None if unclear.
+# The evidence of a pair of cameras
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CameraPair:
+    """The meetings of a camera's passages with those of another camera.
+
+    Attributes:
+        own, other: int64 (V,), passages of either camera, counted from 0 among those that meet.
+        own_s, other_s: float64 (V,), times by the given clocks, seconds since the origin.
+        own_chance, other_chance: float64 (K,) and (L,), λ of each passage.
+    """
+
+    own: Array
+    other: Array
+    own_s: Array
+    other_s: Array
+    own_chance: Array
+    other_chance: Array
+
+    @property
+    def swapped(self) -> _CameraPair:
+        """The same meetings from the other camera's side."""
+        return _CameraPair(self.other, self.own, self.other_s, self.own_s, self.other_chance, self.own_chance)
+
+    def log_likelihood_ratios(self, other_offset_s: Array, steps: int) -> Array:
+        """Of each offset of the own camera at each step, against independent traffic: float64 (S, B).
+
+        Args:
+            other_offset_s: float64 (S,), offset of the other camera's clock at each step.
+            steps: S.
+        """
+        # Own time + own offset = other time + other offset.
+        on_common_clock_s = self.other_s + other_offset_s[_step(self.other_s, steps)]
+        wanted_s = on_common_clock_s - self.own_s
+
+        table = np.zeros((steps, _BINS))
+        own_ratio = _passage_log_ratios(self.own, wanted_s, self.own_chance)
+        np.add.at(table, _step(_mean_of(self.own, self.own_s), steps), own_ratio)
+
+        # A passage of the other camera counts at the time at which the own camera's clock would have been then.
+        other_ratio = _passage_log_ratios(self.other, wanted_s, self.other_chance)
+        own_clock_s = _mean_of(self.other, on_common_clock_s)[:, None] - _offset_of(np.arange(_BINS))
+        np.add.at(table, (_step(own_clock_s, steps), np.arange(_BINS)[None]), other_ratio)
+        return table / 2
+
+
+def _step(time_s: Array, steps: int) -> Array:
+    """The step of each time since the origin: int64."""
+    return np.clip(time_s / _STEP_S, 0, steps - 1).astype(np.int64)
+
+
+def _offset_of(bin_: Array) -> Array:
+    """The offset that a bin stands for, seconds."""
+    return np.asarray((bin_ - _ZERO_BIN) * _BIN_S)
+
+
+def _mean_of(group: Array, values: Array) -> Array:
+    """Mean of the values of each group, counted from 0: float64 (K,)."""
+    return np.asarray(np.bincount(group, values) / np.bincount(group))
+
+
+def _passage_log_ratios(passage: Array, wanted_s: Array, chance: Array) -> Array:
+    """log(1 − s + s m(δ) / λ) of each passage and offset δ: float64 (K, B).
+
+    A meeting counts 1 at the offset that it asks for, and less to either side, 0 from the tolerance on.
+    """
+    away_s = np.abs(wanted_s[:, None] - _offset_of(np.arange(_BINS)))
+    coincidence = np.maximum(1 - away_s / _TOLERANCE_S, 0.0)
+    count = np.zeros((len(chance), _BINS))
+    np.add.at(count, passage, coincidence)
+    return np.log(1 - _SHARED + _SHARED * count / chance[:, None])
+
+
+def _pairs_of_cameras(meetings: _Meetings, camera: Array, origin_s: float) -> dict[tuple[int, int], _CameraPair]:
+    """The meetings of each ordered pair of cameras that have any."""
+    pairs = {}
+    code = camera[meetings.first] * (int(camera.max()) + 1) + camera[meetings.second]
+    for value in np.unique(code).tolist():
+        rows = np.flatnonzero(code == value)
+        a, b = divmod(value, int(camera.max()) + 1)
+        own = np.unique(meetings.first[rows], return_inverse=True)[1]
+        other = np.unique(meetings.second[rows], return_inverse=True)[1]
+        pair = _CameraPair(
+            own,
+            other,
+            meetings.first_s[rows] - origin_s,
+            meetings.second_s[rows] - origin_s,
+            _by_chance(own),
+            _by_chance(other),
+        )
+        pairs[a, b], pairs[b, a] = pair, pair.swapped
+    return pairs
+
+
+def _by_chance(passage: Array) -> Array:
+    """λ, the coincidences of each passage at a random offset: float64 (K,).
+
+    With n meetings of a passage in B bins, and r on average per passage and bin, the rate per bin is the posterior
+    mean (1 + n) / (1/r + B) under a gamma prior with mean r and the weight of one meeting.
+    """
+    count = np.bincount(passage)
+    mean_rate = count.mean() / _BINS
+    rate = (1 + count) / (1 / mean_rate + _BINS)
+    counted_bins = _TOLERANCE_S / _BIN_S  # sum of the weights with which a meeting counts
+    return np.asarray(rate * counted_bins)
+
+
+# The most probable clocks
+
+
+def _most_probable_bins(pairs: Mapping[tuple[int, int], _CameraPair], cameras: int, steps: int) -> Array:
+    """Bin of each camera's offset at each step: int64 (S, C).
+
+    Cameras are added to groups one after the other, those with the greatest posterior first, and then estimated
+    again, each given all the others of its group, until nothing changes.
+    """
+    bins = np.full((steps, cameras), _ZERO_BIN)
+    remaining = sorted({a for a, _ in pairs})
+    while remaining:
+        group = _grow_group(remaining, pairs, bins)
+        remaining = [c for c in remaining if c not in group]
+        if len(group) > 1:
+            _sweep(group, pairs, bins)
+            bins[:, group] = _with_most_as_given(bins[:, group])
+    return bins
+
+
+def _grow_group(remaining: Sequence[int], pairs: Mapping[tuple[int, int], _CameraPair], bins: Array) -> list[int]:
+    """Cameras that are tied to each other by decisive evidence; their bins are filled in.
+
+    The first two are those with the greatest posterior. If there is no such pair, the group is one camera.
+    """
+    found = {
+        (a, b): _best_path(pairs[b, a].log_likelihood_ratios(_offset_of(bins[:, a]), len(bins)))
+        for a, b in pairs
+        if a < b and a in remaining and b in remaining
+    }
+    if not found:
+        return [remaining[0]]
+    (a, b), best = max(found.items(), key=lambda item: item[1].log_posterior)
+    if best.log_posterior < _DECISIVE:
+        return [remaining[0]]
+
+    group = [a, b]
+    bins[:, b] = best.bins
+    waiting = [c for c in remaining if c not in group]
+    candidates = {c: _path_given(c, group, pairs, bins) for c in waiting}
+    while waiting:
+        c = max(waiting, key=lambda k: candidates[k].log_posterior)
+        if candidates[c].log_posterior < _DECISIVE:
+            break
+        bins[:, c] = candidates[c].bins
+        group.append(c)
+        waiting.remove(c)
+        for k in waiting:
+            if (k, c) in pairs:
+                candidates[k] = _path_given(k, group, pairs, bins)
+    return group
+
+
+def _sweep(group: Sequence[int], pairs: Mapping[tuple[int, int], _CameraPair], bins: Array) -> None:
+    """Estimate each camera of a group again, given the others, until nothing changes; ``bins`` is updated."""
+    for _ in range(_MAX_SWEEPS):
+        before = bins.copy()
+        for c in group:
+            bins[:, c] = _path_given(c, [k for k in group if k != c], pairs, bins).bins
+        if (bins == before).all():
+            break
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Path:
+    """Bins of a camera's offset, int64 (S,), and their log posterior odds against independent traffic."""
+
+    bins: Array
+    log_posterior: float
+
+
+def _path_given(
+    camera: int, others: Sequence[int], pairs: Mapping[tuple[int, int], _CameraPair], bins: Array
+) -> _Path:
+    """The most probable path of a camera, given the offsets of others."""
+    table = np.zeros((len(bins), _BINS))
+    for other in others:
+        if (camera, other) in pairs:
+            offset_s = _offset_of(bins[:, other])
+            table += pairs[camera, other].log_likelihood_ratios(offset_s, len(bins))
+    return _best_path(table)
+
+
+def _best_path(table: Array) -> _Path:
+    """The most probable path, or the given clock unless the odds against it are decisive.
 
     Args:
-        step: float64 (V,), time of each vote in steps.
-        difference_s: float64 (V,), what each votes for.
-        steps: S.
+        table: float64 (S, B), log likelihood ratio of each offset at each step.
     """
-    zero_bin = round(_SEARCHED_S / _BIN_S)
-    bins = 2 * zero_bin + 1
-    row = np.clip(step.astype(np.int64), 0, steps - 1)
-    column = np.clip(np.round(difference_s / _BIN_S).astype(np.int64) + zero_bin, 0, bins - 1)
-    table = _vote_table(row, column, steps, bins)
-    path = _viterbi(table, zero_bin)
-
-    won = table[np.arange(steps), path].sum()
-    given = table[:, zero_bin].sum()
-    by_chance = 2 * len(difference_s) / bins
-    if won < _MIN_VOTES or won < _MIN_RATIO * (by_chance + 3 * np.sqrt(by_chance)):
-        return None
-    keep_given = bool(given >= _KEEP_RATIO * won)
-    if keep_given:
-        path[:] = zero_bin
-    return _refined(path, step, row, difference_s, zero_bin, keep_given)
+    as_given = _Path(np.full(len(table), _ZERO_BIN), float(table[:, _ZERO_BIN].sum()))
+    changed = _viterbi(table)
+    is_decisive = changed.log_posterior > as_given.log_posterior + _DECISIVE
+    return changed if is_decisive else as_given
 
 
-def _vote_table(row: Array, column: Array, steps: int, bins: int) -> Array:
-    """Votes per step and bin, half of a bin's votes added to each of its neighbors: float64 (S, B)."""
-    table = np.zeros((steps, bins))
-    np.add.at(table, (row, column), 1.0)
-    table[:, 1:-1] = table[:, 1:-1] + 0.5 * (table[:, :-2] + table[:, 2:])
-    return table
+def _viterbi(table: Array) -> _Path:
+    """The most probable path that never decreases, by dynamic programming.
 
+    The best log posterior of a path that ends in bin b at step s is
 
-def _viterbi(table: Array, zero_bin: int) -> Array:
-    """The path that maximizes votes − costs: bin at each step, int64 (S,).
-
-    The best score of a path that ends in bin b at step s is
-
-        score(s, b) = table(s, b) + max(score(s−1, b), score(s−1, b ± 1) − drift cost, max score(s−1) − jump cost).
+        score(s, b) = table(s, b) + max(score(s−1, b), max over b' < b of score(s−1, b') − jump cost).
     """
-    steps, bins = table.shape
-    bins_from_zero = np.abs(np.arange(bins) - zero_bin)
-    offset_cost = _OFFSET_COST_PER_S * bins_from_zero * _BIN_S
-    score = table[0] - offset_cost
-    came_from = np.zeros((steps, bins), np.int64)
-    for k in range(1, steps):
-        best, came_from[k] = _best_predecessors(score)
-        score = best + table[k]
+    steps = len(table)
+    is_changed = np.arange(_BINS) != _ZERO_BIN
+    score = table[0] - np.where(is_changed, _CHANGE_COST, 0.0)
+    came_from = np.zeros((steps, _BINS), np.int64)
+    for step in range(1, steps):
+        best, came_from[step] = _best_predecessors(score)
+        score = best + table[step]
 
     # The path is read backwards, from the best of its last bins.
     path = np.zeros(steps, np.int64)
     path[-1] = int(np.argmax(score))
-    for k in range(steps - 1, 0, -1):
-        path[k - 1] = came_from[k, path[k]]
-    return path
+    for step in range(steps - 1, 0, -1):
+        path[step - 1] = came_from[step, path[step]]
+    return _Path(path, float(score.max()))
 
 
 def _best_predecessors(score: Array) -> tuple[Array, Array]:
     """For each bin the best score with which a path comes to it, float64 (B,), and from which bin, int64 (B,)."""
-    bins = len(score)
-    index = np.arange(bins)
+    index = np.arange(_BINS)
 
-    # Of equal options the first one counts: to stay.
-    stay = score
-    drift_up = np.append(-np.inf, score[:-1]) - _DRIFT_COST
-    drift_down = np.append(score[1:], -np.inf) - _DRIFT_COST
-    jump = np.full(bins, score.max() - _JUMP_COST)
-    options = np.stack([stay, drift_up, drift_down, jump])
+    # The best of all lower bins is a running maximum, moved up by one bin.
+    running = np.maximum.accumulate(score)
+    is_new_best = score == running
+    best_so_far = np.maximum.accumulate(np.where(is_new_best, index, 0))
+    jump = np.append(-np.inf, running[:-1]) - _JUMP_COST
+    jump_from = np.append(0, best_so_far[:-1])
 
-    jump_source = np.full(bins, int(np.argmax(score)))
-    sources = [index, index - 1, index + 1, jump_source]
-    best_option = np.argmax(options, axis=0)
-    return options.max(axis=0), np.choose(best_option, sources)
+    stays = score >= jump
+    return np.where(stays, score, jump), np.where(stays, index, jump_from)
 
 
-def _refined(
-    path: Array, step: Array, row: Array, difference_s: Array, zero_bin: int, keep_given: bool
-) -> tuple[Array, Array]:
-    """Differences finer than a bin, by the median of the votes around each step, and how many these are."""
-    refined_s, votes = np.zeros(len(path)), np.zeros(len(path))
-    for k in range(len(path)):
-        center_s = (path[k] - zero_bin) * _BIN_S
-        on_same_branch = np.abs(path[row] - path[k]) <= 1
-        near_in_time = np.abs(step - k - 0.5) * _STEP_S <= _REFINE_S
-        agrees = np.abs(difference_s - center_s) < 1.5 * _BIN_S
-        supporting = on_same_branch & near_in_time & agrees
-        votes[k] = supporting.sum()
-        refined_s[k] = center_s
-        if not keep_given and votes[k] >= 2:
-            refined_s[k] = float(np.median(difference_s[supporting]))
-    return refined_s, votes
+def _with_most_as_given(bins: Array) -> Array:
+    """The same differences between the clocks of a group with offset 0 in as many cameras and steps as possible.
 
+    The evidence is the same, since only differences can be observed. Of equally many zeros the offsets with the
+    smallest sum of magnitudes are taken.
 
-# All pairs together
-
-
-def _reconcile(paths: Sequence[_Path], cameras: int, steps: int) -> Array:
-    """Each camera's offset at each step: float64 (S, C).
-
-    At each step, the offsets o minimize Σ votes · (o_a − o_b − (b − a))² + inertia · Σ (o_c − o_c of the step
-    before)². The median of the cameras that occur in a path is then subtracted.
+    Args:
+        bins: int64 (S, C).
     """
-    ends = [(path.camera_a, path.camera_b) for path in paths]
-    involved = np.unique(ends)
-    is_involved = np.isin(np.arange(cameras), involved)
-
-    offset_s = np.zeros((steps, cameras))
-    previous: Array = np.zeros(cameras)
-    for step in range(steps):
-        solution = _offsets_of_step(paths, step, previous)
-
-        # Differences do not fix a common offset: the median camera keeps its clock.
-        common = np.where(is_involved, np.median(solution[involved]), 0.0)
-        previous = solution - common
-        offset_s[step] = previous
-    return offset_s
+    offsets = bins - _ZERO_BIN
+    shifts, as_given = np.unique(offsets, return_counts=True)
+    magnitude = [int(np.abs(offsets - shift).sum()) for shift in shifts]
+    best = min(range(len(shifts)), key=lambda k: (-as_given[k], magnitude[k]))
+    return np.asarray(bins - shifts[best])
 
 
-def _offsets_of_step(paths: Sequence[_Path], step: int, previous: Array) -> Array:
-    """The least-squares solution at one step, by its normal equations, before the median is subtracted: (C,)."""
-    normal = np.eye(len(previous)) * _INERTIA
-    right = previous * _INERTIA
-    for path in paths:
-        a, b = path.camera_a, path.camera_b
-        votes = path.votes[step]
-        weighted_s = votes * path.b_minus_a_s[step]
+# Offsets finer than a bin
 
-        normal[a, a] += votes
-        normal[b, b] += votes
-        normal[a, b] -= votes
-        normal[b, a] -= votes
-        right[a] += weighted_s
-        right[b] -= weighted_s
-    return np.asarray(np.linalg.solve(normal, right))
+
+def _refined(bins: Array, pairs: Mapping[tuple[int, int], _CameraPair], origin_s: float) -> Array:
+    """Each constant part of a changed clock moved to the median of the meetings that support it: float64 (S, C)."""
+    offset_s = _offset_of(bins)
+    steps, cameras = bins.shape
+    changed = [c for c in range(cameras) if (bins[:, c] != _ZERO_BIN).any()]
+    for _ in range(3):
+        for c in changed:
+            found = [_wanted_offsets(pairs[c, other], offset_s[:, other]) for k, other in pairs if k == c]
+            own_s, wanted_s = (np.concatenate(column) for column in zip(*found, strict=True))
+            step = _step(own_s, steps)
+            for value in np.unique(bins[:, c]):
+                in_part = bins[:, c] == value
+                supports = in_part[step] & (np.abs(wanted_s - _offset_of(value)) < _TOLERANCE_S)
+                if supports.sum() >= 2:
+                    offset_s[in_part, c] = np.median(wanted_s[supports])
+    return np.asarray(offset_s)
+
+
+def _wanted_offsets(pair: _CameraPair, other_offset_s: Array) -> tuple[Array, Array]:
+    """Own time of each meeting, and the own offset at which both passages coincide: float64 (V,) each."""
+    other_offset = other_offset_s[_step(pair.other_s, len(other_offset_s))]
+    return pair.own_s, pair.other_s + other_offset - pair.own_s
