@@ -8,8 +8,8 @@ per model makes each of them slower.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +28,12 @@ _FLOAT: np.dtype[Any] = np.dtype(np.float32)
 _ORT_TYPES: dict[str, np.dtype[Any]] = {
     "tensor(float16)": np.dtype(np.float16),
     "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
 }
 
-Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
+#: Input arrays by name → outputs.
+Run = Callable[[dict[str, NDArray[Any]]], list[NDArray[Any]]]
 
 
 class Port(NamedTuple):
@@ -48,7 +51,7 @@ class Session:
     Attributes:
         path: The file it came from.
         runtime: ``onnxruntime`` or ``openvino``.
-        inputs: What goes in; images are (N, C, H, W).
+        inputs: What goes in, the images first: (N, C, H, W), or (N, H, W, C).
         output_names: What comes out, in the order of the call's result.
         metadata: What the exporter wrote into the file.
     """
@@ -60,14 +63,19 @@ class Session:
     metadata: dict[str, str]
     run: Run
 
-    def __call__(self, images: NDArray[Any]) -> list[NDArray[Any]]:
-        """The model's outputs for ``images`` (N, C, H, W), which are cast to its input type; halves become float32.
+    def __call__(self, images: NDArray[Any], others: Mapping[str, NDArray[Any]] | None = None) -> list[NDArray[Any]]:
+        """The model's outputs for ``images``, which are cast to its input type; halves become float32.
+
+        Args:
+            images: (N, C, H, W), or (N, H, W, C) where the model takes that.
+            others: What goes into the model's other inputs, by name.
 
         Raises:
             WeightsError: The model refuses the images or fails on them.
         """
+        values = {self.inputs[0].name: images, **(others or {})}
         try:
-            outputs = self.run(np.ascontiguousarray(images, self.inputs[0].dtype))
+            outputs = self.run({p.name: np.ascontiguousarray(values[p.name], p.dtype) for p in self.inputs})
         except Exception as error:  # the engines raise RuntimeError and their own classes alike
             raise WeightsError(
                 f"the model fails on a batch of shape {images.shape}: {_first_line(error)}",
@@ -84,6 +92,7 @@ def open_session(
     device: str = "cpu",
     precision: str = "fp32",
     threads: int = 1,
+    other_inputs: Collection[str] = (),
 ) -> Session:
     """Open an exported model.
 
@@ -98,6 +107,7 @@ def open_session(
         precision: ``fp32``, or ``bf16`` on a CPU that computes in it (with OpenVINO). It is an error elsewhere rather
             than a silent fp32, so that a configuration means the same arithmetic wherever it runs.
         threads: Exactly how many threads compute.
+        other_inputs: Names of inputs that the model may have beside the images.
 
     Raises:
         WeightsError: The file is missing or is not a model.
@@ -114,10 +124,11 @@ def open_session(
         native = file.suffix == ".xml" or (device == "cpu" and precision == "bf16")
         runtime = "openvino" if native else "onnxruntime"
     session = _OPENERS[runtime](file, device, precision, threads)
-    if len(session.inputs) != 1:
+    if len([port for port in session.inputs if port.name not in other_inputs]) != 1:
         names = ", ".join(port.name for port in session.inputs)
         raise WeightsError(f"expected a model with one input, got {len(session.inputs)} ({names})", path=file)
-    return session
+    images_first = sorted(session.inputs, key=lambda port: port.name in other_inputs)
+    return replace(session, inputs=tuple(images_first))
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -155,10 +166,9 @@ def _open_onnxruntime(path: Path, device: str, precision: str, threads: int) -> 
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
         raise _unreadable(path, error) from error
-    names = [port.name for port in session.get_inputs()]
 
-    def run(images: NDArray[Any]) -> list[NDArray[Any]]:
-        return list(session.run(None, {names[0]: images}))
+    def run(values: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        return list(session.run(None, values))
 
     return Session(
         path=path,
@@ -205,8 +215,8 @@ def _open_openvino(path: Path, device: str, precision: str, threads: int) -> Ses
     except Exception as error:
         raise _unreadable(path, error) from error
 
-    def run(images: NDArray[Any]) -> list[NDArray[Any]]:
-        results = request.infer({0: images}, share_inputs=True)
+    def run(values: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        results = request.infer(values, share_inputs=True)
         return [np.asarray(results[i]) for i in range(len(results))]
 
     return Session(

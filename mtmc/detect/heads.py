@@ -21,8 +21,11 @@ __all__ = [
     "HEADS",
     "Head",
     "RawDetections",
+    "decode_detr",
     "decode_end2end",
     "decode_nanodet",
+    "decode_rtdetr",
+    "decode_ssd",
     "decode_yolo",
     "decode_yolov5",
     "decode_yolox",
@@ -44,12 +47,20 @@ Decoder = Callable[[list[Array], Array, float, tuple[int, int]], RawDetections]
 
 
 class Head(NamedTuple):
-    """A decoder and the input its models are usually trained with: mean and std in 0…255, order of channels."""
+    """A decoder and the input its models are usually trained with.
+
+    Attributes:
+        decode: From outputs to boxes.
+        mean, std: In 0…255, in the model's order of channels.
+        bgr: The order of channels is blue, green, red.
+        stretch: The image is stretched to the input's size rather than fitted into it.
+    """
 
     decode: Decoder
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     bgr: bool = False
+    stretch: bool = False
 
 
 def decode_yolo(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
@@ -104,12 +115,49 @@ def decode_end2end(outputs: list[Array], labels: Array, threshold: float, input_
     return RawDetections(raw[keep, :4], raw[keep, 4], raw[keep, 5].astype(np.int64))
 
 
+def decode_detr(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
+    """DETR, RT-DETR, D-FINE, RF-DETR without post-processing: boxes (A, 4) and logits (A, C) of A queries.
+
+    Boxes are centre x, centre y, width, height as shares of the input; a score is the sigmoid of its logit.
+    """
+    boxes, logits = outputs
+    height, width = input_hw
+    scores = 1 / (1 + np.exp(-logits.T.astype(np.float32)))
+    queries, score, label = _candidates(scores, labels, threshold)
+    size = np.array([width, height, width, height], np.float32)
+    return RawDetections(_corners(boxes[queries] * size), score, label)
+
+
+def decode_rtdetr(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
+    """RT-DETR and D-FINE with their post-processing: labels (A,), corners (A, 4) in pixels, scores (A,)."""
+    label, corners, score = outputs
+    keep = np.logical_not(score < threshold) & np.isin(label, labels)
+    return RawDetections(corners[keep].astype(np.float32), score[keep], label[keep].astype(np.int64))
+
+
+def decode_ssd(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
+    """OpenVINO's and Caffe's ``DetectionOutput``: (1, A, 7) of image, label, score, x1, y1, x2, y2.
+
+    Corners are shares of the input. A negative number of an image ends the list.
+    """
+    rows = outputs[0].reshape(-1, 7)
+    ends = np.flatnonzero(rows[:, 0] < 0)
+    rows = rows[: ends[0]] if len(ends) else rows
+    height, width = input_hw
+    keep = np.logical_not(rows[:, 2] < threshold) & np.isin(rows[:, 1], labels)
+    size = np.array([width, height, width, height], np.float32)
+    return RawDetections(rows[keep, 3:] * size, rows[keep, 2], rows[keep, 1].astype(np.int64))
+
+
 HEADS: dict[str, Head] = {
     "yolo": Head(decode_yolo),
     "yolov5": Head(decode_yolov5),
     "yolox": Head(decode_yolox, std=(1.0, 1.0, 1.0), bgr=True),
     "nanodet": Head(decode_nanodet, mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395), bgr=True),
     "end2end": Head(decode_end2end),
+    "detr": Head(decode_detr, stretch=True),
+    "rtdetr": Head(decode_rtdetr, stretch=True),
+    "ssd": Head(decode_ssd, std=(1.0, 1.0, 1.0), bgr=True, stretch=True),
 }
 
 

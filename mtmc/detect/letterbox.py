@@ -9,7 +9,7 @@ import numpy as np
 from mtmc.geometry.boxes import clip
 from mtmc.types import Array
 
-__all__ = ["GREY", "Letterbox", "fit_fixed", "fit_side", "paste"]
+__all__ = ["GREY", "Letterbox", "fit_fixed", "fit_side", "fit_stretched", "paste"]
 
 #: What surrounds the image, in 0…255: the grey that YOLO models are trained with.
 GREY = 114.0
@@ -55,6 +55,11 @@ def fit_side(image_wh: tuple[int, int], side: int, multiple: int = 32) -> Letter
     return _centred(image_wh, ratio, (width, height))
 
 
+def fit_stretched(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Letterbox:
+    """The image stretched over the whole canvas, whatever its shape."""
+    return Letterbox(image_wh, canvas_wh, (0, 0), canvas_wh)
+
+
 def _centred(image_wh: tuple[int, int], ratio: float, canvas_wh: tuple[int, int]) -> Letterbox:
     width, height = (max(1, round(n * ratio)) for n in image_wh)
     offset = ((canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2)
@@ -70,7 +75,7 @@ def paste(image: Array, box: Letterbox, mean: Array, std: Array, bgr: bool, out:
         mean: float32 (3,), in 0…255, in the model's order of channels.
         std: float32 (3,), likewise.
         bgr: The model's order of channels is blue, green, red.
-        out: float32 (3, canvas height, canvas width), written to.
+        out: (3, canvas height, canvas width), written to: float32, or uint8 for a model that normalizes by itself.
     """
     import cv2
 
@@ -80,6 +85,9 @@ def paste(image: Array, box: Letterbox, mean: Array, std: Array, bgr: bool, out:
     (x, y), (width, height) = box.offset_xy, box.inner_wh
     for channel, plane in enumerate(planes[::-1] if bgr else planes):
         inner = out[channel, y : y + height, x : x + width]
+        if out.dtype == np.uint8:
+            inner[...] = plane
+            continue
         # One pass over whole planes, and no intermediate image: an eighth of what blobFromImage takes.
         np.multiply(plane, np.float32(1 / std[channel]), out=inner)
         if mean[channel]:

@@ -7,17 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmc.detect.card import Card, guess_kind, label_names, read_card, trained_side
+from mtmc.detect.card import Card, guess_kind, label_names, order_outputs, read_card, trained_side
 from mtmc.detect.config import DetectConfig
 from mtmc.detect.heads import HEADS, RawDetections
 from mtmc.detect.labels import class_of_labels
-from mtmc.detect.letterbox import GREY, Letterbox, fit_fixed, fit_side, paste
+from mtmc.detect.letterbox import GREY, Letterbox, fit_fixed, fit_side, fit_stretched, paste
 from mtmc.detect.nms import nms
 from mtmc.errors import ConfigError, WeightsError
 from mtmc.types import Array, Detections, Frame
 from reid.runtime import Session, open_session
 
 __all__ = ["OnnxDetector", "load"]
+
+#: The second input of DETRs that scale their boxes by themselves: int64 (N, 2), width and height.
+_SIZES = "orig_target_sizes"
 
 
 def load(config: DetectConfig, threads: int = 1) -> OnnxDetector:
@@ -31,7 +34,12 @@ def load(config: DetectConfig, threads: int = 1) -> OnnxDetector:
     """
     path = Path(config.weights)
     session = open_session(
-        path, runtime=config.runtime, device=config.device, precision=config.precision, threads=threads
+        path,
+        runtime=config.runtime,
+        device=config.device,
+        precision=config.precision,
+        threads=threads,
+        other_inputs=(_SIZES,),
     )
     return OnnxDetector(session, read_card(session.path), config)
 
@@ -49,6 +57,9 @@ class OnnxDetector:
 
     def __init__(self, session: Session, card: Card, config: DetectConfig) -> None:
         shape = session.inputs[0].shape
+        self._channels_last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
+        if self._channels_last:
+            shape = (shape[0], shape[3], shape[1], shape[2])
         if len(shape) != 4 or shape[1] not in (3, None):
             raise WeightsError(f"expected a model of images (N, 3, H, W), got an input of {shape}", path=session.path)
         self._session, self._config = session, config
@@ -62,11 +73,19 @@ class OnnxDetector:
                 remedy="leave image_size out, or export the model with dynamic sizes",
             )
         self._fixed_batch, self._batch = shape[0], shape[0] or config.batch
+        self._order: list[int] | None = None
         kind, count = self._tell_head(card)
         self._head = HEADS[kind]
-        self._mean = np.array(self._head.mean if card.mean is None else card.mean, np.float32)
-        self._std = np.array(self._head.std if card.std is None else card.std, np.float32)
+        if kind == "ssd":
+            self._batch = 1  # its output is one list for all images of a batch
+        # A model that takes bytes normalizes them by itself.
+        self._dtype = np.uint8 if session.inputs[0].dtype == np.uint8 else np.float32
+        plain = self._dtype == np.uint8
+        mean, std = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)) if plain else (self._head.mean, self._head.std)
+        self._mean = np.array(mean if card.mean is None else card.mean, np.float32)
+        self._std = np.array(std if card.std is None else card.std, np.float32)
         self._bgr = self._head.bgr if card.bgr is None else card.bgr
+        self._stretch = self._head.stretch if card.stretch is None else card.stretch
         names = label_names(card, session.metadata, count, session.path)
         self._class_of = class_of_labels(names, config.classes, session.path)
         self._labels = np.flatnonzero(self._class_of >= 0)
@@ -89,6 +108,8 @@ class OnnxDetector:
     def place(self, image: Array) -> Letterbox:
         """Where an image lies in the model's input."""
         size_wh = (image.shape[1], image.shape[0])
+        if self._stretch:
+            return fit_stretched(size_wh, self._fixed_wh or (self._side, self._side))
         return fit_fixed(size_wh, self._fixed_wh) if self._fixed_wh else fit_side(size_wh, self._side)
 
     def _fill(self, images: Sequence[Array], box: Letterbox) -> Array:
@@ -96,7 +117,7 @@ class OnnxDetector:
         blob = self._blobs.get(box)
         if blob is None or len(blob) < len(images):
             width, height = box.canvas_wh
-            blob = np.empty((self._fixed_batch or len(images), 3, height, width), np.float32)
+            blob = np.empty((self._fixed_batch or len(images), 3, height, width), self._dtype)
             blob[:] = ((GREY - self._mean) / self._std)[:, None, None]
             self._blobs[box] = blob
         for image, out in zip(images, blob, strict=False):
@@ -104,7 +125,11 @@ class OnnxDetector:
         return blob if self._fixed_batch else blob[: len(images)]
 
     def _forward(self, blob: Array) -> list[Array]:
-        return self._session(blob)
+        """The outputs for a batch (N, 3, H, W), in the order that the head's decoder takes them."""
+        height, width = blob.shape[2:]
+        others = {_SIZES: np.tile(np.array([width, height], np.int64), (len(blob), 1))}
+        outputs = self._session(blob.transpose(0, 2, 3, 1) if self._channels_last else blob, others)
+        return outputs if self._order is None else [outputs[index] for index in self._order]
 
     def _read(self, outputs: list[Array], box: Letterbox) -> Detections:
         width, height = box.canvas_wh
@@ -135,6 +160,8 @@ class OnnxDetector:
         guess = guess_kind(shapes, (height, width))
         if card.kind is not None and (guess is None or guess[0] != card.kind):
             guess = (self._trust(card.kind, outputs, (height, width)), None)
+        if guess is not None:
+            self._order = order_outputs(guess[0], shapes, self._session.output_names)
         if guess is None:
             raise WeightsError(
                 f"no head that we know gives outputs of {', '.join(str(s) for s in shapes)} "
