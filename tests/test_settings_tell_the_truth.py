@@ -375,6 +375,7 @@ ELSEWHERE: dict[str, str] = {
     "detect.weights": "tests/mtmc/detect/test_load_detector.py",
     "detect.appearance": "tests/mtmc/detect/test_torchvision.py",
     **dict.fromkeys(("detect.classes", "detect.image_size"), "tests/mtmc/detect/test_onnx.py"),
+    "detect.tiles": "tests/mtmc/detect/test_tiles.py",
     **dict.fromkeys(
         (
             f"detect.filter.{name}"

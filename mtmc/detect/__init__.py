@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from mtmc.detect.config import DetectConfig
 from mtmc.detect.filters import FilterConfig, filter_detections
 from mtmc.detect.precomputed import read_detections
+from mtmc.detect.tiles import SupportsTiles, TiledDetector
 from mtmc.errors import ConfigError
 from mtmc.types import Detections, Frame
 from mtmc.zoo import model_file
@@ -105,7 +106,10 @@ def load_detector(config: DetectConfig, threads: int = 1) -> Detector:
             f"appearance: {config.weights} has no {config.appearance} head to describe boxes by",
             remedy="set appearance to none, or weights to maskrcnn_resnet50_fpn_v2",
         )
-    return DETECTORS[backend](config, threads)
+    detector = DETECTORS[backend](config, threads)
+    if config.tile_grid != (1, 1) and isinstance(detector, SupportsTiles):
+        return TiledDetector(detector, config.tile_grid)
+    return detector
 
 
 _TORCHVISION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd300_", "ssdlite320_")

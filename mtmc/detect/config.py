@@ -27,7 +27,7 @@ class DetectConfig(Settings):
         "nms_iou": "filter.nms_iou",
     }
     used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
-        ("backend", "classes", "batch", "runtime", "precision", "appearance"),
+        ("backend", "classes", "tiles", "batch", "runtime", "precision", "appearance"),
         UsedWhen("detect.weights", "≠", "motion"),
     )
 
@@ -52,6 +52,12 @@ class DetectConfig(Settings):
         ge=32,
         description="Longer side of the image as the model sees it, in pixels; null: as it was exported.",
     )
+    tiles: str = Field(
+        default="none",
+        pattern=r"^(none|auto|[1-9]\d?x[1-9]\d?)$",
+        description="Look at overlapping tiles of the picture in addition to the whole, for small vehicles. 3x2: "
+        "three columns, two rows; auto: as many as it takes to show the picture to the model without shrinking it.",
+    )
     batch: int = Field(default=8, ge=1, description="Most images in one forward pass.")
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
         default="auto", description="Engine for .onnx and .xml files."
@@ -67,6 +73,14 @@ class DetectConfig(Settings):
     )
 
     filter: FilterConfig = FilterConfig()
+
+    @property
+    def tile_grid(self) -> tuple[int, int] | None:
+        """(columns, rows) of tiles, (1, 1) for none; None where the size of the picture decides."""
+        if self.tiles == "auto":
+            return None
+        columns, _, rows = self.tiles.partition("x")
+        return (int(columns), int(rows)) if rows else (1, 1)
 
     @property
     def min_score(self) -> float:

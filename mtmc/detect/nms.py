@@ -7,27 +7,35 @@ import numpy as np
 from mtmc.geometry.boxes import area
 from mtmc.types import Array
 
-__all__ = ["nms"]
+__all__ = ["nms", "suppress"]
 
 
 def nms(xyxy: Array, score: Array, iou: float) -> Array:
     """Greedy suppression whatever the class: (N, 4), (N,) → int64 (K,), indices in falling order of score.
 
     A box falls if its IoU with a better box that stays exceeds ``iou``; of equal scores the first comes first.
-    That recursion has one solution, found here by iteration from "all stay": the state of the best n boxes is final
-    after n rounds at the latest, and after two or three in practice.
 
     >>> nms(np.array([[0, 0, 9, 9], [0, 0, 10, 10], [20, 0, 30, 10.0]]), np.array([0.5, 0.9, 0.3]), 0.5)
     array([1, 2])
     """
     order = np.argsort(-score, kind="stable")
     boxes = xyxy[order]
-    beats = np.triu(_overlap(boxes, iou), k=1)
-    stays: Array = np.ones(len(order), bool)
+    return np.asarray(order[suppress(_overlap(boxes, iou))])
+
+
+def suppress(duplicate: Array) -> Array:
+    """Greedy suppression of boxes that are sorted, the best first: bool (N, N) of pairs → bool (N,), which stay.
+
+    A box falls if it is the duplicate of a better box that stays. That recursion has one solution, found here by
+    iteration from "all stay": the state of the best n boxes is final after n rounds at the latest, and after two or
+    three in practice.
+    """
+    beats = np.triu(duplicate, k=1)
+    stays: Array = np.ones(len(duplicate), bool)
     while True:
         after = np.logical_not(beats[stays].any(axis=0))
         if (after == stays).all():
-            return order[stays]
+            return stays
         stays = after
 
 

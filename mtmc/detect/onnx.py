@@ -72,6 +72,7 @@ class OnnxDetector:
                 path=session.path,
                 remedy="leave image_size out, or export the model with dynamic sizes",
             )
+        self.input_side = max(self._fixed_wh) if self._fixed_wh else self._side
         self._fixed_batch, self._batch = shape[0], shape[0] or config.batch
         self._order: list[int] | None = None
         kind, count = self._tell_head(card)

@@ -80,6 +80,7 @@ class TorchvisionDetector:
         if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
             # Said here because torchvision drops boxes that are not finite, and would find nothing ever after.
             raise WeightsError("expected finite numbers as weights, got some that are not", path=config.weights)
+        self.input_side = int(max(model.transform.max_size, *model.transform.min_size))
         self._model = model.eval().to(config.device)
         self._config = config
         self._class_of = class_of_labels(names, config.classes, config.weights)

@@ -57,6 +57,10 @@ def load(config: DetectConfig, threads: int = 1) -> UltralyticsDetector:
     return detector
 
 
+#: Longer side of the images that ultralytics' models see unless told otherwise, pixels.
+_USUAL_SIDE = 640
+
+
 class UltralyticsDetector:
     """A model opened by ultralytics.
 
@@ -77,6 +81,7 @@ class UltralyticsDetector:
         self._model, self._path = model, path
         self._class_of = class_of_labels(names, config.classes, path)
         self._batch = config.batch
+        self.input_side = config.image_size or _USUAL_SIDE
         self._choices: dict[str, Any] = {
             "conf": config.min_score,
             "iou": config.suppression_iou,

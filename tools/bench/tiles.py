@@ -1,0 +1,117 @@
+"""Recall, precision and time of detectors on annotated clips, for ways of cutting the picture into tiles.
+
+    python -m tools.bench.tiles CLIPS WEIGHTS ...
+
+CLIPS is the folder of clips of ``tools.bench.real``; a row is printed per clip, model and way, as Markdown. Scores
+are at least 0.25, matches have an IoU of 0.5 or more, suppression is that of the default settings. Time is CPU time.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mtmc.detect import DetectConfig, Detector, filter_detections, load_detector
+from mtmc.formats.mot import read_mot
+from mtmc.formats.table import Table
+from mtmc.geometry.clock import Clock
+from mtmc.types import Frame
+from mtmc.video.read import read_frames
+from tools.bench.real import CLIPS, Clip
+from tools.bench.real_measures import DetectionCounts, count_detections
+
+__all__ = ["TileRow", "main", "measure_tiles"]
+
+_ANNOTATED = Path(__file__).resolve().parents[2] / "tests" / "data" / "real_clips"
+#: Most annotated frames of a clip that are looked at, at equal distances.
+_FRAMES = 40
+_VIDEO_SUFFIXES = (".mp4", ".avi")
+
+
+@dataclass(frozen=True, slots=True)
+class TileRow:
+    """What one model found in one clip.
+
+    Attributes:
+        clip: Name of the video.
+        model: Name of the weights.
+        tiles: Value of ``detect.tiles``.
+        counts: Boxes that were annotated, found and matched.
+        seconds: CPU time per frame.
+    """
+
+    clip: str
+    model: str
+    tiles: str
+    counts: DetectionCounts
+    seconds: float
+
+    def markdown(self) -> str:
+        """A row of the table."""
+        shares = f"{self.counts.recall:.3f} | {self.counts.precision:.3f}"
+        return f"| {self.clip} | {self.model} | {self.tiles} | {shares} | {1000 * self.seconds:.0f} |"
+
+
+def measure_tiles(clips: Path, weights: Sequence[str], ways: Sequence[str]) -> Iterator[TileRow]:
+    """A row per clip, model and way, as they are measured."""
+    for clip in CLIPS:
+        truth, frames = _annotated_frames(clips, clip)
+        for name in weights:
+            for tiles in ways:
+                config = DetectConfig(weights=name, tiles=tiles)
+                counts, seconds = _measure(load_detector(config), config, frames, truth)
+                yield TileRow(clip.video, Path(name).stem, tiles, counts, seconds)
+
+
+def _annotated_frames(clips: Path, clip: Clip) -> tuple[Table, list[Frame]]:
+    """Some annotated frames of a clip, and their annotations."""
+    folder = clips / clip.folder
+    own = _ANNOTATED / clip.boxes
+    truth = read_mot(own if own.is_file() else folder / clip.boxes, 1)
+    numbers = np.unique(truth.frame)
+    numbers = numbers[np.unique(np.linspace(0, len(numbers) - 1, _FRAMES).round().astype(int))]
+    [video] = [path for path in folder.iterdir() if path.stem == clip.video and path.suffix in _VIDEO_SUFFIXES]
+    wanted = set(numbers.tolist())
+    frames = [frame for frame in read_frames(video, clip.video, Clock(10.0)) if frame.index in wanted]
+    return truth[np.isin(truth.frame, numbers)], frames
+
+
+def _measure(
+    detector: Detector, config: DetectConfig, frames: Sequence[Frame], truth: Table
+) -> tuple[DetectionCounts, float]:
+    begun = time.process_time()
+    found = [detector([frame])[0] for frame in frames]
+    seconds = (time.process_time() - begun) / len(frames)
+    rows = [Table.empty()]
+    for frame, every in zip(frames, found, strict=True):
+        kept = filter_detections(every, config.filter, (frame.image.shape[1], frame.image.shape[0]))
+        columns = np.full(len(kept), -1), np.full(len(kept), frame.index), kept.xyxy
+        rows.append(Table.of(1, *columns, score=kept.score))
+    return count_detections(truth, Table.concatenate(rows)), seconds
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("weights", nargs="+", help="what detect.weights takes")
+    parser.add_argument("--tiles", nargs="+", default=["none", "auto", "2x2", "3x2"])
+    options = parser.parse_args()
+    print("| clip | model | tiles | recall | precision | ms |\n|---|---|---|---|---|---|")
+    for row in measure_tiles(options.clips, options.weights, options.tiles):
+        print(row.markdown(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
