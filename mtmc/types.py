@@ -12,7 +12,7 @@ corner of the top left pixel. Frames count from 0. Times are seconds on the scen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CLASSES",
+    "COLORS",
     "Array",
     "Detections",
     "Frame",
@@ -44,6 +45,9 @@ CLASSES: tuple[str, ...] = (
     "bicycle",
     "person",
 )
+
+#: Colors of vehicles, as far as a network tells them apart.
+COLORS: tuple[str, ...] = ("white", "gray", "yellow", "red", "green", "blue", "black")
 
 _SYNONYMS = {
     "motorbike": "motorcycle",
@@ -300,6 +304,8 @@ class Passage:
         exit: Name of the zone it left by, or "".
         ground_m: float64 (L, 2), metres on the ground plane, NaN where the camera is not calibrated.
         ground_plane: Name of that plane; places on planes of different names are not to be compared.
+        class_probability: float32 (len(CLASSES),), by an attribute network; of size 0 without one.
+        color_probability: float32 (len(COLORS),), likewise.
     """
 
     tracklet: Tracklet
@@ -308,8 +314,12 @@ class Passage:
     exit: str
     ground_m: Array
     ground_plane: str = ""
+    class_probability: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+    color_probability: Array = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
+        _check(self, "class_probability", np.float32, (len(CLASSES) if len(self.class_probability) else 0,))
+        _check(self, "color_probability", np.float32, (len(COLORS) if len(self.color_probability) else 0,))
         _check(self, "embedding", np.float32, (None,))
         _check(self, "ground_m", np.float64, (len(self.tracklet), 2))
         if len(self.embedding) and not np.isclose(np.linalg.norm(self.embedding), 1.0, atol=1e-3):

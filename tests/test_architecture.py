@@ -37,7 +37,7 @@ DOORS = {
     "settings": {"reid.settings"},
     "log": {"reid.log"},
     "detect": {"reid.runtime"},
-    "embed": {"reid.inference"},
+    "embed": {"reid.inference", "reid.runtime"},
     "associate": {"reid.evaluation.rerank"},
 }
 #: The rows of reid, read in the same way; a module belongs to the longest name here that it begins with. Schedule,

@@ -384,6 +384,7 @@ ELSEWHERE: dict[str, str] = {
         "tests/mtmc/detect/test_filters.py",
     ),
     "embed.weights": "tests/mtmc/detect/test_load_detector.py",
+    "embed.attributes": "tests/mtmc/embed/test_attributes.py",
     "embed.card": "tests/reid/test_card.py",
     "embed.pad": "tests/mtmc/video/test_crop.py",
     **dict.fromkeys(

@@ -8,12 +8,23 @@
     locate.py         entry and exit zones, positions on the ground plane
     passages.py       all of it: tracklets to passages
     embedder.py       what an embedder is; color.py needs no weights
+    attributes.py     types and colors, by a network of their own
     per_detection.py  a vector for every detection, before tracking
 """
 
+from mtmc.embed.attributes import AttributeNetwork, load_attributes
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.embedder import Embedder, load_embedder
 from mtmc.embed.passages import EmbeddedTracklets, embed_tracklets
 from mtmc.embed.per_detection import with_appearance
 
-__all__ = ["EmbedConfig", "EmbeddedTracklets", "Embedder", "embed_tracklets", "load_embedder", "with_appearance"]
+__all__ = [
+    "AttributeNetwork",
+    "EmbedConfig",
+    "EmbeddedTracklets",
+    "Embedder",
+    "embed_tracklets",
+    "load_attributes",
+    "load_embedder",
+    "with_appearance",
+]

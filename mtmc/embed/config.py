@@ -35,6 +35,11 @@ class EmbedConfig(Settings):
         "mtmc models list, a file (.onnx, .xml, .torchscript, .safetensors), a checkpoint folder, timm:NAME, "
         "color_histogram (no weights needed), or none",
     )
+    attributes: str = Field(
+        "none",
+        description="network that tells types (car, van, truck, bus) and colors: none, a model of mtmc models list "
+        "or a file; the type is taken where the detector says only vehicle",
+    )
     card: Path | None = Field(None, description="JSON card of the weights, if it is not beside them")
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field("auto", description="what runs an ONNX file")
     device: str = Field("cpu", description="cpu, cuda or cuda:1")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mtmc.embed.attributes import AttributeNetwork
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.crop_buffer import CropBuffer, CropCandidate, Frames, thumbnail
 from mtmc.embed.crops import crop_quality, select_crops
@@ -16,7 +17,7 @@ from mtmc.embed.locate import entry_zone, exit_zone, ground_positions
 from mtmc.embed.pooling import pool, unit_rows
 from mtmc.errors import VideoError
 from mtmc.scene import Camera
-from mtmc.types import Array, Passage, Tracklet
+from mtmc.types import CLASSES, Array, Passage, Tracklet
 
 __all__ = ["EmbeddedTracklets", "embed_tracklets"]
 
@@ -46,6 +47,7 @@ def embed_tracklets(
     embedder: Embedder | None,
     frames: Frames | None,
     progress: Progress | None = None,
+    attributes: AttributeNetwork | None = None,
 ) -> EmbeddedTracklets:
     """Embed and locate all tracklets of a camera in one pass over its video.
 
@@ -59,6 +61,7 @@ def embed_tracklets(
         embedder: What gives vectors.
         frames: A function from a set of frame numbers to those frames, in order; the video is read by it.
         progress: Called with (frames done, frames wanted).
+        attributes: What tells types and colors; a tracklet of class "vehicle" takes a type that is likely.
 
     Raises:
         VideoError: The video does not reach a tracklet.
@@ -68,16 +71,19 @@ def embed_tracklets(
     selected = [select_crops(t, q, config) for t, q in zip(tracklets, quality, strict=True)]
     has_vectors = config.per_detection and all(t.appearance.shape[1] for t in tracklets)
 
-    candidates: list[CropCandidate] = []
+    candidates = _candidates(selected)
     buffer = None
     if embedder is not None and frames is not None and not has_vectors:
-        candidates = _candidates(selected)
         buffer = CropBuffer(candidates, embedder, config)
+    attribute_buffer = None
+    if attributes is not None and frames is not None:
+        attribute_buffer = CropBuffer(candidates, attributes, config)
+    buffers = [each for each in (buffer, attribute_buffer) if each is not None]
 
     thumbnails: dict[int, Array] = {}
     if frames is not None:
         best_rows = [_best_row(rows, q) for rows, q in zip(selected, quality, strict=True)]
-        thumbnails = _read_crops(tracklets, candidates, best_rows, buffer, frames, progress)
+        thumbnails = _read_crops(tracklets, candidates if buffers else [], best_rows, buffers, frames, progress)
 
     passages = []
     for number, tracklet in enumerate(tracklets):
@@ -89,7 +95,12 @@ def embed_tracklets(
                 rows, vectors = _crop_vectors(buffer, number, tracklet)
             vectors = unit_rows(vectors, embedder.name)
             embedding = pool(vectors, quality[number][rows], config.pooling_sharpness, embedder.name)
-        passages.append(_passage(tracklet, embedding, camera))
+        passage = _passage(tracklet, embedding, camera)
+        if attributes is not None and attribute_buffer is not None:
+            rows, vectors = _crop_vectors(attribute_buffer, number, tracklet)
+            pooled = pool(vectors, quality[number][rows], config.pooling_sharpness, attributes.name)
+            passage = _with_attributes(passage, attributes, pooled)
+        passages.append(passage)
     similarity = None if embedder is None else embedder.match_similarity
     return EmbeddedTracklets(tuple(passages), thumbnails, similarity)
 
@@ -114,11 +125,11 @@ def _read_crops(
     tracklets: Sequence[Tracklet],
     candidates: Sequence[CropCandidate],
     best_rows: Sequence[int],
-    buffer: CropBuffer | None,
+    buffers: Sequence[CropBuffer],
     frames: Frames,
     progress: Progress | None,
 ) -> dict[int, Array]:
-    """One pass over the video: the candidates go into the buffer, the thumbnails are returned by track id."""
+    """One pass over the video: the candidates go into the buffers, the thumbnails are returned by track id."""
     candidates_of: dict[int, list[CropCandidate]] = defaultdict(list)
     for candidate in candidates:
         candidates_of[int(tracklets[candidate.tracklet].frame[candidate.row])].append(candidate)
@@ -130,15 +141,16 @@ def _read_crops(
     wanted = candidates_of.keys() | thumbnails_of.keys()
     for done, frame in enumerate(frames(wanted) if wanted else (), start=1):
         in_frame = candidates_of.get(frame.index, [])
-        if buffer is not None and in_frame:
+        if in_frame:
             boxes = np.stack([tracklets[candidate.tracklet].xyxy[candidate.row] for candidate in in_frame])
-            buffer.add(frame, in_frame, boxes)
+            for buffer in buffers:
+                buffer.add(frame, in_frame, boxes)
         for number in thumbnails_of.get(frame.index, []):
             tracklet = tracklets[number]
             thumbnails[tracklet.track_id] = thumbnail(frame, tracklet.xyxy[best_rows[number]])
         if progress is not None:
             progress(done, len(wanted))
-    if buffer is not None:
+    for buffer in buffers:
         buffer.finish()
     return thumbnails
 
@@ -169,4 +181,16 @@ def _passage(tracklet: Tracklet, embedding: Array, camera: Camera) -> Passage:
         exit=exit_zone(tracklet, camera.zones),
         ground_m=ground_positions(tracklet, camera),
         ground_plane=camera.ground_plane,
+    )
+
+
+def _with_attributes(passage: Passage, attributes: AttributeNetwork, pooled: Array) -> Passage:
+    """The passage with types and colors; a tracklet of class "vehicle" takes a type that is likelier than not."""
+    class_probability = attributes.class_probability(pooled)
+    tracklet, likeliest = passage.tracklet, int(class_probability.argmax())
+    if CLASSES[tracklet.class_id] == "vehicle" and class_probability[likeliest] > 0.5:
+        tracklet = replace(tracklet, class_id=likeliest)
+    color_probability = attributes.color_probability(pooled)
+    return replace(
+        passage, tracklet=tracklet, class_probability=class_probability, color_probability=color_probability
     )

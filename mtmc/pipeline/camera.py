@@ -30,7 +30,7 @@ from mtmc.geometry.boxes import reaches_image
 from mtmc.pipeline import serialize
 from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256, read_arrays, write_arrays
 from mtmc.pipeline.detection import VideoDetections, detect_cached, detection_key
-from mtmc.pipeline.models import make_embedder, weights_hash
+from mtmc.pipeline.models import make_attributes, make_embedder, weights_hash
 from mtmc.progress import progress_bar
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
@@ -288,7 +288,8 @@ class CameraPipeline:
             clean=clean_key,
             video=self._hash(camera.video),
             size_wh=camera.size_wh,
-            embed=config.embed.model_dump(exclude={"weights", "card"}),
+            embed=config.embed.model_dump(exclude={"weights", "card", "attributes"}),
+            attributes=weights_hash(config.embed.attributes, "attributes") if camera.video else "",
             weights=weights_hash(config.embed.weights, "embedder", config.embed.card) if camera.video else "",
             ground=None if ground is None else ground.tolist(),
             plane=camera.ground_plane,
@@ -297,9 +298,10 @@ class CameraPipeline:
 
         def compute() -> EmbeddedTracklets:
             embedder = make_embedder(config.embed, self.threads) if camera.video else None
+            attributes = make_attributes(config.embed, self.threads) if camera.video else None
             with progress_bar(f"{camera.id} embed") as progress:
                 frames = None if camera.video is None else self._wanted_frames
-                return embed_tracklets(tracklets, camera, config.embed, embedder, frames, progress)
+                return embed_tracklets(tracklets, camera, config.embed, embedder, frames, progress, attributes)
 
         return self._stage("embed", key, compute, _pack_embedded, partial(_unpack_embedded, camera.id)), key
 

@@ -116,7 +116,7 @@ def detection_key(recording: Recording, config: RunConfig) -> str:
         min_score=config.detect.min_score,
         suppression_iou=config.detect.suppression_iou,
         clock=repr(recording.clock) if forgets_by_time else "",
-        embed=config.embed.model_dump(exclude={"weights", "card"}) if per_detection else None,
+        embed=config.embed.model_dump(exclude={"weights", "card", "attributes"}) if per_detection else None,
         embed_weights=weights_hash(config.embed.weights, "embedder", config.embed.card) if per_detection else "",
     )
 

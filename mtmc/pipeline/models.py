@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from mtmc.config import RunConfig
 from mtmc.detect import DetectConfig, Detector, SupportsBackgroundFit, load_detector
-from mtmc.embed import EmbedConfig, Embedder, load_embedder, with_appearance
+from mtmc.embed import AttributeNetwork, EmbedConfig, Embedder, load_attributes, load_embedder, with_appearance
 from mtmc.errors import VideoError
 from mtmc.pipeline.cache import file_sha256
 from mtmc.scene import Scene
@@ -77,6 +77,14 @@ def make_embedder(config: EmbedConfig, threads: int) -> Embedder | None:
     return cast("Embedder | None", _MODELS[name])
 
 
+def make_attributes(config: EmbedConfig, threads: int) -> AttributeNetwork | None:
+    """The run's attribute network, loaded once per process; None where the configuration asks for none."""
+    name = f"attributes {threads} {config.attributes} {config.runtime}"
+    if name not in _MODELS:
+        _MODELS[name] = load_attributes(config, threads)
+    return cast("AttributeNetwork | None", _MODELS[name])
+
+
 def with_chosen_models(scene: Scene, config: RunConfig) -> RunConfig:
     """The configuration with ``auto`` replaced by the name of a model, where the scene's cameras need one.
 
@@ -100,12 +108,23 @@ def _with_weights(scene: Scene, config: RunConfig, name_of: Callable[[str, Task,
     if _detects(scene, config):
         detect = detect.model_copy(update={"weights": name_of(detect.weights, "detector", config.models)})
     if _has_videos(scene):
-        embed = embed.model_copy(update={"weights": name_of(embed.weights, "embedder", config.models)})
+        files = {
+            "weights": name_of(embed.weights, "embedder", config.models),
+            "attributes": name_of(embed.attributes, "attributes", config.models),
+        }
+        embed = embed.model_copy(update=files)
     return config.model_copy(update={"detect": detect, "embed": embed})
 
 
 def models_in_use(scene: Scene, config: RunConfig) -> dict[str, ModelSummary]:
     """What a run of the scene uses as ``detector`` and as ``embedder``."""
+    models = _tasks_in_use(scene, config)
+    if _has_videos(scene) and config.embed.attributes != "none":
+        models["attributes"] = describe(config.embed.attributes, "attributes")
+    return models
+
+
+def _tasks_in_use(scene: Scene, config: RunConfig) -> dict[str, ModelSummary]:
     given, without = ModelSummary("given files", ""), ModelSummary("none: no video to embed", "")
     return {
         "detector": describe(config.detect.weights, "detector") if _detects(scene, config) else given,

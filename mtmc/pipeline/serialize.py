@@ -92,13 +92,21 @@ def pack_passages(passages: Sequence[Passage]) -> Arrays:
         "exit": np.array([p.exit for p in passages], np.str_),
         "ground_m": np.concatenate([np.zeros((0, 2)), *(p.ground_m for p in passages)]),
         "ground_plane": np.array([p.ground_plane for p in passages], np.str_),
+        "class_probability": _stacked([p.class_probability for p in passages]),
+        "color_probability": _stacked([p.color_probability for p in passages]),
     }
+
+
+def _stacked(rows: Sequence[Array]) -> Array:
+    """Rows of one size: float32 (K, D), D = 0 where there are none."""
+    return np.array(rows, np.float32).reshape(len(rows), len(rows[0]) if rows else 0)
 
 
 def unpack_passages(arrays: Mapping[str, Array], camera_id: str) -> list[Passage]:
     """The inverse of :func:`pack_passages`."""
     ground = _split(arrays["ground_m"], arrays["length"])
     plane = arrays.get("ground_plane", np.full(len(ground), ""))  # older runs know one plane only
+    nothing = np.zeros((len(ground), 0), np.float32)  # older runs have no attributes
     return [
         Passage(
             tracklet=tracklet,
@@ -107,6 +115,8 @@ def unpack_passages(arrays: Mapping[str, Array], camera_id: str) -> list[Passage
             exit=str(arrays["exit"][i]),
             ground_m=ground[i],
             ground_plane=str(plane[i]),
+            class_probability=arrays.get("class_probability", nothing)[i],
+            color_probability=arrays.get("color_probability", nothing)[i],
         )
         for i, tracklet in enumerate(unpack_tracklets(arrays, camera_id))
     ]

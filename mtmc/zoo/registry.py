@@ -243,6 +243,10 @@ MODELS: tuple[Model, ...] = (
                 size_bytes=2_504_028,
             ),
         ),
+        card={
+            "types": ["car", "bus", "truck", "van"],
+            "colors": ["white", "gray", "yellow", "red", "green", "blue", "black"],
+        },
     ),
 )
 

@@ -196,7 +196,7 @@ def test_pool_is_the_weighted_mean_direction():
 
 def test_what_a_configuration_names():
     assert load_embedder(EmbedConfig(weights="none")) is None
-    colour = load_embedder(EmbedConfig())
+    colour = load_embedder(EmbedConfig(weights="color_histogram"))
     assert colour.name == "color_histogram"
     assert 0 < colour.match_similarity < 1
     with pytest.raises(WeightsError, match="no such"):
