@@ -32,7 +32,11 @@ class TrainConfig(Settings):
     method: str = Field(..., description="key of reid.methods.METHODS")
     backbone: str = Field(..., description="a name that reid.networks.build knows")
     pretrained: bool = Field(True, description="start from published ImageNet weights")
-    weights: Path | None = Field(None, description="local file to start from instead")
+    weights: Path | None = Field(
+        None,
+        description="local file to start from instead, or weights of a package by name: "
+        "imagenet-lite0, imagenet-lite1, imagenet-lite2, imagenet-mobilenetv2",
+    )
     data: DataConfig
     options: SerializeAsAny[BaseConfig] = Field(..., description="the method's own choices")
     schedule: Schedule

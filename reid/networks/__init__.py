@@ -12,6 +12,7 @@ from reid.networks.base import Backbone, Family, SizeHw
 from reid.networks.convolutional import densenet, resnet
 from reid.networks.narrow import narrow_resnet
 from reid.networks.osnet import osnet
+from reid.networks.packaged import packaged_weights
 from reid.networks.timm import timm_backbone
 from reid.networks.weights import load_weights
 
@@ -60,14 +61,15 @@ def build(
         name: A key of :data:`BACKBONES` or :data:`TIMM_NAMES`, or ``timm:`` and any name timm lists.
         sizes: Image sizes (h, w) that must go through; the first is the one tested at.
         pretrained: Start from published ImageNet weights, fetched unless ``weights`` is given.
-        weights: A local file to start from.
+        weights: A local file to start from, or a name of :data:`reid.networks.packaged.PACKAGED`.
         last_stride: Of the last stage, where the network has one.
         stem_relu: Whether the first activation is there, likewise.
         drop_path: Stochastic depth, where the network has it.
 
     Raises:
-        ConfigError: No such backbone, or it does not take images of one of ``sizes``.
+        ConfigError: No such backbone, it does not take images of one of ``sizes``, or the weights are of another.
         WeightsError: Weights cannot be had or are of another network.
+        MissingDependency: The package of the weights is not installed.
     """
     if name.startswith("timm:") or name in TIMM_NAMES:
         inner = TIMM_NAMES.get(name, name.removeprefix("timm:"))
@@ -76,6 +78,7 @@ def build(
     elif name in BACKBONES:
         choices: dict[str, Any] = {"last_stride": last_stride, "stem_relu": stem_relu}
         found = BACKBONES[name](name, **choices)
+        packaged_weights(weights, name)  # raises: all of them are of timm's networks
         if pretrained or weights is not None:
             load_weights(found.body, name, weights)
     else:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from reid.errors import ConfigError, MissingDependency, WeightsError
 from reid.networks.base import Backbone, Halves, SizeHw
+from reid.networks.packaged import in_order, packaged_weights
+from reid.networks.weights import read_state
 
 __all__ = ["timm_backbone"]
 
@@ -62,13 +64,13 @@ def timm_backbone(
         name: As timm lists it.
         sizes: Image sizes; the first is the one position embeddings are laid out for.
         pretrained: Fetch its published weights.
-        weights: A local file of them instead.
+        weights: A local file of them instead, or a name of :data:`reid.networks.packaged.PACKAGED`.
         drop_path: Stochastic depth while training, where the network has it.
 
     Raises:
-        ConfigError: timm has no such network.
+        ConfigError: timm has no such network, or packaged weights are of another.
         WeightsError: The weights cannot be had.
-        MissingDependency: timm is not installed.
+        MissingDependency: timm is not installed, or the package of the weights.
     """
     try:
         import timm
@@ -78,7 +80,13 @@ def timm_backbone(
         near = timm.list_models(f"*{name[:6]}*")[:3]
         remedy = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them"
         raise ConfigError(f"timm has no network {name}", remedy=remedy)
-    net = _create(timm, name, sizes, pretrained, weights, drop_path)
+    packaged = packaged_weights(weights, f"timm:{name}")
+    if packaged is None:
+        net = _create(timm, name, sizes, pretrained, weights, drop_path)
+    else:
+        net = _create(timm, name, sizes, False, None, drop_path)
+        path = packaged.locate()
+        net.load_state_dict(in_order(read_state(path), net.state_dict(), name, path), strict=False)
     config = net.pretrained_cfg
     body = _Body(net)
     pool = _Pool(body)

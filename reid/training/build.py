@@ -22,6 +22,7 @@ from reid.methods import METHODS
 from reid.methods.base import BaseMethod, MethodContext, TrainingData
 from reid.networks import build
 from reid.networks.base import Backbone
+from reid.networks.packaged import packaged_weights
 from reid.training.device import derived_seed, mixed_precision
 
 __all__ = ["build_method"]
@@ -92,7 +93,10 @@ def _network(config: TrainConfig, fresh: bool, *, name: str | None = None, **cho
 def _network_facts(config: TrainConfig) -> tuple[Any, ...]:
     """What decides a network trained at an earlier stage, beside the method's own choices; JSON values."""
     weights = None
-    if config.weights is not None and config.weights.is_file():
+    packaged = packaged_weights(config.weights, config.backbone)
+    if packaged is not None:
+        weights = packaged.sha256
+    elif config.weights is not None and config.weights.is_file():
         weights = hashlib.sha256(config.weights.read_bytes()).hexdigest()
     # A stage has a length of its own, so more epochs of the training itself change nothing.
     schedule = config.schedule.model_dump(mode="json", exclude={"epochs"})

@@ -16,6 +16,7 @@ from reid.config import TrainConfig, make_config
 from reid.data.views import AugmentationRecipe
 from reid.errors import ConfigError
 from reid.methods.base import BaseMethod, MethodContext
+from reid.networks.packaged import packaged_weights
 from reid.training import checkpoint_files, distributed
 from reid.training.build import build_method
 from reid.training.schedule import Schedule, rate
@@ -192,7 +193,18 @@ def make_card(config: TrainConfig, method: BaseMethod) -> Card:
         std=method.backbone.std,
         interpolation=method.test_view.interpolation,
         trained_on=config.data.name,
+        source=_start(config),
     )
+
+
+def _start(config: TrainConfig) -> str:
+    """Where the weights come from that the training started with; empty for noise."""
+    packaged = packaged_weights(config.weights, config.backbone)
+    if packaged is not None:
+        return f"started from {packaged.source} ({packaged.license})"
+    if config.weights is not None:
+        return f"started from {config.weights.name}"
+    return f"started from published ImageNet weights of {config.backbone}" if config.pretrained else ""
 
 
 def _flat(group: dict[str, Any], prefix: str = "") -> dict[str, Any]:
