@@ -35,10 +35,12 @@ def test_boxes_are_matched_one_to_one_and_a_second_box_on_a_vehicle_is_wrong() -
 
 
 def test_most_boxes_are_matched_before_the_greatest_overlap() -> None:
-    # Greedily, truth 1 would take the box at 2, its best, and leave truth 2 without any.
-    truth = table((0, 1, (0, 0, 10, 10), 1), (0, 2, (4, 0, 14, 10), 1))
-    found = table((0, -1, (1.9, 0, 11.9, 10), 1), (0, -1, (-2, 0, 8, 10), 1))
-    assert sorted(match_boxes(truth, found).truth.tolist()) == [0, 1]
+    # Each found box lies 5 to the right of its vehicle and is exactly where the next one is: three matches of an
+    # overlap of one half, or two perfect ones.
+    truth = table(*[(0, i, (5 * i, 0, 5 * i + 15, 10), 1) for i in range(3)])
+    found = table(*[(0, -1, (5 * i + 5, 0, 5 * i + 20, 10), 1) for i in range(3)])
+    matching = match_boxes(truth, found)
+    assert matching.truth.tolist() == matching.found.tolist() == [0, 1, 2]
 
 
 def test_frames_without_a_row_and_ignored_rows_are_not_judged() -> None:
