@@ -37,10 +37,12 @@ from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.mot import read_mot
 from mtmc.formats.parquet import read_parquet
 from mtmc.formats.table import Table
-from mtmc.pipeline.camera import match_similarity_of
+from mtmc.pipeline.camera import CameraResult, load_result, match_similarity_of
 from mtmc.pipeline.detection import load_detections
+from mtmc.pipeline.outputs import passages_path
 from mtmc.pipeline.results import LoadedRun, load_run
-from mtmc.scene import Camera, read_roi
+from mtmc.scene import Camera, Scene, read_roi
+from mtmc.scene.sceneyaml import restore
 from tools.bench.perturb import placed, withheld
 from tools.bench.real_measures import count_detections, count_tracks, repeated_identities, share_in_several_cameras
 
@@ -155,30 +157,51 @@ def unrelated_folder(clips: Path, runs: Path) -> Path:
     return folder
 
 
-def draw_unrelated(runs: Sequence[LoadedRun], seed: int) -> tuple[int, int]:
-    """Vehicles in several cameras, and all, of one camera of each run, drawn by chance.
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """What a finished run found in the cameras of one place, whatever its settings were.
 
-    The runs are of different cities, so that no vehicle is in two of them. Calibrations, zones and
-    links are withheld.
+    Attributes:
+        scene: The place.
+        results: What became of each camera that has passages.
+    """
+
+    scene: Scene
+    results: tuple[CameraResult, ...]
+
+    @classmethod
+    def load(cls, folder: Path) -> World:
+        """Read scene and passages of a run, which may be of a version with other settings.
+
+        Raises:
+            MtmcError: The folder holds no finished run.
+        """
+        if not (folder / "run.json").is_file():
+            raise MtmcError("found no run.json", path=folder, remedy="give a folder of finished runs")
+        place = json.loads((folder / "run.json").read_text(encoding="utf-8"))["place"]
+        scene = restore(place["scene"], Path(place["folder"]))
+        results = [load_result(passages_path(folder, camera.id), camera.id, {}) for camera in scene.cameras]
+        return cls(scene, tuple(result for result in results if result is not None and result.passages))
+
+
+def draw_unrelated(worlds: Sequence[World], seed: int) -> tuple[int, int]:
+    """Vehicles in several cameras, and all, of one camera of each place, drawn by chance.
+
+    The places are different cities, so that no vehicle is in two of them. Calibrations, zones and links are withheld.
     """
     rng = np.random.default_rng(seed)
     cameras, passages = [], []
-    for number, run in enumerate(runs, start=1):
-        usable = [camera for camera in run.scene.cameras if _passages_of(run, camera.id)]
-        camera = usable[int(rng.integers(len(usable)))]
+    for number, world in enumerate(worlds, start=1):
+        drawn = world.results[int(rng.integers(len(world.results)))]
         name = f"unrelated{number}"
-        cameras.append(replace(camera, id=name, number=number))
+        cameras.append(replace(world.scene.camera(drawn.camera_id), id=name, number=number))
         passages += [
-            replace(passage, tracklet=replace(passage.tracklet, camera_id=name))
-            for passage in _passages_of(run, camera.id)
+            replace(passage, tracklet=replace(passage.tracklet, camera_id=name)) for passage in drawn.passages
         ]
-    scene = withheld(replace(runs[0].scene, cameras=tuple(cameras)))
-    tracks = associate(placed(passages, scene), scene, AssociateConfig(), match_similarity_of(runs[0].results))
+    scene = withheld(replace(worlds[0].scene, cameras=tuple(cameras)))
+    similarity = match_similarity_of(worlds[0].results)
+    tracks = associate(placed(passages, scene), scene, AssociateConfig(), similarity)
     return share_in_several_cameras(table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras}))
-
-
-def _passages_of(run: LoadedRun, camera_id: str) -> list[Any]:
-    return [passage for passage in run.passages if passage.tracklet.camera_id == camera_id]
 
 
 def measure(clips: Path, runs: Path, cities: Path | None, draws: int) -> dict[str, Any]:
@@ -202,7 +225,7 @@ def measure(clips: Path, runs: Path, cities: Path | None, draws: int) -> dict[st
     several, vehicles = share_in_several_cameras(read_parquet(unrelated.out / "tracks.parquet"))
     tables: dict[str, Any] = {"clips": rows, "unrelated_clips": {"several": several, "vehicles": vehicles}}
     if cities is not None:
-        worlds = [load_run(manifest.parent) for manifest in sorted(cities.glob("*/run.json"))]
+        worlds = [World.load(manifest.parent) for manifest in sorted(cities.glob("*/run.json"))]
         counts = [draw_unrelated(worlds, seed) for seed in range(draws)]
         tables["unrelated_cities"] = [{"several": several, "vehicles": vehicles} for several, vehicles in counts]
     return tables
