@@ -75,7 +75,7 @@ def _with_frame_counts(scene: Scene, results: Sequence[CameraResult]) -> Scene:
 _TITLES = {"mosaic": "All cameras"}
 
 #: What the boxes in the mosaic mean.
-LEGEND = "color and number: seen by several cameras     thin gray: seen by one camera"
+LEGEND = "color and number: seen by several cameras     gray: seen by one camera"
 
 Drawn = dict[str, list[GlobalTrack]]
 

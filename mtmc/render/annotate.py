@@ -1,4 +1,4 @@
-"""A camera's video with every vehicle boxed, and named where another camera saw it too."""
+"""A camera's video with a box and a number for every vehicle."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def annotate_camera(
     """Draw the vehicles on a camera's video, as far as it can be read.
 
     Vehicles that at least two cameras saw have their own color, the same in every camera, with number, class and a
-    trail; the others are thin and gray.
+    trail; the others are gray, with their number.
 
     Args:
         camera: Whose video.
@@ -130,14 +130,16 @@ def _draw(image: Array, trajectories: list[tuple[_Trajectory, int]], trail_s: fl
             feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
             draw.trail(image, feet, trajectory.rgb, line)
     for trajectory, row in trajectories:
-        draw.box(image, trajectory.xyxy[row], trajectory.rgb, line if trajectory.strong else 1)
-    named = [(trajectory, trajectory.xyxy[row]) for trajectory, row in reversed(trajectories) if trajectory.strong]
+        draw.box(image, trajectory.xyxy[row], trajectory.rgb, line)
+    named = [(trajectory, trajectory.xyxy[row]) for trajectory, row in reversed(trajectories)]
     boxes = np.array([xyxy for _, xyxy in named]).reshape(-1, 4)
     draw.place_labels(image, boxes, [(_label(image, trajectory, xyxy), trajectory.rgb) for trajectory, xyxy in named])
 
 
 def _label(image: Array, trajectory: _Trajectory, xyxy: Array) -> str:
-    """Number and class; the number alone where the words would hide more than they say."""
+    """Number and class; the number alone for gray boxes, and where the words would hide more than they say."""
+    if not trajectory.strong:
+        return trajectory.number
     words = f"{trajectory.number} {trajectory.name}"
     small = draw.text_width(words, draw.letter_px(image)) > 1.2 * (xyxy[2] - xyxy[0])
     return trajectory.number if small or trajectory.name == CLASSES[0] else words
