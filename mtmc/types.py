@@ -343,6 +343,15 @@ class GlobalTrack:
             raise ValueError("GlobalTrack: expected an id from 1 and at least one passage")
 
     @property
+    def class_id(self) -> int:
+        """The class of most boxes; "vehicle" only where no passage has a more specific one."""
+        boxes = np.zeros(len(CLASSES))
+        for passage in self.passages:
+            boxes[passage.tracklet.class_id] += len(passage.tracklet)
+        specific = np.where(np.arange(len(CLASSES)) == CLASSES.index("vehicle"), 0, boxes)
+        return int((specific if specific.any() else boxes).argmax())
+
+    @property
     def camera_ids(self) -> tuple[str, ...]:
         """The cameras that saw it, each once, sorted."""
         return tuple(sorted({p.tracklet.camera_id for p in self.passages}))

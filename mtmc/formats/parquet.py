@@ -12,6 +12,7 @@ import numpy as np
 from mtmc.errors import FormatError
 from mtmc.files import atomic_path
 from mtmc.formats.table import Table
+from mtmc.types import CLASSES
 
 __all__ = ["read_parquet", "write_parquet"]
 
@@ -40,6 +41,7 @@ def write_parquet(table: Table, path: str | os.PathLike[str], camera_ids: Mappin
         "camera_id": pa.array([names.get(n, f"c{n:03d}") for n in table.camera.tolist()], pa.string())
     }
     columns |= {name: getattr(table, name) for name in (*_WHOLE, "score", "time_s")}
+    columns["class"] = pa.array([CLASSES[class_id] for class_id in table.class_id.tolist()], pa.string())
     columns |= {name: np.ascontiguousarray(table.xyxy[:, i]) for i, name in enumerate(_BOX)}
     columns |= {name: np.ascontiguousarray(table.ground_m[:, i]) for i, name in enumerate(_GROUND)}
     with atomic_path(path) as temporary:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mtmc.config import RunConfig
 from mtmc.log import plural
 from mtmc.pipeline.models import models_in_use
 from mtmc.pipeline.run import RunResult
 from mtmc.scene import Scene
+from mtmc.types import CLASSES
 
 __all__ = ["models_line", "summary_text"]
 
@@ -19,10 +22,11 @@ def models_line(scene: Scene, config: RunConfig) -> str:
 
 def summary_text(scene: Scene, result: RunResult) -> str:
     """A table of the cameras, the scores if there are any, what went wrong, and where the files are."""
+    types = Counter(CLASSES[track.class_id] for track in result.tracks)
     cross = [track for track in result.tracks if len(track.camera_ids) > 1]
     lines = [
         f"{scene.name}: {plural(len(result.tracks), 'vehicle')} in {plural(len(scene.cameras), 'camera')}, "
-        f"{len(cross)} seen by more than one",
+        f"{len(cross)} seen by more than one{_types_text(types)}",
         f"{'camera':<12}{'frames':>8}{'boxes':>8}{'tracks':>8}{'kept':>8}{'shared':>8}{'CPU s':>8}",
     ]
     for camera in result.cameras:
@@ -38,3 +42,10 @@ def summary_text(scene: Scene, result: RunResult) -> str:
     pages = [name for name in ("report.html", "track1.txt") if (result.out / name).exists()]
     lines += ["", f"results: {', '.join(str(result.out / name) for name in pages)}"]
     return "\n".join(lines)
+
+
+def _types_text(types: Counter[str]) -> str:
+    """``; 12 car, 3 truck``, the most frequent first; nothing where no type is known."""
+    if set(types) <= {"vehicle"}:
+        return ""
+    return "; " + ", ".join(f"{count} {name}" for name, count in types.most_common())

@@ -66,13 +66,10 @@ def summarise_vehicles(tracks: Sequence[GlobalTrack]) -> list[Vehicle]:
 
 
 def _vehicle(track: GlobalTrack) -> Vehicle:
-    votes = np.zeros(len(CLASSES))
-    for passage in track.passages:
-        votes[passage.tracklet.class_id] += len(passage.tracklet)
     passages = sorted(track.passages, key=lambda p: (p.tracklet.start_s, p.tracklet.camera_id, p.tracklet.track_id))
     return Vehicle(
         global_id=track.global_id,
-        name=CLASSES[int(votes.argmax())],
+        name=CLASSES[track.class_id],
         passages=tuple(passages),
         shared=len(track.camera_ids) > 1,
         start_s=passages[0].tracklet.start_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) ->
     """
     movements = []
     for track in tracks:
-        vehicle_class = _majority_class(track.passages)
+        vehicle_class = CLASSES[track.class_id]
         by_camera: dict[str, list[Passage]] = defaultdict(list)
         for passage in track.passages:
             by_camera[passage.tracklet.camera_id].append(passage)
@@ -125,12 +125,3 @@ def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> 
         speed_kmh=3.6 * ground_speed_mps(time_s[order], ground_m[order]),
         tracklets=len(passages),
     )
-
-
-def _majority_class(passages: Sequence[Passage]) -> str:
-    """The class of most boxes; the general class "vehicle" only where no tracklet has a more specific one."""
-    boxes: Counter[int] = Counter()
-    for passage in passages:
-        boxes[passage.tracklet.class_id] += len(passage.tracklet)
-    specific = {class_id: count for class_id, count in boxes.items() if CLASSES[class_id] != "vehicle"} or boxes
-    return CLASSES[min(specific, key=lambda class_id: (-specific[class_id], class_id))]

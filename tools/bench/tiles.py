@@ -33,8 +33,6 @@ from tools.bench.real_measures import DetectionCounts, count_detections
 __all__ = ["TileRow", "main", "measure_tiles"]
 
 _ANNOTATED = Path(__file__).resolve().parents[2] / "tests" / "data" / "real_clips"
-#: Most annotated frames of a clip that are looked at, at equal distances.
-_FRAMES = 40
 _VIDEO_SUFFIXES = (".mp4", ".avi")
 
 
@@ -62,10 +60,10 @@ class TileRow:
         return f"| {self.clip} | {self.model} | {self.tiles} | {shares} | {1000 * self.seconds:.0f} |"
 
 
-def measure_tiles(clips: Path, weights: Sequence[str], ways: Sequence[str]) -> Iterator[TileRow]:
-    """A row per clip, model and way, as they are measured."""
+def measure_tiles(clips: Path, weights: Sequence[str], ways: Sequence[str], most: int) -> Iterator[TileRow]:
+    """A row per clip, model and way, as they are measured, on at most so many frames of a clip."""
     for clip in CLIPS:
-        truth, frames = _annotated_frames(clips, clip)
+        truth, frames = _annotated_frames(clips, clip, most)
         for name in weights:
             for tiles in ways:
                 config = DetectConfig(weights=name, tiles=tiles)
@@ -73,13 +71,13 @@ def measure_tiles(clips: Path, weights: Sequence[str], ways: Sequence[str]) -> I
                 yield TileRow(clip.video, Path(name).stem, tiles, counts, seconds)
 
 
-def _annotated_frames(clips: Path, clip: Clip) -> tuple[Table, list[Frame]]:
-    """Some annotated frames of a clip, and their annotations."""
+def _annotated_frames(clips: Path, clip: Clip, most: int) -> tuple[Table, list[Frame]]:
+    """At most so many annotated frames of a clip, at equal distances, and their annotations."""
     folder = clips / clip.folder
     own = _ANNOTATED / clip.boxes
     truth = read_mot(own if own.is_file() else folder / clip.boxes, 1)
     numbers = np.unique(truth.frame)
-    numbers = numbers[np.unique(np.linspace(0, len(numbers) - 1, _FRAMES).round().astype(int))]
+    numbers = numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
     [video] = [path for path in folder.iterdir() if path.stem == clip.video and path.suffix in _VIDEO_SUFFIXES]
     wanted = set(numbers.tolist())
     frames = [frame for frame in read_frames(video, clip.video, Clock(10.0)) if frame.index in wanted]
@@ -106,9 +104,10 @@ def main() -> int:
     parser.add_argument("clips", type=Path)
     parser.add_argument("weights", nargs="+", help="what detect.weights takes")
     parser.add_argument("--tiles", nargs="+", default=["none", "auto", "2x2", "3x2"])
+    parser.add_argument("--frames", type=int, default=40, help="most annotated frames per clip")
     options = parser.parse_args()
     print("| clip | model | tiles | recall | precision | ms |\n|---|---|---|---|---|---|")
-    for row in measure_tiles(options.clips, options.weights, options.tiles):
+    for row in measure_tiles(options.clips, options.weights, options.tiles, options.frames):
         print(row.markdown(), flush=True)
     return 0
 

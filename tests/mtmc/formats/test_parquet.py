@@ -45,6 +45,9 @@ def test_cameras_go_by_their_names(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     write_parquet(Table.of([1, 6], [1, 1], [0, 0], [[0, 0, 1, 1]] * 2), tmp_path / "a.parquet", {1: "north"})
     assert pq.ParquetFile(tmp_path / "a.parquet").read()["camera_id"].to_pylist() == ["north", "c006"]
+    cars = Table.of([1, 1], [1, 2], [0, 0], [[0, 0, 1, 1]] * 2, class_id=[4, 0])
+    write_parquet(cars, tmp_path / "b.parquet")
+    assert pq.ParquetFile(tmp_path / "b.parquet").read()["class"].to_pylist() == ["truck", "vehicle"]
 
 
 def test_other_files_are_told_apart(tmp_path: Path) -> None:

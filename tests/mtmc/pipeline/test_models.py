@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mtmc.cli import main
 from mtmc.config import RunConfig, load_config
 from mtmc.pipeline.models import models_in_use, weights_hash, with_chosen_models
+from mtmc.pipeline.summary import _types_text
 from mtmc.scene import Scene, load_scenes
 from mtmc.zoo import model_file, package_model
 from tests.builders import traffic_frames, write_video
@@ -66,3 +68,9 @@ def test_models_are_named_in_the_first_line_on_the_page_and_in_the_manifest(
     assert manifest["models"]["embedder"]["license"] == embedder.license
     page = (out / "report.html").read_text(encoding="utf-8")
     assert f"{detector.name} (in the package, {detector.license})" in page
+
+
+def test_the_summary_counts_types_where_they_are_known() -> None:
+    assert _types_text(Counter(vehicle=3)) == ""
+    assert _types_text(Counter()) == ""
+    assert _types_text(Counter(car=3, truck=1, vehicle=2)) == "; 3 car, 2 vehicle, 1 truck"
