@@ -35,6 +35,10 @@ _NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(EXPLA
 #: The columns, whose sum is a pair's log odds.
 CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "bias", "limit")
 
+_MAX_LOG_RATIO = (
+    4.0  # of other cues: a single pair that looks alike does not show that two cameras have anything in common
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
@@ -197,12 +201,12 @@ def motion_of(evidence: Evidence, model: SceneModel) -> Motion:
 
     Where two cameras see both passages at one time, this time decides, whatever else could explain the pair.
     """
-    aligned, transitions = evidence.aligned, evidence.transitions
+    transitions = evidence.transitions
     continuation = _continuation_log_odds(evidence)
     transition: Array = transitions.log_odds
     if model.travel_times is not None:
-        in_solution = model.in_solution(transitions, aligned.camera, aligned.track)
-        transition = model.travel_times.log_odds(transitions, in_solution)
+        ratio = other_likelihood_ratio(evidence, model.appearance)
+        transition = model.travel_times.log_odds(transitions, evidence.aligned.sightings, ratio)
     transition = pool_co_observed(transitions, transition, evidence.co_observed_group)
 
     log_odds = np.full(len(evidence.pairs), -np.inf)
@@ -210,6 +214,14 @@ def motion_of(evidence: Evidence, model: SceneModel) -> Motion:
     np.maximum.at(log_odds, evidence.transition_rows, transition)
     log_odds[evidence.position.rows] = evidence.position.log_odds + evidence.heading.log_odds
     return Motion(log_odds, continuation, transition)
+
+
+def other_likelihood_ratio(evidence: Evidence, appearance: AppearanceModel | None) -> Array | None:
+    """Likelihood ratio of each transition by all cues but its time: float64 (T,), None if there are none."""
+    if appearance is None or evidence.cosine is None:
+        return None
+    log_ratio = appearance.log_odds(evidence.cosine[evidence.transition_rows])
+    return np.asarray(np.exp(np.minimum(log_ratio, _MAX_LOG_RATIO)))
 
 
 def _continuation_log_odds(evidence: Evidence) -> Array:

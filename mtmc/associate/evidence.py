@@ -25,6 +25,7 @@ from mtmc.associate.transitions import (
     link_transitions,
     unconstrained_transitions,
 )
+from mtmc.associate.travel_times import Sightings
 from mtmc.multiview.appearance import CameraMeans, embeddings_of, pair_cosines
 from mtmc.multiview.arrays import group_median, mutual_nearest, unique_sorted
 from mtmc.multiview.co_observation import CoObservations, find_co_observations
@@ -81,6 +82,11 @@ class AlignedPassages:
     def track(self) -> Array:
         """Track ids: int64 (N,)."""
         return np.array([p.tracklet.track_id for p in self.passages], np.int64)
+
+    @property
+    def sightings(self) -> Sightings:
+        """When and by which camera each passage was seen."""
+        return Sightings(self.camera, self.track, self.trajectories.start_s, self.trajectories.end_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mtmc.associate.candidates import Motion, motion_of, total_log_odds
+from mtmc.associate.candidates import Motion, motion_of, other_likelihood_ratio
 from mtmc.associate.config import AssociateConfig
-from mtmc.associate.correlation_clustering import PairwiseLogOdds, greedy_edge_contraction
 from mtmc.associate.evidence import AlignedPassages, Evidence, cameras_of, gather_evidence, on_common_planes, sampled
-from mtmc.associate.scene_model import SceneModel, Solution
-from mtmc.associate.transitions import fit_travel_times
+from mtmc.associate.scene_model import SceneModel
+from mtmc.associate.travel_times import fit_travel_times
 from mtmc.multiview.appearance import AppearanceModel, fit_appearance, pair_cosines, sample_negative_pairs
-from mtmc.multiview.arrays import mutual_nearest
 from mtmc.multiview.clock_sync import estimate_clock_offsets
 from mtmc.multiview.registration import fit_calibration_correction
 from mtmc.scene import Scene
@@ -23,8 +21,7 @@ from mtmc.types import Array, Passage
 __all__ = ["fit_alignment", "fit_cues", "fit_scene_model"]
 
 _CLOCK_DISTANCES_M = (6.0, 3.0)  # of positions that are one, before and after the first correction
-_MIN_CERTAIN = 15  # pairs that show what one vehicle looks like
-_SIMILAR_QUANTILE = 0.75  # of all cosines, above which mutually most similar pairs stand in for certain ones
+_ROUNDS = 2  # of appearance and travel times
 
 
 def fit_scene_model(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> SceneModel:
@@ -70,48 +67,26 @@ def fit_alignment(passages: Sequence[Passage], scene: Scene, config: AssociateCo
 def fit_cues(evidence: Evidence, config: AssociateConfig) -> tuple[SceneModel, Motion]:
     """The evidence's model with appearance and travel times, and the log odds of motion that it gives.
 
-    Travel times need a solution, which needs log odds: a first solution is found with the prior travel times. The
-    travel times of its transitions replace the prior, and the appearance model is fitted again.
+    Either makes the other more certain: routes that exist show what one vehicle looks like, and pairs that look alike
+    show which routes exist. Travel times are fitted first by times alone, then with appearance.
     """
     cosines = _training_cosines(evidence)
-    motion = motion_of(evidence, evidence.model)
-    model = replace(evidence.model, appearance=_fit_appearance(evidence, motion, cosines, config))
-    if not config.graph.learn_travel_times or not len(evidence.transitions.a):
-        return model, motion
-
-    label = _first_solution(evidence, motion, model.appearance, config)
-    del motion  # one value for each of millions of pairs, which is computed anew
-    in_solution = label[evidence.transitions.a] == label[evidence.transitions.b]
-    model = replace(
-        model,
-        travel_times=fit_travel_times(evidence.transitions, in_solution),
-        solution=Solution(evidence.aligned.camera, evidence.aligned.track, label),
-    )
-    motion = motion_of(evidence, model)
-    return replace(model, appearance=_fit_appearance(evidence, motion, cosines, config)), motion
-
-
-def _first_solution(
-    evidence: Evidence, motion: Motion, appearance: AppearanceModel | None, config: AssociateConfig
-) -> Array:
-    """Labels by the prior travel times, without local search: int64 (N,)."""
-    log_odds = total_log_odds(evidence, motion, appearance, config)
-    pairwise = PairwiseLogOdds(len(evidence.aligned.passages), evidence.keys, log_odds)
-    return greedy_edge_contraction(pairwise, evidence.constraints.conflict)
+    model = evidence.model
+    for _ in range(_ROUNDS if evidence.cosine is not None else 1):
+        if config.graph.learn_travel_times and len(evidence.transitions.a):
+            ratio = other_likelihood_ratio(evidence, model.appearance)
+            times = fit_travel_times(evidence.transitions, evidence.aligned.sightings, ratio)
+            model = replace(model, travel_times=times)
+        model = replace(model, appearance=_fit_appearance(evidence, motion_of(evidence, model), cosines, config))
+    return model, motion_of(evidence, model)
 
 
 def _training_cosines(evidence: Evidence) -> tuple[Array, Array]:
     """Cosines of pairs of two vehicles, (S,), and of pairs that are one beyond doubt, (K,)."""
     if evidence.cosine is None:
         return np.zeros(0), np.zeros(0)
-    aligned, cosine, embeddings = evidence.aligned, evidence.cosine, evidence.embeddings()
+    aligned, embeddings = evidence.aligned, evidence.embeddings()
     matches = _finite(pair_cosines(embeddings, evidence.certain, aligned.trajectories.start_s))
-    if len(matches) < _MIN_CERTAIN:
-        # Pairs that are mutually most similar, and more similar than most, are a start, too.
-        finite = _finite(cosine)
-        least = np.quantile(finite, _SIMILAR_QUANTILE) if len(finite) else 1.0
-        similar = np.flatnonzero(cosine >= least)
-        matches = cosine[similar[mutual_nearest(evidence.pairs[similar], -cosine[similar], aligned.camera)]]
     return sample_negative_pairs(embeddings, aligned.camera, evidence.keys), matches
 
 

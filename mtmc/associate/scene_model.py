@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mtmc.associate.transitions import LINK, Transitions, TravelTimes
+from mtmc.associate.transitions import LINK
+from mtmc.associate.travel_times import TravelTimes
 from mtmc.errors import FormatError
 from mtmc.files import atomic_path
 from mtmc.multiview.appearance import AppearanceModel, CameraMeans
@@ -17,9 +18,9 @@ from mtmc.multiview.clock_sync import ClockOffsets
 from mtmc.multiview.registration import CalibrationCorrection
 from mtmc.types import Array, Passage
 
-__all__ = ["Positions", "SceneModel", "Solution"]
+__all__ = ["Positions", "SceneModel"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +37,6 @@ class Positions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Solution:
-    """Which passages a first solution has in one vehicle.
-
-    Attributes:
-        camera: int64 (K,), index of each passage's camera.
-        track: int64 (K,), its track id.
-        label: int64 (K,), equal for one vehicle.
-    """
-
-    camera: Array
-    track: Array
-    label: Array
-
-    def labels_of(self, camera: Array, track: Array) -> Array:
-        """Label of each of N passages, −1 − k for the k-th if the solution does not hold it: int64 (N,)."""
-        own_names = zip(self.camera.tolist(), self.track.tolist(), strict=True)
-        known = dict(zip(own_names, self.label.tolist(), strict=True))
-        names = zip(camera.tolist(), track.tolist(), strict=True)
-        return np.array([known.get(name, -1 - k) for k, name in enumerate(names)], np.int64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SceneModel:
     """Everything about a scene that is learned from its passages. What is None has not been fitted, or is not used.
 
@@ -68,8 +47,7 @@ class SceneModel:
         positions: Their precision.
         camera_means: What all embeddings of a camera have in common.
         appearance: Log-likelihood ratio of a cosine.
-        travel_times: Of each route.
-        solution: The passages that the travel times were learned from, so that none is evidence for itself.
+        travel_times: What the tracklets show of each route.
     """
 
     camera_ids: tuple[str, ...]
@@ -79,7 +57,6 @@ class SceneModel:
     camera_means: CameraMeans | None = None
     appearance: AppearanceModel | None = None
     travel_times: TravelTimes | None = None
-    solution: Solution | None = None
 
     def for_cameras(self, camera_ids: Sequence[str]) -> SceneModel:
         """The model with its cameras in another order, some missing or added; of those nothing is known."""
@@ -97,21 +74,7 @@ class SceneModel:
             calibration=None if self.calibration is None else _reordered(self.calibration, old),
             camera_means=None if self.camera_means is None else _reordered_means(self.camera_means, old),
             travel_times=None if self.travel_times is None else _renumbered_routes(self.travel_times, new),
-            solution=None if self.solution is None else _renumbered_solution(self.solution, new),
         )
-
-    def in_solution(self, transitions: Transitions, camera: Array, track: Array) -> Array:
-        """Which transitions the travel times were learned from: bool (T,).
-
-        Args:
-            transitions: Between N passages.
-            camera: int64 (N,), index of each passage's camera.
-            track: int64 (N,), track id of each.
-        """
-        if self.solution is None:
-            return np.zeros(len(transitions.a), bool)
-        label = self.solution.labels_of(camera, track)
-        return np.asarray(label[transitions.a] == label[transitions.b])
 
     def save(self, path: Path) -> None:
         """Write the model as one ``.npz`` file, whole or not at all."""
@@ -188,7 +151,6 @@ _PARTS: dict[str, Any] = {
     "camera_means": CameraMeans,
     "appearance": AppearanceModel,
     "travel_times": TravelTimes,
-    "solution": Solution,
 }
 
 
@@ -213,8 +175,5 @@ def _renumbered_routes(times: TravelTimes, new: dict[int, int]) -> TravelTimes:
     for row in key:
         if row[0] != LINK:
             row[1:] = [new.get(camera, -1) for camera in row[1:].tolist()]
-    return replace(times, route_key=key)
-
-
-def _renumbered_solution(solution: Solution, new: dict[int, int]) -> Solution:
-    return replace(solution, camera=np.array([new.get(c, -1) for c in solution.camera.tolist()], np.int64))
+    camera = np.array([new.get(c, -1) for c in times.camera.tolist()], np.int64)
+    return replace(times, route_key=key, camera=camera)

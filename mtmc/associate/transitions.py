@@ -1,19 +1,16 @@
 """Transitions: pairs that can be one vehicle on its way from one camera to another, out of sight in between.
 
 A route is a link of the scene, or an ordered pair of cameras where no link says more. What is known of its travel
-times beforehand (a link's window or typical time; a distance and usual speeds; nothing) gives prior log odds. A first
-solution then shows which transitions there were on each route, and their travel times replace the prior as far as
-there are any. A route without any description is thereby learned from the tracklets.
+times beforehand (a link's window or typical time; a distance and usual speeds; nothing) gives prior log odds.
+:mod:`mtmc.associate.travel_times` replaces them by what the departures and arrivals of the tracklets show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from mtmc.associate.gates import group_by_camera, pairs_along_link
 from mtmc.multiview.appearance import pair_cosines
@@ -34,12 +31,9 @@ __all__ = [
     "LINK",
     "UNCONSTRAINED",
     "Transitions",
-    "TravelTimes",
-    "fit_travel_times",
     "ground_transitions",
     "link_transitions",
     "pool_co_observed",
-    "refit_transition_times",
     "unconstrained_transitions",
 ]
 
@@ -63,11 +57,6 @@ _GROUND_LIMITS = -8.0, 3.0
 
 _MIN_PLAUSIBLE = -1.5  # log odds of a transition that may well have been
 _MAX_OVERLAP_S = 1.0  # seen by both cameras for longer is evidence against; less may be the vehicle's own length
-
-_BIN_S = 0.25  # of travel times
-_PRIOR_COUNT = 3.0  # observed transitions that the prior counts as much as
-_MIN_BANDWIDTH_S = 0.75
-_MIN_ROUTE_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,15 +83,17 @@ class Transitions:
     @classmethod
     def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:
         """All transitions of all parts; their routes stay apart."""
-        first_route = np.cumsum([0, *(len(p.per_s) for p in parts)]).astype(np.int32)
+        parts = [_NO_TRANSITIONS, *parts]
+        routes_before = np.cumsum([0, *(len(part.per_s) for part in parts)])
+        renumbered = [part.route + np.int32(first) for part, first in zip(parts, routes_before, strict=False)]
         return cls(
-            np.concatenate([np.zeros(0, np.int32), *(p.a for p in parts)]),
-            np.concatenate([np.zeros(0, np.int32), *(p.b for p in parts)]),
-            np.concatenate([np.zeros(0, np.int32), *(p.route + k for p, k in zip(parts, first_route, strict=False))]),
-            np.concatenate([np.zeros(0, np.float32), *(p.time_s for p in parts)]),
-            np.concatenate([np.zeros(0, np.float32), *(p.log_odds for p in parts)]),
-            np.concatenate([np.zeros(0), *(p.per_s for p in parts)]),
-            np.concatenate([np.zeros((0, 3), np.int64), *(p.route_key for p in parts)]),
+            a=np.concatenate([part.a for part in parts]),
+            b=np.concatenate([part.b for part in parts]),
+            route=np.concatenate(renumbered),
+            time_s=np.concatenate([part.time_s for part in parts]),
+            log_odds=np.concatenate([part.log_odds for part in parts]),
+            per_s=np.concatenate([part.per_s for part in parts]),
+            route_key=np.concatenate([part.route_key for part in parts]),
         )
 
     @classmethod
@@ -113,6 +104,17 @@ class Transitions:
         a, b = pairs.T.astype(np.int32)
         time_s = (start[b] - end[a]).astype(np.float32)
         return cls(a, b, route.astype(np.int32), time_s, log_odds.astype(np.float32), per_s, route_key)
+
+
+_NO_TRANSITIONS = Transitions(
+    a=np.zeros(0, np.int32),
+    b=np.zeros(0, np.int32),
+    route=np.zeros(0, np.int32),
+    time_s=np.zeros(0, np.float32),
+    log_odds=np.zeros(0, np.float32),
+    per_s=np.zeros(0),
+    route_key=np.zeros((0, 3), np.int64),
+)
 
 
 # Candidates along links
@@ -360,122 +362,3 @@ def pool_co_observed(transitions: Transitions, log_odds: Array, group: Array) ->
     out = log_odds.copy()
     out[rows] = np.maximum(log_odds[rows], floor[pool])
     return out
-
-
-# Learned travel times
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TravelTimes:
-    """Travel times of R routes, as kernel density estimates over the transitions of a first solution.
-
-    Attributes:
-        route_key: int64 (R, 3), as in :class:`Transitions`.
-        count: int64 (R,), n, transitions that the solution has on each route.
-        leaving: int64 (R,), passages with a candidate on it.
-        bandwidth_s: float64 (R,), h, standard deviation of the kernel.
-        origin_s: float64 (R,), time of the first bin.
-        begin: int64 (R + 1,), where each route's bins begin and the last one's end.
-        density: float64 (B,), sum of the kernels at each bin, per second.
-    """
-
-    route_key: Array
-    count: Array
-    leaving: Array
-    bandwidth_s: Array
-    origin_s: Array
-    begin: Array
-    density: Array
-
-    def log_odds(self, transitions: Transitions, in_solution: Array) -> Array:
-        """Log odds of transitions: float64 (T,). Routes that were not there when this was fitted keep their prior.
-
-        With the kernel sum k(t) of the n transitions of the route, without the transition in question if it is one of
-        them, its prior density p₀(t) = exp(prior log odds) · r, the rate r of arrivals, and m leaving passages,
-
-            log[(k(t) + 3 p₀(t)) / (n + 3) / r] + ½ log[(n + 1) / (m + 2)].
-
-        The second term makes routes that few vehicles take less likely.
-
-        Args:
-            transitions: T of them.
-            in_solution: bool (T,), which of them the travel times were fitted to.
-        """
-        out = transitions.log_odds.astype(float)
-        known_as = {tuple(key): k for k, key in enumerate(self.route_key.tolist())}
-        for route, rows in _rows_of_routes(transitions):
-            k = known_as.get(tuple(transitions.route_key[route].tolist()))
-            if k is None:
-                continue
-            own = in_solution[rows]
-            kernels = self._kernel_sum(k, transitions.time_s[rows].astype(float))
-            kernels -= own / (self.bandwidth_s[k] * np.sqrt(2 * np.pi))
-            others = self.count[k] - own
-            per_s = transitions.per_s[route]
-            density = np.maximum(kernels, 0.0) + _PRIOR_COUNT * np.exp(out[rows]) * per_s
-            share = (others + 1) / (self.leaving[k] + 2)
-            log_share = np.log(np.clip(share, _MIN_ROUTE_SHARE, 1.0))
-            out[rows] = np.log(density / (others + _PRIOR_COUNT) / per_s) + 0.5 * log_share
-        return out
-
-    def _kernel_sum(self, route: int, time_s: Array) -> Array:
-        """Sum of the kernels at given times, 0 beyond the bins: float64 (K,)."""
-        begin, end = self.begin[route], self.begin[route + 1]
-        bin_ = np.round((time_s - self.origin_s[route]) / _BIN_S).astype(np.int64)
-        is_inside = (bin_ >= 0) & (bin_ < end - begin)
-        return np.where(is_inside, self.density[np.clip(begin + bin_, begin, end - 1)], 0.0)
-
-
-def fit_travel_times(transitions: Transitions, in_solution: Array) -> TravelTimes:
-    """Travel times of the transitions that a solution has.
-
-    The bandwidth is Silverman's 1.06 · min(standard deviation, interquartile range / 1.34) · n^(−1/5), at least
-    0.75 s.
-
-    Args:
-        transitions: T candidates.
-        in_solution: bool (T,), whether the solution has both passages in one vehicle.
-    """
-    keys, counts, leaving, bandwidths, origins, densities = [], [], [], [], [], []
-    for route, rows in _rows_of_routes(transitions):
-        time_s = transitions.time_s[rows].astype(float)
-        own = in_solution[rows]
-        origin_s = float(time_s.min())
-        bin_ = np.round((time_s - origin_s) / _BIN_S).astype(np.int64)
-        histogram = np.bincount(bin_[own], minlength=int(bin_.max()) + 1).astype(float)
-        bandwidth_s = _bandwidth_s(time_s[own])
-        keys.append(transitions.route_key[route])
-        counts.append(int(own.sum()))
-        leaving.append(len(unique_sorted(transitions.a[rows])))
-        bandwidths.append(bandwidth_s)
-        origins.append(origin_s)
-        densities.append(gaussian_filter1d(histogram, bandwidth_s / _BIN_S, mode="constant") / _BIN_S)
-    return TravelTimes(
-        np.array(keys, np.int64).reshape(-1, 3),
-        np.array(counts, np.int64),
-        np.array(leaving, np.int64),
-        np.array(bandwidths),
-        np.array(origins),
-        np.cumsum([0, *map(len, densities)]),
-        np.concatenate([np.zeros(0), *densities]),
-    )
-
-
-def refit_transition_times(transitions: Transitions, in_solution: Array) -> Array:
-    """:func:`fit_travel_times`, applied to the same transitions: log odds, float64 (T,)."""
-    return fit_travel_times(transitions, in_solution).log_odds(transitions, in_solution)
-
-
-def _rows_of_routes(transitions: Transitions) -> list[tuple[int, Array]]:
-    """Each route that has transitions, with their rows, int64."""
-    order = np.argsort(transitions.route, kind="stable")
-    edges = np.searchsorted(transitions.route[order], np.arange(len(transitions.per_s) + 1))
-    return [(k, order[first:last]) for k, (first, last) in enumerate(pairwise(edges.tolist())) if first < last]
-
-
-def _bandwidth_s(time_s: Array) -> float:
-    spread = 0.0
-    if len(time_s) >= 2:
-        quartiles = np.quantile(time_s, [0.25, 0.75])
-        spread = min(float(np.std(time_s)), float(np.ptp(quartiles)) / 1.34)
-    return float(max(1.06 * spread * max(len(time_s), 1) ** -0.2, _MIN_BANDWIDTH_S))

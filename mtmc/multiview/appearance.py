@@ -262,10 +262,11 @@ def fit_appearance(
 
     Source: Dempster, Laird, Rubin: Maximum likelihood from incomplete data via the EM algorithm, 1977.
     """
-    is_known = np.isfinite(cosine)
-    if not is_known.any():
+    # Only duplicates have a prior of −∞: overlapping boxes show the same pixels, whosoever they are.
+    is_used = np.isfinite(cosine) & (prior > -np.inf)
+    if not is_used.any():
         return AppearanceModel.uninformative()
-    rows = slice(None) if is_known.all() else np.flatnonzero(is_known)  # millions of pairs need no copy
+    rows = slice(None) if is_used.all() else np.flatnonzero(is_used)  # millions of pairs need no copy
     enough_negatives = len(negatives) >= _MIN_NEGATIVES
     background = negatives if enough_negatives else np.concatenate([negatives, cosine[rows]])
     enough_background = len(background) >= 10 * _MIN_MATCHES
@@ -274,23 +275,33 @@ def fit_appearance(
     weight_of_start = float(min(len(matches), _MAX_MATCH_WEIGHT)) + _START_WEIGHT
 
     cell, count, cell_prior = _histogram(cosine[rows], prior[rows])
-    if enough_negatives:
-        log_negative = _smoothed_log_density(_nearest_cell(background), np.ones(len(negatives)), typical)
-    else:
-        log_negative = _Normal(typical.mean, 1.2 * typical.sigma).log_density(_GRID)
+    log_negative = _Normal(typical.mean, 1.2 * typical.sigma).log_density(_GRID)
+    if enough_background:
+        log_negative = _smoothed_log_density(_nearest_cell(background), np.ones(len(background)), typical)
     match = start
     for _ in range(_EM_ROUNDS):
-        ratio = np.clip(_rising_log_ratio(match, log_negative, typical.mean), -limit, limit)
+        ratio = _log_ratio(match, log_negative, typical.mean, limit)
         matching = expit(cell_prior + ratio[cell]) * count
         match = _updated_match(cell, matching, start, weight_of_start, typical)
         if not enough_negatives and enough_background:
             cells = np.concatenate([_nearest_cell(negatives), cell])
             weights = np.concatenate([np.ones(len(negatives)), count - matching])
             log_negative = _smoothed_log_density(cells, weights, typical)
-    ratio = np.clip(_rising_log_ratio(match, log_negative, typical.mean), -limit, limit)
+    ratio = _log_ratio(match, log_negative, typical.mean, limit)
     if outlier_rate:
         ratio = np.logaddexp(np.log1p(-outlier_rate) + ratio, np.log(outlier_rate))
     return AppearanceModel(ratio)
+
+
+def _log_ratio(match: _Normal, log_negative: Array, center: float, limit: float) -> Array:
+    """Log f₁/f₀ that rises with the cosine, is limited, and is 1 on average for two vehicles: float64 (401,).
+
+    Σ f₀ (f₁/f₀) = 1. Making the ratio rise enlarges it where few pairs were seen; what the average then exceeds 1 by is
+    taken off again. Among any number of unrelated pairs, there are thus no more that seem to match than there should be.
+    """
+    ratio = np.clip(_rising_log_ratio(match, log_negative, center), -limit, limit)
+    average = np.exp(log_negative + ratio).sum() / np.exp(log_negative).sum()
+    return np.asarray(ratio - max(np.log(average), 0.0))
 
 
 def _typical_negative(background: Array) -> _Normal:
