@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtmc.associate.config import AssociateConfig
+from mtmc.associate.config import AssociateConfig, Objective
 from mtmc.associate.correlation_clustering import PairwiseLogOdds
 from mtmc.associate.evidence import LIMIT, Cue, Evidence, align, gather_evidence
 from mtmc.associate.scene_model import SceneModel
@@ -19,7 +19,7 @@ from mtmc.types import Array, Passage
 
 __all__ = [
     "CUES",
-    "EXPLANATIONS",
+    "HYPOTHESES",
     "Candidates",
     "Motion",
     "candidates",
@@ -28,12 +28,12 @@ __all__ = [
     "total_log_odds",
 ]
 
-#: How the two passages of a pair can be one vehicle; of several ways the likeliest counts.
-EXPLANATIONS = ("none", "co-observation", "continuation", "transition", "duplicate")
-_NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(EXPLANATIONS))
+#: How the two passages of a pair can be one vehicle; of several hypotheses the likeliest counts.
+HYPOTHESES = ("none", "co-observation", "continuation", "transition", "duplicate")
+_NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(HYPOTHESES))
 
 #: The columns, whose sum is a pair's log odds.
-CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "bias", "limit")
+CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "limit")
 
 _MAX_LOG_RATIO = (
     4.0  # of other cues: a single pair that looks alike does not show that two cameras have anything in common
@@ -67,7 +67,7 @@ class Candidates:
         motion: Log odds of position and time.
         appearance: Log-likelihood ratio of a cosine, None if appearance is not used.
         appearance_weight: Its factor.
-        bias: Added to every pair.
+        objective: What the partition is chosen by.
     """
 
     n: int
@@ -77,18 +77,19 @@ class Candidates:
     motion: Motion
     appearance: AppearanceModel | None
     appearance_weight: float
-    bias: float
+    objective: Objective = "precision"
 
     @cached_property
-    def explanation(self) -> Array:
-        """What explains each pair, index into :data:`EXPLANATIONS`: uint8 (P,)."""
+    def hypothesis(self) -> Array:
+        """Hypothesis that counts for each pair, index into :data:`HYPOTHESES`: uint8 (P,).
+
+        A duplicate stands before a co-observation, and either before what happens out of sight.
+        """
         found = np.full(len(self.pairs), _NONE, np.uint8)
+        found[self.evidence.transition_rows[self._deciding_transitions]] = _TRANSITION
+        found[self.evidence.same_camera.rows[self._deciding_continuations]] = _CONTINUATION
         found[self.evidence.position.rows] = _CO_OBSERVATION
         found[self.evidence.duplicate.rows] = _DUPLICATE
-        continued = self._continuation_cue()
-        found[continued.rows[_deciding(continued, self.motion.log_odds, found == _NONE)]] = _CONTINUATION
-        travelled = self._transition_cue()
-        found[travelled.rows[_deciding(travelled, self.motion.log_odds, found == _NONE)]] = _TRANSITION
         return found
 
     def column(self, name: str) -> Array:
@@ -104,13 +105,11 @@ class Candidates:
         if name == "same_camera":
             return self._motion_column(None, evidence.same_camera)
         if name == "travel_time":
-            return self._column(self._transition_cue(), self._travelled)
+            return self._transition_column()
         if name == "duplicate":
-            return self._column(evidence.duplicate, np.arange(len(evidence.duplicate.rows)))
+            return self._duplicate_column()
         if name == "appearance":
             return self._appearance_column()
-        if name == "bias":
-            return np.full(len(self.pairs), self.bias)
         others = sum((self.column(cue) for cue in CUES if cue != "limit"), np.zeros(len(self.pairs)))
         return np.asarray(np.clip(others, -LIMIT, LIMIT) - others)
 
@@ -138,48 +137,53 @@ class Candidates:
         values = {name: float(column[row]) for name, column in self._columns.items()}
         return {name: value for name, value in values.items() if value}
 
-    def pairwise(self) -> PairwiseLogOdds:
-        """The log odds as the solver takes them."""
-        return PairwiseLogOdds(self.n, self.pairs[:, 0].astype(np.int64) * self.n + self.pairs[:, 1], self.log_odds)
+    def pairwise(self, shift: float = 0.0) -> PairwiseLogOdds:
+        """The log odds as the solver takes them, with the same value added to all."""
+        return PairwiseLogOdds(self.n, self.keys, self.log_odds + shift if shift else self.log_odds)
 
     @cached_property
     def _columns(self) -> dict[str, Array]:
         return self.columns
 
-    def _continuation_cue(self) -> Cue:
-        return Cue(self.evidence.same_camera.rows, self.motion.continuation)
-
-    def _transition_cue(self) -> Cue:
-        return Cue(self.evidence.transition_rows, self.motion.transition)
+    @cached_property
+    def _deciding_continuations(self) -> Array:
+        """The likeliest continuation of each pair that one makes likelier than any transition: int64 (K,)."""
+        return _likeliest(self.evidence.same_camera.rows, self.motion.continuation, self.motion.log_odds)
 
     @cached_property
-    def _continued(self) -> Array:
-        """The continuation that explains each of the pairs explained by one: int64 (K,)."""
-        return _deciding(self._continuation_cue(), self.motion.log_odds, self.explanation == _CONTINUATION)
-
-    @cached_property
-    def _travelled(self) -> Array:
-        """The transition that explains each of the pairs explained by one: int64 (K,)."""
-        return _deciding(self._transition_cue(), self.motion.log_odds, self.explanation == _TRANSITION)
+    def _deciding_transitions(self) -> Array:
+        """The likeliest transition of each pair that one makes at least as likely as a continuation: int64 (K,)."""
+        return _likeliest(self.evidence.transition_rows, self.motion.transition, self.motion.log_odds)
 
     def _motion_column(self, observed: Cue | None, continued: Cue) -> Array:
         """A cue of co-observed pairs and of continued ones: float64 (P,)."""
-        out = self._column(continued, self._continued)
+        rows = continued.rows[self._deciding_continuations]
+        is_continued = self.hypothesis[rows] == _CONTINUATION
+        out = np.zeros(len(self.pairs))
+        out[rows[is_continued]] = continued.log_odds[self._deciding_continuations[is_continued]]
         if observed is not None:
-            index = np.flatnonzero(self.explanation[observed.rows] == _CO_OBSERVATION)
-            out[observed.rows[index]] = observed.log_odds[index]
+            is_observed = self.hypothesis[observed.rows] == _CO_OBSERVATION
+            out[observed.rows[is_observed]] = observed.log_odds[is_observed]
         return out
 
-    def _column(self, cue: Cue, index: Array) -> Array:
+    def _transition_column(self) -> Array:
+        """Log odds of the travel time where a transition counts: float64 (P,)."""
+        rows = self.evidence.transition_rows[self._deciding_transitions]
+        is_transition = self.hypothesis[rows] == _TRANSITION
         out = np.zeros(len(self.pairs))
-        out[cue.rows[index]] = cue.log_odds[index]
+        out[rows[is_transition]] = self.motion.transition[self._deciding_transitions[is_transition]]
+        return out
+
+    def _duplicate_column(self) -> Array:
+        out = np.zeros(len(self.pairs))
+        out[self.evidence.duplicate.rows] = self.evidence.duplicate.log_odds
         return out
 
     def _appearance_column(self) -> Array:
         if self.appearance is None or self.evidence.cosine is None:
             return np.zeros(len(self.pairs))
         out = self.appearance_weight * self.appearance.log_odds(self.evidence.cosine)
-        out[self.explanation == _DUPLICATE] = 0.0
+        out[self.hypothesis == _DUPLICATE] = 0.0
         return out
 
 
@@ -197,9 +201,9 @@ def candidates(passages: Sequence[Passage], scene: Scene, config: AssociateConfi
 
 
 def motion_of(evidence: Evidence, model: SceneModel) -> Motion:
-    """Log odds of position and time: of several explanations of a pair, the likeliest.
+    """Log odds of position and time: of several hypotheses about a pair, the likeliest.
 
-    Where two cameras see both passages at one time, this time decides, whatever else could explain the pair.
+    Where two cameras see both passages at one time, this time decides, whatever else is possible.
     """
     transitions = evidence.transitions
     continuation = _continuation_log_odds(evidence)
@@ -240,7 +244,6 @@ def total_log_odds(
         log_odds += by_appearance
     # Overlapping boxes show the same pixels, so appearance adds nothing to a duplicate.
     log_odds[evidence.duplicate.rows] = evidence.duplicate.log_odds
-    log_odds += config.graph.merge_bias_log_odds
     return np.clip(log_odds, -LIMIT, LIMIT, out=log_odds)
 
 
@@ -264,13 +267,18 @@ def score_candidates(
         motion=motion,
         appearance=model.appearance,
         appearance_weight=config.graph.appearance_weight,
-        bias=config.graph.merge_bias_log_odds,
+        objective=config.graph.objective,
     )
 
 
-def _deciding(cue: Cue, best: Array, is_open: Array) -> Array:
-    """The elements of a cue whose log odds are the best of an open pair, one for each such pair: int64 (K,)."""
-    is_best = is_open[cue.rows] & (cue.log_odds == best[cue.rows])
-    index = np.flatnonzero(is_best)
-    _, first = np.unique(cue.rows[index], return_index=True)
-    return index[first]
+def _likeliest(rows: Array, log_odds: Array, best: Array) -> Array:
+    """Of the elements of each pair, the first whose log odds are the best of the pair: int64 (K,), one per pair.
+
+    Args:
+        rows: int (T,), the pair of each element.
+        log_odds: float (T,).
+        best: float64 (P,), of each pair; pairs that no element reaches are left out.
+    """
+    index = np.flatnonzero(log_odds == best[rows])
+    _, first = np.unique(rows[index], return_index=True)
+    return np.asarray(index[first])

@@ -9,7 +9,16 @@ from pydantic import Field
 
 from mtmc.settings import Condition, Settings, UsedWhen
 
-__all__ = ["AssociateConfig", "CrossroadZonesConfig", "ElectricityConfig", "GraphConfig", "HierarchicalConfig"]
+__all__ = [
+    "AssociateConfig",
+    "CrossroadZonesConfig",
+    "ElectricityConfig",
+    "GraphConfig",
+    "HierarchicalConfig",
+    "Objective",
+]
+
+Objective = Literal["precision", "idf1"]
 
 
 class GraphConfig(Settings):
@@ -31,7 +40,6 @@ class GraphConfig(Settings):
         "appearance": "appearance_weight",
         "appearance_limit": "max_appearance_log_odds",
         "unlike": "appearance_outlier_rate",
-        "bias": "merge_bias_log_odds",
     }
     used_when: ClassVar[Mapping[str, Condition]] = {
         **dict.fromkeys(
@@ -97,10 +105,11 @@ class GraphConfig(Settings):
         lt=1,
         description="share of one vehicle's pairs as dissimilar as two: partly hidden, or mixed",
     )
-    merge_bias_log_odds: float = Field(
-        0.5,
-        description="added to the log odds of every pair; 0 joins what is more likely one vehicle than two; above 0 "
-        "joins more, which identity scores reward, since a vehicle that is not joined at all is lost to them",
+    objective: Objective = Field(
+        "precision",
+        description="what identities are chosen by; precision: tracklets are joined where one vehicle is likelier "
+        "than two; idf1: by the largest expected F1 score, which also joins less likely ones, since it counts what "
+        "is not joined as lost",
     )
 
 

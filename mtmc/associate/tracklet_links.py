@@ -1,4 +1,4 @@
-"""Pairs of tracklets that association joined or rejected, with the log odds of every cue."""
+"""Pairs of tracklets that association joined or rejected, with their probability and the log odds of every cue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from mtmc.associate.candidates import CUES, Candidates
 from mtmc.associate.evidence import LIMIT
+from mtmc.associate.link_probability import link_probability
 from mtmc.types import Array, GlobalTrack, Passage
 
 __all__ = ["TrackletLinks", "links_of"]
@@ -24,6 +25,7 @@ class TrackletLinks:
         camera_b: Camera of the second tracklet, str (L,).
         track_b: Its track id, int64 (L,).
         global_id: Vehicle that holds both, int64 (L,); 0 for a rejected pair.
+        probability: Calibrated probability that both are one vehicle, float64 (L,).
         log_odds: Sum of all cues, float64 (L,); above 0 for one vehicle.
         cues: Log odds of each of :data:`mtmc.associate.candidates.CUES`, float64 (L,).
         rule: Name of the constraint that forbids a rejected pair, str (L,); "" where none forbids the pair by itself.
@@ -34,6 +36,7 @@ class TrackletLinks:
     camera_b: Array
     track_b: Array
     global_id: Array
+    probability: Array
     log_odds: Array
     cues: Mapping[str, Array]
     rule: Array
@@ -49,6 +52,7 @@ class TrackletLinks:
             "camera_b": self.camera_b,
             "track_b": self.track_b,
             "global_id": self.global_id,
+            "probability": self.probability,
             "log_odds": self.log_odds,
             **self.cues,
             "rule": self.rule,
@@ -67,6 +71,7 @@ class TrackletLinks:
             camera_b=columns["camera_b"],
             track_b=columns["track_b"],
             global_id=columns["global_id"],
+            probability=columns["probability"],
             log_odds=columns["log_odds"],
             cues={name: columns[name] for name in CUES},
             rule=columns["rule"],
@@ -101,6 +106,7 @@ def links_of(
         camera_b=camera[b],
         track_b=track[b],
         global_id=np.where(joined, global_id[a], 0),
+        probability=link_probability(candidates, labels, rows),
         log_odds=candidates.log_odds[rows],
         cues=_cues_of(candidates, rows),
         rule=_rules_of(candidates, rows, joined),

@@ -159,7 +159,7 @@ class TravelTimes:
             density += _mixture_density(route, w, mean[columns], weight[:, columns])
         with np.errstate(divide="ignore"):
             log_odds = np.log(density) - np.log(route.rate[route.target])
-        return np.maximum(log_odds, _LOWEST)
+        return np.asarray(np.maximum(log_odds, _LOWEST))
 
 
 def fit_travel_times(transitions: Transitions, sightings: Sightings, ratio: Array | None = None) -> TravelTimes:

@@ -296,8 +296,8 @@ def fit_appearance(
 def _log_ratio(match: _Normal, log_negative: Array, center: float, limit: float) -> Array:
     """Log f₁/f₀ that rises with the cosine, is limited, and is 1 on average for two vehicles: float64 (401,).
 
-    Σ f₀ (f₁/f₀) = 1. Making the ratio rise enlarges it where few pairs were seen; what the average then exceeds 1 by is
-    taken off again. Among any number of unrelated pairs, there are thus no more that seem to match than there should be.
+    The average Σ f₀ (f₁/f₀) is 1. Making the ratio rise enlarges it where few pairs were seen; what the average then
+    exceeds 1 by is taken off again, so that many unrelated pairs do not seem to hold more matches than they should.
     """
     ratio = np.clip(_rising_log_ratio(match, log_negative, center), -limit, limit)
     average = np.exp(log_negative + ratio).sum() / np.exp(log_negative).sum()
