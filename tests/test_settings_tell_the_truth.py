@@ -225,7 +225,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "associate.graph.appearance_weight": ("0", ()),
     "associate.graph.max_appearance_log_odds": ("0.2", ()),
     "associate.graph.appearance_outlier_rate": ("0.9", ()),
-    "associate.graph.merge_bias_log_odds": ("-4", ()),
+    "associate.graph.objective": ("idf1", ()),
     "associate.hierarchical.all_pairs": ("true", HIERARCHICAL),
     "associate.hierarchical.linkage": ("single", HIERARCHICAL),
     "associate.hierarchical.once_per_camera": ("false", HIERARCHICAL),

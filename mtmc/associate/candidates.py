@@ -35,9 +35,7 @@ _NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(HYPOT
 #: The columns, whose sum is a pair's log odds.
 CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "limit")
 
-_MAX_LOG_RATIO = (
-    4.0  # of other cues: a single pair that looks alike does not show that two cameras have anything in common
-)
+_MAX_LOG_RATIO = 6.0  # of other cues: one pair that looks alike does not show that two cameras are related
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -278,6 +278,9 @@ def fit_appearance(
     log_negative = _Normal(typical.mean, 1.2 * typical.sigma).log_density(_GRID)
     if enough_background:
         log_negative = _smoothed_log_density(_nearest_cell(background), np.ones(len(background)), typical)
+    # Matches among the background would pass for similar vehicles; a straight tail has no room for them.
+    most = np.full(len(_GRID), np.inf) if enough_negatives or not enough_background else _log_tail(background)
+    log_negative = np.minimum(log_negative, most)
     match = start
     for _ in range(_EM_ROUNDS):
         ratio = _log_ratio(match, log_negative, typical.mean, limit)
@@ -286,7 +289,7 @@ def fit_appearance(
         if not enough_negatives and enough_background:
             cells = np.concatenate([_nearest_cell(negatives), cell])
             weights = np.concatenate([np.ones(len(negatives)), count - matching])
-            log_negative = _smoothed_log_density(cells, weights, typical)
+            log_negative = np.minimum(_smoothed_log_density(cells, weights, typical), most)
     ratio = _log_ratio(match, log_negative, typical.mean, limit)
     if outlier_rate:
         ratio = np.logaddexp(np.log1p(-outlier_rate) + ratio, np.log(outlier_rate))
@@ -304,6 +307,18 @@ def _log_ratio(match: _Normal, log_negative: Array, center: float, limit: float)
     return np.asarray(ratio - max(np.log(average), 0.0))
 
 
+def _log_tail(background: Array) -> Array:
+    """Log of the exponential tail that continues a distribution beyond its 90 % quantile: float64 (401,) on the grid.
+
+    With the quantiles q₇₅ and q₉₀, β = (q₉₀ − q₇₅) / log(0.25 / 0.1), the density is 0.25 / β · exp(−(c − q₇₅) / β).
+    A normal distribution lies below it. Up to q₉₀ there is no bound: +∞.
+    """
+    low, high = np.quantile(background, [0.75, 0.9])
+    beta = max(float(high - low) / np.log(0.25 / 0.1), 0.01)
+    tail = np.log(0.25 / beta) - (_GRID - low) / beta
+    return np.where(high < _GRID, tail, np.inf)
+
+
 def _typical_negative(background: Array) -> _Normal:
     """Median of pairs that are mostly of two vehicles, and the spread below it, where none are of one vehicle."""
     center = float(np.median(background))
@@ -312,12 +327,12 @@ def _typical_negative(background: Array) -> _Normal:
 
 
 def _typical_match(matches: Array, negative: _Normal, threshold: float) -> _Normal:
-    """Where expectation maximization starts: from certain pairs, else by the embedder's own threshold."""
+    """Where expectation maximization starts: from certain pairs, else between the embedder's threshold and 1."""
     if len(matches) >= _MIN_MATCHES:
         sigma = np.clip(np.std(matches), _MIN_SIGMA, max(negative.sigma, _MIN_SIGMA))
         return _Normal(float(np.median(matches)), float(sigma))
-    mean = max(2 * threshold - negative.mean, negative.mean + 3 * negative.sigma)
-    return _Normal(mean, max(negative.sigma, _MIN_SIGMA))
+    least = min(max(threshold, negative.mean + 2 * negative.sigma), 1 - 2 * _MIN_SIGMA)
+    return _Normal((least + 1) / 2, (1 - least) / np.sqrt(12))
 
 
 def _histogram(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mtmc.associate import AssociateConfig
-from mtmc.associate.candidates import CUES, EXPLANATIONS, Candidates, score_candidates
+from mtmc.associate.candidates import CUES, HYPOTHESES, Candidates, score_candidates
 from mtmc.associate.constraints import Constraints
 from mtmc.associate.evidence import align, gather_evidence
 from mtmc.associate.graph import solve
@@ -351,7 +351,6 @@ def naive(w: World) -> dict[tuple[int, int], dict[str, float]]:
             continue
         if pair not in doubled:
             cues["appearance"] = appearance(w, *pair)
-        cues["bias"] = GRAPH.merge_bias_log_odds
         found[pair] = cues
     return found
 
@@ -423,14 +422,14 @@ def test_the_columns_add_up(kind: str) -> None:
         np.testing.assert_allclose(sum(found.columns.values()), found.log_odds, atol=1e-9)
 
 
-def test_the_worlds_hold_every_cue_and_every_explanation() -> None:
-    cues, explanations = set(), set()
+def test_the_worlds_hold_every_cue_and_every_hypothesis() -> None:
+    cues, hypotheses = set(), set()
     for kind, seed in product(KINDS, SEEDS):
         found, _ = scored(world(kind, seed))
         cues |= {name for name, column in found.columns.items() if column.any()}
-        explanations |= set(found.explanation.tolist())
+        hypotheses |= set(found.hypothesis.tolist())
     assert cues >= set(CUES) - {"limit"}
-    assert explanations == set(range(1, len(EXPLANATIONS)))
+    assert hypotheses == set(range(1, len(HYPOTHESES)))
 
 
 def partitions(items: list[int]) -> Iterator[list[list[int]]]:

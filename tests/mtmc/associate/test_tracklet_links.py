@@ -136,6 +136,7 @@ def test_the_file_gives_back_what_was_written(
         "camera_b": "string",
         "track_b": "int64",
         "global_id": "int64",
+        "probability": "double",
         "log_odds": "double",
         **dict.fromkeys(CUES, "double"),
         "rule": "string",

@@ -1,4 +1,4 @@
-"""Transitions: candidates against all pairs, and the times that are learned."""
+"""Transitions: candidates against all pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from mtmc.associate.transitions import (
     Transitions,
     ground_transitions,
     link_transitions,
-    refit_transition_times,
     unconstrained_transitions,
 )
 from mtmc.multiview.likelihoods import travel_time_log_odds, travel_window_log_odds
@@ -144,53 +143,11 @@ def test_a_city_is_searched_among_neighbours_only():
     assert pairs_of(trips) == expected
 
 
-def journeys(rng, n=200, usual=20.0):
-    """n true journeys of about ``usual`` seconds and as many false ones of any length, on one route."""
-    seconds = np.concatenate([rng.normal(usual, 1.5, n), rng.uniform(0, 60, n)]).astype(np.float32)
-    a = np.tile(np.arange(n), 2)
-    b = np.concatenate([np.arange(n), rng.permutation(n)]) + n
-    odds = np.full(2 * n, -1.0, np.float32)
-    return Transitions(
-        a, b, np.zeros(2 * n, np.int32), seconds, odds, np.array([0.1]), np.zeros((1, 3), np.int64)
-    ), np.arange(2 * n) < n
-
-
-def test_usual_times_are_learned():
-    rng = np.random.default_rng(3)
-    trips, same = journeys(rng)
-    odds = refit_transition_times(trips, same)
-    density = np.exp(-0.5 * ((trips.time_s - 20) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
-    usual = np.abs(trips.time_s - 20) < 2
-    # log(density / rate), less what a mixture and smoothing take away
-    np.testing.assert_allclose(odds[usual], np.log(density[usual] / 0.1), atol=0.5)
-    assert odds[np.abs(trips.time_s - 20) > 10].max() < -2
-
-
-def test_nobody_vouches_for_himself():
-    """The only journey of its kind is worth no more for having been in the solution."""
-    trips, same = journeys(np.random.default_rng(4), usual=20.0)
-    alone = np.append(trips.time_s, np.float32(50.0))
-    grown = Transitions(
-        np.append(trips.a, 5), np.append(trips.b, 250), np.append(trips.route, 0), alone,
-        np.append(trips.log_odds, np.float32(-1)), trips.per_s, trips.route_key,
-    )  # fmt: skip
-    taken, left = (
-        refit_transition_times(grown, np.append(same, True))[-1],
-        refit_transition_times(grown, np.append(same, False))[-1],
-    )
-    np.testing.assert_allclose(taken, left, atol=0.05)
-
-
-def test_a_route_without_journeys_keeps_what_was_known():
-    trips, same = journeys(np.random.default_rng(5))
-    odds = refit_transition_times(trips, np.zeros_like(same))
-    assert np.ptp(odds) < 1e-6
-    assert (odds < trips.log_odds).all()  # nobody takes it
-
-
 @pytest.mark.parametrize("parts", [0, 2])
 def test_joined_journeys_keep_their_routes_apart(parts):
-    trips, _ = journeys(np.random.default_rng(6), n=5)
+    a, b = np.arange(10, dtype=np.int32), np.arange(10, 20, dtype=np.int32)
+    zeros = np.zeros(10, np.float32)
+    trips = Transitions(a, b, np.zeros(10, np.int32), zeros, zeros, np.array([0.1]), np.zeros((1, 3), np.int64))
     joined = Transitions.concatenate([trips] * parts)
     assert joined.route.tolist() == [k for k in range(parts) for _ in range(10)]
     assert len(joined.per_s) == parts
