@@ -328,6 +328,7 @@ FROZEN = {
     "associate.graph.learn_travel_times": "nothing_known",
     "associate.graph.max_unlinked_gap_s": "links_only",
     "associate.graph.min_position_sigma_m": "sample",
+    "associate.graph.objective": "sample",
     "associate.graph.refine_calibration": "sample",
     "associate.graph.travel_time_slack_s": "links_only",
     "associate.hierarchical.all_pairs": "links_only",
