@@ -65,15 +65,15 @@ def test_the_code_version_follows_the_source_of_its_packages() -> None:
 
 def test_the_hash_of_weights_holds_every_file(tmp_path: Path) -> None:
     (tmp_path / "m.xml").write_bytes(b"graph")
-    hashes = [weights_hash(str(tmp_path / "m.xml"))]
+    hashes = [weights_hash(str(tmp_path / "m.xml"), "detector")]
     for name in ("m.bin", "m.json"):
         (tmp_path / name).write_bytes(b"1")
-        hashes.append(weights_hash(str(tmp_path / "m.xml")))
+        hashes.append(weights_hash(str(tmp_path / "m.xml"), "detector"))
     named = f"maskrcnn_resnet50_fpn_v2:{tmp_path / 'cars.pth'}"
     for data in (b"1", b"2"):
         (tmp_path / "cars.pth").write_bytes(data)
-        hashes.append(weights_hash(named))
-    hashes.append(weights_hash(f"ssd300_vgg16:{tmp_path / 'cars.pth'}"))
+        hashes.append(weights_hash(named, "detector"))
+    hashes.append(weights_hash(f"ssd300_vgg16:{tmp_path / 'cars.pth'}", "detector"))
     assert len(set(hashes)) == len(hashes)
 
 
