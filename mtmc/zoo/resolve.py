@@ -80,7 +80,7 @@ def _best_at_hand(task: Task, config: ModelsConfig) -> Model:
 
 def _fetch(model: Model, config: ModelsConfig) -> Path:
     _log.warning(
-        "%s %s (%s, %s): %.1f MB are downloaded once into %s; --offline does without",
+        "%s %s (%s, %s): %.1f MB are being downloaded, once, into %s; --offline does without",
         model.task,
         model.name,
         model.source,

@@ -3,7 +3,7 @@
     python -m tools.bench.tiles CLIPS WEIGHTS ...
 
 CLIPS is the folder of clips of ``tools.bench.real``; a row is printed per clip, model and way, as Markdown. Scores
-are at least 0.25, matches have an IoU of 0.5 or more, suppression is that of the default settings. Time is CPU time.
+are at least 0.25, matches have an IoU of 0.5 or more. Times are CPU times.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmc.detect import DetectConfig, Detector, filter_detections, load_detector
+from mtmc.detect import DetectConfig, Detector, FilterConfig, filter_detections, load_detector
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
 from mtmc.geometry.clock import Clock
@@ -60,13 +60,15 @@ class TileRow:
         return f"| {self.clip} | {self.model} | {self.tiles} | {shares} | {1000 * self.seconds:.0f} |"
 
 
-def measure_tiles(clips: Path, weights: Sequence[str], ways: Sequence[str], most: int) -> Iterator[TileRow]:
+def measure_tiles(
+    clips: Path, weights: Sequence[str], ways: Sequence[str], most: int, nms_iou: float
+) -> Iterator[TileRow]:
     """A row per clip, model and way, as they are measured, on at most so many frames of a clip."""
     for clip in CLIPS:
         truth, frames = _annotated_frames(clips, clip, most)
         for name in weights:
             for tiles in ways:
-                config = DetectConfig(weights=name, tiles=tiles)
+                config = DetectConfig(weights=name, tiles=tiles, filter=FilterConfig(nms_iou=nms_iou))
                 counts, seconds = _measure(load_detector(config), config, frames, truth)
                 yield TileRow(clip.video, Path(name).stem, tiles, counts, seconds)
 
@@ -104,10 +106,11 @@ def main() -> int:
     parser.add_argument("clips", type=Path)
     parser.add_argument("weights", nargs="+", help="what detect.weights takes")
     parser.add_argument("--tiles", nargs="+", default=["none", "auto", "2x2", "3x2"])
+    parser.add_argument("--nms-iou", type=float, default=0.5, help="detect.filter.nms_iou")
     parser.add_argument("--frames", type=int, default=40, help="most annotated frames per clip")
     options = parser.parse_args()
     print("| clip | model | tiles | recall | precision | ms |\n|---|---|---|---|---|---|")
-    for row in measure_tiles(options.clips, options.weights, options.tiles, options.frames):
+    for row in measure_tiles(options.clips, options.weights, options.tiles, options.frames, options.nms_iou):
         print(row.markdown(), flush=True)
     return 0
 

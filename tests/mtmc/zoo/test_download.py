@@ -206,7 +206,7 @@ def test_auto_downloads_once_and_says_so(
     config = ModelsConfig(folder=tmp_path)
     with caplog.at_level(logging.WARNING):
         assert choose("auto", "detector", config) == "cars"
-    assert "cars (a street, Apache-2.0): 0.4 MB are downloaded once" in caplog.text
+    assert "cars (a street, Apache-2.0): 0.4 MB are being downloaded, once" in caplog.text
     caplog.clear()
     assert choose("auto", "detector", config) == "cars"
     assert model_file("auto", "detector", config) == str(tmp_path / "cars.onnx")
