@@ -197,6 +197,13 @@ STAGES: dict[str, Callable[[RunConfig], Any]] = {
     "embed": embedded,
 }
 
+#: Every gap of a tracklet is filled.
+FILL_ALL = (
+    "track.association=deepsort",
+    "track.max_age_s=3",
+    "clean.interpolate.max_visible_gap_s=3",
+    "clean.interpolate.max_deviation=9",
+)
 HIERARCHICAL = ("associate.method=hierarchical",)
 ELECTRICITY = ("associate.method=electricity",)
 ZONES = ("associate.method=crossroad_zones",)
@@ -266,7 +273,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "track.ema_momentum": ("0", FEATURES),
     "track.gallery_size": ("50", (*FEATURES, "track.feature_memory=gallery")),
     "track.mahalanobis_gate": ("0.1", FEATURES),
-    "track.motion_only_gate": ("0.1", ()),
+    "track.motion_only_gate": ("0.1", ("track.iou_max_distance=0.3",)),
     "track.motion_weight": ("0.9", (*FEATURES, "track.association=jde")),
     "track.iou_max_distance": ("0.1", ()),
     "track.tentative_iou_max_distance": ("0.05", ("track.association=jde",)),
@@ -274,12 +281,13 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "track.low_iou_max_distance": ("0.05", ("track.high_score_threshold=0.7",)),
     "track.new_track_threshold": ("0.9", ()),
     "track.n_init": ("8", ()),
+    "track.n_high": ("3", ()),
     "track.max_age_s": ("0.2", ()),
     "track.stationary_max_age_s": ("5", ("track.max_age_s=0.3",)),
     "track.stationary_speed": ("50", ("track.stationary_max_age_s=5", "track.max_age_s=0.3")),
     "track.position_noise": ("1", ()),
-    "track.velocity_noise": ("1", ()),
-    "track.initial_velocity_std": ("0.01", ()),
+    "track.velocity_noise": ("10", ()),
+    "track.initial_velocity_std": ("0.1", ()),
     "track.buffer_scale": ("4", ("track.initial_velocity_std=0.001", "track.iou_max_distance=0.3")),
     "track.score_adaptive_noise": ("true", ("track.output=posterior",)),
     "track.duplicate_iou": ("0.05", ()),
@@ -296,13 +304,17 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "clean.join.enabled": ("false", ()),
     "clean.join.max_gap_s": ("0.1", ()),
     "clean.join.window_s": ("0.3", ()),
-    "clean.join.max_extrapolation_error": ("9", ()),
+    "clean.join.max_extrapolation_error": ("9", ("clean.join.max_acceleration=99",)),
+    "clean.join.max_acceleration": ("0.01", ()),
     "clean.join.max_size_ratio": ("1.001", ()),
     "clean.join.max_appearance_distance": ("0.01", ()),
     "clean.interpolate.enabled": ("false", ()),
     "clean.interpolate.max_gap_s": ("0.1", ()),
-    "clean.occlusion.enabled": ("false", ("clean.occlusion.max_occluded=0",)),
-    "clean.occlusion.max_occluded": ("0", ()),
+    "clean.interpolate.max_visible_gap_s": ("0.1", ()),
+    "clean.interpolate.window_s": ("0.1", ("clean.interpolate.max_deviation=0.05",)),
+    "clean.interpolate.max_deviation": ("0.001", ()),
+    "clean.occlusion.enabled": ("false", ("clean.occlusion.max_occluded=0", *FILL_ALL)),
+    "clean.occlusion.max_occluded": ("0", FILL_ALL),
     "clean.filter.enabled": ("false", ()),
     "clean.filter.min_duration_s": ("12", ()),
     "clean.filter.min_boxes": ("80", ()),
@@ -468,9 +480,9 @@ def test_a_key_that_counts_is_not_warned_of(key: str) -> None:
             "associate.method is hierarchical",
         ),
         (
-            "track.low_iou_max_distance=0.3",
-            "track.low_iou_max_distance has no effect with track.high_score_threshold=0.0; it is used where "
-            "track.high_score_threshold is greater than 0",
+            "track.motion_weight=0.3",
+            "track.motion_weight has no effect with track.association=staged; it is used where track.association is "
+            "jde",
         ),
     ],
 )

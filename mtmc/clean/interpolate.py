@@ -1,4 +1,4 @@
-"""Fill the gaps of tracklets with linearly interpolated boxes."""
+"""Fill the gaps of tracklets with linearly interpolated boxes, where the motion on both sides supports them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,50 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from mtmc.clean.motion import velocity_after, velocity_before
+from mtmc.clean.occlusion import occluded_fraction
+from mtmc.geometry.boxes import center, diagonal
 from mtmc.geometry.clock import Clock
 from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Tracklet
 
 __all__ = ["InterpolateConfig", "interpolate"]
 
+#: A vehicle that moves by less than this many box diagonals over a gap has stood there all the time.
+_STANDING = 0.25
+#: Least mean fraction of the boxes of a gap that nearer vehicles cover where the vehicle was hidden.
+_HIDDEN = 0.25
+
 
 class InterpolateConfig(Settings):
     """Which gaps are filled."""
 
     used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
-        ("max_gap_s",), UsedWhen("clean.interpolate.enabled", "=", True)
+        ("max_gap_s", "max_visible_gap_s", "window_s", "max_deviation"),
+        UsedWhen("clean.interpolate.enabled", "=", True),
     )
 
     enabled: bool = Field(default=True, description="Whether this step is done.")
     max_gap_s: float = Field(default=3.0, ge=0, description="Longest gap that is filled, in seconds.")
+    max_visible_gap_s: float = Field(
+        default=1.0,
+        ge=0,
+        description="Longest gap that is filled where the vehicle moved and no nearer vehicle hid it, in seconds: "
+        "the detector saw an empty road.",
+    )
+    window_s: float = Field(
+        default=1.0, gt=0, description="Seconds before and after a gap over which the velocity is measured."
+    )
+    max_deviation: float = Field(
+        default=0.5,
+        gt=0,
+        description="Largest distance, in box diagonals, between the middle of a gap as interpolated and as "
+        "extrapolated from the velocity on each of its sides.",
+    )
 
 
 def interpolate(tracklets: Sequence[Tracklet], clock: Clock, config: InterpolateConfig) -> list[Tracklet]:
-    """Add a box in every missing frame of gaps that are short enough.
+    """Add a box in every missing frame of the gaps that the motion on both sides supports.
 
     The boxes are linear in time between the detected boxes on both sides. They have score 0 and zero appearance
     features. They replace boxes of score 0 that a tracklet has already, such as predictions of the tracker.
@@ -37,19 +61,42 @@ def interpolate(tracklets: Sequence[Tracklet], clock: Clock, config: Interpolate
         clock: Clock of that camera.
         config: Which gaps are filled.
     """
-    return [_fill_gaps(tracklet, clock, config.max_gap_s) for tracklet in tracklets]
+    detected = [_detected(tracklet) for tracklet in tracklets]
+    boxes_in = _BoxesByFrame(detected)
+    return [_fill_gaps(tracklet, boxes_in, clock, config) for tracklet in detected]
 
 
-def _fill_gaps(tracklet: Tracklet, clock: Clock, max_gap_s: float) -> Tracklet:
+class _BoxesByFrame:
+    """The detected boxes of all tracklets, by frame."""
+
+    def __init__(self, tracklets: Sequence[Tracklet]) -> None:
+        frame = np.concatenate([np.zeros(0, np.int64), *[tracklet.frame for tracklet in tracklets]])
+        xyxy = np.concatenate([np.zeros((0, 4), np.float32), *[tracklet.xyxy for tracklet in tracklets]])
+        order = np.argsort(frame, kind="stable")
+        self._frame, self._xyxy = frame[order], xyxy[order].astype(np.float64)
+
+    def __call__(self, frame: int) -> Array:
+        start, stop = np.searchsorted(self._frame, [frame, frame + 1])
+        return np.asarray(self._xyxy[start:stop])
+
+
+def _detected(tracklet: Tracklet) -> Tracklet:
+    """The tracklet without predicted boxes, if it has any other."""
     detected = tracklet.score > 0
-    if detected.any() and not detected.all():
-        tracklet = tracklet[detected]
+    return tracklet[detected] if detected.any() and not detected.all() else tracklet
 
-    new = _missing_frames(tracklet, max_gap_s)
-    if not len(new):
+
+def _fill_gaps(tracklet: Tracklet, boxes_in: _BoxesByFrame, clock: Clock, config: InterpolateConfig) -> Tracklet:
+    filled = [
+        frames
+        for gap in _supported_gaps(tracklet, config)
+        if len(frames := _boxes_of_gap(tracklet, gap, boxes_in, clock, config))
+    ]
+    if not filled:
         return tracklet
+    new = np.concatenate(filled)
     time_s = clock.time_s(new)
-    xyxy = np.stack([np.interp(time_s, tracklet.time_s, tracklet.xyxy[:, side]) for side in range(4)], axis=1)
+    xyxy = _interpolated(tracklet, time_s)
     appearance = np.zeros((len(new), tracklet.appearance.shape[1]), np.float32)
 
     frame = np.concatenate([tracklet.frame, new])
@@ -66,9 +113,54 @@ def _fill_gaps(tracklet: Tracklet, clock: Clock, max_gap_s: float) -> Tracklet:
     )
 
 
-def _missing_frames(tracklet: Tracklet, max_gap_s: float) -> Array:
-    """The frames inside gaps of at most ``max_gap_s`` seconds: int64 (K,)."""
-    short = np.diff(tracklet.time_s) <= max_gap_s
-    before, after = tracklet.frame[:-1][short], tracklet.frame[1:][short]
-    missing = [np.arange(a + 1, b) for a, b in zip(before, after, strict=True)]
-    return np.concatenate(missing) if missing else np.zeros(0, np.int64)
+def _supported_gaps(tracklet: Tracklet, config: InterpolateConfig) -> Array:
+    """The gaps that are short enough and agree with the motion on both sides: int64 (G,), the observation before.
+
+    With the step s of the box center over a gap of t seconds and the velocity v on one side, the middle of the gap is
+    extrapolated ``|s / 2 − v t / 2|`` away from where it is interpolated. A side with a single observation has no
+    velocity and says nothing.
+    """
+    is_gap = (np.diff(tracklet.frame) > 1) & (np.diff(tracklet.time_s) <= config.max_gap_s)
+    gap = np.flatnonzero(is_gap)
+    if not len(gap):
+        return gap
+    step, size = _steps(tracklet)
+    before, before_s = velocity_before(tracklet, config.window_s)
+    after, after_s = velocity_after(tracklet, config.window_s)
+    elapsed_s = np.diff(tracklet.time_s)[gap, None]
+
+    forward = np.hypot(*(step[gap] - before[gap] * elapsed_s).T) / 2
+    backward = np.hypot(*(step[gap] - after[gap + 1] * elapsed_s).T) / 2
+    knows_before, knows_after = before_s[gap] > 0, after_s[gap + 1] > 0
+    deviation = np.maximum(np.where(knows_before, forward, 0), np.where(knows_after, backward, 0))
+    follows = (knows_before | knows_after) & (deviation <= config.max_deviation * size[gap])
+    stands = np.hypot(*step[gap].T) <= _STANDING * size[gap]
+    return np.asarray(gap[follows | stands])
+
+
+def _boxes_of_gap(
+    tracklet: Tracklet, gap: int, boxes_in: _BoxesByFrame, clock: Clock, config: InterpolateConfig
+) -> Array:
+    """The frames of a gap that are filled: all, or none where the detector saw the road empty for too long."""
+    frames = np.arange(tracklet.frame[gap] + 1, tracklet.frame[gap + 1])
+    if tracklet.time_s[gap + 1] - tracklet.time_s[gap] <= config.max_visible_gap_s:
+        return frames
+    step, size = _steps(tracklet[gap : gap + 2])
+    if np.hypot(*step[0]) <= _STANDING * size[0]:
+        return frames
+    xyxy = _interpolated(tracklet, clock.time_s(frames))
+    covered = [
+        occluded_fraction(box[None], boxes_in(frame))[0] for box, frame in zip(xyxy, frames.tolist(), strict=True)
+    ]
+    return frames if np.mean(covered) >= _HIDDEN else frames[:0]
+
+
+def _steps(tracklet: Tracklet) -> tuple[Array, Array]:
+    """From each observation to the next: the step of the box center, (L − 1, 2), and the mean diagonal, (L − 1,)."""
+    size = diagonal(tracklet.xyxy)
+    return np.diff(center(tracklet.xyxy), axis=0), (size[:-1] + size[1:]) / 2
+
+
+def _interpolated(tracklet: Tracklet, time_s: Array) -> Array:
+    """Boxes at the times (K,), linear between the observations: float64 (K, 4)."""
+    return np.stack([np.interp(time_s, tracklet.time_s, tracklet.xyxy[:, side]) for side in range(4)], axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ class JoinConfig(Settings):
             "max_gap_s",
             "window_s",
             "max_extrapolation_error",
+            "max_acceleration",
             "max_size_ratio",
             "max_appearance_distance",
         ),
@@ -45,8 +47,15 @@ class JoinConfig(Settings):
     max_extrapolation_error: float = Field(
         default=0.5,
         gt=0,
-        description="Largest distance between an extrapolated tracklet and the other tracklet, in box diagonals, as "
-        "the mean of the forward and the backward extrapolation.",
+        description="Largest distance between an extrapolated tracklet and the other tracklet, in box diagonals, "
+        "forward and backward.",
+    )
+    max_acceleration: float = Field(
+        default=1.0,
+        gt=0,
+        description="Largest change of velocity from one tracklet to the other, in box diagonals per second, for "
+        "each second between the middles of the windows in which the velocities are measured. It keeps a parked "
+        "vehicle apart from one that passes it.",
     )
     max_size_ratio: float = Field(
         default=1.6,
@@ -115,8 +124,8 @@ def _concatenate(chain: list[Tracklet]) -> Tracklet:
 def _costs(tracklets: Sequence[Tracklet], config: JoinConfig) -> Array:
     """Cost of continuing tracklet i with tracklet j: float64 (T, T), 1 where it is not allowed.
 
-    The cost is the mean of the extrapolation error, the log of the size ratio and the appearance distance, each over
-    its limit. Each must be below its limit.
+    The cost is the mean of the extrapolation errors, the change of velocity, the log of the size ratio and the
+    appearance distance, each over its limit. Each must be below its limit.
     """
     start_s = np.array([t.start_s for t in tracklets])
     end_s = np.array([t.end_s for t in tracklets])
@@ -126,9 +135,12 @@ def _costs(tracklets: Sequence[Tracklet], config: JoinConfig) -> Array:
     first = np.stack([t.xyxy[0] for t in tracklets])
     last = np.stack([t.xyxy[-1] for t in tracklets])
     size_i, size_j = diagonal(last)[i], diagonal(first)[j]
-    error = _extrapolation_error(tracklets, i, j, gap_s[i, j], config.window_s)
+    size = (size_i + size_j) / 2
+    motion = _Motion.between(tracklets, i, j, gap_s[i, j], config.window_s)
     terms = [
-        error / (size_i + size_j) / config.max_extrapolation_error,
+        motion.forward_error / size / config.max_extrapolation_error,
+        motion.backward_error / size / config.max_extrapolation_error,
+        motion.acceleration / size / config.max_acceleration,
         np.abs(np.log(size_i / size_j)) / np.log(config.max_size_ratio),
     ]
 
@@ -143,21 +155,37 @@ def _costs(tracklets: Sequence[Tracklet], config: JoinConfig) -> Array:
     return cost
 
 
-def _extrapolation_error(tracklets: Sequence[Tracklet], i: Array, j: Array, gap_s: Array, window_s: float) -> Array:
-    """Forward plus backward extrapolation error of continuing tracklets i with tracklets j: float64 (K,), px.
+@dataclass(frozen=True, slots=True)
+class _Motion:
+    """How well tracklet j continues the motion of tracklet i, for K pairs.
 
-    ‖s − v_i Δt‖ + ‖s − v_j Δt‖, where s leads from the end of i to the start of j, Δt later.
+    Attributes:
+        forward_error: float64 (K,), px: ‖s − v_i t‖, where s leads from the end of i to the start of j, t later.
+        backward_error: float64 (K,), px: ‖s − v_j t‖.
+        acceleration: float64 (K,), px/s²: ‖v_j − v_i‖ over the time between the middles of the windows in which the
+            velocities are measured.
     """
-    first = center(np.stack([t.xyxy[0] for t in tracklets]))
-    last = center(np.stack([t.xyxy[-1] for t in tracklets]))
-    velocity_at_end = np.stack([velocity_before(t, window_s)[0][-1] for t in tracklets])
-    velocity_at_start = np.stack([velocity_after(t, window_s)[0][0] for t in tracklets])
 
-    step = first[j] - last[i]
-    elapsed = gap_s[:, None]
-    forward = step - velocity_at_end[i] * elapsed
-    backward = step - velocity_at_start[j] * elapsed
-    return np.asarray(np.hypot(*forward.T) + np.hypot(*backward.T))
+    forward_error: Array
+    backward_error: Array
+    acceleration: Array
+
+    @classmethod
+    def between(cls, tracklets: Sequence[Tracklet], i: Array, j: Array, gap_s: Array, window_s: float) -> _Motion:
+        first = center(np.stack([t.xyxy[0] for t in tracklets]))
+        last = center(np.stack([t.xyxy[-1] for t in tracklets]))
+        at_end = np.stack([velocity_before(t, window_s)[0][-1] for t in tracklets])
+        at_start = np.stack([velocity_after(t, window_s)[0][0] for t in tracklets])
+
+        step = first[j] - last[i]
+        forward = step - at_end[i] * gap_s[:, None]
+        backward = step - at_start[j] * gap_s[:, None]
+        change = at_start[j] - at_end[i]
+        return cls(
+            forward_error=np.hypot(*forward.T),
+            backward_error=np.hypot(*backward.T),
+            acceleration=np.hypot(*change.T) / (gap_s + window_s),
+        )
 
 
 def _mean_feature(tracklet: Tracklet) -> Array:

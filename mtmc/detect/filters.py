@@ -29,7 +29,7 @@ class FilterConfig(Settings):
         description="Drop boxes with a lower score; null: 0.25 for a detector, 0 for detections from a file.",
     )
     nms_iou: float | None = Field(
-        default=0.7,
+        default=0.5,
         gt=0,
         le=1,
         description="Of boxes that overlap by more, whatever their class, keep the best; null: all. "

@@ -247,7 +247,7 @@ class CameraPipeline:
         def compute() -> list[Tracklet]:
             rules = config.detect.filter
             frames = ((index, filter_detections(each, rules, size_wh, self.roi)) for index, each in found)
-            return track(frames, camera.id, camera.clock, config.track)
+            return track(frames, camera.id, camera.clock, config.track, size_wh)
 
         tracklets = self._stage(
             "track",
@@ -354,9 +354,9 @@ class CameraPipeline:
 
     def _remembered_frames(self) -> int:
         """For how many frames, at most, the tracker keeps a track without detections."""
-        track = self.config.track
-        longest_s = max(track.max_age_s, track.stationary_max_age_s)
-        return int(min(longest_s * self.camera.clock.fps, _MOST_REMEMBERED_FRAMES)) + 1
+        track, fps = self.config.track, self.camera.clock.fps
+        longest_s = max(track.memory_s(fps), track.stationary_max_age_s)
+        return int(min(longest_s * fps, _MOST_REMEMBERED_FRAMES)) + 1
 
     def _frame_count(self) -> int | None:
         """Number of frames that there are, by the scene or by the video; None where neither says so."""

@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 
 from mtmc.settings import AnyOf, Condition, Settings, UsedWhen
 
-__all__ = ["JDE", "TrackConfig"]
+__all__ = ["DEEPSORT", "JDE", "TrackConfig"]
+
+#: What ``association: deepsort`` sets, unless a value is given.
+DEEPSORT: dict[str, Any] = {"high_score_threshold": 0.0, "iou_max_distance": 0.7}
 
 #: What ``association: jde`` sets, unless a value is given: the rules of "Towards Real-Time Multi-Object Tracking".
 JDE: dict[str, Any] = {
@@ -19,12 +22,16 @@ JDE: dict[str, Any] = {
     "new_track_threshold": 0.5,
     "n_init": 2,
     "max_age_s": 1.0,
-    "velocity_noise": 1 / 160,
-    "initial_velocity_std": 1 / 16,
+    "high_score_threshold": 0.0,
+    "velocity_noise": 1.0,
+    "initial_velocity_std": 2.0,
     "buffer_scale": 1.0,
     "duplicate_iou": 0.85,
     "output": "posterior",
 }
+
+#: A track is remembered for at least so many frame periods.
+_LEAST_PERIODS = 4
 
 #: Without an embedder, ``motion`` gives no detection an appearance feature; other detectors may.
 _DETECTIONS_HAVE_FEATURES = AnyOf(
@@ -44,7 +51,7 @@ class TrackConfig(Settings):
         **dict.fromkeys(("appearance_max_distance", "feature_memory", "mahalanobis_gate"), _DETECTIONS_HAVE_FEATURES),
         "ema_momentum": (_DETECTIONS_HAVE_FEATURES, UsedWhen("track.feature_memory", "=", "ema")),
         "gallery_size": (_DETECTIONS_HAVE_FEATURES, UsedWhen("track.feature_memory", "=", "gallery")),
-        "low_iou_max_distance": UsedWhen("track.high_score_threshold", ">", 0),
+        **dict.fromkeys(("low_iou_max_distance", "n_high"), UsedWhen("track.high_score_threshold", "≠", 0)),
         "stationary_max_age_s": AnyOf(
             (
                 UsedWhen("track.stationary_max_age_s", ">", "track.max_age_s"),
@@ -54,10 +61,10 @@ class TrackConfig(Settings):
         "stationary_speed": UsedWhen("track.stationary_max_age_s", ">", "track.max_age_s"),
     }
 
-    association: Literal["deepsort", "jde"] = Field(
-        default="deepsort",
-        description="deepsort: matching cascade by appearance, then IoU. jde: appearance fused with motion, then "
-        "IoU, then tentative tracks; it also changes the defaults of other track.* keys.",
+    association: Literal["staged", "deepsort", "jde"] = Field(
+        default="staged",
+        description="staged: matching cascade by appearance, or by motion without it, then IoU, then low scores, "
+        "then tentative tracks. deepsort, jde: as published; they also change the defaults of other track.* keys.",
     )
     appearance_max_distance: float = Field(
         default=0.5,
@@ -100,10 +107,10 @@ class TrackConfig(Settings):
         description="Weight of the squared Mahalanobis distance in the fused distance (jde).",
     )
     iou_max_distance: float = Field(
-        default=0.7,
+        default=0.8,
         gt=0,
         le=1,
-        description="Largest 1 − IoU at which a track that was matched in the previous frame is matched.",
+        description="Largest 1 − IoU at which a track and a detection are matched by their boxes.",
     )
     tentative_iou_max_distance: float = Field(
         default=0.7,
@@ -111,12 +118,13 @@ class TrackConfig(Settings):
         le=1,
         description="Largest 1 − IoU for tentative tracks, where they are matched in a stage of their own (jde).",
     )
-    high_score_threshold: float = Field(
-        default=0.0,
+    high_score_threshold: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="Detections below this score never start a track; they are matched only in a second association "
-        "stage, to tracks left unmatched (ByteTrack). 0 disables the second stage.",
+        description="Score from which on a detection is high. A track needs n_high of them to be confirmed, and "
+        "detections below are matched last. null: the limit follows from the distribution of the scores seen so "
+        "far, and those below two thirds of it are matched last. 0: all are high.",
     )
     low_iou_max_distance: float = Field(
         default=0.5,
@@ -135,10 +143,16 @@ class TrackConfig(Settings):
         ge=1,
         description="Number of consecutive detections that confirm a track.",
     )
-    max_age_s: float = Field(
-        default=3.0,
+    n_high: int = Field(
+        default=2,
         ge=0,
-        description="Seconds without a detection after which a confirmed track is deleted.",
+        description="Number of detections with a high score that a track needs to be confirmed; no more than n_init.",
+    )
+    max_age_s: float = Field(
+        default=1.0,
+        ge=0,
+        description="Seconds without a detection after which a confirmed track is deleted; at least four frames, "
+        "however slow the camera is.",
     )
     stationary_max_age_s: float = Field(
         default=0.0,
@@ -157,21 +171,21 @@ class TrackConfig(Settings):
         description="Standard deviation of a position, in box heights.",
     )
     velocity_noise: float = Field(
-        default=1 / 320,
-        gt=0,
-        description="Standard deviation of the change of velocity from frame to frame, in box heights per frame.",
-    )
-    initial_velocity_std: float = Field(
         default=0.3,
         gt=0,
-        description="Standard deviation of the velocity of a new track, in box heights per frame. Deep SORT's value, "
-        "1/16, loses vehicles that cross the image fast.",
+        description="Standard deviation of the change of velocity in one second, in box heights per second.",
+    )
+    initial_velocity_std: float = Field(
+        default=3.0,
+        gt=0,
+        description="Standard deviation of the velocity of a new track, in box heights per second. Deep SORT's "
+        "value, 1/16 per frame, loses vehicles that cross the image fast.",
     )
     buffer_scale: float = Field(
         default=1.5,
         ge=1,
         description="Factor by which boxes are enlarged before the IoU with a track of a single detection is "
-        "computed (BIoU). 1 disables it.",
+        "computed (BIoU), at ten frames per second; at lower rates they are enlarged more. 1 disables it.",
     )
     score_adaptive_noise: bool = Field(
         default=False,
@@ -200,9 +214,14 @@ class TrackConfig(Settings):
         "the Kalman filter estimates them.",
     )
 
+    def memory_s(self, fps: float) -> float:
+        """Seconds without a detection after which a confirmed track is deleted, at a frame rate."""
+        return max(self.max_age_s, _LEAST_PERIODS / fps)
+
     @model_validator(mode="before")
     @classmethod
     def _values_of_association(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("association") == "jde":
-            return {**JDE, **given}
-        return given
+        if not isinstance(given, dict):
+            return given
+        published = {"deepsort": DEEPSORT, "jde": JDE}
+        return {**published.get(given.get("association", ""), {}), **given}

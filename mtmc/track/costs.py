@@ -41,9 +41,9 @@ def iou_distance(tracks: Array, detections: Array) -> Array:
     return 1 - iou_matrix(tracks, detections)
 
 
-def gated(distance: Array, mahalanobis: Array, gate: float) -> Array:
-    """``distance`` where the squared Mahalanobis distance is at most ``gate``, infinity elsewhere."""
-    return np.where(mahalanobis <= gate, distance, np.inf)
+def gated(distance: Array, other: Array, gate: float) -> Array:
+    """``distance`` where another distance is at most ``gate``, infinity elsewhere."""
+    return np.where(other <= gate, distance, np.inf)
 
 
 def fused_distance(distance: Array, mahalanobis: Array, motion_weight: float) -> Array:

@@ -1,7 +1,8 @@
 """The Kalman filter of Deep SORT, for all tracks at once.
 
 The filter follows a box as ``xyah``: center x, center y, aspect ratio (width / height) and height, each with its
-velocity per frame. All noise covariances of the paper are diagonal, so its 8 × 8 filter is exactly four independent
+velocity per second, so that it does not matter how often a camera takes a picture, nor whether pictures are missing.
+All noise covariances of the paper are diagonal, so its 8 × 8 filter is exactly four independent
 filters of (position, velocity), and every step is arithmetic on arrays instead of matrix algebra per track.
 
 A state is float64 (N, 5, 4): N tracks; the position x, the velocity v and the entries of their covariance matrix
@@ -24,10 +25,14 @@ __all__ = ["Noise", "initiate", "mahalanobis", "predict", "to_xyah", "to_xyxy", 
 #: Smallest width and height of a box, in pixels: the aspect ratio of an empty box is not defined.
 _MIN_SIZE_PX = 1e-3
 
-#: Standard deviations of the aspect ratio in Deep SORT's code. It has no unit, so they are no share of the height.
+#: Standard deviations of the aspect ratio in Deep SORT's code, at ten frames per second. It has no unit, so they are
+#: no share of the height.
 _ASPECT_POSITION_STD = 1e-2
-_ASPECT_VELOCITY_STD = 1e-5
+_ASPECT_VELOCITY_STD = 1e-4
 _ASPECT_MEASUREMENT_STD = 1e-1
+
+#: Deep SORT adds the variance of a position once per frame; here it is added once per tenth of a second.
+_STEP_S = 0.1
 
 #: Which coordinates of ``xyah`` have a standard deviation in proportion to the height of the box.
 _SCALES_WITH_HEIGHT = np.array([1.0, 1.0, 0.0, 1.0])
@@ -38,14 +43,14 @@ class Noise:
     """Standard deviations in box heights. Those of the aspect ratio are constants of Deep SORT's code.
 
     Attributes:
-        position: Of a position, both in a prediction step and in a measurement.
-        velocity: Of the change of a velocity in one step, per frame.
-        initial_velocity: Of the velocity of a new track, per frame.
+        position: Of a measured position, and of the deviation from a straight path in a tenth of a second.
+        velocity: Of the change of a velocity in one second, in box heights per second.
+        initial_velocity: Of the velocity of a new track, in box heights per second.
     """
 
     position: float = 1 / 20
-    velocity: float = 1 / 160
-    initial_velocity: float = 1 / 16
+    velocity: float = 1.0
+    initial_velocity: float = 2.0
 
 
 def to_xyah(xyxy: Array) -> Array:
@@ -81,18 +86,22 @@ def initiate(xyah: Array, noise: Noise) -> Array:
     return state
 
 
-def predict(state: Array, noise: Noise) -> Array:
-    """States one frame later, at constant velocity: (N, 5, 4) → (N, 5, 4).
+def predict(state: Array, noise: Noise, elapsed_s: float) -> Array:
+    """States after ``elapsed_s`` seconds at constant velocity: (N, 5, 4) → (N, 5, 4).
 
-    With F = [[1, 1], [0, 1]] and process noise Q, the mean becomes F m and the covariance F P Fᵀ + Q.
+    With F = [[1, t], [0, 1]], the mean becomes F m and the covariance F P Fᵀ + Q. Velocities change by white noise of
+    variance q per second, and positions by white noise of variance p per second:
+    Q = q [[t³/3, t²/2], [t²/2, t]] + [[p t, 0], [0, 0]].
     """
     position, velocity, _, covariance, velocity_variance = state.transpose(1, 0, 2)
+    drift = _variance(position, noise.position, _ASPECT_POSITION_STD) * (elapsed_s / _STEP_S)
+    change = _variance(position, noise.velocity, _ASPECT_VELOCITY_STD) * elapsed_s
 
     predicted = state.copy()
-    predicted[:, 0] += velocity
-    predicted[:, 2] += 2 * covariance + velocity_variance + _variance(position, noise.position, _ASPECT_POSITION_STD)
-    predicted[:, 3] += velocity_variance
-    predicted[:, 4] += _variance(position, noise.velocity, _ASPECT_VELOCITY_STD)
+    predicted[:, 0] += velocity * elapsed_s
+    predicted[:, 2] += elapsed_s * (2 * covariance + elapsed_s * (velocity_variance + change / 3)) + drift
+    predicted[:, 3] += elapsed_s * (velocity_variance + change / 2)
+    predicted[:, 4] += change
     return predicted
 
 

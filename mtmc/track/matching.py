@@ -1,15 +1,24 @@
 """Data association in one frame: which tracks are matched to which detections, in which order.
 
-======  ========================================================  ===================================================
-stage   ``deepsort``                                              ``jde``
-======  ========================================================  ===================================================
-first   confirmed tracks by appearance within the motion gate,    confirmed tracks by appearance fused with motion,
-        in a cascade: the most recently seen tracks first         all at once
-second  tentative tracks, and confirmed ones matched in the       confirmed tracks matched in the previous frame,
-        previous frame, by IoU                                    by IoU
-third   low-scoring detections: confirmed tracks matched in the previous frame, by IoU (both strategies)
-last                                                              tentative tracks, by IoU
-======  ========================================================  ===================================================
+``staged`` (the default):
+
+1. confirmed tracks by appearance within the motion gate, in a cascade: the most recently seen tracks first;
+2. confirmed tracks by IoU: first those matched in the previous frame, then others of similar appearance;
+3. low-scoring detections with confirmed tracks matched in the previous frame, by IoU;
+4. tentative tracks with all detections that are left, by IoU.
+
+``deepsort``, as published:
+
+1. as above;
+2. tentative tracks, and confirmed ones matched in the previous frame, by IoU;
+3. as above.
+
+``jde``, as published:
+
+1. confirmed tracks by appearance fused with motion, all at once;
+2. confirmed tracks matched in the previous frame, by IoU;
+3. as above;
+4. tentative tracks, by IoU.
 
 Detections without appearance features are matched by motion alone in the first stage, by the squared Mahalanobis
 distance.
@@ -35,6 +44,9 @@ from mtmc.types import Array, Detections
 
 __all__ = ["MATCHING_STRATEGIES", "Matching"]
 
+#: Seconds between frames at which ``buffer_scale`` is meant.
+_STEP_S = 0.1
+
 
 class Matching:
     """The matches of one frame so far, and the stages that add to them.
@@ -44,14 +56,15 @@ class Matching:
         detections: Detections of this frame.
         features: Their appearance features, of unit length.
         xyah: Their boxes as the Kalman filter measures them.
-        frame: Number of the frame.
-        previous: Number of the frame that was processed before it.
+        high: bool (M,), detections with a high score.
+        previous: Number of the frame that was processed before this one.
+        elapsed_s: Seconds since that frame.
         config: Limits and gates.
         noise: Noise of the Kalman filter.
 
     Attributes:
         recent: bool (N,), tracks that were matched in the previous frame.
-        high: bool (M,), detections at or above the high score threshold.
+        high: bool (M,), detections with a high score.
         track_of: int64 (M,), the track matched to each detection, −1 for none.
     """
 
@@ -61,21 +74,22 @@ class Matching:
         detections: Detections,
         features: Array,
         xyah: Array,
-        frame: int,
+        high: Array,
         previous: int,
+        elapsed_s: float,
         config: TrackConfig,
         noise: kalman.Noise,
     ) -> None:
         self.tracks = tracks
         self.config = config
         self.recent = tracks.last_seen == previous
-        self.high = detections.score >= config.high_score_threshold
+        self.high = high
         self.track_of = np.full(len(detections), -1)
         self._detections = detections
         self._features = features
         self._xyah = xyah
         self._noise = noise
-        self._age = frame - tracks.last_seen
+        self._scale = 1 + (config.buffer_scale - 1) * max(elapsed_s / _STEP_S, 1)
         self._unmatched = np.ones(len(tracks), bool)
 
     def pairs(self) -> tuple[Array, Array]:
@@ -106,18 +120,19 @@ class Matching:
         limit = config.appearance_max_distance if has_features else config.motion_only_gate
         self._match(tracks, self.high, distance, limit, cascade)
 
-    def by_iou(self, tracks: Array, detections: Array, limit: float) -> None:
+    def by_iou(self, tracks: Array, detections: Array, limit: float, *, alike: bool = False) -> None:
         """Match by 1 − IoU of predicted and detected boxes.
 
         The velocity of a track with a single detection is unknown, so both boxes are enlarged before they are
-        compared.
+        compared, the more the longer ago it was.
 
         Args:
             tracks: bool (N,), the tracks that take part.
             detections: bool (M,), the detections that take part.
             limit: Pairs at or above this distance are not matched.
+            alike: Whether appearance, where there is any, must agree as well.
         """
-        scale = self.config.buffer_scale
+        scale = self._scale
 
         def distance(i: Array, j: Array) -> Array:
             predicted = kalman.to_xyxy(self.tracks.state[i])
@@ -126,6 +141,9 @@ class Matching:
             single_hit = self.tracks.hits[i] == 1
             if scale > 1 and single_hit.any():
                 cost[single_hit] = costs.iou_distance(expand(predicted[single_hit], scale), expand(detected, scale))
+            if alike and self._features.shape[1]:
+                appearance = costs.cosine_distance(self.tracks.features[i], self._features[j])
+                cost = costs.gated(cost, appearance, self.config.appearance_max_distance)
             return cost
 
         self._match(tracks, detections, distance, limit)
@@ -148,27 +166,44 @@ class Matching:
             same = self.tracks.class_id[i][:, None] == self._detections.class_id[j]
             cost = np.where(same, cost, np.inf)
 
-        rows, columns = assign(cost, limit, rank=self._age[i] if cascade else None)
+        rows, columns = assign(cost, limit, rank=-self.tracks.last_seen[i] if cascade else None)
         self.track_of[j[columns]] = i[rows]
         self._unmatched[i[rows]] = False
 
 
-def _deepsort(matching: Matching) -> None:
-    config, confirmed, recent = matching.config, matching.tracks.confirmed, matching.recent
+def _staged(matching: Matching) -> None:
+    config, confirmed = matching.config, matching.tracks.confirmed
     matching.by_appearance(confirmed, cascade=True)
-    matching.by_iou(~confirmed | recent, matching.high, config.iou_max_distance)
-    if config.high_score_threshold > 0:
-        matching.by_iou(confirmed & recent, ~matching.high, config.low_iou_max_distance)
+    matching.by_iou(confirmed & matching.recent, matching.high, config.iou_max_distance)
+    matching.by_iou(confirmed, matching.high, config.iou_max_distance, alike=True)
+    _low_by_iou(matching)
+    matching.by_iou(~confirmed, np.ones_like(matching.high), config.iou_max_distance)
+
+
+def _deepsort(matching: Matching) -> None:
+    config, confirmed = matching.config, matching.tracks.confirmed
+    matching.by_appearance(confirmed, cascade=True)
+    matching.by_iou(~confirmed | matching.recent, matching.high, config.iou_max_distance)
+    _low_by_iou(matching)
 
 
 def _jde(matching: Matching) -> None:
-    config, confirmed, recent = matching.config, matching.tracks.confirmed, matching.recent
+    config, confirmed = matching.config, matching.tracks.confirmed
     matching.by_appearance(confirmed, fused=True)
-    matching.by_iou(confirmed & recent, matching.high, config.iou_max_distance)
-    if config.high_score_threshold > 0:
-        matching.by_iou(confirmed & recent, ~matching.high, config.low_iou_max_distance)
+    matching.by_iou(confirmed & matching.recent, matching.high, config.iou_max_distance)
+    _low_by_iou(matching)
     matching.by_iou(~confirmed, matching.high, config.tentative_iou_max_distance)
 
 
+def _low_by_iou(matching: Matching) -> None:
+    if not matching.high.all():
+        recent = matching.tracks.confirmed & matching.recent
+        matching.by_iou(recent, ~matching.high, matching.config.low_iou_max_distance)
+
+
 #: ``track.association`` → the stages it consists of.
-MATCHING_STRATEGIES: dict[str, Callable[[Matching], None]] = {"deepsort": _deepsort, "jde": _jde}
+MATCHING_STRATEGIES: dict[str, Callable[[Matching], None]] = {
+    "staged": _staged,
+    "deepsort": _deepsort,
+    "jde": _jde,
+}

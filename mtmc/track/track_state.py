@@ -26,24 +26,28 @@ class Tracks:
         track_id: int64 (N,), id of its tracklet, ≥ 1; 0 while the track is tentative.
         hits: int64 (N,), number of detections so far.
         last_seen: int64 (N,), frame of the latest detection.
+        last_seen_s: float64 (N,), its time.
+        high_hits: int64 (N,), number of detections with a high score so far.
         confirmed: bool (N,).
         class_id: int64 (N,), class of the first detection.
         features: float32 (N, B, D), unit length: the appearance features kept; B = 1 for a moving average.
         state: float64 (N, 5, 4), see :mod:`mtmc.track.kalman`.
         recent_xy: float64 (N, W, 2), box centers of the latest W detections, in pixels, as a ring buffer.
-        recent_frame: int64 (N, W), their frames; of a track with fewer detections, the first one is repeated.
+        recent_s: float64 (N, W), their times; of a track with fewer detections, the first one is repeated.
     """
 
     key: Array
     track_id: Array
     hits: Array
     last_seen: Array
+    last_seen_s: Array
+    high_hits: Array
     confirmed: Array
     class_id: Array
     features: Array
     state: Array
     recent_xy: Array
-    recent_frame: Array
+    recent_s: Array
 
     @classmethod
     def empty(cls) -> Tracks:
@@ -54,19 +58,21 @@ class Tracks:
             track_id=integers,
             hits=integers,
             last_seen=integers,
+            last_seen_s=np.zeros(0),
+            high_hits=integers,
             confirmed=np.zeros(0, bool),
             class_id=integers,
             features=np.zeros((0, 1, 0), np.float32),
             state=np.zeros((0, 5, 4)),
             recent_xy=np.zeros((0, 1, 2)),
-            recent_frame=np.zeros((0, 1), np.int64),
+            recent_s=np.zeros((0, 1)),
         )
 
     @classmethod
     def initiate(
-        cls, first_key: int, frame: int, class_id: Array, features: Array, state: Array, n_init: int, window: int
+        cls, first_key: int, frame: int, time_s: float, class_id: Array, features: Array, state: Array, window: int
     ) -> Tracks:
-        """New tracks of a single detection each in ``frame``, with keys from ``first_key`` in the order given.
+        """New tracks before their first detection in ``frame`` is counted, with keys from ``first_key`` on.
 
         ``window`` is the number W of recent detections whose positions are kept; 0 keeps none.
         """
@@ -74,14 +80,16 @@ class Tracks:
         return cls(
             key=np.arange(first_key, first_key + n),
             track_id=np.zeros(n, np.int64),
-            hits=np.ones(n, np.int64),
+            hits=np.zeros(n, np.int64),
             last_seen=np.full(n, frame),
-            confirmed=np.full(n, n_init <= 1),
+            last_seen_s=np.full(n, time_s),
+            high_hits=np.zeros(n, np.int64),
+            confirmed=np.zeros(n, bool),
             class_id=class_id,
             features=features,
             state=state,
             recent_xy=state[:, None, 0, :2].repeat(window, axis=1),
-            recent_frame=np.full((n, window), frame),
+            recent_s=np.full((n, window), time_s),
         )
 
     def __len__(self) -> int:
@@ -97,43 +105,52 @@ class Tracks:
             return younger
         return Tracks(*[np.concatenate((getattr(self, name), getattr(younger, name))) for name in _COLUMNS])
 
-    def mark_matched(self, rows: Array, frame: int, xy: Array, n_init: int) -> None:
-        """Count a detection in ``frame`` for each of the tracks ``rows``; confirm those with ``n_init`` of them.
+    def mark_matched(self, rows: Array, frame: int, time_s: float, high: Array, xy: Array) -> None:
+        """Count a detection in ``frame`` for each of the tracks ``rows``.
 
         Args:
             rows: int64 (K,), tracks.
             frame: Number of the frame.
+            time_s: Its time.
+            high: bool (K,), whether the score of the detection is high.
             xy: (K, 2), centers of the detected boxes.
-            n_init: Number of detections that confirm a track.
         """
-        window = self.recent_frame.shape[1]
+        window = self.recent_s.shape[1]
         if window:
             slot = self.hits[rows] % window
             self.recent_xy[rows, slot] = xy
-            self.recent_frame[rows, slot] = frame
+            self.recent_s[rows, slot] = time_s
+        self.mark_repeated(rows, frame, time_s, high)
+
+    def mark_repeated(self, rows: Array, frame: int, time_s: float, high: Array) -> None:
+        """Count a detection for each of the tracks ``rows`` that does not tell where the vehicle is now."""
         self.hits[rows] += 1
+        self.high_hits[rows] += high
         self.last_seen[rows] = frame
-        self.confirmed |= self.hits >= n_init
+        self.last_seen_s[rows] = time_s
 
-    def recent_speed(self) -> Array:
-        """Speed over the latest W frames up to the last detection, in pixels per frame: float64 (N,).
+    def confirm(self, n_init: int, n_high: int) -> None:
+        """Confirm the tracks with ``n_init`` detections, ``n_high`` of them with a high score."""
+        self.confirmed |= (self.hits >= n_init) & (self.high_hits >= n_high)
 
-        The slope of a least-squares line through the box centers, infinity where they span less than W / 2 frames.
+    def recent_speed(self, window_s: float) -> Array:
+        """Speed over the last ``window_s`` seconds up to the last detection, in pixels per second: float64 (N,).
+
+        The slope of a least-squares line through the box centers, infinity where they span less than half the time.
         The velocity of the Kalman filter would not do: after a stop it takes seconds to come down.
         """
-        window = self.recent_frame.shape[1]
-        age = self.last_seen[:, None] - self.recent_frame
-        weight = (age < window).astype(float)
+        age_s = self.last_seen_s[:, None] - self.recent_s
+        weight = (age_s < window_s + 1e-6).astype(float)
         total = weight.sum(axis=1)
 
-        mean_age = (weight * age).sum(axis=1) / total
+        mean_age = (weight * age_s).sum(axis=1) / total
         mean_xy = (weight[..., None] * self.recent_xy).sum(axis=1) / total[:, None]
-        centered_age = weight * (age - mean_age[:, None])
+        centered_age = weight * (age_s - mean_age[:, None])
         covariance = (centered_age[..., None] * (self.recent_xy - mean_xy[:, None])).sum(axis=1)
         variance = np.square(centered_age).sum(axis=1)
 
-        span = (weight * age).max(axis=1)
-        is_known = span >= (window - 1) / 2
+        span_s = (weight * age_s).max(axis=1)
+        is_known = span_s >= window_s / 2
         speed = np.hypot(*covariance.T)
         unknown = np.full(len(self), np.inf)
         return np.asarray(np.divide(speed, variance, out=unknown, where=is_known & (variance > 0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.track import costs, kalman
 from mtmc.track.config import TrackConfig
 from mtmc.track.matching import MATCHING_STRATEGIES, Matching
+from mtmc.track.scores import ScoreHistogram
 from mtmc.track.track_log import FrameBoxes, TrackLog
 from mtmc.track.track_state import Tracks, update_features
 from mtmc.types import Array, Detections, TrackedDetections, Tracklet
@@ -19,14 +21,24 @@ __all__ = ["Tracker", "track"]
 
 #: Seconds before the last detection over which the speed of a track is measured.
 _STATIONARY_WINDOW_S = 1.0
-#: Stands for "for ever" where a duration is infinite, and fits an int64.
-_MOST_FRAMES = 2**31
+#: Absorbs the rounding of times.
+_ROUNDING_S = 1e-6
+#: Detections below this share of the least high score are matched last.
+_LOW_SHARE = 2 / 3
+#: A vehicle moves if it is faster than this, in box heights per second.
+_MOVING = 0.5
+#: For so long, identical detections are taken for a picture that is shown again.
+_LONGEST_REPEAT_S = 0.5
 #: Frames of the window at most: it takes memory for every track, and no camera has such a rate.
 _LONGEST_WINDOW = 10_000
 
 
 def track(
-    frames: Iterable[tuple[int, Detections]], camera_id: str, clock: Clock, config: TrackConfig
+    frames: Iterable[tuple[int, Detections]],
+    camera_id: str,
+    clock: Clock,
+    config: TrackConfig,
+    size_wh: tuple[int, int] | None = None,
 ) -> list[Tracklet]:
     """Track a whole video.
 
@@ -35,17 +47,35 @@ def track(
         camera_id: Camera id of the tracklets.
         clock: Clock of the camera.
         config: Configuration.
+        size_wh: Width and height of the image in pixels: a vehicle beyond its border is gone. None if not known.
 
     Returns:
         Tracklets in the order of their ids.
     """
-    tracker = Tracker(camera_id, clock, config)
+    tracker = Tracker(camera_id, clock, config, size_wh)
     tracklets = []
     for frame, detections in frames:
         tracker.update(frame, detections)
         tracklets += tracker.pop_finished()
     tracklets += tracker.finish()
     return sorted(tracklets, key=lambda tracklet: tracklet.track_id)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """The latest picture.
+
+    Attributes:
+        detections: What was detected in it.
+        boxes: The same as they are output.
+        key: int64 (M,), key of the track of each, 0 for none.
+        high: bool (M,), whether its score is high.
+    """
+
+    detections: Detections
+    boxes: FrameBoxes
+    key: Array
+    high: Array
 
 
 class Tracker:
@@ -56,8 +86,9 @@ class Tracker:
 
     Args:
         camera_id: Camera id of the tracklets.
-        clock: Converts durations to numbers of frames, and frames to scene time.
+        clock: Says when each frame was taken. Motion is followed in seconds, so frames may be missing or late.
         config: Configuration.
+        size_wh: Width and height of the image in pixels: a vehicle beyond its border is gone. None if not known.
 
     >>> tracker = Tracker("c001", Clock(fps=10), TrackConfig(n_init=2))
     >>> for frame in range(3):
@@ -70,27 +101,31 @@ class Tracker:
     [(1, [0, 1, 2])]
     """
 
-    def __init__(self, camera_id: str, clock: Clock, config: TrackConfig) -> None:
+    def __init__(
+        self, camera_id: str, clock: Clock, config: TrackConfig, size_wh: tuple[int, int] | None = None
+    ) -> None:
         self._camera_id = camera_id
         self._clock = clock
         self._config = config
+        self._size_wh = size_wh
         self._noise = kalman.Noise(config.position_noise, config.velocity_noise, config.initial_velocity_std)
-        self._max_age = self._frames(config.max_age_s)
-        self._stationary_max_age = max(self._max_age, self._frames(config.stationary_max_age_s))
         # Positions are kept only where a stationary track may grow older than the others.
         self._window = 0
-        if self._stationary_max_age > self._max_age:
+        if config.stationary_max_age_s > config.max_age_s:
             self._window = max(2, round(min(_STATIONARY_WINDOW_S * clock.fps, _LONGEST_WINDOW))) + 1
-        self._coast = self._frames(config.coast_s)
 
         self._tracks = Tracks.empty()
+        self._scores = ScoreHistogram()
         self._log = TrackLog()
         self._finished: list[Tracklet] = []
         self._next_key = 1
         self._next_id = 1
-        #: The frame that the tracks are predicted to, and the latest one whose detections were seen.
+        #: The frame that the tracks are predicted to and its time, and the latest frame whose detections were seen.
         self._frame: int | None = None
+        self._time_s = 0.0
         self._previous_update: int | None = None
+        self._previous_update_s = 0.0
+        self._picture: _Picture | None = None
 
     def update(self, frame: int, detections: Detections) -> TrackedDetections:
         """Process the detections of the next frame.
@@ -109,11 +144,14 @@ class Tracker:
         Raises:
             ValueError: The frame does not come after the one before it, or the size of the features has changed.
         """
+        if self._is_repeated(frame, detections):
+            return self._repeat(frame)
         self._predict(frame)
         features = self._unit_features(detections)
         xyah = kalman.to_xyah(detections.xyxy)
-        matched, rows = self._match(frame, detections, features, xyah)
-        self._update_matched(frame, rows, detections.score[matched], xyah[matched], features[matched])
+        first, high = self._classes_of_scores(detections.score)
+        matched, rows = self._match(frame, detections, features, xyah, first)
+        self._update_matched(frame, rows, detections.score[matched], high[matched], xyah[matched], features[matched])
 
         track_id = np.zeros(len(detections), np.int64)
         track_id[matched] = self._tracks.track_id[rows]
@@ -122,14 +160,19 @@ class Tracker:
             xyxy = xyxy.copy()
             xyxy[matched] = kalman.to_xyxy(self._tracks.state[rows])
         boxes = FrameBoxes(frame, xyxy, detections.score, detections.class_id, features, detected=True)
-        self._log.add(boxes, matched, self._tracks.key[rows])
+        key = np.zeros(len(detections), np.int64)
+        key[matched] = self._tracks.key[rows]
+        self._log.add(boxes, matched, key[matched])
 
         coasting = self._mark_missed(frame)
-        new = self._new_tracks(detections, matched)
+        new = self._new_tracks(detections, first, matched)
         if len(new):
-            keys, track_id[new] = self._initiate(frame, xyah[new], detections.class_id[new], features[new])
-            self._log.add(boxes, new, keys)
-        self._previous_update = frame
+            key[new], track_id[new] = self._initiate(
+                frame, xyah[new], detections.class_id[new], features[new], high[new]
+            )
+            self._log.add(boxes, new, key[new])
+        self._previous_update, self._previous_update_s = frame, self._time_s
+        self._picture = _Picture(detections, boxes, key, high)
 
         in_track = np.sort(np.concatenate([matched, new])) if len(new) else matched
         tracked = TrackedDetections(
@@ -141,6 +184,48 @@ class Tracker:
             detection=in_track,
         )
         return tracked if coasting is None else tracked.followed_by(coasting)
+
+    def _is_repeated(self, frame: int, detections: Detections) -> bool:
+        """Whether the picture is that of the previous frame: something was moving, and not a number has changed."""
+        picture = self._picture
+        if picture is None or not len(detections) or self._frame is None or frame <= self._frame:
+            return False
+        if not np.array_equal(detections.xyxy, picture.detections.xyxy):
+            return False
+        if not np.array_equal(detections.score, picture.detections.score):
+            return False
+        is_short = self._clock_s(frame) - self._previous_update_s <= _LONGEST_REPEAT_S + _ROUNDING_S
+        return is_short and self._is_any_moving()
+
+    def _is_any_moving(self) -> bool:
+        position, velocity = self._tracks.state[:, 0], self._tracks.state[:, 1]
+        return bool((np.hypot(velocity[:, 0], velocity[:, 1]) > _MOVING * position[:, 3]).any())
+
+    def _repeat(self, frame: int) -> TrackedDetections:
+        """The tracks of a picture that is shown again.
+
+        It says where vehicles were when it was taken, and nothing about where they are now: tracks get their boxes
+        again, but their positions and velocities remain those of the time when it was first shown.
+        """
+        assert self._picture is not None
+        tracks, picture = self._tracks, self._picture
+        self._frame = self._previous_update = frame
+        shown = np.isin(picture.key, tracks.key) & (picture.key > 0)
+        rows = np.searchsorted(tracks.key, picture.key[shown])
+        tracks.mark_repeated(rows, frame, self._clock_s(frame), picture.high[shown])
+        self._confirm(tracks)
+
+        in_track = shown.nonzero()[0]
+        boxes = replace(picture.boxes, frame=frame)
+        self._log.add(boxes, in_track, picture.key[shown])
+        return TrackedDetections(
+            frame=frame,
+            track_id=tracks.track_id[rows],
+            xyxy=boxes.xyxy[in_track],
+            score=boxes.score[in_track],
+            class_id=boxes.class_id[in_track],
+            detection=in_track,
+        )
 
     def skip(self, frame: int) -> TrackedDetections:
         """Pass over a frame that the detector did not see, such as a dropped one.
@@ -170,9 +255,18 @@ class Tracker:
         self._delete(np.ones(len(self._tracks), bool))
         return self.pop_finished()
 
-    def _frames(self, seconds: float) -> int:
-        """The number of whole frame periods in a duration; 1e-9 absorbs the rounding of e.g. 0.3 · 10."""
-        return int(min(seconds * self._clock.fps + 1e-9, _MOST_FRAMES))
+    def _clock_s(self, frame: int) -> float:
+        return float(self._clock.time_s(np.asarray(frame)))
+
+    def _classes_of_scores(self, score: Array) -> tuple[Array, Array]:
+        """Which detections are matched first, and which confirm a track: bool (M,), bool (M,)."""
+        threshold = self._config.high_score_threshold
+        if threshold is not None:
+            high = np.asarray(score >= threshold)
+            return high, high
+        self._scores.add(score)
+        limit = self._scores.limit
+        return np.asarray(score >= _LOW_SHARE * limit), np.asarray(score >= limit)
 
     def _unit_features(self, detections: Detections) -> Array:
         features = detections.appearance
@@ -183,32 +277,41 @@ class Tracker:
 
     def _predict(self, frame: int) -> None:
         """Predict all tracks to ``frame`` and delete those whose last detection is too old."""
-        before = frame - 1 if self._frame is None else self._frame
-        if frame <= before:
-            raise ValueError(f"Tracker: expected a frame after {before}, got {frame}")
-        self._frame = frame
+        if self._frame is not None and frame <= self._frame:
+            raise ValueError(f"Tracker: expected a frame after {self._frame}, got {frame}")
+        time_s = self._clock_s(frame)
+        elapsed_s = time_s - self._time_s
+        before, self._frame, self._time_s = self._frame, frame, time_s
 
-        tracks = self._tracks
-        max_age: Array | int = self._max_age
-        if len(tracks) and self._window:
+        tracks, config = self._tracks, self._config
+        if not len(tracks):
+            return
+        max_age_s: Array | float = config.memory_s(self._clock.fps)
+        if self._window:
             stationary = self._stationary()
-            max_age = np.where(stationary, self._stationary_max_age, self._max_age)
+            max_age_s = np.where(stationary, np.maximum(config.stationary_max_age_s, max_age_s), max_age_s)
             # A stationary track that is lost keeps its position: over a long time even a slow drift adds up.
             tracks.state[stationary & (tracks.last_seen < before), 1] = 0
-        expired = frame - tracks.last_seen > max_age
+        expired = time_s - tracks.last_seen_s > max_age_s + _ROUNDING_S
         if expired.any():
             self._delete(expired)
-        for _ in range(frame - before if len(self._tracks) else 0):
-            self._tracks.state = kalman.predict(self._tracks.state, self._noise)
+        self._tracks.state = kalman.predict(self._tracks.state, self._noise, elapsed_s)
 
-    def _match(self, frame: int, detections: Detections, features: Array, xyah: Array) -> tuple[Array, Array]:
+    def _match(
+        self, frame: int, detections: Detections, features: Array, xyah: Array, first: Array
+    ) -> tuple[Array, Array]:
         """Matches as rows of detections and rows of tracks, int64 (K,) each."""
         previous = frame - 1 if self._previous_update is None else self._previous_update
-        matching = Matching(self._tracks, detections, features, xyah, frame, previous, self._config, self._noise)
+        elapsed_s = self._time_s - self._previous_update_s
+        matching = Matching(
+            self._tracks, detections, features, xyah, first, previous, elapsed_s, self._config, self._noise
+        )
         MATCHING_STRATEGIES[self._config.association](matching)
         return matching.pairs()
 
-    def _update_matched(self, frame: int, rows: Array, score: Array, xyah: Array, features: Array) -> None:
+    def _update_matched(
+        self, frame: int, rows: Array, score: Array, high: Array, xyah: Array, features: Array
+    ) -> None:
         """Update the tracks ``rows`` with a detection each, and give an id to those that it confirms."""
         if not len(rows):
             return
@@ -218,15 +321,12 @@ class Tracker:
         if features.shape[1]:
             momentum = config.ema_momentum if config.feature_memory == "ema" else None
             tracks.features[rows] = update_features(tracks.features[rows], tracks.hits[rows], features, momentum)
-        tracks.mark_matched(rows, frame, xyah[:, :2], config.n_init)
-        if (tracks.hits[rows] == config.n_init).any():
-            self._assign_ids(tracks)
+        tracks.mark_matched(rows, frame, self._time_s, high, xyah[:, :2])
+        self._confirm(tracks)
 
-    def _assign_ids(self, tracks: Tracks) -> None:
-        """Number the tracks that are confirmed and have no id yet, oldest first.
-
-        A tentative track is deleted at its first miss, so tracks are confirmed in the order of their initiation.
-        """
+    def _confirm(self, tracks: Tracks) -> None:
+        """Confirm the tracks with enough detections, and number those that have no id yet, oldest first."""
+        tracks.confirm(self._config.n_init, min(self._config.n_high, self._config.n_init))
         new = (tracks.confirmed & (tracks.track_id == 0)).nonzero()[0]
         tracks.track_id[new] = self._next_id + np.arange(len(new))
         self._next_id += len(new)
@@ -237,7 +337,7 @@ class Tracker:
         missed = tracks.last_seen < frame
         if not missed.any():
             return None
-        deleted = missed & ~tracks.confirmed
+        deleted = missed & (~tracks.confirmed | self._outside())
         if self._config.duplicate_iou < 1:
             deleted |= self._duplicates(missed)
         predicted = self._coasting(frame, ~deleted)
@@ -251,8 +351,8 @@ class Tracker:
         None where there is no such track.
         """
         tracks = self._tracks
-        age = frame - tracks.last_seen
-        rows = (kept & (age > 0) & (age <= self._coast)).nonzero()[0]
+        is_short = self._time_s - tracks.last_seen_s <= self._config.coast_s + _ROUNDING_S
+        rows = (kept & (tracks.last_seen < frame) & is_short).nonzero()[0]
         if not len(rows):
             return None
         boxes = FrameBoxes(
@@ -273,22 +373,24 @@ class Tracker:
             detection=np.full(len(rows), -1),
         )
 
-    def _new_tracks(self, detections: Detections, matched: Array) -> Array:
+    def _new_tracks(self, detections: Detections, first: Array, matched: Array) -> Array:
         """Rows of the detections that start a track: those without a match whose score is high enough."""
-        threshold = max(self._config.high_score_threshold, self._config.new_track_threshold)
-        starts = detections.score >= threshold
+        starts = first & (detections.score >= self._config.new_track_threshold)
         starts[matched] = False
         return starts.nonzero()[0]
 
-    def _initiate(self, frame: int, xyah: Array, class_id: Array, features: Array) -> tuple[Array, Array]:
+    def _initiate(
+        self, frame: int, xyah: Array, class_id: Array, features: Array, high: Array
+    ) -> tuple[Array, Array]:
         """Start a track with each of some detections; returns the keys and ids of the tracks."""
         size = self._config.gallery_size if self._config.feature_memory == "gallery" else 1
         # A gallery full of copies of the first feature has the same nearest feature as one that holds it once.
         gallery = features[:, None].repeat(size, axis=1)
         state = kalman.initiate(xyah, self._noise)
-        new = Tracks.initiate(self._next_key, frame, class_id, gallery, state, self._config.n_init, self._window)
+        new = Tracks.initiate(self._next_key, frame, self._time_s, class_id, gallery, state, self._window)
+        new.mark_matched(np.arange(len(new)), frame, self._time_s, high, xyah[:, :2])
         self._next_key += len(new)
-        self._assign_ids(new)
+        self._confirm(new)
         self._tracks = self._tracks.followed_by(new)
         return new.key, new.track_id
 
@@ -305,7 +407,15 @@ class Tracker:
     def _stationary(self) -> Array:
         """Which tracks were slower than ``stationary_speed`` before their last detection: bool (N,)."""
         height = self._tracks.state[:, 0, 3]
-        return np.asarray(self._tracks.recent_speed() * self._clock.fps < self._config.stationary_speed * height)
+        speed = self._tracks.recent_speed(_STATIONARY_WINDOW_S)
+        return np.asarray(speed < self._config.stationary_speed * height)
+
+    def _outside(self) -> Array:
+        """Which tracks have the center of their box beyond the border of the image: bool (N,)."""
+        if self._size_wh is None:
+            return np.zeros(len(self._tracks), bool)
+        center = self._tracks.state[:, 0, :2]
+        return np.asarray(((center < 0) | (center > self._size_wh)).any(axis=1))
 
     def _duplicates(self, missed: Array) -> Array:
         """Of each pair of a matched and a missed track with a high IoU, the younger track: bool (N,)."""

@@ -93,7 +93,7 @@ def test_electricity_is_configured_as_its_released_code() -> None:
     assert (track.association, track.feature_memory, track.gallery_size) == ("deepsort", "gallery", 5)
     assert (track.appearance_max_distance, track.iou_max_distance, track.mahalanobis_gate) == (0.5, 0.9, 9.4877)
     assert (track.n_init, track.max_age_s, track.stationary_max_age_s, track.same_class) == (3, 2.0, 0.0, True)
-    assert (track.position_noise, track.velocity_noise) == (1 / 20, 1 / 160)
+    assert (track.position_noise, track.velocity_noise, track.initial_velocity_std) == (1 / 20, 0.2, 10 / 16)
     assert (config.detect.filter.nms_iou, config.detect.filter.roi, drop.min_boxes) == (None, "off", 20)
     rules = config.associate.electricity
     assert (config.associate.method, rules.mode) == ("electricity", "strict")

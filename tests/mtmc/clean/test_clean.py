@@ -110,6 +110,8 @@ class TestJoin:
             drive(8.0 * np.arange(30, 50), first=30, y=300, track_id=2),  # elsewhere
             drive(8.0 * np.arange(30, 50), first=30, size=100, track_id=2),  # another size
             drive(240 - 8.0 * np.arange(20), first=30, track_id=2),  # the other way
+            drive(160 + 20.0 * np.arange(20), first=21, track_id=2),  # much faster at once
+            drive(np.full(20, 160.0), first=21, track_id=2),  # parked where it passed
         ],
     )
     def test_does_not_join_what_does_not_fit(self, later: Tracklet) -> None:
@@ -143,9 +145,36 @@ class TestInterpolate:
         np.testing.assert_allclose(filled.appearance[:, 0], [1, 1, 0, 0, 1, 1])
 
     def test_replaces_predictions(self) -> None:
-        coasted = drive([0, 999, 20], score=np.array([0.9, 0, 0.9]))
+        coasted = drive([-10, 0, 999, 20], score=np.array([0.9, 0.9, 0, 0.9]))
         (filled,) = interpolate([coasted], CLOCK, InterpolateConfig())
-        np.testing.assert_allclose(filled.xyxy[:, 0], [0, 10, 20])
+        np.testing.assert_allclose(filled.xyxy[:, 0], [-10, 0, 10, 20])
+
+    def test_motion_on_both_sides_must_support_the_step(self) -> None:
+        """Twenty frames, a gap of four frames, twenty frames; the second half begins 100 px farther on."""
+        frame = np.concatenate([np.arange(20), np.arange(24, 44)])
+
+        def filled(speed_before: float, speed_after: float, step: float) -> int:
+            before = speed_before * np.arange(20)
+            x = np.concatenate([before, before[-1] + step + speed_after * np.arange(20)])
+            return len(interpolate([drive(x, frame=frame)], CLOCK, InterpolateConfig())[0]) - len(frame)
+
+        assert filled(5, 5, 25) == 4
+        assert filled(0, 0, 0) == 4
+        assert filled(5, 5, 120) == 0  # a jump
+        assert filled(0, 20, 100) == 0  # it stood, and another one drove on
+        assert filled(20, 0, 100) == 0
+        assert filled(20, -20, 0) == 4  # it has not moved over the gap
+
+    def test_no_boxes_on_a_road_that_was_seen_empty(self) -> None:
+        """A vehicle is not detected for two seconds: behind a lorry, or for no reason."""
+        frame = np.concatenate([np.arange(20), np.arange(40, 60)])
+        moving, standing = drive(5.0 * frame, frame=frame), drive(0.0 * frame, frame=frame)
+        lorry = drive(np.full(60, 80.0), y=60, size=100, track_id=2)
+        assert len(interpolate([moving], CLOCK, InterpolateConfig())[0]) == 40
+        assert len(interpolate([moving, lorry], CLOCK, InterpolateConfig())[0]) == 60
+        assert len(interpolate([standing], CLOCK, InterpolateConfig())[0]) == 60
+        assert len(interpolate([moving], CLOCK, InterpolateConfig(max_visible_gap_s=2.1))[0]) == 60
+        assert len(interpolate([moving, lorry], CLOCK, InterpolateConfig(max_gap_s=1.5))[0]) == 40
 
     def test_times_are_the_clock_s(self) -> None:
         clock = Clock(fps=10, time_map=((0, 0.0), (2, 0.2), (3, 5.0)))
@@ -250,7 +279,7 @@ class TestFilter:
 
 def test_steps_in_order_and_each_by_itself() -> None:
     camera = Camera("c1", 1, CLOCK)
-    torn = [drive(8.0 * np.arange(20), track_id=1), drive(8.0 * np.arange(30, 50), first=30, track_id=2)]
+    torn = [drive(8.0 * np.arange(20), track_id=1), drive(8.0 * np.arange(26, 50), first=26, track_id=2)]
     brief = drive([300.0] * 4, track_id=3)
     (whole,) = clean([*torn, brief], camera, CleanConfig())
     assert whole.frame.tolist() == list(range(50))
@@ -296,10 +325,17 @@ def test_values_of_the_steps() -> None:
             "max_gap_s": 2.0,
             "window_s": 1.0,
             "max_extrapolation_error": 0.5,
+            "max_acceleration": 1.0,
             "max_size_ratio": 1.6,
             "max_appearance_distance": 0.4,
         },
-        "interpolate": {"enabled": True, "max_gap_s": 3.0},
+        "interpolate": {
+            "enabled": True,
+            "max_gap_s": 3.0,
+            "max_visible_gap_s": 1.0,
+            "window_s": 1.0,
+            "max_deviation": 0.5,
+        },
         "occlusion": {"enabled": True, "max_occluded": 0.5},
         "filter": {
             "enabled": True,
@@ -327,7 +363,11 @@ def test_values_of_the_steps() -> None:
         ("join.max_extrapolation_error", [0.01], [0]),
         ("join.max_size_ratio", [1.01], [1]),
         ("join.max_appearance_distance", [0.01, 2], [0, 2.01]),
+        ("join.max_acceleration", [0.01], [0]),
         ("interpolate.max_gap_s", [0], [-0.01]),
+        ("interpolate.max_visible_gap_s", [0], [-0.01]),
+        ("interpolate.window_s", [0.01], [0]),
+        ("interpolate.max_deviation", [0.01], [0]),
         ("occlusion.max_occluded", [0, 1], [-0.01, 1.01]),
         ("filter.min_duration_s", [0], [-0.01]),
         ("filter.min_boxes", [0], [-1]),

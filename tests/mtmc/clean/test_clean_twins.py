@@ -105,7 +105,13 @@ def test_split_scores(seed: int) -> None:
 def test_join_costs(dim: int) -> None:
     rng = np.random.default_rng(dim)
     tracklets = [random_tracklet(rng, 6, int(rng.integers(0, 25)), i, dim) for i in range(20)]
-    config = JoinConfig(max_gap_s=3, max_extrapolation_error=2.5, max_size_ratio=2.0, max_appearance_distance=1.5)
+    config = JoinConfig(
+        max_gap_s=3,
+        max_extrapolation_error=2.5,
+        max_acceleration=0.9,
+        max_size_ratio=2.0,
+        max_appearance_distance=1.5,
+    )
     cost, allowed = _costs(tracklets, config), 0
     for i, a in enumerate(tracklets):
         for j, b in enumerate(tracklets):
@@ -116,7 +122,14 @@ def test_join_costs(dim: int) -> None:
                 forward = np.linalg.norm(step - velocity(a, len(a) - 1, -1.0)[0] * gap)
                 backward = np.linalg.norm(step - velocity(b, 0, 1.0)[0] * gap)
                 sizes = diagonal(a.xyxy[-1]), diagonal(b.xyxy[0])
-                terms = [(forward + backward) / sum(sizes) / 2.5, abs(np.log(sizes[0] / sizes[1])) / np.log(2.0)]
+                size = sum(sizes) / 2
+                change = np.linalg.norm(velocity(b, 0, 1.0)[0] - velocity(a, len(a) - 1, -1.0)[0])
+                terms = [
+                    forward / size / 2.5,
+                    backward / size / 2.5,
+                    change / (gap + 1.0) / size / 0.9,
+                    abs(np.log(sizes[0] / sizes[1])) / np.log(2.0),
+                ]
                 if dim:
                     means = [t.appearance.sum(axis=0, dtype=float) for t in (a, b)]
                     cosine = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
@@ -131,7 +144,7 @@ def test_interpolation() -> None:
     rng = np.random.default_rng(0)
     tracklet = random_tracklet(rng, 10, 5, 1)
     tracklet = tracklet[np.array([0, 1, 5, 6, 9])]
-    (filled,) = interpolate([tracklet], CLOCK, InterpolateConfig(max_gap_s=1.1))
+    (filled,) = interpolate([tracklet], CLOCK, InterpolateConfig(max_gap_s=1.1, max_visible_gap_s=1.1, max_deviation=99))
     given = dict(zip(tracklet.frame.tolist(), tracklet.xyxy, strict=True))
     frames = set(given)
     for a, b in zip(tracklet.frame[:-1].tolist(), tracklet.frame[1:].tolist(), strict=True):

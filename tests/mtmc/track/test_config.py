@@ -8,8 +8,8 @@ from mtmc.errors import MtmcError
 from mtmc.settings import AnyOf, UsedWhen
 from mtmc.track import TrackConfig
 
-DEEPSORT = {
-    "association": "deepsort",
+STAGED = {
+    "association": "staged",
     "appearance_max_distance": 0.5,
     "feature_memory": "ema",
     "ema_momentum": 0.9,
@@ -17,18 +17,19 @@ DEEPSORT = {
     "mahalanobis_gate": 9.4877,
     "motion_only_gate": 7.7794,
     "motion_weight": 0.02,
-    "iou_max_distance": 0.7,
+    "iou_max_distance": 0.8,
     "tentative_iou_max_distance": 0.7,
-    "high_score_threshold": 0.0,
+    "high_score_threshold": None,
     "low_iou_max_distance": 0.5,
     "new_track_threshold": 0.0,
     "n_init": 3,
-    "max_age_s": 3.0,
+    "n_high": 2,
+    "max_age_s": 1.0,
     "stationary_max_age_s": 0.0,
     "stationary_speed": 0.1,
     "position_noise": 0.05,
-    "velocity_noise": 0.003125,
-    "initial_velocity_std": 0.3,
+    "velocity_noise": 0.3,
+    "initial_velocity_std": 3.0,
     "buffer_scale": 1.5,
     "score_adaptive_noise": False,
     "duplicate_iou": 1.0,
@@ -36,6 +37,7 @@ DEEPSORT = {
     "coast_s": 0.1,
     "output": "detected",
 }
+DEEPSORT_CHANGES = {"association": "deepsort", "high_score_threshold": 0.0, "iou_max_distance": 0.7}
 JDE_CHANGES = {
     "association": "jde",
     "appearance_max_distance": 0.7,
@@ -44,8 +46,9 @@ JDE_CHANGES = {
     "new_track_threshold": 0.5,
     "n_init": 2,
     "max_age_s": 1.0,
-    "velocity_noise": 0.00625,
-    "initial_velocity_std": 0.0625,
+    "high_score_threshold": 0.0,
+    "velocity_noise": 1.0,
+    "initial_velocity_std": 2.0,
     "buffer_scale": 1.0,
     "duplicate_iou": 0.85,
     "output": "posterior",
@@ -53,8 +56,9 @@ JDE_CHANGES = {
 
 
 def test_values_of_the_methods() -> None:
-    assert TrackConfig().model_dump() == DEEPSORT
-    assert TrackConfig(association="jde").model_dump() == {**DEEPSORT, **JDE_CHANGES}
+    assert TrackConfig().model_dump() == STAGED
+    assert TrackConfig(association="deepsort").model_dump() == {**STAGED, **DEEPSORT_CHANGES}
+    assert TrackConfig(association="jde").model_dump() == {**STAGED, **JDE_CHANGES}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +76,7 @@ def test_values_of_the_methods() -> None:
         ("low_iou_max_distance", [0.01, 1], [0, 1.01]),
         ("new_track_threshold", [0, 1], [-0.01, 1.01]),
         ("n_init", [1], [0]),
+        ("n_high", [0], [-1]),
         ("max_age_s", [0], [-0.01]),
         ("stationary_max_age_s", [0], [-0.01]),
         ("stationary_speed", [0], [-0.01]),

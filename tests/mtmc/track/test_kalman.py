@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from mtmc.track import kalman
 from mtmc.types import Array
 
-NOISE = kalman.Noise(position=1 / 20, velocity=1 / 160)
+NOISE = kalman.Noise(position=1 / 20, velocity=0.7, initial_velocity=1.5)
 
 
 class Textbook:
-    """Deep SORT's filter for one track, with matrices."""
+    """The filter of one track, with matrices; its process noise is integrated by a matrix exponential."""
 
-    motion = np.eye(8) + np.diag(np.ones(4), 4)
     project = np.eye(4, 8)
 
     def __init__(self, xyah: Array) -> None:
         h = xyah[3]
         self.mean = np.concatenate([xyah, np.zeros(4)])
         self.covariance = np.diag(
-            np.square([h / 10, h / 10, 1e-2, h / 10, h / 16, h / 16, 1e-5, h / 16]),
+            np.square([h / 10, h / 10, 1e-2, h / 10, 1.5 * h, 1.5 * h, 1e-4, 1.5 * h]),
         )
 
-    def predict(self) -> None:
+    def predict(self, elapsed_s: float) -> None:
         h = self.mean[3]
-        process = np.diag(np.square([h / 20, h / 20, 1e-2, h / 20, h / 160, h / 160, 1e-5, h / 160]))
-        self.mean = self.motion @ self.mean
-        self.covariance = self.motion @ self.covariance @ self.motion.T + process
+        per_second = np.diag(
+            np.square([h / 20, h / 20, 1e-2, h / 20, 0.7 * h, 0.7 * h, 1e-4, 0.7 * h])
+            * np.array([10, 10, 10, 10, 1, 1, 1, 1])
+        )
+        # C. Van Loan, "Computing Integrals Involving the Matrix Exponential" (1978).
+        drift = np.diag(np.ones(4), 4)
+        block = np.block([[-drift, per_second], [np.zeros((8, 8)), drift.T]])
+        exponential = expm(block * elapsed_s)
+        motion = exponential[8:, 8:].T
+        process = motion @ exponential[:8, 8:]
+        self.mean = motion @ self.mean
+        self.covariance = motion @ self.covariance @ motion.T + process
 
     def innovation(self, trust: float = 0.0) -> tuple[Array, Array]:
         h = self.mean[3]
@@ -58,23 +67,34 @@ def test_equals_the_filter_of_matrices(seed: int) -> None:
     xyah = kalman.to_xyah(some_boxes(rng, n))
     state = kalman.initiate(xyah, NOISE)
     twins = [Textbook(z) for z in xyah]
-    for _ in range(12):
-        state = kalman.predict(state, NOISE)
+    for _ in range(6):
+        elapsed_s = float(rng.choice([0.04, 0.1, 0.5]))
+        state = kalman.predict(state, NOISE, elapsed_s)
         measured = kalman.to_xyah(some_boxes(rng, n))
         seen, trust = rng.random(n) < 0.7, rng.random(n)
         for twin in twins:
-            twin.predict()
+            twin.predict(elapsed_s)
         expected = [[twin.distance(z) for z in measured] for twin in twins]
         np.testing.assert_allclose(kalman.mahalanobis(state, measured, NOISE), expected, rtol=1e-9, atol=1e-7)
         state[seen] = kalman.update(state[seen], measured[seen], NOISE, trust[seen])
         for i in np.flatnonzero(seen):
             twins[i].update(measured[i], trust[i])
         for i, twin in enumerate(twins):
-            np.testing.assert_allclose(state[i, :2].ravel(), twin.mean, rtol=1e-9)
+            np.testing.assert_allclose(state[i, :2].ravel(), twin.mean, rtol=1e-9, atol=1e-9)
             covariance = twin.covariance
             np.testing.assert_allclose(state[i, 2], covariance.diagonal()[:4], rtol=1e-8)
             np.testing.assert_allclose(state[i, 3], covariance[:4, 4:].diagonal(), rtol=1e-8, atol=1e-12)
             np.testing.assert_allclose(state[i, 4], covariance.diagonal()[4:], rtol=1e-8)
+
+
+def test_one_long_step_is_many_short_ones() -> None:
+    state = kalman.initiate(kalman.to_xyah(some_boxes(np.random.default_rng(3), 4)), NOISE)
+    state[:, 1, :2] = 30
+    # Heights stay as they are, so that the noise of every step is the same.
+    at_once = kalman.predict(state, NOISE, 0.7)
+    for _ in range(7):
+        state = kalman.predict(state, NOISE, 0.1)
+    np.testing.assert_allclose(at_once, state, rtol=1e-12)
 
 
 def test_boxes_are_what_was_measured() -> None:
@@ -88,5 +108,5 @@ def test_measures_by_hand() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     state = kalman.initiate(np.zeros((0, 4)), NOISE)
-    assert kalman.predict(state, NOISE).shape == (0, 5, 4)
+    assert kalman.predict(state, NOISE, 0.1).shape == (0, 5, 4)
     assert kalman.mahalanobis(state, np.ones((3, 4)), NOISE).shape == (0, 3)

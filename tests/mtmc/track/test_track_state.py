@@ -8,11 +8,13 @@ import pytest
 from mtmc.track.track_state import Tracks, update_features
 
 
-def new_tracks(n: int, window: int, *, first_key: int = 1, frame: int = 0, n_init: int = 3) -> Tracks:
+def new_tracks(n: int, window: int, *, first_key: int = 1, frame: int = 0) -> Tracks:
     state = np.zeros((n, 5, 4))
     state[:, 0] = np.arange(4 * n).reshape(n, 4)
     features = np.ones((n, 1, 2), np.float32)
-    return Tracks.initiate(first_key, frame, np.arange(n), features, state, n_init, window)
+    tracks = Tracks.initiate(first_key, frame, frame / 10, np.arange(n), features, state, window)
+    tracks.mark_matched(np.arange(n), frame, frame / 10, np.ones(n, bool), state[:, 0, :2])
+    return tracks
 
 
 def test_initiate_and_select() -> None:
@@ -21,7 +23,9 @@ def test_initiate_and_select() -> None:
     assert tracks.track_id.tolist() == [0, 0, 0]
     assert (tracks.hits.tolist(), tracks.last_seen.tolist()) == ([1, 1, 1], [7, 7, 7])
     assert not tracks.confirmed.any()
-    assert new_tracks(2, window=4, n_init=1).confirmed.all()
+    confirmed = new_tracks(2, window=4)
+    confirmed.confirm(n_init=1, n_high=1)
+    assert confirmed.confirmed.all()
     assert tracks[np.array([True, False, True])].key.tolist() == [5, 7]
     both = tracks.followed_by(new_tracks(1, window=4, first_key=8))
     assert both.key.tolist() == [5, 6, 7, 8]
@@ -32,7 +36,7 @@ def test_initiate_and_select() -> None:
 
 def test_no_tracks_are_the_columns_of_some_without_rows() -> None:
     some, none = new_tracks(2, window=0), Tracks.empty()
-    for column in ("key", "track_id", "hits", "last_seen", "confirmed", "class_id", "features", "state"):
+    for column in ("key", "track_id", "hits", "last_seen", "last_seen_s", "confirmed", "class_id", "features", "state"):
         assert getattr(none, column).dtype == getattr(some, column).dtype
         assert getattr(none, column).shape[0] == 0
         if column != "features":
@@ -41,13 +45,20 @@ def test_no_tracks_are_the_columns_of_some_without_rows() -> None:
 
 
 def test_matches_are_counted_and_confirm() -> None:
-    tracks = new_tracks(3, window=4, n_init=3)
-    tracks.mark_matched(np.array([0, 2]), 1, np.zeros((2, 2)), 3)
+    tracks = new_tracks(3, window=4)
+    tracks.mark_matched(np.array([0, 2]), 1, 0.1, np.array([True, False]), np.zeros((2, 2)))
+    tracks.confirm(n_init=3, n_high=2)
     assert tracks.hits.tolist() == [2, 1, 2]
+    assert tracks.high_hits.tolist() == [2, 1, 1]
     assert not tracks.confirmed.any()
-    tracks.mark_matched(np.array([2]), 5, np.zeros((1, 2)), 3)
-    assert tracks.confirmed.tolist() == [False, False, True]
-    assert tracks.last_seen.tolist() == [1, 0, 5]
+    tracks.mark_matched(np.array([0, 2]), 5, 0.5, np.array([False, False]), np.zeros((2, 2)))
+    tracks.confirm(n_init=3, n_high=2)
+    assert tracks.confirmed.tolist() == [True, False, False]
+    tracks.mark_repeated(np.array([2]), 6, 0.6, np.array([True]))
+    tracks.confirm(n_init=3, n_high=2)
+    assert tracks.confirmed.tolist() == [True, False, True]
+    assert tracks.last_seen.tolist() == [5, 0, 6]
+    np.testing.assert_allclose(tracks.last_seen_s, [0.5, 0, 0.6])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -60,10 +71,10 @@ def test_recent_speed_is_the_slope_of_a_fitted_line(seed: int) -> None:
     for frame in range(1, 25):
         rows = np.flatnonzero(rng.random(n) < 0.6)
         xy = rng.normal(0, 5, (len(rows), 2)) + frame * np.arange(len(rows))[:, None]
-        tracks.mark_matched(rows, frame, xy, 3)
+        tracks.mark_matched(rows, frame, frame / 10, np.ones(len(rows), bool), xy)
         for row, position in zip(rows, xy, strict=True):
             history[row].append((frame, *position))
-        for i, speed in enumerate(tracks.recent_speed()):
+        for i, speed in enumerate(tracks.recent_speed((window - 1) / 10)):
             seen = np.array(history[i])
             if len(seen) < window:
                 continue  # the first detection counts several times
@@ -73,10 +84,10 @@ def test_recent_speed_is_the_slope_of_a_fitted_line(seed: int) -> None:
                 assert np.isinf(speed)
                 unknown += 1
             else:
-                assert speed == pytest.approx(np.hypot(*np.polyfit(recent[:, 0], recent[:, 1:], 1)[0]))
+                assert speed == pytest.approx(np.hypot(*np.polyfit(recent[:, 0] / 10, recent[:, 1:], 1)[0]))
                 known += 1
     assert known > 20
-    assert np.isinf(new_tracks(2, window)[np.array([0, 1])].recent_speed()).all()
+    assert np.isinf(new_tracks(2, window)[np.array([0, 1])].recent_speed(0.5)).all()
 
 
 def test_moving_average_and_gallery() -> None:

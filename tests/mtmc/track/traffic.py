@@ -37,9 +37,16 @@ def crossing_traffic(seed: int, dim: int, *, gaps: bool) -> Frames:
 
 
 CONFIGS = {
-    "deepsort, running mean": {},
-    "deepsort, gallery": {"feature_memory": "gallery", "gallery_size": 3},
-    "deepsort, as published": {"initial_velocity_std": 1 / 16, "buffer_scale": 1},
-    "deepsort, low scores": {"high_score_threshold": 0.5, "score_adaptive_noise": True},
+    "staged": {"high_score_threshold": 0.0},
+    "staged, low scores": {"high_score_threshold": 0.5, "n_high": 3, "feature_memory": "gallery", "gallery_size": 3},
+    "deepsort, running mean": {"association": "deepsort"},
+    "deepsort, gallery": {"association": "deepsort", "feature_memory": "gallery", "gallery_size": 3},
+    "deepsort, as published": {"association": "deepsort", "initial_velocity_std": 10 / 16, "buffer_scale": 1},
+    "deepsort, low scores": {
+        "association": "deepsort",
+        "high_score_threshold": 0.5,
+        "n_high": 1,
+        "score_adaptive_noise": True,
+    },
     "jde": {"association": "jde", "duplicate_iou": 1.0, "high_score_threshold": 0.4},
 }
