@@ -27,6 +27,8 @@ _ROUNDING_S = 1e-6
 _LOW_SHARE = 2 / 3
 #: A vehicle moves if it is faster than this, in box heights per second.
 _MOVING = 0.5
+#: A velocity is unknown while its standard deviation is above this share of the initial one.
+_UNKNOWN_SHARE = 0.9
 #: For so long, identical detections are taken for a picture that is shown again.
 _LONGEST_REPEAT_S = 0.5
 #: Frames of the window at most: it takes memory for every track, and no camera has such a rate.
@@ -194,12 +196,18 @@ class Tracker:
             return False
         if not np.array_equal(detections.score, picture.detections.score):
             return False
+        if not np.array_equal(detections.appearance, picture.detections.appearance):
+            return False
         is_short = self._clock_s(frame) - self._previous_update_s <= _LONGEST_REPEAT_S + _ROUNDING_S
-        return is_short and self._is_any_moving()
+        return is_short and self._may_be_moving()
 
-    def _is_any_moving(self) -> bool:
-        position, velocity = self._tracks.state[:, 0], self._tracks.state[:, 1]
-        return bool((np.hypot(velocity[:, 0], velocity[:, 1]) > _MOVING * position[:, 3]).any())
+    def _may_be_moving(self) -> bool:
+        """Whether any track is moving, or has a velocity that has not been measured yet."""
+        position, velocity, _, _, velocity_variance = self._tracks.state.transpose(1, 0, 2)
+        speed = np.hypot(velocity[:, 0], velocity[:, 1])
+        unknown_std = _UNKNOWN_SHARE * self._noise.initial_velocity
+        is_unknown = velocity_variance[:, 0] > np.square(unknown_std * position[:, 3])
+        return bool((is_unknown | (speed > _MOVING * position[:, 3])).any())
 
     def _repeat(self, frame: int) -> TrackedDetections:
         """The tracks of a picture that is shown again.

@@ -83,10 +83,6 @@ class Sequence:
         return replace(self, frames=self.frames[start : start + length], truth=truth)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Data sets
-
-
 def s03(data: Path, detector: str) -> Iterator[Sequence]:
     """CityFlow S03: published detections of one detector, ground truth of the first edition."""
     for camera, fps in S03_FPS.items():
@@ -242,9 +238,7 @@ def cities(folder: Path, *, run: Path | None = None) -> Iterator[Sequence]:
         yield sequence
 
 
-def _sequence(
-    name: str, found: Table, truth: Table, fps: float, size_wh: tuple[int, int] | None = None
-) -> Sequence:
+def _sequence(name: str, found: Table, truth: Table, fps: float, size_wh: tuple[int, int] | None = None) -> Sequence:
     n_frames = int(max(found.frame.max(initial=0), truth.frame.max(initial=0))) + 1
     rows = _rows_by_frame(found.frame, n_frames)
     frames = [Detections.of(found.xyxy[r], np.clip(found.score[r], 0, 1)) for r in rows]
@@ -306,10 +300,6 @@ def datasets(data: Path) -> dict[str, Callable[[], Iterator[Sequence]]]:
     return found
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Contestants
-
-
 def ours(sequence: Sequence, config: RunConfig, *, cleaned: bool = True) -> Table:
     """Filter, tracker and clean-up as in ``mtmc run``, without a region of interest."""
     camera = Camera("bench", 0, Clock(sequence.fps), size_wh=sequence.size_wh)
@@ -347,7 +337,13 @@ def _idf1(truth: Table, predicted: Table) -> tuple[float, float, float]:
 
 
 def measure(
-    data: Path, sets: list[str], names: list[str], config: RunConfig, known: dict[str, Any], frames: int, verbose: bool
+    data: Path,
+    sets: list[str],
+    names: list[str],
+    config: RunConfig,
+    known: dict[str, Any],
+    frames: int,
+    verbose: bool,
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """The mean IDF1 of every contestant on each data set."""
     for set_name, make in datasets(data).items():
@@ -364,7 +360,7 @@ def measure(
                     found = theirs(sequence, name)
                 scores[name].append(_idf1(sequence.truth, found))
                 if verbose:
-                    print("   ", sequence.name, name, "%.3f %.3f %.3f" % scores[name][-1])
+                    print("   ", sequence.name, name, "{:.3f} {:.3f} {:.3f}".format(*scores[name][-1]))
         for name in missing:
             known[f"{set_name}|{name}"] = np.mean(scores[name], axis=0).tolist()
         yield set_name, {name: known[f"{set_name}|{name}"] for name in names}
@@ -385,15 +381,17 @@ def main() -> None:
     warnings.simplefilter("ignore")
     known = json.loads(args.known.read_text()) if args.known and args.known.exists() else {}
     names = ["mtmc", "mtmc tracker"]
-    names += [n for n in RIVALS if n != "boxmot StrongSORT" and (installed(n) or any(k.endswith("|" + n) for k in known))]
+    names += [
+        n for n in RIVALS if n != "boxmot StrongSORT" and (installed(n) or any(k.endswith("|" + n) for k in known))
+    ]
     names = [name for name in names if name.startswith(tuple(args.only.split(",")))]
     config = load_config(args.config or [], args.override)
 
     print(f"{'':28}" + "".join(f"{name[-14:]:>15}" for name in names))
     for set_name, row in measure(args.data, args.sets.split(","), names, config, known, args.frames, args.verbose):
-        best = max((row[n][0] for n in names if not n.startswith("mtmc")), default=0.0)
+        best = max((row[name][0] for name in names if not name.startswith("mtmc")), default=0.0)
         cells = "".join(f"{row[name][0]:15.3f}" for name in names)
-        print(f"{set_name:28}{cells}   {row[names[0]][0] - best:+.3f}  P {row[names[0]][1]:.3f} R {row[names[0]][2]:.3f}", flush=True)
+        print(f"{set_name:28}{cells}   {row[names[0]][0] - best:+.3f}", flush=True)
         if args.known:
             args.known.write_text(json.dumps(known, indent=0))
 

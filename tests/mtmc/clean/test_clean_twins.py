@@ -144,7 +144,9 @@ def test_interpolation() -> None:
     rng = np.random.default_rng(0)
     tracklet = random_tracklet(rng, 10, 5, 1)
     tracklet = tracklet[np.array([0, 1, 5, 6, 9])]
-    (filled,) = interpolate([tracklet], CLOCK, InterpolateConfig(max_gap_s=1.1, max_visible_gap_s=1.1, max_deviation=99))
+    (filled,) = interpolate(
+        [tracklet], CLOCK, InterpolateConfig(max_gap_s=1.1, max_visible_gap_s=1.1, max_deviation=99)
+    )
     given = dict(zip(tracklet.frame.tolist(), tracklet.xyxy, strict=True))
     frames = set(given)
     for a, b in zip(tracklet.frame[:-1].tolist(), tracklet.frame[1:].tolist(), strict=True):

@@ -36,7 +36,17 @@ def test_initiate_and_select() -> None:
 
 def test_no_tracks_are_the_columns_of_some_without_rows() -> None:
     some, none = new_tracks(2, window=0), Tracks.empty()
-    for column in ("key", "track_id", "hits", "last_seen", "last_seen_s", "confirmed", "class_id", "features", "state"):
+    for column in (
+        "key",
+        "track_id",
+        "hits",
+        "last_seen",
+        "last_seen_s",
+        "confirmed",
+        "class_id",
+        "features",
+        "state",
+    ):
         assert getattr(none, column).dtype == getattr(some, column).dtype
         assert getattr(none, column).shape[0] == 0
         if column != "features":
