@@ -22,6 +22,7 @@ from mtmc.pipeline.summary import models_line, summary_text
 from mtmc.runners import local, ray
 from mtmc.scene import Scene, load_scenes
 from mtmc.threads import own_threads, share_cores
+from mtmc.zoo import names_model
 
 __all__ = ["config_command", "diagnose_command", "run_command", "site_learn_command"]
 
@@ -66,8 +67,9 @@ def _with_absolute_models(config: RunConfig) -> RunConfig:
     sections: dict[str, BaseModel] = {}
     for name in ("detect", "embed"):
         section = getattr(config, name)
-        files = {key: getattr(section, key, None) for key in ("weights", "card")}
-        found = {key: str(absolute(Path(file))) for key, file in files.items() if file and Path(file).exists()}
+        named = {key: getattr(section, key, None) for key in ("weights", "card", "attributes")}
+        files = {key: Path(name) for key, name in named.items() if name and not names_model(str(name))}
+        found = {key: str(absolute(file)) for key, file in files.items() if file.exists()}
         sections[name] = section.model_copy(update=found)
     return config.model_copy(update=sections)
 

@@ -24,6 +24,7 @@ def with_absolute_weights(config: RunConfig) -> RunConfig:
     embed = config.embed.model_copy(
         update={
             "weights": _absolute_weights(config.embed.weights),
+            "attributes": _absolute_weights(config.embed.attributes),
             "card": None if card is None else card.absolute(),
         }
     )

@@ -5,7 +5,7 @@ model, :func:`model_file` turns a name into a file, and :func:`describe` says wh
 """
 
 from mtmc.zoo.config import ModelsConfig
-from mtmc.zoo.registry import MODELS, Model, Task, find_model, package_model
+from mtmc.zoo.registry import MODELS, Model, Task, find_model, names_model, package_model
 from mtmc.zoo.resolve import ModelSummary, choose, describe, model_file
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "describe",
     "find_model",
     "model_file",
+    "names_model",
     "package_model",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "Task",
     "find_model",
     "known_models",
+    "names_model",
     "package_model",
 ]
 
@@ -100,6 +101,9 @@ def package_model(task: Task) -> Model:
         measured={name: str(figure) for name, figure in about.get("scores", {}).items()},
     )
 
+
+#: Settings that name a choice, or a method without weights; no model may be called so.
+RESERVED = frozenset({"auto", "package", "motion", "none", "color_histogram"})
 
 #: Licenses under which ``auto`` may take a model.
 PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD-3-Clause"})
@@ -261,6 +265,11 @@ AUTO: Mapping[Task, tuple[str, ...]] = {"detector": ("yolox_s",), "embedder": ()
 def find_model(name: str, task: Task) -> Model | None:
     """The model of that name and task; None if the registry has none."""
     return next((model for model in known_models() if (model.name, model.task) == (name, task)), None)
+
+
+def names_model(name: str) -> bool:
+    """Whether a setting names a model or a method rather than a file, even where a file of that name lies."""
+    return name in RESERVED or any(model.name == name for model in known_models())
 
 
 def known_models() -> tuple[Model, ...]:

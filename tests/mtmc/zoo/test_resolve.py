@@ -8,8 +8,10 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from mtmc.commands import _with_absolute_models
+from mtmc.config import load_config
 from mtmc.zoo import MODELS, choose, describe, find_model, model_file, package_model
-from mtmc.zoo.registry import PACKAGE_FOLDER, Task
+from mtmc.zoo.registry import PACKAGE_FOLDER, RESERVED, Task
 
 TASKS: tuple[Task, Task] = ("detector", "embedder")
 
@@ -56,7 +58,21 @@ def test_a_model_of_another_task_is_not_taken() -> None:
 def test_names_are_unique_and_say_all_that_a_user_must_know() -> None:
     known = [package_model(task) for task in TASKS] + list(MODELS)
     assert len({model.name for model in known}) == len(known)
-    assert not {"auto", "package", "motion", "none", "color_histogram"} & {model.name for model in known}
+    assert not RESERVED & {model.name for model in known}
+
+
+def test_a_file_does_not_hide_the_model_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("auto", "package", "cars.onnx"):
+        (tmp_path / name).touch()
+    weights = {name: _with_absolute_models(load_config(overrides=[f"detect.weights={name}"])).detect.weights
+               for name in ("auto", "package", "yolox_s", "cars.onnx")}  # fmt: skip
+    assert weights == {
+        "auto": "auto",
+        "package": "package",
+        "yolox_s": "yolox_s",
+        "cars.onnx": str(tmp_path / "cars.onnx"),
+    }
 
 
 def test_description_of_a_model_of_the_package() -> None:
