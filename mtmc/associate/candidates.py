@@ -13,7 +13,6 @@ from mtmc.associate.correlation_clustering import PairwiseLogOdds
 from mtmc.associate.evidence import LIMIT, Cue, Evidence, align, gather_evidence
 from mtmc.associate.scene_model import SceneModel
 from mtmc.associate.transitions import pool_co_observed
-from mtmc.multiview.appearance import AppearanceModel
 from mtmc.scene import Scene
 from mtmc.types import Array, Passage
 
@@ -33,8 +32,10 @@ HYPOTHESES = ("none", "co-observation", "continuation", "transition", "duplicate
 _NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(HYPOTHESES))
 
 #: The columns, whose sum is a pair's log odds.
-CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "limit")
+CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "class", "color", "limit")
 
+_LOOKS = ("appearance", "class", "color")
+_WEIGHT_BESIDE_EMBEDDINGS = 0.5  # of class and color
 _MAX_LOG_RATIO = 6.0  # of other cues: one pair that looks alike does not show that two cameras are related
 
 
@@ -63,8 +64,8 @@ class Candidates:
         log_odds: float64 (P,), above 0 for one vehicle.
         evidence: What was measured.
         motion: Log odds of position and time.
-        appearance: Log-likelihood ratio of a cosine, None if appearance is not used.
-        appearance_weight: Its factor.
+        model: What was fitted.
+        appearance_weight: Factor of appearance.
         objective: What the partition is chosen by.
     """
 
@@ -73,7 +74,7 @@ class Candidates:
     log_odds: Array
     evidence: Evidence
     motion: Motion
-    appearance: AppearanceModel | None
+    model: SceneModel
     appearance_weight: float
     objective: Objective = "precision"
 
@@ -106,8 +107,8 @@ class Candidates:
             return self._transition_column()
         if name == "duplicate":
             return self._duplicate_column()
-        if name == "appearance":
-            return self._appearance_column()
+        if name in _LOOKS:
+            return self._column_of_looks(name)
         others = sum((self.column(cue) for cue in CUES if cue != "limit"), np.zeros(len(self.pairs)))
         return np.asarray(np.clip(others, -LIMIT, LIMIT) - others)
 
@@ -177,11 +178,11 @@ class Candidates:
         out[self.evidence.duplicate.rows] = self.evidence.duplicate.log_odds
         return out
 
-    def _appearance_column(self) -> Array:
-        if self.appearance is None or self.evidence.cosine is None:
-            return np.zeros(len(self.pairs))
-        out = self.appearance_weight * self.appearance.log_odds(self.evidence.cosine)
-        out[self.hypothesis == _DUPLICATE] = 0.0
+    def _column_of_looks(self, name: str) -> Array:
+        """Appearance, class or color; overlapping boxes show the same pixels, so they add nothing to a duplicate."""
+        everything = np.arange(len(self.pairs))
+        out = looks_log_ratio(name, self.evidence, self.model, everything, self.appearance_weight)
+        out[self.evidence.duplicate.rows] = 0.0
         return out
 
 
@@ -207,7 +208,7 @@ def motion_of(evidence: Evidence, model: SceneModel) -> Motion:
     continuation = _continuation_log_odds(evidence)
     transition: Array = transitions.log_odds
     if model.travel_times is not None:
-        ratio = other_likelihood_ratio(evidence, model.appearance)
+        ratio = other_likelihood_ratio(evidence, model)
         transition = model.travel_times.log_odds(transitions, evidence.aligned.sightings, ratio)
     transition = pool_co_observed(transitions, transition, evidence.co_observed_group)
 
@@ -218,11 +219,12 @@ def motion_of(evidence: Evidence, model: SceneModel) -> Motion:
     return Motion(log_odds, continuation, transition)
 
 
-def other_likelihood_ratio(evidence: Evidence, appearance: AppearanceModel | None) -> Array | None:
+def other_likelihood_ratio(evidence: Evidence, model: SceneModel) -> Array | None:
     """Likelihood ratio of each transition by all cues but its time: float64 (T,), None if there are none."""
-    if appearance is None or evidence.cosine is None:
+    if model.appearance is None and model.classes is None and model.colors is None:
         return None
-    log_ratio = appearance.log_odds(evidence.cosine[evidence.transition_rows])
+    rows = evidence.transition_rows
+    log_ratio = sum((looks_log_ratio(name, evidence, model, rows) for name in _LOOKS), np.zeros(len(rows)))
     return np.asarray(np.exp(np.minimum(log_ratio, _MAX_LOG_RATIO)))
 
 
@@ -231,18 +233,43 @@ def _continuation_log_odds(evidence: Evidence) -> Array:
     return np.asarray(extrapolated + evidence.same_camera.log_odds)
 
 
-def total_log_odds(
-    evidence: Evidence, motion: Motion, appearance: AppearanceModel | None, config: AssociateConfig
-) -> Array:
+def total_log_odds(evidence: Evidence, motion: Motion, model: SceneModel, config: AssociateConfig) -> Array:
     """Sum of all cues, within ±20: float64 (P,)."""
     log_odds = motion.log_odds.copy()
-    if appearance is not None and evidence.cosine is not None:
-        by_appearance = appearance.log_odds(evidence.cosine)
-        by_appearance *= config.graph.appearance_weight
-        log_odds += by_appearance
-    # Overlapping boxes show the same pixels, so appearance adds nothing to a duplicate.
+    everything = np.arange(len(log_odds))
+    for name in _LOOKS:
+        log_odds += looks_log_ratio(name, evidence, model, everything, config.graph.appearance_weight)
+    # Overlapping boxes show the same pixels, so looks add nothing to a duplicate.
     log_odds[evidence.duplicate.rows] = evidence.duplicate.log_odds
     return np.clip(log_odds, -LIMIT, LIMIT, out=log_odds)
+
+
+def looks_log_ratio(
+    name: str, evidence: Evidence, model: SceneModel, rows: Array, appearance_weight: float = 1.0
+) -> Array:
+    """Log-likelihood ratio of appearance, class or color, 0 where nothing is known: float64 (K,).
+
+    Embeddings hold much of what class and color say. Where there are embeddings, both count half.
+
+    Args:
+        name: ``appearance``, ``class`` or ``color``.
+        evidence: P pairs.
+        model: What was fitted.
+        rows: int (K,), rows of the pairs.
+        appearance_weight: Factor of appearance.
+    """
+    if name == "appearance":
+        if model.appearance is None or evidence.cosine is None:
+            return np.zeros(len(rows))
+        return appearance_weight * model.appearance.log_odds(evidence.cosine[rows])
+
+    categories = model.classes if name == "class" else model.colors
+    if categories is None:
+        return np.zeros(len(rows))
+    aligned = evidence.aligned
+    probability = aligned.class_probability if name == "class" else aligned.color_probability
+    log_ratio = categories.log_ratio(probability, aligned.camera, evidence.pairs[rows])
+    return log_ratio if evidence.cosine is None else _WEIGHT_BESIDE_EMBEDDINGS * log_ratio
 
 
 def score_candidates(
@@ -260,10 +287,10 @@ def score_candidates(
     return Candidates(
         n=len(evidence.aligned.passages),
         pairs=evidence.pairs,
-        log_odds=total_log_odds(evidence, motion, model.appearance, config),
+        log_odds=total_log_odds(evidence, motion, model, config),
         evidence=evidence,
         motion=motion,
-        appearance=model.appearance,
+        model=model,
         appearance_weight=config.graph.appearance_weight,
         objective=config.graph.objective,
     )

@@ -32,7 +32,7 @@ from mtmc.multiview.co_observation import CoObservations, find_co_observations
 from mtmc.multiview.likelihoods import co_observation_log_odds, heading_log_odds, iou_log_odds
 from mtmc.multiview.trajectories import Trajectories, ground_planes_of, sample_trajectories
 from mtmc.scene import Scene
-from mtmc.types import Array, Passage
+from mtmc.types import CLASSES, COLORS, Array, Passage, class_index
 
 __all__ = [
     "LIMIT",
@@ -49,6 +49,7 @@ __all__ = [
 #: Largest log odds of a pair, for or against.
 LIMIT = 20.0
 
+_ANY_VEHICLE = class_index("vehicle")
 _MOVING_MPS = 2.0  # slower vehicles have no direction
 _MIN_CO_OBSERVATION = -12.0  # log odds of a distance
 _SAME_CAMERA = 1.0  # log odds against a continuation within a camera: a tracker seldom loses what it could follow
@@ -82,6 +83,29 @@ class AlignedPassages:
     def track(self) -> Array:
         """Track ids: int64 (N,)."""
         return np.array([p.tracklet.track_id for p in self.passages], np.int64)
+
+    @property
+    def class_probability(self) -> Array:
+        """Probability of each class: float32 (N, K), by an attribute network, else by the detector's class.
+
+        A row of zeros stands for a vehicle of unknown class.
+        """
+        rows = np.zeros((len(self.passages), len(CLASSES)), np.float32)
+        for row, passage in zip(rows, self.passages, strict=True):
+            if len(passage.class_probability):
+                row[:] = passage.class_probability
+            elif passage.tracklet.class_id != _ANY_VEHICLE:
+                row[passage.tracklet.class_id] = 1.0
+        return rows
+
+    @property
+    def color_probability(self) -> Array:
+        """Probability of each color: float32 (N, K), rows of zeros where nothing is known."""
+        rows = np.zeros((len(self.passages), len(COLORS)), np.float32)
+        for row, passage in zip(rows, self.passages, strict=True):
+            if len(passage.color_probability):
+                row[:] = passage.color_probability
+        return rows
 
     @property
     def sightings(self) -> Sightings:

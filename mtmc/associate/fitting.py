@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import expit
 
 from mtmc.associate.candidates import Motion, motion_of, other_likelihood_ratio
 from mtmc.associate.config import AssociateConfig
@@ -13,6 +14,7 @@ from mtmc.associate.evidence import AlignedPassages, Evidence, cameras_of, gathe
 from mtmc.associate.scene_model import SceneModel
 from mtmc.associate.travel_times import fit_travel_times
 from mtmc.multiview.appearance import AppearanceModel, fit_appearance, pair_cosines, sample_negative_pairs
+from mtmc.multiview.categories import fit_categories
 from mtmc.multiview.clock_sync import estimate_clock_offsets
 from mtmc.multiview.registration import fit_calibration_correction
 from mtmc.scene import Scene
@@ -22,6 +24,7 @@ __all__ = ["fit_alignment", "fit_cues", "fit_scene_model"]
 
 _CLOCK_DISTANCES_M = (6.0, 3.0)  # of positions that are one, before and after the first correction
 _ROUNDS = 2  # of appearance and travel times
+_MIN_MATCHING_LOG_ODDS = -3.0  # of pairs that class and color are learned from
 
 
 def fit_scene_model(passages: Sequence[Passage], scene: Scene, config: AssociateConfig) -> SceneModel:
@@ -68,17 +71,34 @@ def fit_cues(evidence: Evidence, config: AssociateConfig) -> tuple[SceneModel, M
     """The evidence's model with appearance and travel times, and the log odds of motion that it gives.
 
     Either makes the other more certain: routes that exist show what one vehicle looks like, and pairs that look alike
-    show which routes exist. Travel times are fitted first by times alone, then with appearance.
+    show which routes exist. Travel times are fitted first by times alone, then with appearance, class and color.
     """
     cosines = _training_cosines(evidence)
+    aligned = evidence.aligned
+    has_looks = evidence.cosine is not None or aligned.class_probability.any() or aligned.color_probability.any()
     model = evidence.model
-    for _ in range(_ROUNDS if evidence.cosine is not None else 1):
+    for _ in range(_ROUNDS if has_looks else 1):
         if config.graph.learn_travel_times and len(evidence.transitions.a):
-            ratio = other_likelihood_ratio(evidence, model.appearance)
-            times = fit_travel_times(evidence.transitions, evidence.aligned.sightings, ratio)
+            ratio = other_likelihood_ratio(evidence, model)
+            times = fit_travel_times(evidence.transitions, aligned.sightings, ratio)
             model = replace(model, travel_times=times)
-        model = replace(model, appearance=_fit_appearance(evidence, motion_of(evidence, model), cosines, config))
+        motion = motion_of(evidence, model)
+        model = replace(model, appearance=_fit_appearance(evidence, motion, cosines, config))
+        model = _with_categories(model, evidence, motion) if has_looks else model
     return model, motion_of(evidence, model)
+
+
+def _with_categories(model: SceneModel, evidence: Evidence, motion: Motion) -> SceneModel:
+    """The model with class and color, fitted to pairs of two cameras by how probable position and time make them."""
+    aligned = evidence.aligned
+    is_of_two_cameras = aligned.camera[evidence.pairs[:, 0]] != aligned.camera[evidence.pairs[:, 1]]
+    rows = np.flatnonzero(is_of_two_cameras & (motion.log_odds > _MIN_MATCHING_LOG_ODDS))
+    pairs, matching = evidence.pairs[rows], expit(motion.log_odds[rows])
+    return replace(
+        model,
+        classes=fit_categories(aligned.class_probability, aligned.camera, pairs, matching),
+        colors=fit_categories(aligned.color_probability, aligned.camera, pairs, matching),
+    )
 
 
 def _training_cosines(evidence: Evidence) -> tuple[Array, Array]:

@@ -28,7 +28,7 @@ from mtmc.types import Array
 __all__ = ["COEFFICIENTS", "LinkFeatures", "link_features", "link_probability"]
 
 #: β, in the order of :meth:`LinkFeatures.matrix`.
-COEFFICIENTS = (-2.4, 0.35, 0.25, -0.25, 1.9)
+COEFFICIENTS = (-1.482, 0.376, 0.089, -0.282, 2.249)
 
 _OWN_LIMIT, _SUPPORT_LIMIT, _ALTERNATIVE_LIMIT = 8.0, 12.0, 8.0
 

@@ -14,6 +14,7 @@ from mtmc.associate.travel_times import TravelTimes
 from mtmc.errors import FormatError
 from mtmc.files import atomic_path
 from mtmc.multiview.appearance import AppearanceModel, CameraMeans
+from mtmc.multiview.categories import CategoryModel
 from mtmc.multiview.clock_sync import ClockOffsets
 from mtmc.multiview.registration import CalibrationCorrection
 from mtmc.types import Array, Passage
@@ -47,6 +48,8 @@ class SceneModel:
         positions: Their precision.
         camera_means: What all embeddings of a camera have in common.
         appearance: Log-likelihood ratio of a cosine.
+        classes: Log-likelihood ratio of two classes.
+        colors: Log-likelihood ratio of two colors.
         travel_times: What the tracklets show of each route.
     """
 
@@ -56,6 +59,8 @@ class SceneModel:
     positions: Positions | None = None
     camera_means: CameraMeans | None = None
     appearance: AppearanceModel | None = None
+    classes: CategoryModel | None = None
+    colors: CategoryModel | None = None
     travel_times: TravelTimes | None = None
 
     def for_cameras(self, camera_ids: Sequence[str]) -> SceneModel:
@@ -73,6 +78,8 @@ class SceneModel:
             ),
             calibration=None if self.calibration is None else _reordered(self.calibration, old),
             camera_means=None if self.camera_means is None else _reordered_means(self.camera_means, old),
+            classes=None if self.classes is None else _reordered_shares(self.classes, old),
+            colors=None if self.colors is None else _reordered_shares(self.colors, old),
             travel_times=None if self.travel_times is None else _renumbered_routes(self.travel_times, new),
         )
 
@@ -150,6 +157,8 @@ _PARTS: dict[str, Any] = {
     "calibration": CalibrationCorrection,
     "camera_means": CameraMeans,
     "appearance": AppearanceModel,
+    "classes": CategoryModel,
+    "colors": CategoryModel,
     "travel_times": TravelTimes,
 }
 
@@ -167,6 +176,11 @@ def _reordered(correction: CalibrationCorrection, old: Array) -> CalibrationCorr
 def _reordered_means(means: CameraMeans, old: Array) -> CameraMeans:
     mean = np.where(old[:, None] >= 0, means.mean[np.maximum(old, 0)], means.overall)
     return CameraMeans(mean.astype(np.float32), means.overall)
+
+
+def _reordered_shares(model: CategoryModel, old: Array) -> CategoryModel:
+    share = np.where(old[:, None] >= 0, model.share[np.maximum(old, 0)], model.overall)
+    return replace(model, share=share)
 
 
 def _renumbered_routes(times: TravelTimes, new: dict[int, int]) -> TravelTimes:

@@ -22,8 +22,9 @@ from mtmc.associate.graph import solve
 from mtmc.associate.scene_model import Positions, SceneModel
 from mtmc.geometry.clock import Clock
 from mtmc.multiview.appearance import AppearanceModel, CameraMeans
+from mtmc.multiview.categories import CategoryModel
 from mtmc.scene import Camera, Link, Scene
-from mtmc.types import Passage, Tracklet
+from mtmc.types import CLASSES, COLORS, Passage, Tracklet
 
 CONFIG = AssociateConfig()
 GRAPH = CONFIG.graph
@@ -93,13 +94,14 @@ def world(kind: str, seed: int, n: int = 8) -> World:
                 time,
                 np.tile([*corner, corner[0] + 40, corner[1] + 30], (len(time), 1)).astype(np.float32),
                 np.ones(len(time), np.float32),
-                0,
+                int(rng.choice([0, 1, 4])),  # any vehicle, car, truck
                 np.zeros((len(time), 0), np.float32),
             ),
             unit(embedding) if rng.random() < 0.9 else np.zeros(0, np.float32),
             str(rng.choice(["in", "", "side"])),
             str(rng.choice(["out", ""])),
             ground if placed else np.full((len(time), 2), np.nan),
+            color_probability=rng.dirichlet(np.full(len(COLORS), 0.3)).astype(np.float32),
         )
         drives.append(Drive(passage, camera, float(time[0]), float(time[-1]), origin, velocity, placed))
     links: tuple[Link, ...] = ()
@@ -113,8 +115,15 @@ def world(kind: str, seed: int, n: int = 8) -> World:
         positions=Positions(SIGMA_M, PER_M2),
         camera_means=CameraMeans(means, means.mean(axis=0)),
         appearance=AppearanceModel(CURVE),
+        classes=categories(rng, len(names), len(CLASSES)),
+        colors=categories(rng, len(names), len(COLORS)),
     )
     return World(drives, scene, model)
+
+
+def categories(rng: np.random.Generator, cameras: int, size: int) -> CategoryModel:
+    share = rng.dirichlet(np.full(size, 2.0), cameras)
+    return CategoryModel(share, share.mean(axis=0), np.array(0.3))
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -282,6 +291,29 @@ def appearance(w: World, i: int, j: int) -> float:
     return float(CURVE[low] + (place - low) * (CURVE[low + 1] - CURVE[low]))
 
 
+def category(w: World, i: int, j: int, kind: str) -> float:
+    """Half the log-likelihood ratio, since there are embeddings."""
+    model = getattr(w.model, kind)
+    labels = []
+    for k in (i, j):
+        passage = w.drives[k].passage
+        if kind == "colors":
+            labels.append(passage.color_probability.astype(float).tolist())
+        else:
+            labels.append([float(c == passage.tracklet.class_id and c > 0) for c in range(len(CLASSES))])
+    if not all(map(any, labels)):
+        return 0.0
+    p, q = (model.share[w.model.camera_ids.index(f"c{w.drives[k].camera}")].tolist() for k in (i, j))
+    rest = 1 - sum(map(min, p, q))
+    total = 0.0
+    for k, m in product(range(len(p)), repeat=2):
+        joint = min(p[k], q[k]) if k == m else 0.0
+        if rest > 1e-12:
+            joint += (p[k] - min(p[k], q[k])) * (q[m] - min(p[m], q[m])) / rest
+        total += labels[0][k] * labels[1][m] * (0.3 + 0.7 * joint / (p[k] * q[m]))
+    return 0.5 * math.log(total)
+
+
 # Constraints
 
 
@@ -351,6 +383,7 @@ def naive(w: World) -> dict[tuple[int, int], dict[str, float]]:
             continue
         if pair not in doubled:
             cues["appearance"] = appearance(w, *pair)
+            cues["class"], cues["color"] = category(w, *pair, "classes"), category(w, *pair, "colors")
         found[pair] = cues
     return found
 
