@@ -15,7 +15,7 @@ import numpy as np
 from mtmc.associate.aligned_planes import cross_plane_transitions, to_common_plane
 from mtmc.associate.config import AssociateConfig, GraphConfig
 from mtmc.associate.constraints import Constraints
-from mtmc.associate.continuations import continuation_candidates
+from mtmc.associate.continuations import Continuations, continuation_candidates
 from mtmc.associate.correlation_clustering import PairwiseLogOdds, greedy_edge_contraction
 from mtmc.associate.duplicates import duplicate_candidates
 from mtmc.associate.scene_model import Positions, SceneModel
@@ -171,9 +171,7 @@ class Evidence:
 
     def embeddings(self) -> Array:
         """Without their camera's mean: float32 (N, D). Computed anew, since only fitting needs them again."""
-        embeddings = embeddings_of(self.aligned.passages, np.float32)
-        means = self.model.camera_means or CameraMeans.fit(embeddings, self.aligned.camera)
-        return means.remove(embeddings, self.aligned.camera)
+        return _centered_embeddings(replace(self.aligned, model=self.model))[1]
 
 
 def cameras_of(passages: Sequence[Passage]) -> tuple[tuple[str, ...], Array]:
@@ -229,12 +227,83 @@ def gather_evidence(aligned: AlignedPassages, scene: Scene, config: AssociateCon
         scene: Its links are used.
         config: The choices.
     """
-    n, choices, model = len(aligned.passages), config.graph, aligned.model
+    choices = config.graph
+    constraints, duplicates, iou = _constraints(aligned, config)
 
+    # On the ground: both at one time, or one after the other.
     observed = find_co_observations(aligned.trajectories, aligned.camera, choices.max_distance_m)
-    positions = model.positions or _estimate_positions(observed, aligned.camera, choices)
+    positions = aligned.model.positions or _estimate_positions(observed, aligned.camera, choices)
     position, heading = _co_observation_cues(observed, aligned.trajectories, positions, choices)
-    continued = continuation_candidates(
+    continued = _find_continuations(aligned, positions, choices)
+
+    # Out of sight in between; embeddings only limit the number of pairs here.
+    means, embeddings = _centered_embeddings(aligned)
+    transitions = _find_transitions(aligned, scene, config, embeddings)
+
+    travelled = np.stack([transitions.a, transitions.b], axis=1)
+    pairs, rows = _all_pairs(len(aligned.passages), (observed.pairs, continued.pairs, duplicates, travelled))
+    at_observed, at_continued, at_duplicate, at_transition = rows
+    same_camera = -_SAME_CAMERA * (aligned.camera[continued.pairs[:, 0]] == aligned.camera[continued.pairs[:, 1]])
+    by_position = (
+        Cue(at_observed, position + heading),
+        Cue(at_continued, (continued.position + continued.heading) + same_camera),
+        Cue(at_duplicate, iou_log_odds(iou)),
+    )
+    use_appearance = bool(choices.appearance_weight) and embeddings.shape[1] > 0
+    return Evidence(
+        aligned=aligned,
+        model=replace(aligned.model, positions=positions, camera_means=means),
+        constraints=constraints,
+        pairs=pairs,
+        position=Cue(at_observed, position),
+        heading=Cue(at_observed, heading),
+        continued_position=Cue(at_continued, continued.position),
+        continued_heading=Cue(at_continued, continued.heading),
+        same_camera=Cue(at_continued, same_camera),
+        duplicate=Cue(at_duplicate, iou_log_odds(iou)),
+        transitions=transitions,
+        transition_rows=at_transition,
+        cosine=pair_cosines(embeddings, pairs, aligned.trajectories.start_s) if use_appearance else None,
+        certain=_certain_pairs(observed, aligned.camera, position + heading),
+        co_observed_group=_co_observed_groups(len(aligned.passages), pairs, by_position, constraints),
+    )
+
+
+def _all_pairs(n: int, parts: Sequence[Array]) -> tuple[Array, list[Array]]:
+    """The pairs of all parts, each once.
+
+    Args:
+        n: Number of passages.
+        parts: int (K, 2) each, the two passages in either order.
+
+    Returns:
+        int32 (P, 2), first < second, sorted; and the rows of each part's pairs, int32 (K,).
+    """
+    keys_of_parts = [_keys(part[:, 0], part[:, 1], n) for part in parts]
+    keys = unique_sorted(np.concatenate(keys_of_parts))
+    rows = [np.searchsorted(keys, part).astype(np.int32) for part in keys_of_parts]
+    pairs = np.empty((len(keys), 2), np.int32)
+    np.divmod(keys, n, out=(pairs[:, 0], pairs[:, 1]), casting="same_kind")
+    return pairs, rows
+
+
+def _keys(first: Array, second: Array, n: int) -> Array:
+    """``lower * N + higher`` of each pair: int64 (P,)."""
+    return np.asarray(np.minimum(first, second).astype(np.int64) * n + np.maximum(first, second))
+
+
+def _centered_embeddings(aligned: AlignedPassages) -> tuple[CameraMeans, Array]:
+    """The cameras' means, and the embeddings without them, float32 (N, D)."""
+    embeddings = embeddings_of(aligned.passages, np.float32)
+    means = aligned.model.camera_means or CameraMeans.fit(embeddings, aligned.camera)
+    return means, means.remove(embeddings, aligned.camera)
+
+
+# Co-observations and continuations
+
+
+def _find_continuations(aligned: AlignedPassages, positions: Positions, choices: GraphConfig) -> Continuations:
+    return continuation_candidates(
         aligned.trajectories,
         aligned.camera,
         max_extrapolation_s=choices.max_extrapolation_s,
@@ -243,60 +312,6 @@ def gather_evidence(aligned: AlignedPassages, scene: Scene, config: AssociateCon
         extrapolation_sigma_mps=choices.extrapolation_sigma_mps,
         per_m2=positions.per_m2,
     )
-    constraints, duplicates, iou = _constraints(aligned, config)
-
-    embeddings = embeddings_of(aligned.passages, np.float32)
-    means = model.camera_means or CameraMeans.fit(embeddings, aligned.camera)
-    embeddings = means.remove(embeddings, aligned.camera)
-    transitions = _find_transitions(aligned, scene, config, embeddings)
-
-    parts = (
-        _keys(observed.pairs[:, 0], observed.pairs[:, 1], n),
-        _keys(continued.pairs[:, 0], continued.pairs[:, 1], n),
-        _keys(duplicates[:, 0], duplicates[:, 1], n),
-        _keys(transitions.a, transitions.b, n),
-    )
-    keys = unique_sorted(np.concatenate(parts))
-    at_observed, at_continued, at_duplicate, at_transition = (
-        np.searchsorted(keys, part).astype(np.int32) for part in parts
-    )
-    del parts  # millions of keys
-    pairs = np.empty((len(keys), 2), np.int32)
-    np.divmod(keys, n, out=(pairs[:, 0], pairs[:, 1]), casting="same_kind")
-
-    is_same_camera = aligned.camera[continued.pairs[:, 0]] == aligned.camera[continued.pairs[:, 1]]
-    same_camera = -_SAME_CAMERA * is_same_camera
-    cues = (
-        Cue(at_observed, position + heading),
-        Cue(at_continued, (continued.position + continued.heading) + same_camera),
-        Cue(at_duplicate, iou_log_odds(iou)),
-    )
-    use_appearance = bool(choices.appearance_weight) and embeddings.shape[1] > 0
-    return Evidence(
-        aligned=aligned,
-        model=replace(model, positions=positions, camera_means=means),
-        constraints=constraints,
-        pairs=pairs,
-        position=Cue(at_observed, position),
-        heading=Cue(at_observed, heading),
-        continued_position=Cue(at_continued, continued.position),
-        continued_heading=Cue(at_continued, continued.heading),
-        same_camera=Cue(at_continued, same_camera),
-        duplicate=cues[2],
-        transitions=transitions,
-        transition_rows=at_transition,
-        cosine=pair_cosines(embeddings, pairs, aligned.trajectories.start_s) if use_appearance else None,
-        certain=_certain_pairs(observed, aligned.camera, position + heading),
-        co_observed_group=_co_observed_groups(n, keys, cues, constraints),
-    )
-
-
-def _keys(first: Array, second: Array, n: int) -> Array:
-    """``lower * N + higher`` of each pair: int64 (P,)."""
-    return np.asarray(np.minimum(first, second).astype(np.int64) * n + np.maximum(first, second))
-
-
-# Co-observations
 
 
 def _estimate_positions(observed: CoObservations, camera: Array, choices: GraphConfig) -> Positions:
@@ -351,13 +366,14 @@ def _certain_pairs(observed: CoObservations, camera: Array, log_odds: Array) -> 
     return observed.pairs[nearest][is_certain]
 
 
-def _co_observed_groups(n: int, keys: Array, cues: Sequence[Cue], constraints: Constraints) -> Array:
+def _co_observed_groups(n: int, pairs: Array, cues: Sequence[Cue], constraints: Constraints) -> Array:
     """Labels int64 (N,) of passages that are one vehicle by co-observations, continuations and duplicates alone."""
     rows = unique_sorted(np.concatenate([cue.rows for cue in cues]))
     best = np.full(len(rows), -np.inf)
     for cue in cues:
         np.maximum.at(best, np.searchsorted(rows, cue.rows), np.clip(cue.log_odds, -LIMIT, LIMIT))
-    return greedy_edge_contraction(PairwiseLogOdds(n, keys[rows], best), constraints.conflict)
+    keys = _keys(pairs[rows, 0], pairs[rows, 1], n)
+    return greedy_edge_contraction(PairwiseLogOdds(n, keys, best), constraints.conflict)
 
 
 # Constraints and duplicates
@@ -386,29 +402,39 @@ def _find_transitions(
 ) -> Transitions:
     """Transitions along links; between other cameras by distance, or across planes, or by nothing but time."""
     paths, camera, choices = aligned.trajectories, aligned.camera, config.graph
-    size = len(aligned.model.camera_ids)
-    is_other = ~np.eye(size, dtype=bool)
-    on_own_plane = _share_plane(aligned.own_plane, camera, size)
-    on_common_plane = _share_plane(paths.plane, camera, size)
-    by_distance = is_other & ~_linked(scene, aligned.model.camera_ids) & on_own_plane
-    by_time_only = is_other & ~on_common_plane
-    across_planes = is_other & on_common_plane & ~on_own_plane
     max_gap_s = choices.max_unlinked_gap_s if scene.links else config.max_gap_s
+    by_distance, by_time_only, across_planes = _unlinked_camera_pairs(aligned, scene)
 
-    parts = []
+    by_link, unlinked, aligned_only = [], [], []
     if scene.links:
         slack_s = choices.travel_time_slack_s
-        parts.append(link_transitions(aligned.passages, scene, paths.start_s, paths.end_s, slack_s))
+        by_link.append(link_transitions(aligned.passages, scene, paths.start_s, paths.end_s, slack_s))
     if max_gap_s and by_distance.any():
         kappa = choices.heading_kappa / 2
-        found = ground_transitions(by_distance, camera, paths, max_gap_s, choices.default_speed_mps, kappa)
-        parts.append(_without_link(found) if scene.links else found)
+        unlinked.append(ground_transitions(by_distance, camera, paths, max_gap_s, choices.default_speed_mps, kappa))
     if max_gap_s and by_time_only.any():
-        found = unconstrained_transitions(by_time_only, camera, paths.start_s, paths.end_s, max_gap_s, embeddings)
-        parts.append(_without_link(found) if scene.links else found)
+        starts, ends = paths.start_s, paths.end_s
+        unlinked.append(unconstrained_transitions(by_time_only, camera, starts, ends, max_gap_s, embeddings))
     if max_gap_s and across_planes.any():
-        parts.append(cross_plane_transitions(across_planes, camera, paths, max_gap_s, embeddings))
-    return Transitions.concatenate(parts)
+        aligned_only.append(cross_plane_transitions(across_planes, camera, paths, max_gap_s, embeddings))
+    if scene.links:
+        unlinked = [_without_link(part) for part in unlinked]
+    return Transitions.concatenate([*by_link, *unlinked, *aligned_only])
+
+
+def _unlinked_camera_pairs(aligned: AlignedPassages, scene: Scene) -> tuple[Array, Array, Array]:
+    """Ordered pairs of cameras between which there may be transitions that follow no link: bool (C, C) each.
+
+    Returns:
+        Those on one plane of their own, without those that a link joins; those without a common plane, whether a
+        link joins them or not, since a link leads from zone to zone; those whose planes are aligned.
+    """
+    camera, size = aligned.camera, len(aligned.model.camera_ids)
+    is_other = ~np.eye(size, dtype=bool)
+    on_own_plane = _share_plane(aligned.own_plane, camera, size)
+    on_common_plane = _share_plane(aligned.trajectories.plane, camera, size)
+    by_distance = is_other & on_own_plane & ~_linked(scene, aligned.model.camera_ids)
+    return by_distance, is_other & ~on_common_plane, is_other & on_common_plane & ~on_own_plane
 
 
 def _linked(scene: Scene, camera_ids: Sequence[str]) -> Array:
