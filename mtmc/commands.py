@@ -139,8 +139,8 @@ def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, worker
 
 def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequence[str], fit_boxes: bool) -> str:
     """``mtmc site learn``: learn the scene model from a finished run and write it; returns the report."""
+    from mtmc.pipeline.learning import located, write_learned_scene
     from mtmc.pipeline.results import load_run
-    from mtmc.scene import write_scene
     from mtmc.settings import YamlFile, parse_settings
     from mtmc.site.boxes import fit_box_scales
     from mtmc.site.config import SiteConfig
@@ -148,15 +148,17 @@ def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequ
     from mtmc.site.plots import draw_plots
     from mtmc.site.report import heading, report
 
-    choices = YamlFile(run, {}, {}).override(overrides)
-    config = parse_settings(SiteConfig, choices.data, file=choices)
     loaded = load_run(run)
-    learned = learn_scene(loaded.scene, loaded.passages, config)
+    choices = YamlFile(run, {}, {}).override(overrides)
+    usual = loaded.config.learn.model_dump(exclude={"enabled"})
+    config = parse_settings(SiteConfig, {**usual, **choices.data}, file=choices)
+    passages = [p for result in located(loaded.results, loaded.given) for p in result.passages]
+    learned = learn_scene(loaded.given, passages, config)
     scene, text = learned.scene, report(learned)
     if fit_boxes:
         scene, boxes = fit_box_scales(scene, learned.passages)
         text += "\n" + boxes
-    write_scene(scene, out, heading(learned))
+    write_learned_scene(scene, out, heading(learned))
     text += f"\n{out}\n"
     if plots is not None:
         text += "".join(f"{path}\n" for path in draw_plots(learned, plots))

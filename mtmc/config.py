@@ -22,6 +22,7 @@ from mtmc.postprocess import PostprocessConfig
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
 from mtmc.settings import Condition, Settings, UsedWhen, parse_settings, read_yaml, settings_without_effect
+from mtmc.site.config import LearnConfig
 from mtmc.track import TrackConfig
 from mtmc.zoo import ModelsConfig
 
@@ -72,6 +73,7 @@ class RunConfig(Settings):
     track: TrackConfig = TrackConfig()
     clean: CleanConfig = CleanConfig()
     embed: EmbedConfig = EmbedConfig()
+    learn: LearnConfig = LearnConfig()
     associate: AssociateConfig = AssociateConfig()
     postprocess: PostprocessConfig = PostprocessConfig()
     render: RenderConfig = RenderConfig()

@@ -187,6 +187,7 @@ def _config(config: RunConfig, source: str) -> RunConfig:
             "clean": config.clean if source == "detections" else off,
             "embed": config.embed.model_copy(update={"per_detection": False}),
             "postprocess": PostprocessConfig(min_displacement=0, max_truncation=1),
+            "learn": config.learn.model_copy(update={"enabled": False}),  # the place stays as the run learned it
             "render": RenderConfig(videos=False, mosaic=False, report=False),
         }
     )

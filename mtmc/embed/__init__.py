@@ -15,7 +15,7 @@
 from mtmc.embed.attributes import AttributeNetwork, load_attributes
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.embedder import Embedder, load_embedder
-from mtmc.embed.passages import EmbeddedTracklets, embed_tracklets
+from mtmc.embed.passages import EmbeddedTracklets, embed_tracklets, locate_again
 from mtmc.embed.per_detection import with_appearance
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "embed_tracklets",
     "load_attributes",
     "load_embedder",
+    "locate_again",
     "with_appearance",
 ]

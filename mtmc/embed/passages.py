@@ -19,7 +19,7 @@ from mtmc.errors import VideoError
 from mtmc.scene import Camera
 from mtmc.types import CLASSES, Array, Passage, Tracklet
 
-__all__ = ["EmbeddedTracklets", "embed_tracklets"]
+__all__ = ["EmbeddedTracklets", "embed_tracklets", "locate_again"]
 
 Progress = Callable[[int, int | None], None]
 
@@ -171,6 +171,12 @@ def _crop_vectors(buffer: CropBuffer, number: int, tracklet: Tracklet) -> tuple[
             remedy="check that video and tracklets belong together",
         )
     return np.array([row for row, _ in embedded]), np.stack([vector for _, vector in embedded])
+
+
+def locate_again(passage: Passage, camera: Camera) -> Passage:
+    """The passage with times, zones and ground positions by another description of its camera."""
+    tracklet = replace(passage.tracklet, time_s=camera.clock.time_s(passage.tracklet.frame))
+    return _passage(tracklet, passage.embedding, camera)
 
 
 def _passage(tracklet: Tracklet, embedding: Array, camera: Camera) -> Passage:

@@ -110,6 +110,7 @@ def remove_outputs(out: Path, names: Iterable[str]) -> None:
 
 def write_manifest(
     out: Path,
+    given: Scene,
     scene: Scene,
     config: RunConfig,
     results: Sequence[CameraResult],
@@ -123,7 +124,8 @@ def write_manifest(
 
     Args:
         out: The run's folder.
-        scene: The place.
+        given: The place as it was given.
+        scene: The place with what was learned.
         config: All choices, defaults included.
         results: What became of each camera.
         outputs: Files the run wrote, below ``out``.
@@ -140,7 +142,12 @@ def write_manifest(
     manifest = {
         "mtmc": mtmc.__version__,
         "scene": scene.name,
-        "place": {"folder": str(scene.root.resolve()), "scene": content_of(scene, scene.root)},
+        "place": {
+            "folder": str(scene.root.resolve()),
+            "given": content_of(given, given.root),
+            "stated_clocks": [camera.id for camera in given.cameras if camera.clock_is_stated],
+            "scene": content_of(scene, scene.root),
+        },
         "config": config.model_dump(mode="json"),
         "models": {task: model.as_dict() for task, model in models_in_use(scene, config).items()},
         "cameras": {

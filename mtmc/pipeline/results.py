@@ -32,7 +32,8 @@ class LoadedRun:
 
     Attributes:
         out: Its folder.
-        scene: The place as the run knew it; the files it names may have moved since.
+        scene: The place as association knew it, with what the run learned; the files it names may have moved since.
+        given: The place without what the run learned.
         config: All its choices.
         results: What became of each camera, in the scene's order. Passages and pictures are those of the run; a
             camera that failed has a ``problem`` and no passages.
@@ -43,6 +44,7 @@ class LoadedRun:
 
     out: Path
     scene: Scene
+    given: Scene
     config: RunConfig
     results: tuple[CameraResult, ...]
     tracks: tuple[GlobalTrack, ...]
@@ -70,12 +72,14 @@ def load_run(folder: Path) -> LoadedRun:
     manifest = _read_manifest(folder / "run.json")
     place = manifest["place"]
     scene = restore(place["scene"], Path(place["folder"]))
+    given = _with_stated_clocks(restore(place["given"], Path(place["folder"])), place["stated_clocks"])
     config = parse_settings(RunConfig, manifest["config"])
     results = [_camera(camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
     links_path, model_path = evidence_paths(folder)
     return LoadedRun(
         out=folder,
         scene=scene,
+        given=given,
         config=config,
         results=tuple(results),
         tracks=_tracks(folder, scene, results),
@@ -97,13 +101,19 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise FormatError(
             "cannot be read as JSON", path=path, remedy="repeat the run; done stages are kept"
         ) from cause
-    if not isinstance(manifest, dict) or not {"place", "config", "cameras"} <= manifest.keys():
+    is_known = isinstance(manifest, dict) and {"place", "config", "cameras"} <= manifest.keys()
+    if not is_known or "given" not in manifest["place"]:
         raise FormatError(
             "does not describe the place it was run on, so an older version wrote it",
             path=path,
             remedy="repeat the run with the same --out; done stages are kept",
         )
-    return manifest
+    return dict(manifest)
+
+
+def _with_stated_clocks(scene: Scene, stated: list[str]) -> Scene:
+    cameras = [replace(camera, clock_is_stated=camera.id in stated) for camera in scene.cameras]
+    return replace(scene, cameras=tuple(cameras))
 
 
 def _camera(camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:

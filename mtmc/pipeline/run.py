@@ -25,6 +25,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.log import plural
 from mtmc.pipeline.cache import StageCache, cache_key, code_version
 from mtmc.pipeline.camera import CameraResult, detect_together, match_similarity_of, process_camera
+from mtmc.pipeline.learning import LearnedPlace, learn_place, learned_scene_path, located, write_learned_scene
 from mtmc.pipeline.models import models_in_use, with_chosen_models, with_model_files
 from mtmc.pipeline.outputs import (
     earlier_outputs,
@@ -72,6 +73,7 @@ class RunResult:
         scores: Official scores, if ground truth lay beside the videos.
         problems: Sentences about what went wrong although the run went on.
         warnings: Sentences about what was asked for and had no effect.
+        learned: What was learned about the place; None if nothing was.
     """
 
     out: Path
@@ -80,6 +82,7 @@ class RunResult:
     scores: Evaluation | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    learned: LearnedPlace | None = None
 
 
 def run(
@@ -133,6 +136,12 @@ def run(
             results[0].problem if len(results) == 1 else "no camera could be used:\n  " + "\n  ".join(problems)
         )
 
+    given = scene
+    with clock("learn"):
+        learned = learn_place(scene, results, config.learn, cache)
+        if learned is not None:
+            scene = learned.scene
+            results = located(results, scene)
     with clock("associate"):
         association = _associate(results, scene, config, cache)
     with clock("postprocess"):
@@ -145,6 +154,8 @@ def run(
     videos = {name for name in earlier if name.startswith("videos/")}  # reused where they would come out the same
     remove_outputs(out, earlier - videos)
     outputs = write_tables(table, scene, out) + write_passages(results, out) + write_evidence(association, out)
+    if learned is not None:
+        outputs.append(write_learned_scene(scene, learned_scene_path(out), learned.heading))
     with clock("score"):
         scores = None
         try:
@@ -152,7 +163,7 @@ def run(
         except FormatError as error:
             problems.append(str(error))
         outputs += _write_scores(scores, out)
-    write_manifest(out, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    write_manifest(out, given, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
     with clock("render"):
         outputs += render(
             scene,
@@ -167,8 +178,8 @@ def run(
             _made_with(scene, config),
         )
     remove_outputs(out, videos - {path.relative_to(out).as_posix() for path in outputs})
-    write_manifest(out, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
-    return RunResult(given_out, tracks, results, scores, tuple(problems), tuple(warnings))
+    write_manifest(out, given, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    return RunResult(given_out, tracks, results, scores, tuple(problems), tuple(warnings), learned)
 
 
 def _made_with(scene: Scene, config: RunConfig) -> dict[str, str]:
@@ -210,7 +221,18 @@ def _associate(results: Sequence[CameraResult], scene: Scene, config: RunConfig,
     key = cache_key(
         code=code_version("mtmc.associate", "mtmc.multiview", "mtmc.geometry"),
         passages=[(result.camera_id, result.key) for result in results],
-        cameras=[(camera.id, camera.number, camera.size_wh, repr(camera.clock)) for camera in scene.cameras],
+        cameras=[
+            (
+                camera.id,
+                camera.number,
+                camera.size_wh,
+                repr(camera.clock),
+                None if camera.ground_from_image is None else camera.ground_from_image.tolist(),
+                camera.ground_plane,
+                [(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],
+            )
+            for camera in scene.cameras
+        ],
         associate=config.associate.model_dump(),
         match_similarity=match_similarity,
         links=[repr(link) for link in scene.links],

@@ -35,6 +35,8 @@ def summary_text(scene: Scene, result: RunResult) -> str:
         cpu = sum(seconds for _, seconds in camera.seconds.values())
         cells = [counts.get(name, "–") for name in ("frames", "detections", "tracklets", "vehicles")]
         lines.append(f"{camera.camera_id:<12}" + "".join(f"{cell:>8}" for cell in [*cells, shared]) + f"{cpu:>8.1f}")
+    if result.learned is not None:
+        lines += ["", result.learned.summary]
     if result.scores is not None:
         lines += ["", result.scores.text().rstrip()]
     lines += [f"mtmc: {problem}" for problem in result.problems]

@@ -101,6 +101,7 @@ class Camera:
             they fit its ground truth; (1, 1) leaves them.
         problem: Why the camera cannot be used, as a sentence, if one of its own files is missing or malformed; the
             scene's other cameras can.
+        clock_is_stated: ``scene.yaml`` states the camera's start or time map, so that learning keeps its clock.
     """
 
     id: str
@@ -118,6 +119,7 @@ class Camera:
     zones: tuple[Zone, ...] = ()
     box_scale: tuple[float, float] = (1.0, 1.0)
     problem: str = ""
+    clock_is_stated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -298,6 +298,7 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
         ground_plane=entry.ground_plane,
         zones=_zones(entry) or base.zones,
         box_scale=entry.box_scale or base.box_scale,
+        clock_is_stated=entry.start_s is not None or bool(knots),
     )
 
 

@@ -5,7 +5,7 @@ Each step rests on the results of those before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
@@ -23,10 +23,10 @@ from mtmc.site.plane_alignment import PlaneAlignmentEstimate, align_planes, traj
 from mtmc.site.pose_graph import PairSimilarity
 from mtmc.site.similarity import centered_embeddings, similarity_rank_weights
 from mtmc.site.trajectories import ImageTrajectory, image_size, image_trajectories
-from mtmc.site.zones import FoundZone, TrackEndpoint, find_zones, track_endpoints
+from mtmc.site.zones import FoundZone, TrackEndpoint, find_zones, given_zones, track_endpoints
 from mtmc.types import Array, Passage
 
-__all__ = ["CameraZones", "LearnedClocks", "LearnedScene", "apply_clocks", "learn_scene"]
+__all__ = ["CameraZones", "LearnedClocks", "LearnedScene", "apply_clocks", "is_complete", "learn_scene"]
 
 _MIN_DISPLACEMENT = 0.5  # diagonals of a box; parked vehicles are ignored
 _MAX_OFFSET_MARGIN_S = 2.0  # clocks are searched beyond the configured offset, as drift adds to it
@@ -113,7 +113,8 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
     """Learn the scene model from passages. The result does not depend on their order.
 
     Args:
-        scene: What is known: cameras, clocks, perhaps homographies. Its zones and links are replaced.
+        scene: What is known: cameras, clocks, perhaps homographies, zones and links. What is given stays, unless the
+            settings say otherwise.
         passages: Of all cameras, on the scene's clocks.
         config: The settings.
     """
@@ -121,13 +122,15 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
     moving = _moving_in_order(passages)
     size_wh = {c.id: image_size(c, _of_camera(moving, c.id)) for c in scene.cameras}
     trajectories = image_trajectories(moving, size_wh)
+    keeps_clock = {c.id for c in scene.cameras if _keeps_clock(c, config)}
     scales = _fit_scales(trajectories, size_wh)
     ground_planes, ground_notes = _learn_ground_planes(scene, trajectories, scales, config)
     scene = _with_ground_planes(scene, ground_planes, scales)
     planes = _homographies_by_plane(scene)
 
     clocks = _fit_all_clocks(trajectories, planes, config)
-    scene, updated = _with_clocks(scene, clocks.fits, trajectories, config)
+    clocks = replace(clocks, fits=tuple(_anchored(clocks.fits, keeps_clock)))
+    scene, updated = _with_clocks(scene, clocks.fits, trajectories, keeps_clock)
     clocks = replace(clocks, updated=updated)
     if updated:
         moving = apply_clocks(moving, scene)
@@ -137,9 +140,13 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
     span_s = _scene_span_s(scene, moving)
     co_observed = _co_observed_passages(scene, moving, trajectories, planes.values(), config)
     leaving, entering = _zone_events(scene, moving, zones)
-    links = find_links(leaving, entering, co_observed, _embeddings(moving), span_s, config)
     alignments = [] if scene.plane_alignments else _align_planes(planes, trajectories, scales, span_s)
-    scene = _with_zones_and_links(scene, zones, links, _windows(moving, co_observed), alignments)
+    alignments = [found for found in alignments if found.confidence >= config.min_alignment_probability]
+    scene = _with_alignments(scene, alignments)
+    links: list[FoundLink] = []
+    if config.links == "learn" or (config.links == "auto" and not scene.links):
+        links = find_links(leaving, entering, co_observed, _embeddings(moving), span_s, config)
+        scene = _with_zones_and_links(scene, zones, links, _windows(moving, co_observed), config)
 
     notes = [*_scale_notes(scales, size_wh), *ground_notes, *_clock_notes(scene, clocks)]
     return LearnedScene(
@@ -154,6 +161,15 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
         tuple(alignments),
         tuple(notes),
     )
+
+
+def is_complete(scene: Scene, config: SiteConfig) -> bool:
+    """Whether a scene states all that could be learned, so that nothing would change."""
+    ground = {c.ground_plane for c in scene.cameras if c.ground_from_image is not None}
+    keeps_ground = config.ground == "keep" or (config.ground == "auto" and bool(ground))
+    keeps_links = config.links == "keep" or (config.links == "auto" and bool(scene.links))
+    keeps_alignments = len(ground) < 2 or bool(scene.plane_alignments)
+    return keeps_ground and keeps_links and keeps_alignments and all(_keeps_clock(c, config) for c in scene.cameras)
 
 
 def apply_clocks(passages: Sequence[Passage], scene: Scene) -> list[Passage]:
@@ -284,11 +300,43 @@ def _clock_notes(scene: Scene, clocks: LearnedClocks) -> list[str]:
     return [f"clocks of {', '.join(unknown)}: not determined, as their views share no ground with another"]
 
 
+def _keeps_clock(camera: Camera, config: SiteConfig) -> bool:
+    return config.clocks == "keep" or (config.clocks == "auto" and camera.clock_is_stated)
+
+
+def _anchored(fits: Sequence[ClockFit], keeps_clock: Collection[str]) -> list[ClockFit]:
+    """Clock corrections relative to a camera that keeps its clock, in groups that have one."""
+    anchors: dict[str, ClockFit] = {}
+    for fit in sorted(fits, key=lambda f: (f.pairs, f.camera)):
+        if fit.camera in keeps_clock:
+            anchors[fit.reference] = fit
+    anchored = []
+    for fit in fits:
+        anchor = anchors.get(fit.reference, fit)
+        if anchor.camera == fit.camera and fit.camera not in keeps_clock:
+            anchored.append(fit)  # a group in which all clocks may be corrected
+            continue
+        anchored.append(
+            replace(
+                fit,
+                reference=anchor.camera,
+                offset_s=fit.offset_s - anchor.offset_s - anchor.drift * (fit.middle_s - anchor.middle_s),
+                error_s=float(np.hypot(fit.error_s, anchor.error_s)),
+                drift=fit.drift - anchor.drift,
+                drift_error=float(np.hypot(fit.drift_error, anchor.drift_error)),
+            )
+        )
+    return anchored
+
+
 def _with_clocks(
-    scene: Scene, fits: Sequence[ClockFit], trajectories: Mapping[str, Sequence[ImageTrajectory]], config: SiteConfig
+    scene: Scene,
+    fits: Sequence[ClockFit],
+    trajectories: Mapping[str, Sequence[ImageTrajectory]],
+    keeps_clock: Collection[str],
 ) -> tuple[Scene, tuple[str, ...]]:
     """The scene with significant clock corrections applied, and the cameras they concern."""
-    fit_of = {fit.camera: fit for fit in fits} if config.update_clocks else {}
+    fit_of = {fit.camera: fit for fit in fits if fit.camera not in keeps_clock}
     cameras, updated = [], []
     for camera in scene.cameras:
         fit = fit_of.get(camera.id)
@@ -328,6 +376,8 @@ def _find_camera_zones(
     camera: Camera, passages: Sequence[Passage], size_wh: tuple[int, int], config: SiteConfig
 ) -> CameraZones:
     endpoints = track_endpoints(passages, size_wh, _recorded_s(camera, passages))
+    if config.links == "keep" or (config.links == "auto" and camera.zones):
+        return CameraZones(endpoints, given_zones(camera.zones, endpoints))
     return CameraZones(endpoints, find_zones(endpoints, passages, size_wh, config))
 
 
@@ -419,21 +469,31 @@ def _align_planes(
     return align_planes(endpoints, _pair_similarity(trajectories), span_s)
 
 
+def _with_alignments(scene: Scene, alignments: Sequence[PlaneAlignmentEstimate]) -> Scene:
+    """The scene with the given plane alignments, or else the learned ones."""
+    if scene.plane_alignments:
+        return scene
+    return replace(scene, plane_alignments=tuple(estimate.alignment for estimate in alignments))
+
+
 def _with_zones_and_links(
     scene: Scene,
     zones: Mapping[str, CameraZones],
     links: Sequence[FoundLink],
     windows: Mapping[tuple[str, str], tuple[float, float]],
-    alignments: Sequence[PlaneAlignmentEstimate],
+    config: SiteConfig,
 ) -> Scene:
-    """The scene with its zones, links and plane alignments.
+    """The scene with zones and links; a camera's given zones stay as they are.
 
     Vehicles that two cameras see at the same time can leave one and enter the other by any zones and in any order.
     Such a pair of cameras therefore also gets a link from any zone to any other.
     """
-    cameras = tuple(
-        replace(c, zones=tuple(Zone(z.name, z.polygon, z.role) for z in zones[c.id].zones)) for c in scene.cameras
-    )
+    cameras = []
+    for camera in scene.cameras:
+        if not camera.zones or config.links == "learn":
+            learned_zones = tuple(Zone(zone.name, zone.polygon, zone.role) for zone in zones[camera.id].zones)
+            camera = replace(camera, zones=learned_zones)
+        cameras.append(camera)
     zone_links = [
         Link(
             f.from_camera,
@@ -452,5 +512,4 @@ def _with_zones_and_links(
         Link(a, "", b, "", float(np.floor(low - _ANY_ZONE_MARGIN_S)), float(np.ceil(high + _ANY_ZONE_MARGIN_S)))
         for (a, b), (low, high) in sorted(windows.items())
     ]
-    plane_alignments = scene.plane_alignments or tuple(estimate.alignment for estimate in alignments)
-    return replace(scene, cameras=cameras, links=(*zone_links, *camera_links), plane_alignments=plane_alignments)
+    return replace(scene, cameras=tuple(cameras), links=(*zone_links, *camera_links))

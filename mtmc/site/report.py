@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from mtmc.log import plural
 from mtmc.site.camera_model import GroundScale
 from mtmc.site.common_ground import CommonGround
 from mtmc.site.learn import LearnedScene
+from mtmc.site.links import FoundLink
 
-__all__ = ["heading", "report"]
+__all__ = ["heading", "report", "summary"]
 
 _UNDETERMINED = "not determined"
 
@@ -24,12 +28,68 @@ def report(learned: LearnedScene) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def summary(learned: LearnedScene) -> str:
+    """What was learned about the place, one line for each kind of fact and each pair of cameras."""
+    zone_counts = [len(found.zones) for found in learned.zones.values()]
+    lines = [
+        f"learned from {len(learned.passages)} moving tracklets",
+        *_ground_summary(learned),
+        *_clock_summary(learned),
+        f"  zones   {sum(zone_counts)} in {sum(count > 0 for count in zone_counts)} of {len(zone_counts)} cameras",
+        *_link_summary(learned),
+    ]
+    return "\n".join(lines)
+
+
+def _ground_summary(learned: LearnedScene) -> list[str]:
+    lines = []
+    for ground in learned.ground_planes:
+        cameras = ", ".join(sorted(ground.co_observed))
+        confidence = min((edge.confidence for edge in ground.edges), default=0.0)
+        lines.append(
+            f"  ground  {cameras} see one road: trajectories {ground.median_residual_m:.1f} m apart, "
+            f"probability {confidence:.2f}"
+        )
+    for estimate in learned.alignments:
+        alignment = estimate.alignment
+        lines.append(
+            f"  ground  planes {alignment.plane or 'main'} and {alignment.reference_plane or 'main'} about "
+            f"{estimate.distance_m:.0f} m apart, probability {estimate.confidence:.2f}"
+        )
+    return lines
+
+
+def _clock_summary(learned: LearnedScene) -> list[str]:
+    return [
+        f"  clock   {fit.camera} {fit.offset_s:+.2f} ± {fit.error_s:.2f} s against {fit.reference}, "
+        f"{plural(fit.pairs, 'vehicle')}"
+        for fit in learned.clocks.fits
+        if fit.camera in learned.clocks.updated
+    ]
+
+
+def _link_summary(learned: LearnedScene) -> list[str]:
+    """The links of each pair of cameras in one line."""
+    of_cameras: dict[tuple[str, str], list[FoundLink]] = {}
+    for link in learned.links:
+        of_cameras.setdefault((link.from_camera, link.to_camera), []).append(link)
+    lines = []
+    for (a, b), links in sorted(of_cameras.items()):
+        vehicles = sum(len(link.times_s) for link in links)
+        typical_s = float(np.median(np.concatenate([link.times_s for link in links])))
+        confidence = max(link.confidence for link in links)
+        lines.append(
+            f"  link    {a} → {b}: {plural(vehicles, 'vehicle')} in {typical_s:.1f} s (median), "
+            f"probability {confidence:.2f}, by {links[0].evidence}"
+        )
+    return lines or ["  link    none: the tracklets show no traffic from camera to camera"]
+
+
 def heading(learned: LearnedScene) -> str:
     """Comment lines for the top of the written scene."""
-    count = sum(len(found.zones) for found in learned.zones.values())
     return (
-        f"Learned from {len(learned.passages)} tracklets by 'mtmc site learn': {count} zones, "
-        f"{len(learned.links)} links between zones.\nCheck against the plots; every line may be edited."
+        f"{summary(learned)}\n\nEvery line may be edited. A run with this file learns nothing more; to learn again, "
+        "delete\n'learn: {enabled: false}' and what is to be learned anew."
     )
 
 

@@ -18,10 +18,11 @@ from scipy.spatial import ConvexHull
 
 from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.zones import inside
+from mtmc.scene import Zone
 from mtmc.site.config import SiteConfig
 from mtmc.types import Array, Passage, Tracklet
 
-__all__ = ["FoundZone", "TrackEndpoint", "cluster_endpoints", "find_zones", "track_endpoints"]
+__all__ = ["FoundZone", "TrackEndpoint", "cluster_endpoints", "find_zones", "given_zones", "track_endpoints"]
 
 Role = Literal["in", "out"]
 
@@ -215,6 +216,28 @@ def find_zones(
             if zone.count >= config.min_support and is_plausible:
                 zones.append(zone)
     return _named(zones, size_wh)
+
+
+def given_zones(zones: Sequence[Zone], endpoints: Sequence[TrackEndpoint]) -> list[FoundZone]:
+    """The zones of the scene file, with the endpoints that lie in them. An endpoint is in the first such zone.
+
+    Args:
+        zones: Of a camera.
+        endpoints: Of the camera (:func:`track_endpoints`).
+    """
+    taken: set[int] = set()
+    found = []
+    for zone in zones:
+        for role in _ROLES:
+            if zone.role not in (role, "both"):
+                continue
+            points = np.array([endpoint.px for endpoint in endpoints]).reshape(-1, 2)
+            inner = np.flatnonzero(inside(points, zone.polygon)).tolist()
+            members = tuple(k for k in inner if endpoints[k].role == role and k not in taken)
+            taken |= set(members)
+            at_border = float(np.mean([endpoints[k].at_border for k in members])) if members else 0.0
+            found.append(FoundZone(zone.name, role, zone.polygon, members, len(members), 1.0, at_border, 1.0))
+    return found
 
 
 def _zone(

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtmc.embed import EmbedConfig
-from mtmc.embed.passages import embed_tracklets
+from mtmc.embed import locate_again
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
 from mtmc.geometry.clock import Clock
@@ -57,20 +56,22 @@ def case_of(scene: Scene, passages: Sequence[Passage]) -> Case:
 
 
 def withheld(scene: Scene, *, ground: bool = True) -> Scene:
-    """The scene without zones, links and plane_alignments, and, unless ``ground`` is false, without homographies."""
-    cameras = [replace(c, zones=(), ground_from_image=None if ground else c.ground_from_image) for c in scene.cameras]
+    """The scene without zones, links and plane_alignments, and, unless ``ground`` is false, without homographies.
+
+    Its clocks stay, but they may be corrected.
+    """
+    cameras = [
+        replace(
+            camera, zones=(), ground_from_image=None if ground else camera.ground_from_image, clock_is_stated=False
+        )
+        for camera in scene.cameras
+    ]
     return replace(scene, cameras=tuple(cameras), links=(), plane_alignments=())
 
 
 def placed(passages: Sequence[Passage], scene: Scene) -> tuple[Passage, ...]:
     """The passages with the times, zones and places on the ground that a scene gives them."""
-    out = []
-    for passage in passages:
-        camera = scene.camera(passage.tracklet.camera_id)
-        tracklet = replace(passage.tracklet, time_s=camera.clock.time_s(passage.tracklet.frame))
-        [known] = embed_tracklets([tracklet], camera, EmbedConfig(), None, None).passages
-        out.append(replace(known, embedding=passage.embedding))
-    return tuple(out)
+    return tuple(locate_again(passage, scene.camera(passage.tracklet.camera_id)) for passage in passages)
 
 
 def _unchanged(case: Case, rng: np.random.Generator) -> Case:

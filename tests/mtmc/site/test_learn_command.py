@@ -38,7 +38,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "town" / "scene.yaml").write_text(
         "name: town\ncameras:\n" + "\n".join(lines) + "\noverrides: {threads: 5}\n"
     )
-    arguments = ["run", "--videos", str(home / "town"), "--out", str(home / "run"), "--no-render", "--workers", "1"]
+    arguments = [
+        "run",
+        "--videos",
+        str(home / "town"),
+        "--out",
+        str(home / "run"),
+        "--no-render",
+        "--no-learn",
+        "--workers",
+        "1",
+    ]
     assert main(arguments) == 0
     return home / "run"
 
@@ -51,9 +61,9 @@ def test_the_learned_scene_loads_and_keeps_what_was_given(
     printed = capsys.readouterr().out
     for word in ("ground", "clocks", "zones", "links", "confidence", "c001–c002"):
         assert word in printed
-    assert out.read_text().startswith("# Learned from ")
+    assert out.read_text().startswith("# learned from ")
     [scene] = load_scenes(out)
-    assert (scene.name, scene.overrides) == ("town", {"threads": 5})
+    assert (scene.name, scene.overrides) == ("town", {"threads": 5, "learn": {"enabled": False}})
     for camera in scene.cameras:
         assert (camera.frame_count, camera.size_wh, camera.clock.fps) == (1200, SIZE, 10.0)
         assert camera.ground_from_image is not None
