@@ -141,8 +141,8 @@ def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequ
     """``mtmc site learn``: learn the scene model from a finished run and write it; returns the report."""
     from mtmc.pipeline.learning import located, write_learned_scene
     from mtmc.pipeline.results import load_run
+    from mtmc.postprocess import fit_box_scales
     from mtmc.settings import YamlFile, parse_settings
-    from mtmc.site.boxes import fit_box_scales
     from mtmc.site.config import SiteConfig
     from mtmc.site.learn import learn_scene
     from mtmc.site.plots import draw_plots

@@ -176,7 +176,14 @@ def _crop_vectors(buffer: CropBuffer, number: int, tracklet: Tracklet) -> tuple[
 def locate_again(passage: Passage, camera: Camera) -> Passage:
     """The passage with times, zones and ground positions by another description of its camera."""
     tracklet = replace(passage.tracklet, time_s=camera.clock.time_s(passage.tracklet.frame))
-    return _passage(tracklet, passage.embedding, camera)
+    return replace(
+        passage,
+        tracklet=tracklet,
+        entry=entry_zone(tracklet, camera.zones),
+        exit=exit_zone(tracklet, camera.zones),
+        ground_m=ground_positions(tracklet, camera),
+        ground_plane=camera.ground_plane,
+    )
 
 
 def _passage(tracklet: Tracklet, embedding: Array, camera: Camera) -> Passage:

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtmc.formats.table import Table
-from mtmc.postprocess.calibrate import calibrate
+from mtmc.postprocess.calibrate import calibrate, fit_box_scales
 from mtmc.postprocess.config import PostprocessConfig
 from mtmc.postprocess.expand import clip_to_image, expand_boxes
 from mtmc.postprocess.image_sizes import image_sizes
@@ -28,7 +28,14 @@ from mtmc.postprocess.suppress import duplicate_boxes, is_moving, min_size, repe
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
-__all__ = ["PostprocessConfig", "calibrate", "image_sizes", "postprocess", "postprocess_boxes"]
+__all__ = [
+    "PostprocessConfig",
+    "calibrate",
+    "fit_box_scales",
+    "image_sizes",
+    "postprocess",
+    "postprocess_boxes",
+]
 
 ImageSizes = Mapping[str, tuple[int, int]]  # camera id → (width, height), pixels
 

@@ -50,6 +50,7 @@ def learn_common_grounds(
     scales: Mapping[str, GroundScale],
     max_clock_offset_s: float = 3.0,
     similarity: PairSimilarity = lambda a, b: None,
+    min_probability: float = 0.0,
 ) -> tuple[list[CommonGround], list[Registration]]:
     """Common ground planes of cameras that see the same road, the largest first, and the registration of all pairs.
 
@@ -62,16 +63,20 @@ def learn_common_grounds(
         scales: By camera.
         max_clock_offset_s: How far two clocks may differ.
         similarity: Similarity weights of the trajectories of two cameras.
+        min_probability: Least probability of a registration that joins two cameras.
     """
     cameras = sorted(camera for camera in trajectories if camera in scales and trajectories[camera])
     pairs = combinations(cameras, 2)
     registrations = _register(pairs, trajectories, scales, max_clock_offset_s, similarity)
+    tried = len(cameras) * (len(cameras) - 1) // 2
+    registrations = [r for r in registrations if r.probability(tried) >= min_probability]
     ground_planes = _join(registrations, trajectories, scales, similarity)
 
     doubtful = {edge for ground in ground_planes for edge in ground.edges if _has_doubtful_clock(edge, ground)}
     if doubtful:
         pairs_again = sorted(edge.cameras for edge in doubtful)
         again = _register(pairs_again, trajectories, scales, 0.0, similarity)
+        again = [r for r in again if r.probability(tried) >= min_probability]
         kept = [r for r in registrations if r not in doubtful]
         registrations = sorted([*kept, *again], key=lambda r: r.cameras)
         ground_planes = _join(registrations, trajectories, scales, similarity)

@@ -46,8 +46,20 @@ class SiteConfig(Settings):
     max_false_link_probability: float = Field(
         0.25, gt=0, lt=1, description="greatest probability at which a link may not exist"
     )
+    max_false_link_share: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="greatest share of false links among all, measured on entries in reversed order of time",
+    )
+    min_ground_probability: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="least probability that two views share road; with less they keep planes of their own",
+    )
     min_alignment_probability: float = Field(
-        0.5, gt=0, lt=1, description="least probability of a connection between ground planes that share no road"
+        0.9, gt=0, lt=1, description="least probability of a connection between ground planes that share no road"
     )
 
 

@@ -244,7 +244,11 @@ def _learn_ground_planes(
         lacking = ", ".join(c.id for c in scene.cameras if c.id not in given)
         return None, [f"{lacking}: no homography, as a learned one would not fit the given ones"] if lacking else []
     ground_planes, _ = learn_common_grounds(
-        trajectories, scales, config.max_clock_offset_s, _pair_similarity(trajectories)
+        trajectories,
+        scales,
+        config.max_clock_offset_s,
+        _pair_similarity(trajectories),
+        config.min_ground_probability,
     )
     unknown = sorted({c.id for c in scene.cameras} - set(scales))
     return ground_planes, [f"{camera}: no calibration, so no homography is written" for camera in unknown]

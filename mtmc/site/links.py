@@ -8,7 +8,7 @@ zones are linked. Elsewhere a link is a significant transition by times and appe
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
@@ -26,6 +26,7 @@ __all__ = ["Event", "FoundLink", "find_links"]
 _MIN_POSTERIOR = 0.5  # of a pair that counts as one vehicle
 _FALSE_SHARE_OF_CO_OBSERVED = 0.05  # of co-observed pairs
 _OUTLIER_SPREADS, _MIN_SPREAD_S = 6.0, 1.0  # travel times of co-observed pairs farther from the median are errors
+_CONTROLS = 12  # repetitions with entries in reversed order of time, which show how many links are found by chance
 _MARGIN_S, _MARGIN_SPREADS = 0.5, 0.5  # of a link's window beyond the observed travel times
 
 
@@ -114,7 +115,12 @@ def find_links(
     span_s: float,
     config: SiteConfig,
 ) -> list[FoundLink]:
-    """Links between the zones of different cameras.
+    """Links between the zones of different cameras, of which few are expected to be false.
+
+    Traffic of unrelated streets is not independent in a short recording: platoons that leave traffic lights follow
+    each other at some constant gap by chance. How many links arise in this way is measured on the same traffic with
+    the order of time reversed at one end (target and decoy, as in Elias and Gygi 2007), and links are kept up to the
+    probability at which that share is small. Links by co-observation do not need this.
 
     Args:
         leaving: All exits of the scene; those outside zones have no links.
@@ -124,6 +130,69 @@ def find_links(
         span_s: Duration of the recording.
         config: The settings.
     """
+    found = _plausible_links(leaving, entering, co_observed, embeddings, span_s, config)
+    by_chance: list[float] = []
+    if any(link.evidence != "ground" for link in found):
+        for part in range(_CONTROLS):
+            mirrored = _mirrored(entering, part / _CONTROLS)
+            control = _plausible_links(leaving, mirrored, co_observed, embeddings, span_s, config)
+            by_chance += [link.p_false for link in control if link.evidence != "ground"]
+    greatest = _threshold(
+        [f.p_false for f in found if f.evidence != "ground"], by_chance, config.max_false_link_share
+    )
+    return [link for link in found if link.evidence == "ground" or link.p_false <= greatest]
+
+
+def _mirrored(events: Sequence[Event], part: float) -> list[Event]:
+    """The events of each camera in reversed order of time, then shifted cyclically by a part of their duration.
+
+    Rates, platoons and cycles of traffic lights stay; any relation to the events of another camera is lost.
+    """
+    mirrored = []
+    for of_camera in _by_camera(events).values():
+        times_s = np.array([event.time_s for event in of_camera])
+        begin_s, duration_s = times_s.min(), max(float(np.ptp(times_s)), 1e-9)
+        moved_s = begin_s + np.mod(times_s.max() - times_s + part * duration_s, duration_s)
+        mirrored += [
+            replace(event, time_s=float(t), first_seen_s=float(t))
+            for event, t in zip(of_camera, moved_s, strict=True)
+        ]
+    return mirrored
+
+
+def _threshold(p_false: Sequence[float], by_chance: Sequence[float], max_false_share: float) -> float:
+    """The greatest probability of a false link up to which at most a share of the links is expected by chance.
+
+    The share is (1 + n) / K over the number of links found, with n links in K controls (one is added, since a share
+    of 0 cannot be known from a few controls).
+
+    Args:
+        p_false: Of the links found.
+        by_chance: Of those found in all controls together.
+        max_false_share: The greatest share.
+
+    >>> _threshold([0.01, 0.02, 0.2], [0.1] * 12, 0.1)
+    0.02
+    >>> _threshold([0.01, 0.02, 0.2], [0.005] * 12, 0.1)
+    0.0
+    """
+    greatest = 0.0
+    for count, p in enumerate(sorted(p_false), start=1):
+        expected = (1 + sum(q <= p for q in by_chance)) / _CONTROLS
+        if expected <= max_false_share * count:
+            greatest = p
+    return greatest
+
+
+def _plausible_links(
+    leaving: Sequence[Event],
+    entering: Sequence[Event],
+    co_observed: Mapping[tuple[str, str], Collection[tuple[int, int]]],
+    embeddings: Array,
+    span_s: float,
+    config: SiteConfig,
+) -> list[FoundLink]:
+    """Links of single zone pairs, each judged by itself; arguments as of :func:`find_links`."""
     exits_of, entries_of = _by_camera(leaving), _by_camera(entering)
     zone_count = {camera: len({e.zone for e in events if e.zone}) for camera, events in entries_of.items()}
     links = []

@@ -53,6 +53,7 @@ _MIN_INLIERS = 5.0  # without embeddings: inliers,
 _MIN_INLIER_RATIO = 1.4  # and their ratio to the number expected by chance
 _CHANCE_OFFSETS_S = (35.0, 50.0)  # clock shifts at which no pair of trajectories is one vehicle
 _FULL_CONFIDENCE_INLIERS = 6.0
+_MIN_EXPECTED = 0.5  # inliers by chance, at least
 
 # Co-observed samples.
 _MIN_STEP_M = 0.25  # motion between two samples; a stationary vehicle fits any transform
@@ -147,6 +148,22 @@ class Registration:
         """Confidence in [0, 1]: the share of inliers beyond those expected by chance, reduced where they are few."""
         share = max(0.0, 1.0 - self.expected_by_chance / max(self.inliers, 1e-9))
         return share * min(1.0, self.inliers / _FULL_CONFIDENCE_INLIERS)
+
+    def probability(self, tried: int) -> float:
+        """Probability that the two views share road, where ``tried`` pairs of cameras were registered.
+
+        With n inliers and λ expected by chance, the log likelihood ratio of Poisson counts is
+        G = n ln(n/λ) − (n − λ), and the probability 1 / (1 + tried · e^−G): the best of many pairs by chance has many
+        inliers, too. With embeddings it is 1 for a valid registration, whose similarity is significant among any
+        number of pairs.
+        """
+        if self.similarity_zscore is not None:
+            return float(self.is_valid)
+        expected = max(self.expected_by_chance, _MIN_EXPECTED)
+        if self.inliers <= expected:
+            return 1 / (1 + tried)
+        log_likelihood_ratio = self.inliers * np.log(self.inliers / expected) - (self.inliers - expected)
+        return float(1 / (1 + tried * np.exp(-log_likelihood_ratio)))
 
 
 # Samples and co-observations

@@ -45,10 +45,11 @@ def _ground_summary(learned: LearnedScene) -> list[str]:
     lines = []
     for ground in learned.ground_planes:
         cameras = ", ".join(sorted(ground.co_observed))
-        confidence = min((edge.confidence for edge in ground.edges), default=0.0)
+        tried = len(learned.size_wh) * (len(learned.size_wh) - 1) // 2
+        probability = min((edge.probability(tried) for edge in ground.edges), default=0.0)
         lines.append(
             f"  ground  {cameras} see one road: trajectories {ground.median_residual_m:.1f} m apart, "
-            f"probability {confidence:.2f}"
+            f"probability {probability:.2f}"
         )
     for estimate in learned.alignments:
         alignment = estimate.alignment

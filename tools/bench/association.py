@@ -99,7 +99,7 @@ COLUMNS: dict[str, Column] = {
     "both-": Column(_AS_GIVEN),
     "times-": Column({"learn_travel_times": False}),
     "learned": Column(site={}),
-    "l.clocks-": Column(site={"update_clocks": False}),
+    "l.clocks-": Column(site={"clocks": "keep"}),
     "l.align-": Column(site={}, keeps_alignments=False),
     "l.both-": Column(_AS_GIVEN, site={}),
 }

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtmc.formats.mot import read_mot
+from mtmc.errors import SceneError
+from mtmc.formats.mot import read_mot, write_mot
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import read_track1
 from mtmc.geometry.clock import Clock
-from mtmc.postprocess import PostprocessConfig, calibrate, image_sizes, postprocess
+from mtmc.postprocess import PostprocessConfig, calibrate, fit_box_scales, image_sizes, postprocess
 from mtmc.postprocess.expand import clip_to_image, expand_boxes
 from mtmc.postprocess.suppress import duplicate_boxes, min_size, repeated_boxes, truncation
 from mtmc.scene import Camera, Scene
@@ -213,6 +214,21 @@ def test_calibration_does_not_depend_on_order_and_needs_no_partner() -> None:
     assert calibrate(gt[shuffled], tracks[shuffled[::-1]]) == calibrate(gt, tracks)
     assert calibrate(Table.empty(), tracks) == {1: (1.0, 1.0)}
     assert calibrate(gt, Table.empty()) == {}
+
+
+def test_scales_are_written_into_the_scene_of_cameras_with_truth(tmp_path: Path) -> None:
+    way = tracklet(length=60, start=(50, 200), step=(6, 0), size=(60, 40))
+    boxes = expand_boxes(way.xyxy.astype(float), np.broadcast_to((1.5, 1.4), (60, 2)))
+    write_mot(Table.of(1, np.ones(60, int), way.frame, boxes), tmp_path / "gt.txt")
+    with_truth = Camera("c001", 1, Clock(10.0), size_wh=(960, 540), ground_truth=tmp_path / "gt.txt")
+    without = Camera("c002", 2, Clock(10.0))
+    fitted, text = fit_box_scales(Scene("x", tmp_path, (with_truth, without)), [passage(way)])
+    assert fitted.camera("c001").box_scale == pytest.approx((1.5, 1.4), rel=0.05)
+    assert fitted.camera("c002").box_scale == (1.0, 1.0)
+    assert text.splitlines()[1].split()[3:] == ["0%", "100%", "60", "boxes"]  # IoU 1 / 2.1 before
+    assert "c002" not in text
+    with pytest.raises(SceneError, match="no camera of x has ground truth, which --fit-boxes needs"):
+        fit_box_scales(Scene("x", tmp_path, (without,)), [])
 
 
 def test_image_sizes_come_from_the_scene_or_the_video(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ _EXPECTED = Path(__file__).with_name("frozen_scene.json")
 
 def learned_values() -> dict[str, Any]:
     stored = frozen.load(Path(frozen.__file__).with_name("crossroads.npz"))
-    config = SiteConfig(ground="learn", clocks="keep", min_support=2)
+    config = SiteConfig(ground="learn", clocks="keep", links="learn", min_support=2)
     learned = learn_scene(stored.scene, stored.passages, config)
     cameras = learned.scene.cameras
     return {
