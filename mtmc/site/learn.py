@@ -146,7 +146,12 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
     links: list[FoundLink] = []
     if config.links == "learn" or (config.links == "auto" and not scene.links):
         links = find_links(leaving, entering, co_observed, _embeddings(moving), span_s, config)
-        scene = _with_zones_and_links(scene, zones, links, _windows(moving, co_observed), config)
+        windows = _windows(moving, co_observed)
+        if ground_planes is None and config.links == "auto":
+            surveyed = _surveyed_pairs(scene, co_observed)
+            links = [link for link in links if (link.from_camera, link.to_camera) not in surveyed]
+            windows = {pair: window for pair, window in windows.items() if pair not in surveyed}
+        scene = _with_zones_and_links(scene, zones, links, windows, config)
 
     notes = [*_scale_notes(scales, size_wh), *ground_notes, *_clock_notes(scene, clocks)]
     return LearnedScene(
@@ -424,6 +429,19 @@ def _co_observed_passages(
         if len(pairs) >= config.min_support:
             co_observed[a, b] = pairs
     return co_observed
+
+
+def _surveyed_pairs(
+    scene: Scene, co_observed: Mapping[tuple[str, str], Sequence[tuple[int, int]]]
+) -> set[tuple[str, str]]:
+    """Pairs of cameras on a given ground plane on which some views coincide, so that its distances can be relied on.
+
+    Between such cameras the distance says how long a vehicle drives. A few learned links would only make the routes
+    unlikely that too few vehicles took.
+    """
+    plane = {c.id: c.ground_plane for c in scene.cameras if c.ground_from_image is not None}
+    confirmed = {plane[a] for a, b in co_observed if plane.get(a) == plane.get(b)}
+    return {(a, b) for a, b in permutations(plane, 2) if plane[a] == plane[b] and plane[a] in confirmed}
 
 
 def _zone_events(

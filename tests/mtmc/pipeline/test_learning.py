@@ -66,7 +66,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crossroads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_town(tmp_path_factory.mktemp("crossroads"), CROSSROADS, crossroads_traffic(30, seed=4))
+    return write_town(tmp_path_factory.mktemp("crossroads"), CROSSROADS, crossroads_traffic(60, seed=4))
 
 
 @pytest.mark.parametrize("place", ["street", "crossroads"])
