@@ -19,6 +19,8 @@ __all__ = ["InterpolateConfig", "interpolate"]
 
 #: A vehicle that moves by less than this many box diagonals over a gap has stood there all the time.
 _STANDING = 0.25
+#: Least share of the frames of its time, of those with any detection, in which a tracklet must have been detected.
+_LEAST_DETECTED = 0.5
 #: Least mean fraction of the boxes of a gap that nearer vehicles cover where the vehicle was hidden.
 _HIDDEN = 0.25
 
@@ -74,10 +76,16 @@ class _BoxesByFrame:
         xyxy = np.concatenate([np.zeros((0, 4), np.float32), *[tracklet.xyxy for tracklet in tracklets]])
         order = np.argsort(frame, kind="stable")
         self._frame, self._xyxy = frame[order], xyxy[order].astype(np.float64)
+        self._distinct = np.unique(frame)
 
     def __call__(self, frame: int) -> Array:
         start, stop = np.searchsorted(self._frame, [frame, frame + 1])
         return np.asarray(self._xyxy[start:stop])
+
+    def frame_count(self, first: int, last: int) -> int:
+        """Number of frames from ``first`` to ``last`` in which anything was detected."""
+        start, stop = np.searchsorted(self._distinct, [first, last + 1])
+        return int(stop - start)
 
 
 def _detected(tracklet: Tracklet) -> Tracklet:
@@ -87,6 +95,8 @@ def _detected(tracklet: Tracklet) -> Tracklet:
 
 
 def _fill_gaps(tracklet: Tracklet, boxes_in: _BoxesByFrame, clock: Clock, config: InterpolateConfig) -> Tracklet:
+    if len(tracklet) < _LEAST_DETECTED * boxes_in.frame_count(int(tracklet.frame[0]), int(tracklet.frame[-1])):
+        return tracklet  # it is put together of boxes here and there: nothing says what was between them
     filled = [
         frames
         for gap in _supported_gaps(tracklet, config)

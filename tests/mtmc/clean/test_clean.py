@@ -165,6 +165,14 @@ class TestInterpolate:
         assert filled(20, 0, 100) == 0
         assert filled(20, -20, 0) == 4  # it has not moved over the gap
 
+    def test_what_is_mostly_missing_is_not_filled(self) -> None:
+        """A detection in every third frame, while others are detected in all, and where no frame lies between."""
+        sparse, other = drive(np.zeros(20), frame=3 * np.arange(20)), drive(np.zeros(60), y=20, track_id=2)
+        assert interpolate([sparse, other], CLOCK, InterpolateConfig())[0] is sparse
+        assert len(interpolate([sparse], CLOCK, InterpolateConfig())[0]) == 58
+        denser = drive(np.zeros(40), frame=np.flatnonzero(np.arange(60) % 3))
+        assert len(interpolate([denser, other], CLOCK, InterpolateConfig())[0]) == 59
+
     def test_no_boxes_on_a_road_that_was_seen_empty(self) -> None:
         """A vehicle is not detected for two seconds: behind a lorry, or for no reason."""
         frame = np.concatenate([np.arange(20), np.arange(40, 60)])
