@@ -9,16 +9,19 @@ from pathlib import Path
 import av
 
 from mtmc.scene import load_scenes
+from mtmc.zoo.registry import PACKAGE_FOLDER
 from tools.synthcity.recipe import load_recipe
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample_videos"
 
 
 def test_it_is_small() -> None:
-    weights = [path for path in SAMPLE.glob("weights/**/*") if path.is_file()]
-    rest = [path for path in SAMPLE.rglob("*") if path.is_file() and path not in weights]
-    assert sum(path.stat().st_size for path in rest) <= 20e6
-    assert sum(path.stat().st_size for path in weights) <= 15e6
+    files = [path for path in SAMPLE.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 20e6
+
+
+def test_the_models_of_the_package_are_small() -> None:
+    assert sum(path.stat().st_size for path in PACKAGE_FOLDER.iterdir()) <= 15e6
 
 
 def test_the_videos_are_as_long_as_the_scene_says() -> None:

@@ -93,10 +93,10 @@ def package_model(task: Task) -> Model:
     card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
     about = card.get("about", card)  # a detector's card keeps what is for readers apart
     return Model(
-        name=about["name"],
+        name=about.get("name") or f"package_{task}",
         task=task,
-        license=about["license"],
-        source=about["source"],
+        license=about.get("license", ""),
+        source=about.get("source", ""),
         classes=tuple(card.get("names", ())),
         measured={name: str(figure) for name, figure in about.get("scores", {}).items()},
     )
