@@ -427,7 +427,7 @@ def _routes_of(transitions: Transitions, sightings: Sightings, ratio: Array | No
             key=(kind, place[0], place[1]),
             rows=rows,
             time_s=transitions.time_s[rows].astype(float),
-            ratio=np.where(is_departure[transitions.a[rows]], ratio[rows], 0.0),
+            ratio=np.where(is_departure[transitions.a[rows]], _at_most_one_on_average(ratio[rows], target), 0.0),
             known=_known_density(transitions, rows, number, kind),
             target=target,
             arrival=arrival,
@@ -437,6 +437,23 @@ def _routes_of(transitions: Transitions, sightings: Sightings, ratio: Array | No
             left_s=sightings.end_s[leaving[is_departure[leaving]]],
             watched_s=(float(seen_s.min()) - 1.0, float(seen_s.max()) + 1.0),
         )
+
+
+def _at_most_one_on_average(ratio: Array, target: Array) -> Array:
+    """Likelihood ratios divided by their mean over pairs of two vehicles, if that is above 1: float64 (P,).
+
+    At most the likeliest pair of each arrival is one vehicle; all others are two. Where many vehicles look alike, as
+    those of a fleet do, the mean is large, and looking alike says little.
+
+    Args:
+        ratio: float64 (P,).
+        target: int64 (P,), arrival of each pair, from 0 to B − 1.
+    """
+    likeliest = np.zeros(int(target.max(initial=-1)) + 1)
+    np.maximum.at(likeliest, target, ratio)
+    others = len(ratio) - len(likeliest)
+    mean = (ratio.sum() - likeliest.sum()) / max(others, 1)
+    return np.asarray(ratio / max(float(mean), 1.0))
 
 
 def _known_density(transitions: Transitions, rows: Array, route: int, kind: int) -> Array:
