@@ -2,6 +2,7 @@
 
     python -m tools.bench.real CLIPS                                  # runs below runs/real, docs/real.md
     python -m tools.bench.real CLIPS --cities RUNS                    # and draws of cameras of RUNS/*, finished runs
+    python -m tools.bench.real CLIPS --stretches                      # the annotated stretches alone: a few minutes
     python -m tools.bench.real CLIPS --before docs/real_before.json   # two columns
 
 CLIPS is a folder of folders of videos. Boxes come from ``tests/data/real_clips`` (annotated by the project), those
@@ -24,12 +25,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mtmc.associate import AssociateConfig, associate
+from mtmc.clean import clean
+from mtmc.config import load_config
 from mtmc.detect.filters import filter_detections
 from mtmc.errors import MtmcError
 from mtmc.files import atomic_path
@@ -39,10 +43,14 @@ from mtmc.formats.parquet import read_parquet
 from mtmc.formats.table import Table
 from mtmc.pipeline.camera import CameraResult, load_result, match_similarity_of
 from mtmc.pipeline.detection import load_detections
+from mtmc.pipeline.models import make_detector, with_model_files
 from mtmc.pipeline.outputs import passages_path
 from mtmc.pipeline.results import LoadedRun, load_run
-from mtmc.scene import Camera, Scene, read_roi
+from mtmc.scene import Camera, Scene, load_scenes, read_roi
 from mtmc.scene.sceneyaml import restore
+from mtmc.track import track
+from mtmc.types import Detections
+from mtmc.video.read import probe, read_frames
 from tools.bench.perturb import placed, withheld
 from tools.bench.real_measures import count_detections, count_tracks, repeated_identities, share_in_several_cameras
 
@@ -50,6 +58,8 @@ __all__ = ["CLIPS", "UNRELATED", "Clip", "main"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ANNOTATED = _ROOT / "tests" / "data" / "real_clips"
+#: What is looked at before and after an annotated stretch, so that tracks are under way in it.
+_AROUND_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +113,41 @@ def run_folder(videos: Path, out: Path) -> LoadedRun:
 def measure_clip(run: LoadedRun, camera: Camera, truth: Table) -> dict[str, Any]:
     """Counts of one camera of a finished run against its annotated frames."""
     tracks = read_parquet(run.out / "tracks.parquet")
-    tracks = tracks[tracks.camera == camera.number]
-    detections = detections_of(run, camera)
+    return _figures(truth, tracks[tracks.camera == camera.number], detections_of(run, camera))
+
+
+def measure_stretch(scene: Scene, camera: Camera, truth: Table, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Counts of a camera of which only the annotated frames and the seconds around them are looked at.
+
+    Detection, tracking and clean-up are those of a run with the default settings; vehicles have the identities of
+    this camera alone.
+
+    Args:
+        scene: The place.
+        camera: The camera.
+        truth: Its annotated frames.
+        overrides: Settings that differ from the defaults, ``key=value``.
+    """
+    config = with_model_files(scene, load_config(overrides=overrides))
+    around = round(_AROUND_S * camera.clock.fps)
+    first, last = int(truth.frame.min()) - around, int(truth.frame.max()) + around
+    detector = make_detector(config, 1)
+    seen: list[tuple[int, Detections]] = []
+    for frame in islice(read_frames(str(camera.video), camera.id, camera.clock), last + 1):
+        if frame.index >= first:
+            seen.append((frame.index, detector([frame])[0]))
+    size_wh = camera.size_wh or probe(str(camera.video)).size_wh
+    kept = [(frame, filter_detections(found, config.detect.filter, size_wh)) for frame, found in seen]
+    tracklets = clean(track(iter(kept), camera.id, camera.clock, config.track), camera, config.clean)
+    rows = [Table.of(camera.number, np.full(len(t), t.track_id), t.frame, t.xyxy, score=t.score) for t in tracklets]
+    return _figures(truth, Table.concatenate(rows), _detection_rows(camera, kept))
+
+
+def _figures(truth: Table, tracks: Table, detections: Table) -> dict[str, Any]:
     found = count_detections(truth, detections)
     counts = count_tracks(truth, tracks, detections)
     figures = {
         "frames": len(np.unique(truth.frame)),
-        "detector": run.config.detect.weights,
         "boxes": found.boxes,
         "detector_recall": found.recall,
         "detector_precision": found.precision,
@@ -133,13 +171,37 @@ def detections_of(run: LoadedRun, camera: Camera) -> Table:
         raise MtmcError("the detections of the run are gone", path=run.out, remedy="repeat the run")
     size_wh = camera.size_wh or found.extent_wh
     roi = None if camera.roi is None else read_roi(camera.roi, size_wh)
-    rows = [Table.empty()]
-    for frame, every in found:
-        kept = filter_detections(every, run.config.detect.filter, size_wh, roi)
-        rows.append(
-            Table.of(camera.number, np.full(len(kept), -1), np.full(len(kept), frame), kept.xyxy, score=kept.score)
-        )
+    rules = run.config.detect.filter
+    return _detection_rows(camera, [(frame, filter_detections(each, rules, size_wh, roi)) for frame, each in found])
+
+
+def _detection_rows(camera: Camera, frames: Sequence[tuple[int, Detections]]) -> Table:
+    rows = [
+        Table.of(camera.number, np.full(len(found), -1), np.full(len(found), frame), found.xyxy, score=found.score)
+        for frame, found in frames
+    ]
     return Table.concatenate(rows)
+
+
+def measure_stretches(clips: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The table of clips by their annotated stretches alone, as JSON."""
+    rows: dict[str, Any] = {}
+    for clip in CLIPS:
+        [scene] = load_scenes(clips / clip.folder)
+        camera = scene.camera(clip.video)
+        rows[_name(clip)] = measure_stretch(scene, camera, _truth(clips, clip, camera), overrides)
+        print(f"{_name(clip)}: {rows[_name(clip)]}", file=sys.stderr)
+    return {"clips": rows}
+
+
+def _name(clip: Clip) -> str:
+    return f"{clip.folder} {clip.video}"
+
+
+def _truth(clips: Path, clip: Clip, camera: Camera) -> Table:
+    """The boxes beside the clip if there are some, else those of this repository."""
+    given = clips / clip.folder / clip.boxes
+    return read_mot(given if given.is_file() else _ANNOTATED / clip.boxes, camera.number)
 
 
 def unrelated_folder(clips: Path, runs: Path) -> Path:
@@ -218,9 +280,7 @@ def measure(clips: Path, runs: Path, cities: Path | None, draws: int) -> dict[st
         run = run_folder(clips / folder, runs / folder)
         for clip in (clip for clip in CLIPS if clip.folder == folder):
             camera = run.scene.camera(clip.video)
-            given = clips / folder / clip.boxes
-            boxes = given if given.is_file() else _ANNOTATED / clip.boxes
-            rows[f"{clip.folder} {clip.video}"] = measure_clip(run, camera, read_mot(boxes, camera.number))
+            rows[_name(clip)] = measure_clip(run, camera, _truth(clips, clip, camera))
     unrelated = run_folder(unrelated_folder(clips, runs), runs / "unrelated")
     several, vehicles = share_in_several_cameras(read_parquet(unrelated.out / "tracks.parquet"))
     tables: dict[str, Any] = {"clips": rows, "unrelated_clips": {"several": several, "vehicles": vehicles}}
@@ -261,6 +321,8 @@ def page(now: dict[str, Any], before: dict[str, Any] | None) -> str:
             earlier = {} if before is None else before["clips"].get(name, {})
             cells.append(_change(_figure(earlier, key), _figure(now["clips"][name], key), digits))
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    if "unrelated_clips" not in now:
+        return "\n".join(lines)
     lines += ["", "| unrelated cameras | vehicles | in several cameras | share |", "|---|---|---|---|"]
     for title, key in (
         ("six clips of six places", "unrelated_clips"),
@@ -310,8 +372,15 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="JSON of an earlier measurement, shown beside")
     parser.add_argument("--json", type=Path, default=_ROOT / "runs" / "real" / "real.json", help="figures")
     parser.add_argument("--page", type=Path, help="write the tables there instead of printing them")
+    parser.add_argument("--stretches", action="store_true", help="the annotated stretches alone, in this process")
+    parser.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="other settings for --stretches"
+    )
     args = parser.parse_args()
-    now = measure(args.clips, args.runs, args.cities, args.draws)
+    if args.stretches:
+        now = measure_stretches(args.clips, args.override)
+    else:
+        now = measure(args.clips, args.runs, args.cities, args.draws)
     with atomic_path(args.json) as temporary:
         temporary.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
     before = None if args.before is None else json.loads(args.before.read_text(encoding="utf-8"))
