@@ -42,7 +42,7 @@ class ModelSummary:
     size_bytes: int = 0
 
     def __str__(self) -> str:
-        """``city_nano (in the package, MIT)``."""
+        """``street_nano (in the package, Apache-2.0)``."""
         facts = ", ".join(fact for fact in (self.source, self.license) if fact)
         return f"{self.name} ({facts})" if facts else self.name
 

@@ -1,1 +1,1 @@
-"""Training and measuring the vehicle detector that is shipped with the sample."""
+"""Training and measuring the vehicle detector that is shipped with the package."""

@@ -2,8 +2,7 @@
 
 In a rendered scene the truth is what its label rule lists (``recipe.yaml``, ``labels``): visible enough, large
 enough, not cut off too much, not parked. Vehicles that the record holds and the rule leaves out are ignore
-regions: finding them is neither right nor wrong. A frame of a training set has its label file only, so nothing in it
-is ignored.
+regions: finding them is neither right nor wrong. In a frame of a training set only regions of its label file are.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from mtmc.detect import DetectConfig, FilterConfig, load_detector
 from mtmc.errors import FormatError
 from mtmc.types import Array, Frame
 from tools.detector.ap import COCO_THRESHOLDS, Picture, average_precision, recall_precision
+from tools.detector.dataset import IGNORED, list_examples, read_labels, read_picture
 from tools.synthcity.film import read_records
 from tools.synthcity.recipe import LabelRule, load_recipe
 from tools.synthcity.truth import Record, labelled
@@ -28,7 +28,6 @@ __all__ = [
     "evaluate_scene",
     "find_in_frames",
     "find_in_scene",
-    "read_labels",
     "score",
 ]
 
@@ -126,37 +125,17 @@ def find_in_scene(weights: Path, scene: Path, every: int) -> list[Picture]:
 
 def find_in_frames(weights: Path, frames: Path, part: str = "val") -> list[Picture]:
     """Detections and truth of single frames in the YOLO layout."""
-    import cv2
-
-    paths = sorted((frames / "images" / part).glob("*.jpg"))
-    if not paths:
-        raise FormatError("expected *.jpg frames, found none", path=frames / "images" / part)
+    examples = list_examples(frames, part)
     detect = load_detector(_config(weights))
     pictures = []
-    for index, path in enumerate(paths):
-        image = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+    for index, (path, text) in enumerate(examples):
+        image = np.ascontiguousarray(read_picture(path)[..., ::-1])
         found = detect([Frame("c001", index, 0.0, image)])[0]
-        truth = read_labels(frames / "labels" / part / f"{path.stem}.txt", (image.shape[1], image.shape[0]))
-        pictures.append(Picture(found.xyxy, found.score, truth, np.zeros((0, 4))))
+        labels = read_labels(text, (image.shape[1], image.shape[0]))
+        ignored = labels.class_id == IGNORED
+        truth = labels.xyxy[np.logical_not(ignored)]
+        pictures.append(Picture(found.xyxy, found.score, truth, labels.xyxy[ignored]))
     return pictures
-
-
-def read_labels(path: Path, size_wh: tuple[int, int]) -> Array:
-    """Boxes of a label file in the YOLO layout: float64 (N, 4), x1, y1, x2, y2 in pixels of the picture.
-
-    Raises:
-        FormatError: It is missing or malformed.
-    """
-    try:
-        rows = np.array(path.read_text(encoding="ascii").split(), np.float64).reshape(-1, 5)
-    except (OSError, ValueError) as cause:
-        raise FormatError(
-            "expected rows of five numbers (class, then centre and size as shares)",
-            path=path,
-            remedy="render the frames again by `python -m tools.synthcity frames`",
-        ) from cause
-    centre, half = rows[:, 1:3] * size_wh, rows[:, 3:5] * size_wh / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
 
 
 def _config(weights: Path) -> DetectConfig:

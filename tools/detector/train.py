@@ -1,25 +1,88 @@
-"""The detector's training: from random weights, by Ultralytics, within a given time.
+"""The detector's training: from published weights, on rendered and real pictures, within a given time.
 
 The time is the budget because processors differ: the learning rate follows the share of it that is over, batch by
-batch, so that it has fallen to its end when the time is up, whatever else the machine does.
+batch, so that it has fallen to its end when the time is up, whatever else the machine does. Steps may be counted
+instead.
 """
 
 from __future__ import annotations
 
+import copy
+import csv
 import math
-import os
+import pickle
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tools.detector.restore import NETWORK
-from tools.detector.tiles import TILE_PX
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
 
-__all__ = ["learning_rate", "train"]
+from mtmc.errors import WeightsError
+from mtmc.files import atomic_path
+from mtmc.progress import progress_bar
+from mtmc.types import Array
+from tools.detector.augment import TileRule, burn_in, compose, cut_tile, degrade
+from tools.detector.dataset import Labels, list_examples, read_labels, read_picture
+from tools.detector.losses import Targets, detection_loss
+from tools.detector.network import NAMES, YoloxNano, load_published
 
-_WARM_STEPS = 150
+__all__ = ["Part", "TrainingPlan", "draw_batch", "learning_rate", "load_network", "save_network", "train"]
+
+_WARM_STEPS = 50
 _LAST_SHARE = 0.02  # of the learning rate, when the time is up
-_PLAIN_FROM = 0.7  # share of the time after which pictures are no longer composed of four
+_MOSAIC_SHARE = 0.3  # of the tiles that are composed of four
+_MOSAIC_SCALE = 0.75  # of the pictures in these, beside those in other tiles
+_BURN_IN_SHARE = 0.35  # of the tiles over which a camera writes
+_PLAIN_FROM = 0.8  # share of the time after which none is
+_LARGEST_GRADIENT = 10.0
+_LOG_STEPS = 25
+_COLUMNS = ("step", "minutes", "rate", "box", "object", "class")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Pictures of one kind.
+
+    Attributes:
+        folder: In the layout of :mod:`tools.detector.dataset`; its ``train`` part is used.
+        share: Of the tiles that come from it, relative to the other parts' shares.
+        prefix: Only pictures whose names begin so.
+    """
+
+    folder: Path
+    share: float = 1.0
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How long and how to train.
+
+    Attributes:
+        minutes: Wall time.
+        steps: Most steps; None: the time alone ends the training.
+        batch: Tiles per step.
+        peak: Largest learning rate (AdamW).
+        seed: Of the order and of augmentation.
+        threads: Of torch.
+        average: Decay per step of the moving average of the weights, which is what is kept.
+        save_minutes: Wall time between checkpoints.
+        tiles: How tiles are cut.
+    """
+
+    minutes: float
+    steps: int | None = None
+    batch: int = 8
+    peak: float = 0.001
+    seed: int = 1
+    threads: int = 1
+    average: float = 0.997
+    save_minutes: float = 4.0
+    tiles: TileRule = field(default_factory=TileRule)
 
 
 def learning_rate(peak: float, step: int, share: float) -> float:
@@ -37,112 +100,161 @@ def learning_rate(peak: float, step: int, share: float) -> float:
     return peak * min(1.0, (step + 1) / _WARM_STEPS) * fall
 
 
-def train(
-    data: Path,
-    out: Path,
-    *,
-    hours: float,
-    seed: int,
-    start: Path | None = None,
-    peak: float = 0.001,
-    batch: int = 8,
-    threads: int = 1,
-    device: str = "cpu",
-) -> Path:
-    """Train a YOLOv5-nano with an anchor-free head (2.65 M parameters, one class) on tiles of the city.
+def train(start: Path, parts: Sequence[Part], out: Path, plan: TrainingPlan) -> Path:
+    """Fine-tune YOLOX-Nano.
 
     Args:
-        data: The tiles' ``data.yaml``.
-        out: Folder for weights, settings and the losses of every epoch.
-        hours: Wall time without the validation at the end.
-        seed: Of weights, order and augmentation.
-        start: Weights of an earlier run of this function to go on from; None starts from random ones.
-        peak: Largest learning rate (AdamW).
-        batch: Tiles per optimiser step.
-        threads: Of torch, on a processor.
-        device: ``cpu`` or a graphics card's number.
+        start: The published ``.onnx`` file, or a checkpoint of an earlier training.
+        parts: Where tiles come from.
+        out: Folder for checkpoints (``last.pt``, and one of each ``save_minutes``) and ``losses.csv``.
+        plan: How.
 
     Returns:
-        The last weights, ``out/weights/last.pt``: so short a schedule leaves nothing to choose by validation.
+        ``out/last.pt``: the averaged weights.
     """
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    import torch
-    from ultralytics import YOLO
+    torch.manual_seed(plan.seed)
+    torch.set_num_threads(plan.threads)
+    cv2.setNumThreads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    network = load_network(start).to(memory_format=torch.channels_last).train()
+    # What photographs taught the first layers of edges and textures stays, and half of the time is saved.
+    network.backbone.stem.requires_grad_(False)
+    network.backbone.stage2.requires_grad_(False)
+    averaged = copy.deepcopy(network)
+    kernels = [value for value in network.parameters() if value.requires_grad and value.ndim > 1]
+    biases = [value for value in network.parameters() if value.requires_grad and value.ndim == 1]
+    groups = [{"params": kernels, "weight_decay": 0.01}, {"params": biases, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=plan.peak)
 
-    torch.set_num_threads(threads)
-    model = YOLO(NETWORK if start is None else str(start))
-    clock = _Clock(hours * 3600, peak)
-    for event, action in clock.actions().items():
-        model.add_callback(event, action)
-    model.train(
-        data=str(data),
-        project=str(out.parent.resolve()),
-        name=out.name,
-        exist_ok=True,
-        epochs=10_000,  # the clock ends it
-        imgsz=TILE_PX,
-        batch=batch,
-        nbs=batch,  # Ultralytics would add up the gradients of 64 pictures before each step: too few steps here
-        device=device,
-        workers=0 if device == "cpu" else 8,
-        amp=device != "cpu",
-        pretrained=start is not None,
-        optimizer="AdamW",
-        lr0=peak,
-        warmup_epochs=0,
-        weight_decay=0.01,
-        mosaic=0.5,
-        close_mosaic=0,
-        scale=0.5,
-        translate=0.15,
-        fliplr=0.5,
-        hsv_h=0.02,
-        hsv_s=0.6,
-        hsv_v=0.5,
-        seed=seed,
-        patience=0,
-        val=False,
-        plots=False,
-    )
-    return out / "weights" / "last.pt"
+    clock = _Clock(plan.minutes * 60, plan.steps)
+    saves = 0
+    with (out / "losses.csv").open("w", encoding="utf-8", newline="") as file, progress_bar("train", "s") as progress:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        recent: list[list[float]] = []
+        for step, (images, targets) in enumerate(_batches(parts, plan, clock)):
+            rate = learning_rate(plan.peak, step, clock.share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            losses = detection_loss(network(images), targets, (images.shape[2], images.shape[3]))
+            total = torch.stack(list(losses.values())).sum()
+            optimizer.zero_grad()
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
+            optimizer.step()
+            _follow(averaged, network, min(plan.average, (step + 1) / (step + 10)))
+
+            recent.append(torch.stack(list(losses.values())).tolist())
+            if len(recent) == _LOG_STEPS:
+                means = np.mean(recent, axis=0).tolist()
+                table.writerow([step + 1, round(clock.seconds / 60, 2), f"{rate:.2e}", *(f"{v:.4f}" for v in means)])
+                file.flush()
+                recent = []
+            if clock.seconds > (saves + 1) * plan.save_minutes * 60:
+                saves += 1
+                save_network(averaged, out / f"after_{round(saves * plan.save_minutes):03d}.pt")
+            progress(min(int(clock.seconds), int(plan.minutes * 60)), int(plan.minutes * 60))
+    return save_network(averaged, out / "last.pt")
+
+
+def load_network(path: Path) -> YoloxNano:
+    """The network of a checkpoint, or of the published file.
+
+    Raises:
+        WeightsError: It is neither.
+    """
+    if path.suffix == ".onnx":
+        return load_published(path)
+    network = YoloxNano(len(NAMES))
+    try:
+        network.load_state_dict(torch.load(path, weights_only=True))
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as cause:
+        raise WeightsError("is no checkpoint of this network", path=path) from cause
+    return network
+
+
+def save_network(network: YoloxNano, path: Path) -> Path:
+    """Write a checkpoint."""
+    with atomic_path(path) as file:
+        torch.save(network.state_dict(), file)
+    return path
+
+
+def draw_batch(
+    examples: Sequence[Sequence[tuple[Path, Path]]],
+    shares: Array,
+    plan: TrainingPlan,
+    mosaic: float,
+    rng: np.random.Generator,
+) -> tuple[Tensor, list[Targets]]:
+    """Tiles and what is in them.
+
+    Args:
+        examples: Pictures and labels of each part.
+        shares: float (parts,), how often each part is drawn from; they sum to 1.
+        plan: How large tiles and batches are.
+        mosaic: Share of the tiles that are composed of four.
+        rng: Of everything.
+
+    Returns:
+        float (B, 3, size, size), BGR, 0…255, and its targets.
+    """
+    smallest, largest = plan.tiles.widths
+    half = TileRule(plan.tiles.size // 2, (_MOSAIC_SCALE * smallest, _MOSAIC_SCALE * largest), plan.tiles.stretch)
+
+    def draw(rule: TileRule) -> tuple[Array, Labels]:
+        chosen = examples[int(rng.choice(len(examples), p=shares))]
+        picture, text = chosen[int(rng.integers(len(chosen)))]
+        image = read_picture(picture)
+        return cut_tile(image, read_labels(text, (image.shape[1], image.shape[0])), rule, rng)
+
+    images, targets = [], []
+    for _ in range(plan.batch):
+        composed = rng.random() < mosaic
+        tile, labels = compose([draw(half) for _ in range(4)], plan.tiles.size) if composed else draw(plan.tiles)
+        if rng.random() < _BURN_IN_SHARE:
+            tile = burn_in(tile, labels, rng)
+        images.append(degrade(tile, rng))
+        targets.append(Targets(torch.tensor(labels.xyxy, dtype=torch.float32), torch.tensor(labels.class_id)))
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+    return pixels.contiguous(memory_format=torch.channels_last), targets
 
 
 class _Clock:
-    """Sets the learning rate before each batch, and ends the training."""
+    """Seconds since it was made, steps taken, and the share of the budget of either that is spent."""
 
-    def __init__(self, seconds: float, peak: float) -> None:
-        self._seconds, self._peak = seconds, peak
-        self._began, self._step, self._plain = 0.0, 0, False
-
-    def actions(self) -> dict[str, Any]:
-        """Ultralytics' events that it listens to."""
-        return {
-            "on_train_start": self._begin,
-            "on_train_epoch_start": self._open_epoch,
-            "on_train_batch_start": self._set_rate,
-            "on_train_batch_end": self._look,
-        }
+    def __init__(self, seconds: float, steps: int | None) -> None:
+        self._began, self._seconds, self._steps = time.monotonic(), seconds, steps
+        self.step = 0
 
     @property
-    def _share(self) -> float:
-        return (time.monotonic() - self._began) / self._seconds
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
 
-    def _begin(self, trainer: Any) -> None:
-        self._began = time.monotonic()
+    @property
+    def share(self) -> float:
+        of_steps = 0.0 if self._steps is None else self.step / self._steps
+        return max(self.seconds / self._seconds, of_steps)
 
-    def _open_epoch(self, trainer: Any) -> None:
-        if self._plain:  # workers made before the change still compose
-            trainer.train_loader.reset()
 
-    def _set_rate(self, trainer: Any) -> None:
-        for group in trainer.optimizer.param_groups:
-            group["lr"] = learning_rate(self._peak, self._step, self._share)
-        self._step += 1
+def _batches(parts: Sequence[Part], plan: TrainingPlan, clock: _Clock) -> Iterator[tuple[Tensor, list[Targets]]]:
+    """Batches until the time is up."""
+    rng = np.random.default_rng(plan.seed)
+    examples = [_of_part(part) for part in parts]
+    shares = np.array([part.share for part in parts])
+    shares /= shares.sum()
+    while clock.share < 1:
+        mosaic = _MOSAIC_SHARE if clock.share < _PLAIN_FROM else 0.0
+        yield draw_batch(examples, shares, plan, mosaic, rng)
+        clock.step += 1
 
-    def _look(self, trainer: Any) -> None:
-        trainer.stop = trainer.stop or self._share >= 1
-        if self._share >= _PLAIN_FROM and not self._plain:
-            self._plain = True
-            trainer._close_dataloader_mosaic()
-        if self._step % 100 == 0:
-            trainer.save_model()  # nothing is lost if the machine stops
+
+def _of_part(part: Part) -> list[tuple[Path, Path]]:
+    return [example for example in list_examples(part.folder, "train") if example[0].name.startswith(part.prefix)]
+
+
+@torch.no_grad()
+def _follow(averaged: YoloxNano, network: YoloxNano, decay: float) -> None:
+    """Move the averaged weights toward the present ones."""
+    for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)

@@ -10,6 +10,7 @@ import yaml
 
 from mtmc.files import atomic_path
 from mtmc.progress import progress_bar
+from mtmc.types import CLASSES, class_index
 from tools.synthcity.film import Studio
 from tools.synthcity.recipe import LabelRule, Recipe
 from tools.synthcity.stage import build_stage
@@ -44,7 +45,10 @@ def training_recipe(seed: int) -> Recipe:
 
 
 def render_frames(out: Path, seeds: list[int], per_camera: int, part: str) -> int:
-    """Write ``images/<part>/*.jpg`` and ``labels/<part>/*.txt`` (class 0, box centre and size as shares).
+    """Write ``images/<part>/*.jpg`` and ``labels/<part>/*.txt`` (class, box center and size as shares).
+
+    The class is an index into :data:`mtmc.types.CLASSES`.
+
 
     Args:
         out: The data set's folder; also gets ``data.yaml``.
@@ -61,7 +65,7 @@ def render_frames(out: Path, seeds: list[int], per_camera: int, part: str) -> in
         for done, seed in enumerate(seeds, start=1):
             _render_scene(out, training_recipe(seed), per_camera, part)
             progress(done, len(seeds))
-    names = {"path": ".", "train": "images/train", "val": "images/val", "names": {0: "vehicle"}}
+    names = {"path": ".", "train": "images/train", "val": "images/val", "names": dict(enumerate(CLASSES))}
     with atomic_path(out / "data.yaml") as path:
         path.write_text(yaml.safe_dump(names, sort_keys=False), encoding="utf-8")
     return len(list((out / "images" / part).glob("*.jpg")))
@@ -90,4 +94,4 @@ def _label(record: Record, size_wh: tuple[int, int]) -> str:
     width, height = size_wh
     x, y = (record.x1 + record.x2) / 2 / width, (record.y1 + record.y2) / 2 / height
     w, h = (record.x2 - record.x1) / width, (record.y2 - record.y1) / height
-    return f"0 {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n"
+    return f"{class_index(record.vehicle_class)} {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n"
