@@ -355,7 +355,7 @@ class CameraPipeline:
     def _remembered_frames(self) -> int:
         """For how many frames, at most, the tracker keeps a track without detections."""
         track, fps = self.config.track, self.camera.clock.fps
-        longest_s = max(track.memory_s(fps), track.stationary_max_age_s)
+        longest_s = max(track.memory_s(fps, has_features=True), track.stationary_max_age_s)
         return int(min(longest_s * fps, _MOST_REMEMBERED_FRAMES)) + 1
 
     def _frame_count(self) -> int | None:

@@ -32,6 +32,8 @@ JDE: dict[str, Any] = {
 
 #: A track is remembered for at least so many frame periods.
 _LEAST_PERIODS = 4
+#: With appearance features, which tell whether it is the same vehicle, a track is remembered so many times as long.
+_FACTOR_WITH_FEATURES = 2
 
 #: Without an embedder, ``motion`` gives no detection an appearance feature; other detectors may.
 _DETECTIONS_HAVE_FEATURES = AnyOf(
@@ -152,7 +154,7 @@ class TrackConfig(Settings):
         default=1.0,
         ge=0,
         description="Seconds without a detection after which a confirmed track is deleted; at least four frames, "
-        "however slow the camera is.",
+        "however slow the camera is, and twice as long with appearance features (staged).",
     )
     stationary_max_age_s: float = Field(
         default=0.0,
@@ -214,9 +216,10 @@ class TrackConfig(Settings):
         "the Kalman filter estimates them.",
     )
 
-    def memory_s(self, fps: float) -> float:
+    def memory_s(self, fps: float, *, has_features: bool) -> float:
         """Seconds without a detection after which a confirmed track is deleted, at a frame rate."""
-        return max(self.max_age_s, _LEAST_PERIODS / fps)
+        factor = _FACTOR_WITH_FEATURES if has_features and self.association == "staged" else 1
+        return max(factor * self.max_age_s, _LEAST_PERIODS / fps)
 
     @model_validator(mode="before")
     @classmethod

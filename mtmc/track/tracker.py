@@ -294,7 +294,7 @@ class Tracker:
         tracks, config = self._tracks, self._config
         if not len(tracks):
             return
-        max_age_s: Array | float = config.memory_s(self._clock.fps)
+        max_age_s: Array | float = config.memory_s(self._clock.fps, has_features=tracks.features.shape[2] > 0)
         if self._window:
             stationary = self._stationary()
             max_age_s = np.where(stationary, np.maximum(config.stationary_max_age_s, max_age_s), max_age_s)

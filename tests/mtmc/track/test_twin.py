@@ -32,6 +32,7 @@ class NaiveTracker:
     def __init__(self, config: TrackConfig, fps: float) -> None:
         self.config, self.fps = config, fps
         self.max_age = round(max(config.max_age_s * fps, 4))
+        self.is_staged = config.association == "staged"
         self.noise = kalman.Noise(config.position_noise, config.velocity_noise, config.initial_velocity_std)
         self.living: list[NaiveTrack] = []
         self.all: list[NaiveTrack] = []
@@ -39,7 +40,8 @@ class NaiveTracker:
 
     def update(self, frame: int, found: Detections) -> None:
         step = 1 if self.previous is None else frame - self.previous
-        self.living = [t for t in self.living if frame - t.seen <= self.max_age]
+        max_age = self.max_age * (2 if self.is_staged and found.appearance.shape[1] else 1)
+        self.living = [t for t in self.living if frame - t.seen <= max_age]
         for t in self.living:
             t.state = kalman.predict(t.state, self.noise, step / self.fps)
         self.found, self.features = found, [v / np.linalg.norm(v) for v in found.appearance]
