@@ -68,10 +68,17 @@ def _with_absolute_models(config: RunConfig) -> RunConfig:
     for name in ("detect", "embed"):
         section = getattr(config, name)
         named = {key: getattr(section, key, None) for key in ("weights", "card", "attributes")}
-        files = {key: Path(name) for key, name in named.items() if name and not names_model(str(name))}
-        found = {key: str(absolute(file)) for key, file in files.items() if file.exists()}
+        found = {key: _with_absolute_files(value) for key, value in named.items() if value}
         sections[name] = section.model_copy(update=found)
     return config.model_copy(update=sections)
+
+
+def _with_absolute_files(value: str | Path | tuple[str, ...]) -> str | Path | tuple[str, ...]:
+    """One path or several, those of files from the root; names of models stay as they are."""
+    if isinstance(value, tuple):
+        return tuple(str(_with_absolute_files(name)) for name in value)
+    is_file = not names_model(str(value)) and Path(value).exists()
+    return str(absolute(Path(value))) if is_file else value
 
 
 def _run_scene(

@@ -52,6 +52,7 @@ class Card:
         backbone: Which network a state dict is of: a name that :func:`reid.networks.build` knows.
         match_similarity: Cosine above which two tracklets are more likely one vehicle than two, as measured on
             validation data; None if not measured.
+        spread: Standard deviation of the cosine of two different vehicles, likewise; ensembles weigh by it.
         trained_on: Data sets.
         scores: Published or measured figures, such as ``{"VeRi-776 mAP": 0.82}``.
         license: Of the weights.
@@ -67,6 +68,7 @@ class Card:
     color: str = "rgb"
     backbone: str = ""
     match_similarity: float | None = None
+    spread: float | None = None
     trained_on: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     license: str = ""
@@ -101,6 +103,7 @@ _EXPECTED = {
     "interpolation": '"linear" or "cubic"',
     "color": '"rgb" or "bgr"',
     "match_similarity": "a number in [-1, 1] or null",
+    "spread": "a number above 0 or null",
     "scores": "an object of numbers",
 }
 
@@ -128,6 +131,8 @@ def _check(key: str, value: Any) -> tuple[bool, Any]:
         return value in ("rgb", "bgr"), value
     if key == "match_similarity":
         return value is None or (_is(value, int, float) and -1 <= value <= 1), value
+    if key == "spread":
+        return value is None or (_is(value, int, float) and value > 0), value
     if key == "scores":
         return isinstance(value, dict) and all(_is(v, int, float) for v in value.values()), value
     return isinstance(value, str), value

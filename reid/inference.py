@@ -64,6 +64,11 @@ class Embedder:
         """Cosine above which two tracklets are more likely one vehicle than two; None if not measured."""
         return self.card.match_similarity
 
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the cosine of two different vehicles; None if not measured."""
+        return self.card.spread
+
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
         """Embed pictures: uint8 (N, h, w, 3) RGB → float32 (N, D), as the network gives them, not normalized.
 

@@ -8,6 +8,7 @@ The square root of a histogram makes the cosine of two of them their Bhattachary
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,7 +31,9 @@ class ColorHistogramEmbedder:
     size_hw = _SIZE_HW
     interpolation = "linear"
     dim = _BANDS * int(np.prod(_BINS))
+    chroma_limit = _CHROMA_LIMIT
     match_similarity: float | None = 0.85
+    spread: float | None = 0.1
 
     def __call__(self, images: Array) -> Array:
         """Embed pictures.
@@ -44,6 +47,11 @@ class ColorHistogramEmbedder:
         for row, image in zip(out, images, strict=True):
             row[:] = self._histogram(image)
         return out
+
+    def layout(self) -> tuple[tuple[int, ...], list[tuple[int, int]], Array]:
+        """For the same histogram by other code: bins per axis, pixels of each band, weights of pixels (H·W,)."""
+        edges = np.searchsorted(self._band, np.arange(_BANDS + 1) * int(np.prod(_BINS))).tolist()
+        return _BINS, list(pairwise(edges)), self._center
 
     def _histogram(self, image: Array) -> Array:
         bins, shares = self._colors

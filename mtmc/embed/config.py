@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mtmc.settings import Condition, Settings, UsedWhen
 
@@ -29,18 +29,18 @@ class EmbedConfig(Settings):
         ),
     }
 
-    weights: str = Field(
+    weights: str | tuple[str, ...] = Field(
         "auto",
         description="auto (the best permissive model at hand), package (the model that comes with mtmc), a model of "
         "mtmc models list, a file (.onnx, .xml, .torchscript, .safetensors), a checkpoint folder, timm:NAME, "
-        "color_histogram (no weights needed), or none",
+        "color_histogram (no weights needed), or none; a list of them is an ensemble",
     )
     attributes: str = Field(
         "none",
         description="network that tells types (car, van, truck, bus) and colors: none, a model of mtmc models list "
         "or a file; the type is taken where the detector says only vehicle",
     )
-    card: Path | None = Field(None, description="JSON card of the weights, if it is not beside them")
+    card: Path | None = Field(None, description="JSON card of the weights, if it is not beside them; not for several")
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field("auto", description="what runs an ONNX file")
     device: str = Field("cpu", description="cpu, cuda or cuda:1")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is faster on processors that compute in it")
@@ -60,3 +60,13 @@ class EmbedConfig(Settings):
         description="how much the best crops dominate the mean: "
         "weights are exp(pooling_sharpness · quality); 0: equal weights",
     )
+
+    @field_validator("weights")
+    @classmethod
+    def _are_embedders(cls, weights: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """A list of one is that one."""
+        if isinstance(weights, str):
+            return weights
+        if not weights or (len(weights) > 1 and "none" in weights):
+            raise ValueError("expected one embedder or more in the list, none of them named none")
+        return weights[0] if len(weights) == 1 else weights

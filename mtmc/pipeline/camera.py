@@ -30,7 +30,7 @@ from mtmc.geometry.boxes import reaches_image
 from mtmc.pipeline import serialize
 from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256, read_arrays, write_arrays
 from mtmc.pipeline.detection import VideoDetections, detect_cached, detection_key
-from mtmc.pipeline.models import make_attributes, make_embedder, weights_hash
+from mtmc.pipeline.models import embedder_hash, make_attributes, make_embedder, weights_hash
 from mtmc.progress import progress_bar
 from mtmc.scene import Camera, read_roi
 from mtmc.track import track
@@ -290,7 +290,7 @@ class CameraPipeline:
             size_wh=camera.size_wh,
             embed=config.embed.model_dump(exclude={"weights", "card", "attributes"}),
             attributes=weights_hash(config.embed.attributes, "attributes") if camera.video else "",
-            weights=weights_hash(config.embed.weights, "embedder", config.embed.card) if camera.video else "",
+            weights=embedder_hash(config.embed) if camera.video else "",
             ground=None if ground is None else ground.tolist(),
             plane=camera.ground_plane,
             zones=[(zone.name, zone.role, zone.polygon.tolist()) for zone in camera.zones],

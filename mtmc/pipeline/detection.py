@@ -15,7 +15,7 @@ from mtmc.config import RunConfig
 from mtmc.detect import Detector
 from mtmc.errors import MtmcError, VideoError
 from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256
-from mtmc.pipeline.models import make_detector, weights_hash
+from mtmc.pipeline.models import embedder_hash, make_detector, weights_hash
 from mtmc.pipeline.serialize import pack_detections, unpack_detections
 from mtmc.progress import Progress, progress_bar
 from mtmc.types import Array, Detections, Frame
@@ -117,7 +117,7 @@ def detection_key(recording: Recording, config: RunConfig) -> str:
         suppression_iou=config.detect.suppression_iou,
         clock=repr(recording.clock) if forgets_by_time else "",
         embed=config.embed.model_dump(exclude={"weights", "card", "attributes"}) if per_detection else None,
-        embed_weights=weights_hash(config.embed.weights, "embedder", config.embed.card) if per_detection else "",
+        embed_weights=embedder_hash(config.embed) if per_detection else "",
     )
 
 

@@ -20,6 +20,7 @@ from mtmc.video.source import Recording
 from mtmc.zoo import ModelsConfig, ModelSummary, Task, choose, describe, model_file
 
 __all__ = [
+    "embedder_hash",
     "make_detector",
     "make_embedder",
     "models_in_use",
@@ -109,7 +110,7 @@ def _with_weights(scene: Scene, config: RunConfig, name_of: Callable[[str, Task,
         detect = detect.model_copy(update={"weights": name_of(detect.weights, "detector", config.models)})
     if _has_videos(scene):
         files = {
-            "weights": name_of(embed.weights, "embedder", config.models),
+            "weights": _each(embed.weights, lambda name: name_of(name, "embedder", config.models)),
             "attributes": name_of(embed.attributes, "attributes", config.models),
         }
         embed = embed.model_copy(update=files)
@@ -128,8 +129,29 @@ def _tasks_in_use(scene: Scene, config: RunConfig) -> dict[str, ModelSummary]:
     given, without = ModelSummary("given files", ""), ModelSummary("none: no video to embed", "")
     return {
         "detector": describe(config.detect.weights, "detector") if _detects(scene, config) else given,
-        "embedder": describe(config.embed.weights, "embedder") if _has_videos(scene) else without,
+        "embedder": _describe_embedders(config.embed.weights) if _has_videos(scene) else without,
     }
+
+
+def _describe_embedders(weights: str | tuple[str, ...]) -> ModelSummary:
+    """What to say of one embedder, or of several as one."""
+    found = [describe(name, "embedder") for name in _names(weights)]
+    if len(found) == 1:
+        return found[0]
+    return ModelSummary(
+        " + ".join(model.name for model in found),
+        ", ".join(dict.fromkeys(model.source for model in found if model.source)),
+        ", ".join(dict.fromkeys(model.license for model in found if model.license)),
+        sum(model.size_bytes for model in found),
+    )
+
+
+def _each(weights: str | tuple[str, ...], change: Callable[[str], str]) -> str | tuple[str, ...]:
+    return change(weights) if isinstance(weights, str) else tuple(map(change, weights))
+
+
+def _names(weights: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (weights,) if isinstance(weights, str) else weights
 
 
 def _detects(scene: Scene, config: RunConfig) -> bool:
@@ -139,6 +161,11 @@ def _detects(scene: Scene, config: RunConfig) -> bool:
 
 def _has_videos(scene: Scene) -> bool:
     return any(camera.video is not None for camera in scene.cameras)
+
+
+def embedder_hash(config: EmbedConfig) -> str:
+    """What the embedders of a configuration stand for; see :func:`weights_hash`."""
+    return " ".join(weights_hash(name, "embedder", config.card) for name in _names(config.weights))
 
 
 def weights_hash(weights: str, task: Task, card: Path | None = None) -> str:

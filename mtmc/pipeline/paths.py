@@ -23,7 +23,7 @@ def with_absolute_weights(config: RunConfig) -> RunConfig:
     card = config.embed.card
     embed = config.embed.model_copy(
         update={
-            "weights": _absolute_weights(config.embed.weights),
+            "weights": _each_absolute(config.embed.weights),
             "attributes": _absolute_weights(config.embed.attributes),
             "card": None if card is None else card.absolute(),
         }
@@ -44,6 +44,12 @@ def _absolute_camera(camera: Camera) -> Camera:
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
+
+
+def _each_absolute(weights: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if isinstance(weights, str):
+        return _absolute_weights(weights)
+    return tuple(_absolute_weights(name) for name in weights)
 
 
 def _absolute_weights(weights: str) -> str:

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 __all__ = [
     "INTERPOLATIONS",
+    "blur",
+    "color_cast",
     "color_jitter",
     "compress",
+    "cut_off",
     "erase",
+    "expose",
     "normalize",
     "pad_crop",
     "resize",
@@ -90,6 +94,51 @@ def shrink(image: Image, longest_px: tuple[int, int], rng: Rng) -> Image:
         return image
     height, width = (max(1, round(n * share)) for n in image.shape[:2])
     return resize(image, (height, width), "area")
+
+
+def cut_off(image: Image, largest: float, rng: Rng) -> Image:
+    """Lose a share of up to ``largest`` at one side, as a vehicle does at the picture's border or behind another."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = 0, 0, width, height
+    share = rng.uniform(0, largest)
+    side = int(rng.integers(4))
+    if side == 0:
+        left = int(share * width)
+    elif side == 1:
+        top = int(share * height)
+    elif side == 2:
+        right = width - int(share * width)
+    else:
+        bottom = height - int(share * height)
+    return image[top:bottom, left:right]
+
+
+def blur(image: Image, sigma: tuple[float, float], rng: Rng) -> Image:
+    """Blur by a Gaussian whose standard deviation is uniform in ``sigma``, in percent of the longer side."""
+    deviation = rng.uniform(*sigma) / 100 * max(image.shape[:2])
+    blurred: Image = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), max(deviation, 1e-3))
+    return blurred
+
+
+def expose(image: Image, stops: float, gamma: float, rng: Rng) -> Image:
+    """Another exposure and tone curve: ``255 · (2^s · (x / 255)^g)``, clipped.
+
+    Args:
+        image: uint8 (H, W, 3).
+        stops: Largest ``|s|``; s is uniform.
+        gamma: Largest factor of g to either side of 1; its logarithm is uniform.
+        rng: Source of randomness.
+    """
+    gain = 2 ** rng.uniform(-stops, stops)
+    power = math.exp(rng.uniform(-math.log(gamma), math.log(gamma)))
+    curve = np.clip(255 * gain * (np.arange(256) / 255) ** power, 0, 255).astype(np.uint8)
+    return curve[image]
+
+
+def color_cast(image: Image, amount: float, rng: Rng) -> Image:
+    """Another white balance: each channel times a factor uniform in 1 ± ``amount``."""
+    factors = rng.uniform(1 - amount, 1 + amount, 3)
+    return np.clip(image * factors, 0, 255).astype(np.uint8)
 
 
 def compress(image: Image, quality: int) -> Image:

@@ -1,4 +1,4 @@
-"""Pictures as a network sees them: shrink, compress, resize, crop, flip, rotate, recolor, erase, normalize.
+"""Pictures as a network sees them: cut off, shrunk, blurred, compressed, resized, cropped, recolored, erased.
 
 A crop enters as uint8 (H, W, 3) RGB and leaves as one or several float32 (3, h, w) tensors. Every random choice comes
 from the generator that is passed in. The steps are those of :mod:`reid.data.augment`; :class:`AugmentationRecipe`
@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.data.augment import (
+    blur,
+    color_cast,
     color_jitter,
     compress,
+    cut_off,
     erase,
+    expose,
     normalize,
     pad_crop,
     resize,
@@ -43,9 +47,17 @@ class AugmentationRecipe:
     """How one view is made, in the order of the fields. The defaults are the plain test view.
 
     Attributes:
+        cut_off: Largest share that is lost at one side.
+        cut_off_p: Probability of it.
         shrink_px: Smallest and largest longer side that a picture is reduced to first, as a camera sees a distant
             vehicle; never enlarged.
         shrink_p: Probability of it.
+        blur: Smallest and largest standard deviation of a blur, percent of the longer side.
+        blur_p: Probability of it.
+        exposure: Largest change of exposure, stops, and largest factor of the tone curve's exponent.
+        exposure_p: Probability of it.
+        cast: Largest relative change of each color channel.
+        cast_p: Probability of it.
         jpeg: Lowest and highest quality of lossy compression at that size, 1…100.
         jpeg_p: Probability of it.
         size_hw: Height and width of the view, px.
@@ -67,8 +79,16 @@ class AugmentationRecipe:
         erase_value: What fills it, per channel, on the scale of the normalized view.
     """
 
+    cut_off: float = 0.3
+    cut_off_p: float = 0.0
     shrink_px: tuple[int, int] = (32, 160)
     shrink_p: float = 0.0
+    blur: tuple[float, float] = (0.3, 2.0)
+    blur_p: float = 0.0
+    exposure: tuple[float, float] = (0.8, 1.5)
+    exposure_p: float = 0.0
+    cast: float = 0.12
+    cast_p: float = 0.0
     jpeg: tuple[int, int] = (30, 90)
     jpeg_p: float = 0.0
     size_hw: tuple[int, int] = (256, 256)
@@ -105,6 +125,26 @@ RECIPES: dict[str, AugmentationRecipe] = {
         jitter=(0.35, 0.3, 0.3, 0.02),
         jitter_p=0.8,
         erase_p=0.4,
+        erase_area=(0.02, 0.25),
+        erase_value=IMAGENET_MEAN,
+    ),
+    # As "video", for cameras that nobody has seen: down to 24 px, out of focus, too dark or bright, tinted, cut off.
+    "street": AugmentationRecipe(
+        cut_off_p=0.3,
+        shrink_px=(24, 160),
+        shrink_p=0.6,
+        blur_p=0.3,
+        exposure_p=0.6,
+        cast_p=0.5,
+        jpeg=(15, 90),
+        jpeg_p=0.6,
+        crop="resized",
+        scale=(0.75, 1.0),
+        aspect=(0.85, 1.18),
+        flip=0.5,
+        jitter=(0.0, 0.3, 0.3, 0.02),
+        jitter_p=0.6,
+        erase_p=0.3,
         erase_area=(0.02, 0.25),
         erase_value=IMAGENET_MEAN,
     ),
@@ -172,10 +212,7 @@ def make_view(
     import torch
 
     rng = rng if rng is not None else np.random.default_rng(0)
-    if recipe.shrink_p and rng.random() < recipe.shrink_p:
-        image = shrink(image, recipe.shrink_px, rng)
-    if recipe.jpeg_p and rng.random() < recipe.jpeg_p:
-        image = compress(image, int(rng.integers(recipe.jpeg[0], recipe.jpeg[1] + 1)))
+    image = _as_a_camera_sees_it(image, recipe, rng)
     image = _CROPS[recipe.crop](image, recipe, rng)
     flipped = bool(rng.random() < recipe.flip)
     if flipped:
@@ -188,6 +225,26 @@ def make_view(
     if rng.random() < recipe.erase_p:
         erase(view, rng, recipe.erase_area, recipe.erase_aspect, recipe.erase_value)
     return torch.from_numpy(view), flipped
+
+
+def _as_a_camera_sees_it(image: Image, recipe: AugmentationRecipe, rng: Rng) -> Image:
+    """The steps before resizing: what stands before the lens, then the lens, the sensor and the encoder.
+
+    A step that a recipe lacks draws no random number, so that recipes without the later steps give the same views.
+    """
+    if recipe.cut_off_p and rng.random() < recipe.cut_off_p:
+        image = cut_off(image, recipe.cut_off, rng)
+    if recipe.shrink_p and rng.random() < recipe.shrink_p:
+        image = shrink(image, recipe.shrink_px, rng)
+    if recipe.blur_p and rng.random() < recipe.blur_p:
+        image = blur(image, recipe.blur, rng)
+    if recipe.exposure_p and rng.random() < recipe.exposure_p:
+        image = expose(image, *recipe.exposure, rng)
+    if recipe.cast_p and rng.random() < recipe.cast_p:
+        image = color_cast(image, recipe.cast, rng)
+    if recipe.jpeg_p and rng.random() < recipe.jpeg_p:
+        image = compress(image, int(rng.integers(recipe.jpeg[0], recipe.jpeg[1] + 1)))
+    return image
 
 
 def multi_crop(

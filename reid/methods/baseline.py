@@ -49,8 +49,10 @@ class Config(BaseConfig):
         ),
     }
 
-    recipe: Literal["baseline", "video"] = Field(
-        "baseline", description="how training images are changed: baseline as published; video for crops of video"
+    recipe: Literal["baseline", "video", "street"] = Field(
+        "baseline",
+        description="how training images are changed: baseline as published; video for crops of video; "
+        "street more strongly, for cameras of all kinds",
     )
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
     margin: float | None = Field(None, gt=0, description="of the triplets; null for the soft margin")

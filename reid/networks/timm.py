@@ -167,6 +167,15 @@ def _halves_of_swin(whole: Backbone) -> Halves:
     return lower, upper, net.feature_info[1]["num_chs"]
 
 
+def _halves_of_efficientnet(whole: Backbone) -> Halves:
+    """MobileNetV2 is one of them, too; all reach an eighth of the image's size in their third stage."""
+    net = whole.body.net
+    lower = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:3])
+    channels = next(stage["num_chs"] for stage in net.feature_info if stage["reduction"] == 8)
+    upper = nn.Sequential(*net.blocks[3:], net.conv_head, net.bn2, net.global_pool)
+    return lower, upper, channels
+
+
 class _Permute(nn.Module):  # type: ignore[misc]
     def __init__(self, *order: int) -> None:
         super().__init__()
@@ -176,4 +185,8 @@ class _Permute(nn.Module):  # type: ignore[misc]
         return x.permute(*self.order)
 
 
-_HALVES = {"ConvNeXt": _halves_of_convnext, "SwinTransformer": _halves_of_swin}
+_HALVES = {
+    "ConvNeXt": _halves_of_convnext,
+    "EfficientNet": _halves_of_efficientnet,
+    "SwinTransformer": _halves_of_swin,
+}

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy import stats
 
 pytest.importorskip("torch")
 
@@ -19,7 +20,7 @@ from tools.embedder.__main__ import main
 from tools.embedder.curves import draw_curves, join_logs
 from tools.embedder.evaluate import evaluate_scene, looks_of, open_embedder, score
 from tools.embedder.export import equal_error, pair_similarities
-from tools.embedder.pairs import HsvHistogram, score_pairs
+from tools.embedder.pairs import HsvHistogram, bootstrap_rank1, score_pairs
 from tools.synthcity.film import write_records
 from tools.synthcity.truth import Record
 
@@ -157,19 +158,40 @@ def photograph(folder: Path, kind: str, vehicle: int, camera: int, colour: tuple
     cv2.imwrite(str(folder / f"{kind}_{vehicle:04d}_cam{camera}.jpg"), np.full(size, colour[::-1], np.uint8))
 
 
-def test_real_pairs_by_colour(tmp_path: Path) -> None:
-    """Two of three cars keep their colour, the third turns green. A truck of its first colour is no car."""
+def test_real_pairs_by_color(tmp_path: Path) -> None:
+    """Two of three cars keep their color, the third turns green. A truck of its first color is no car."""
     red, green, blue = (200, 30, 30), (30, 200, 30), (30, 30, 200)
     for vehicle, first, second in ((1, red, red), (2, green, green), (3, blue, green)):
         photograph(tmp_path, "car", vehicle, 1, first)
         photograph(tmp_path, "car", vehicle, 2, second)
     photograph(tmp_path, "truck", 4, 1, blue)
     photograph(tmp_path, "truck", 4, 2, blue)
-    found = score_pairs(HsvHistogram(), tmp_path)
-    # Blue is like nothing, so all three of camera 2 tie and the first of them, red, comes first.
-    assert (found.queries, found.r1) == (3, pytest.approx(2 / 3))
-    with pytest.raises(FormatError, match="bus_0003_cam1"):
-        score_pairs(HsvHistogram(), tmp_path, "bus")
+    cars, trucks = score_pairs(HsvHistogram(), tmp_path)
+    # Camera 1 asks: blue is like nothing, so all three of camera 2 tie, and the first of them, red, comes first.
+    # Camera 2 asks: both green pictures find the green car.
+    assert (cars.kind, cars.pairs, cars.forth, cars.back) == (
+        "car",
+        3,
+        pytest.approx(200 / 3),
+        pytest.approx(200 / 3),
+    )
+    assert (trucks.kind, trucks.pairs, trucks.rank1, trucks.low, trucks.high) == ("truck", 1, 100, 100, 100)
+    (tmp_path / "car_0003_cam2.jpg").unlink()
+    with pytest.raises(FormatError, match=r"expected car 0003 by cameras 1 and 2, got \[1\]"):
+        score_pairs(HsvHistogram(), tmp_path)
+    with pytest.raises(FormatError, match="car_0003_cam1"):
+        score_pairs(HsvHistogram(), tmp_path / "empty")
+
+
+def test_interval_is_that_of_vehicles_drawn_with_replacement() -> None:
+    """Of n vehicles with an answer each, the mean of a draw is binomial; its quantiles are scipy's."""
+    right = np.arange(40) < 30
+    found = bootstrap_rank1("car", right, right)
+    binomial = stats.binom(40, 0.75)
+    assert found.rank1 == pytest.approx(75)
+    assert (found.low, found.high) == pytest.approx((binomial.ppf(0.025) * 2.5, binomial.ppf(0.975) * 2.5), abs=2.5)
+    # Answers that are right in one direction only count half.
+    assert bootstrap_rank1("car", right, ~right).low == pytest.approx(50)
 
 
 def test_histogram_counts_colours() -> None:

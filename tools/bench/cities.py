@@ -32,6 +32,7 @@ from mtmc.errors import MtmcError, SceneError
 from mtmc.files import atomic_path
 from mtmc.pipeline.cache import cache_key, file_sha256
 from mtmc.pipeline.camera import match_similarity_of
+from mtmc.pipeline.models import embedder_hash
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.progress import progress_bar
 from mtmc.scene import load_scenes
@@ -90,13 +91,12 @@ def measure_scene(
 
     settings = load_config([config])
     detect = Path(model_file(settings.detect.weights, "detector"))
-    embed = Path(model_file(settings.embed.weights, "embedder"))
     notes = Notebook(home / f"{folder.name}.json")
     found: dict[str, Any] = {"scene": _facts(folder)}
     seen = cache_key(scene=_identity(folder), weights=file_sha256(detect))
     found["detector"] = notes.keep("detector", seen, lambda: asdict(score_detector(detect, folder, _EVERY)))
-    seen = cache_key(scene=_identity(folder), weights=file_sha256(embed))
-    found["embedder"] = notes.keep("embedder", seen, lambda: asdict(score_embedder(embed, folder)))
+    seen = cache_key(scene=_identity(folder), weights=embedder_hash(settings.embed))
+    found["embedder"] = notes.keep("embedder", seen, lambda: asdict(score_embedder(settings.embed.weights, folder)))
     run = _run(folder, config, home / folder.name)
     scores = json.loads((run.out / "scores.json").read_text(encoding="utf-8"))["overall"]
     found["run"] = [scores[name] for name in ("idf1", "idp", "idr")]

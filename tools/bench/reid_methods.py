@@ -3,6 +3,7 @@
     python -m tools.bench.reid_methods                         # hours; finished cells are kept and reused
     python -m tools.bench.reid_methods --only val --minutes 30
     python -m tools.bench.reid_methods --table                 # no training, the table of what is there
+    python -m tools.bench.reid_methods --bench imagenet        # days: from ImageNet weights, five seeds
 
 A cell is one variant of a method with one seed. It is trained by ``configs/reid/<method>_synthcity.yaml``, changed as
 ``tools/bench/reid_methods.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy import stats
+
 from mtmc.files import atomic_path
 from reid.settings import read_yaml
 
@@ -30,6 +33,7 @@ __all__ = ["Cell", "cells_in_order", "load_cell", "report", "run", "table", "tra
 _CONFIGS = Path(__file__).parents[2] / "configs" / "reid"
 _MARKS = ("<!-- bench-reid -->", "<!-- /bench-reid -->")
 _GUESS_MIN = 8.0
+_BENCHES = {"small": "reid_methods.yaml", "imagenet": "reid_methods_imagenet.yaml"}
 
 Result = dict[str, Any]
 
@@ -166,7 +170,7 @@ def _expected_min(cell: Cell, cells: Sequence[Cell], folder: Path) -> float:
 
 
 def table(results: Sequence[Result], order: Sequence[str]) -> str:
-    """Mean and sample deviation over seeds, in percent, and CPU minutes of training, as a Markdown table.
+    """Mean over seeds with its 95 % interval, in percent, and CPU minutes of training, as a Markdown table.
 
     Minutes are those of the cells that were trained in one go.
     """
@@ -178,19 +182,23 @@ def table(results: Sequence[Result], order: Sequence[str]) -> str:
             continue
         whole = [r["minutes"] for r in rows if not r["resumed"]]
         minutes = f"{statistics.mean(whole):.1f}" if whole else ""
-        shares = (_spread([100 * r[name] for r in rows]) for name in ("map", "rank1"))
+        shares = (_with_interval([100 * r[name] for r in rows]) for name in ("map", "rank1"))
         lines.append(f"| {variant} | {' | '.join(shares)} | {minutes} | {len(rows)} |")
     return "\n".join(lines)
 
 
 def claims(results: Sequence[Result], pairs: Sequence[Sequence[str]]) -> str:
-    """For each claim the difference in mAP over the seeds that both have, as a Markdown table."""
-    lines = ["| claim | difference in mAP, points | seeds |", "|---|---|---|"]
+    """For each claim the difference in mAP over the seeds that both have, as a Markdown table.
+
+    The interval and p are those of Student's paired t test; p is two-sided.
+    """
+    lines = ["| claim | difference in mAP, points | p | seeds |", "|---|---|---|---|"]
     for better, worse in pairs:
         by_seed = [{r["seed"]: 100 * r["map"] for r in results if r["variant"] == v} for v in (better, worse)]
         shared = sorted(by_seed[0].keys() & by_seed[1].keys())
         gains = [by_seed[0][s] - by_seed[1][s] for s in shared]
-        lines.append(f"| {better} over {worse} | {_spread(gains, '+') if gains else 'not yet'} | {len(gains)} |")
+        shown = _with_interval(gains, "+") if gains else "not yet"
+        lines.append(f"| {better} over {worse} | {shown} | {_paired_p(gains)} | {len(gains)} |")
     return "\n".join(lines)
 
 
@@ -208,16 +216,22 @@ def report(path: Path, text: str) -> None:
 def main() -> None:
     """Train what is missing, print the table, and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("runs/bench_reid"), help="folder for crops and networks")
-    parser.add_argument("--cells", type=Path, default=Path("docs/reid/cells"), help="folder of finished cells")
-    parser.add_argument("--report", type=Path, default=Path("docs/reid.md"), help="Markdown file to update")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings per variant")
+    parser.add_argument("--bench", choices=sorted(_BENCHES), default="small", help="which plan")
+    parser.add_argument("--work", type=Path, help="folder for crops and networks [runs/bench_reid…]")
+    parser.add_argument("--cells", type=Path, help="folder of finished cells [docs/reid/cells…]")
+    parser.add_argument("--report", type=Path, help="Markdown file to update")
+    parser.add_argument("--seeds", type=int, help="trainings per variant")
     parser.add_argument("--only", default="", help="variants whose name begins so")
     parser.add_argument("--minutes", type=float, help="start no cell that would end later than this")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--table", action="store_true", help="train nothing")
     options = parser.parse_args()
-    bench = read_yaml(Path(__file__).with_suffix(".yaml")).data
+    bench = read_yaml(Path(__file__).with_name(_BENCHES[options.bench])).data
+    suffix = "" if options.bench == "small" else f"_{options.bench}"
+    options.work = options.work or Path(f"runs/bench_reid{suffix}")
+    options.cells = options.cells or Path(f"docs/reid/cells{suffix}")
+    options.report = options.report or Path("docs/reid.md" if not suffix else f"docs/reid/methods{suffix}.md")
+    options.seeds = options.seeds or bench["seeds"]
     if not options.table:
         from tools.bench.reid_cell import measure_on
 
@@ -236,10 +250,20 @@ def main() -> None:
     report(options.report, text)
 
 
-def _spread(values: Sequence[float], sign: str = "") -> str:
+def _with_interval(values: Sequence[float], sign: str = "") -> str:
+    """The mean and the half width of its 95 % interval by Student's t."""
     mean = statistics.mean(values)
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{mean:{sign}.1f}{deviation}"
+    if len(values) < 2:
+        return f"{mean:{sign}.1f}"
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return f"{mean:{sign}.1f} ± {stats.t.ppf(0.975, len(values) - 1) * error:.1f}"
+
+
+def _paired_p(gains: Sequence[float]) -> str:
+    """How probable gains at least as large are where there is none; "" for fewer than two or for equal ones."""
+    if len(gains) < 2 or statistics.stdev(gains) == 0:
+        return ""
+    return f"{stats.ttest_1samp(gains, 0.0).pvalue:.3f}"
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

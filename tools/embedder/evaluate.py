@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from mtmc.embed.config import EmbedConfig
-from mtmc.embed.embedder import Embedder, load_embedder
+from mtmc.embed.embedder import Embedder
+from mtmc.embed.load import load_embedder
 from mtmc.errors import ConfigError, FormatError
 from mtmc.geometry.clock import Clock
+from mtmc.settings import parse_settings
 from mtmc.types import Array
 from mtmc.video.crop import cut
 from mtmc.video.read import read_frames
@@ -64,14 +66,15 @@ class EmbedderScores:
         )
 
 
-def open_embedder(weights: Path) -> Embedder:
-    """What ``embed.weights`` takes: a file, or ``color_histogram``.
+def open_embedder(weights: str | Path | Sequence[str]) -> Embedder:
+    """What ``embed.weights`` takes: a file or name, several of them as an ensemble, or ``color_histogram``.
 
     Raises:
         ConfigError: It is ``none``.
         WeightsError: Weights or card are missing or unreadable.
     """
-    embedder = load_embedder(EmbedConfig(weights=str(weights)))
+    names = str(weights) if isinstance(weights, Path) else weights
+    embedder = load_embedder(parse_settings(EmbedConfig, {"weights": names}))
     if embedder is None:
         raise ConfigError("none describes nothing", remedy="give a weights file, or color_histogram")
     return embedder
@@ -107,14 +110,14 @@ def score(query: Embeddings, gallery: Embeddings, query_look: Array, gallery_loo
     )
 
 
-def evaluate_scene(weights: Path, scene: Path, per_passage: int = 4) -> EmbedderScores:
+def evaluate_scene(weights: str | Path | Sequence[str], scene: Path, per_passage: int = 4) -> EmbedderScores:
     """Score an embedder on pictures from the videos of a rendered scene.
 
     Every picture asks once, among the pictures of all other cameras and of other vehicles in its own. Parked vehicles
     are left out, and so are those that are hidden by more than half or smaller than 900 px².
 
     Args:
-        weights: What ``embed.weights`` takes: a file, or ``color_histogram``.
+        weights: What ``embed.weights`` takes.
         scene: Folder with ``cNNN/vdo.mp4`` and ``cNNN/record.parquet``.
         per_passage: Most pictures of a vehicle in a camera, spread evenly over its time there.
 
@@ -144,7 +147,7 @@ def evaluate_scene(weights: Path, scene: Path, per_passage: int = 4) -> Embedder
     return score(pictures, pictures, looks, looks)
 
 
-def evaluate_crops(weights: Path, root: Path) -> EmbedderScores:
+def evaluate_crops(weights: str | Path | Sequence[str], root: Path) -> EmbedderScores:
     """Score an embedder on the held-out part of the synthetic city's crops.
 
     Args:

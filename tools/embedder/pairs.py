@@ -1,4 +1,4 @@
-"""The gap to real vehicles: pictures of the same vehicles by two real cameras, and a plain colour histogram beside.
+"""The gap to real vehicles: pictures of the same vehicles by two real cameras, and a plain color histogram beside.
 
 ::
 
@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +20,22 @@ from mtmc.errors import FormatError
 from mtmc.types import Array
 from mtmc.video.images import read_image
 from reid.data.augment import resize
-from reid.evaluation.retrieval import Embeddings, RetrievalScores, evaluate
 
-__all__ = ["HsvHistogram", "score_pairs"]
+__all__ = [
+    "HsvHistogram",
+    "PairScores",
+    "bootstrap_rank1",
+    "read_pairs",
+    "real_similarities",
+    "right_answers",
+    "score_pairs",
+]
 
-_NAME = re.compile(r"([a-z]+)_(\d+)_cam(\d+)\.jpg")
+_NAME = re.compile(r"([a-z]+)_(\d+)_cam(\d)\.jpg")
+
+
+#: A vehicle's picture by camera 1 and that by camera 2.
+Pair = tuple[Path, Path]
 
 
 class Describe(Protocol):
@@ -51,24 +64,122 @@ class HsvHistogram:
         return np.asarray(np.sqrt(counts / counts.sum()), np.float32)
 
 
-def score_pairs(describe: Describe, folder: Path, kind: str = "car") -> RetrievalScores:
-    """Look for every vehicle of camera 1 among those of camera 2.
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """How often the first answer is right among vehicles of one type, in percent.
+
+    Attributes:
+        kind: The type.
+        pairs: Vehicles, each with one picture by camera 1 and one by camera 2.
+        forth: Camera 1 asks, camera 2 answers.
+        back: The other way round.
+        rank1: The mean of both.
+        low, high: The 95 % interval of that mean, by bootstrap over vehicles.
+    """
+
+    kind: str
+    pairs: int
+    forth: float
+    back: float
+    rank1: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind} ({self.pairs}): rank-1 {self.forth:.1f} / {self.back:.1f}, "
+            f"mean {self.rank1:.1f} [{self.low:.1f}, {self.high:.1f}]"
+        )
+
+
+def score_pairs(describe: Describe, folder: Path, seed: int = 0) -> list[PairScores]:
+    """Look for every vehicle of one camera among those of its type by the other camera, in both directions.
 
     Args:
         describe: An embedder, or :class:`HsvHistogram`.
         folder: Pictures named as above.
-        kind: The vehicles' type; others stay out of the gallery too.
+        seed: Of the bootstrap.
+
+    Returns:
+        The scores of each type, the most frequent first.
 
     Raises:
-        FormatError: There are no such pictures.
+        FormatError: There are no such pictures, or a vehicle lacks one of its two.
     """
-    named = ((_NAME.fullmatch(path.name), path) for path in sorted(folder.glob("*.jpg")))
-    found = [(int(m[3]), int(m[2]), path) for m, path in named if m is not None and m[1] == kind]
-    if not found:
-        raise FormatError(f"expected pictures named like {kind}_0003_cam1.jpg, found none", path=folder)
+    types = read_pairs(folder)
+    return [
+        bootstrap_rank1(kind, *right_answers(describe, pairs), seed)
+        for kind, pairs in sorted(types.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def right_answers(describe: Describe, pairs: Sequence[Pair]) -> tuple[Array, Array]:
+    """Whether the nearest picture of the other camera is of the same vehicle: bool (V,), cameras 1 and 2 asking."""
+    similarity = _similarities(describe, pairs)
+    own = np.arange(len(pairs))
+    return similarity.argmax(axis=1) == own, similarity.argmax(axis=0) == own
+
+
+def real_similarities(describe: Describe, folder: Path) -> tuple[Array, Array]:
+    """Cosines of all pairs of one type in different cameras: those of one vehicle (S,), and those of two (O,)."""
+    same, other = [], []
+    for pairs in read_pairs(folder).values():
+        similarity = _similarities(describe, pairs)
+        one = np.eye(len(pairs), dtype=bool)
+        same.append(similarity[one])
+        other.append(similarity[~one])
+    return np.concatenate(same), np.concatenate(other)
+
+
+def _similarities(describe: Describe, pairs: Sequence[Pair]) -> Array:
+    """Cosines of the vehicles by camera 1 and the vehicles by camera 2: (V, V)."""
     sides = []
-    for camera in (1, 2):
-        rows = [(vehicle, path) for number, vehicle, path in found if number == camera]
-        images = np.stack([resize(read_image(path), describe.size_hw, describe.interpolation) for _, path in rows])
-        sides.append(Embeddings(describe(images), np.array([v for v, _ in rows]), np.full(len(rows), camera)))
-    return evaluate(sides[0], sides[1])
+    for paths in zip(*pairs, strict=True):
+        images = [read_image(path) for path in paths]
+        sized = np.stack([resize(image, describe.size_hw, describe.interpolation) for image in images])
+        rows = describe(sized).astype(np.float64)
+        sides.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return np.asarray(sides[0] @ sides[1].T)
+
+
+def bootstrap_rank1(kind: str, forth: Array, back: Array, seed: int = 0, draws: int = 2000) -> PairScores:
+    """Scores from right and wrong answers, bool (V,) in each direction.
+
+    The interval is that of the mean over vehicles drawn with replacement; both answers of a vehicle are drawn
+    together, since they depend on the same two pictures.
+    """
+    share = (forth.astype(float) + back) / 2 * 100
+    drawn = np.random.default_rng(seed).integers(len(share), size=(draws, len(share)))
+    low, high = np.percentile(share[drawn].mean(axis=1), [2.5, 97.5])
+    return PairScores(
+        kind,
+        len(share),
+        100 * float(forth.mean()),
+        100 * float(back.mean()),
+        float(share.mean()),
+        float(low),
+        float(high),
+    )
+
+
+def read_pairs(folder: Path) -> dict[str, list[Pair]]:
+    """The pictures of each type's vehicles, by their numbers ascending.
+
+    Raises:
+        FormatError: There are no such pictures, or a vehicle lacks one of its two.
+    """
+    pictures: dict[tuple[str, int], dict[int, Path]] = {}
+    for path in sorted(folder.glob("*.jpg")):
+        named = _NAME.fullmatch(path.name)
+        if named is not None:
+            pictures.setdefault((named[1], int(named[2])), {})[int(named[3])] = path
+    if not pictures:
+        raise FormatError("expected pictures named like car_0003_cam1.jpg, found none", path=folder)
+    types: dict[str, list[Pair]] = {}
+    for (kind, vehicle), by_camera in sorted(pictures.items()):
+        if sorted(by_camera) != [1, 2]:
+            raise FormatError(
+                f"expected {kind} {vehicle:04d} by cameras 1 and 2, got {sorted(by_camera)}", path=folder
+            )
+        types.setdefault(kind, []).append((by_camera[1], by_camera[2]))
+    return types

@@ -138,3 +138,56 @@ def test_compress_loses_more_at_lower_quality() -> None:
     lost = [np.abs(augment.compress(ramp, q).astype(int) - ramp).mean() for q in (5, 50, 95)]
     assert lost[0] > lost[1] > lost[2]
     assert lost[2] < 3
+
+
+def test_cut_off_takes_one_side_and_no_more_than_its_share() -> None:
+    ramp = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)
+    sides = set()
+    for seed in range(40):
+        found = augment.cut_off(ramp, 0.3, np.random.default_rng(seed))
+        height, width = found.shape[:2]
+        assert height >= 28
+        assert width >= 42
+        assert height == 40 or width == 60
+        kept_start = np.array_equal(found, ramp[:height, :width])
+        assert kept_start or np.array_equal(found, ramp[40 - height :, 60 - width :])
+        sides.add((height == 40, kept_start))
+    assert len(sides) == 4
+
+
+def test_blur_spreads_a_point_by_its_deviation() -> None:
+    """2 % of 100 px are 2 px."""
+    point = np.zeros((100, 100, 3), np.uint8)
+    point[50, 50] = 255
+    row = augment.blur(point, (2.0, 2.0), np.random.default_rng(0))[:, :, 0].astype(float)
+    weight = row.sum(axis=0)
+    deviation = np.sqrt((weight * (np.arange(100) - 50) ** 2).sum() / weight.sum())
+    assert deviation == pytest.approx(2, abs=0.25)
+
+
+def test_exposure_is_a_gain_and_a_power() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    rng = np.random.default_rng(3)
+    found = augment.expose(levels, 0.8, 1.5, rng)
+    twin = np.random.default_rng(3)
+    gain, power = 2 ** twin.uniform(-0.8, 0.8), np.exp(twin.uniform(-np.log(1.5), np.log(1.5)))
+    expected = [min(255, int(255 * gain * (level / 255) ** power)) for level in range(256)]
+    assert found[..., 0].ravel().tolist() == expected
+    assert np.array_equal(augment.expose(levels, 0.0, 1.0, rng), levels)
+
+
+def test_a_cast_scales_channels_apart() -> None:
+    grey = np.full((4, 4, 3), 100, np.uint8)
+    factors = np.random.default_rng(5).uniform(0.8, 1.2, 3)
+    found = augment.color_cast(grey, 0.2, np.random.default_rng(5))
+    assert found[0, 0].tolist() == [int(100 * factor) for factor in factors]
+    assert len(set(found[0, 0].tolist())) > 1
+
+
+def test_steps_that_a_recipe_lacks_leave_the_other_choices_as_they_are(image: np.ndarray) -> None:
+    """The recipes of earlier versions draw the same numbers."""
+    recipe = RECIPES["video"]
+    rng, twin = np.random.default_rng(2), np.random.default_rng(2)
+    make_view(image, recipe, rng)
+    make_view(image, replace(recipe, cut_off=0.9, blur=(1.0, 9.0), cast=0.5), twin)
+    assert rng.random() == twin.random()
