@@ -76,6 +76,7 @@ class AttributeNetwork:
 
     interpolation = "linear"
     match_similarity = None
+    spread = None
 
     def __init__(self, session: Session, card: AttributeCard) -> None:
         self._session, self._bgr = session, card.bgr

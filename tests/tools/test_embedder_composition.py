@@ -18,7 +18,7 @@ from mtmc.zoo import model_file  # noqa: E402
 from reid.data.views import IMAGENET_MEAN, IMAGENET_STD  # noqa: E402
 from reid.inference import load_embedder  # noqa: E402
 from tools.embedder.cut import cut_crops  # noqa: E402
-from tools.embedder.projection import fit_projection, unit  # noqa: E402
+from tools.embedder.projection import fit_gate, fit_projection, unit  # noqa: E402
 
 
 def pools(count: int = 400, size: int = 6) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -60,6 +60,25 @@ def test_changes_of_the_picture_hardly_move_what_is_projected() -> None:
     assert moved(lambda rows: rows) < 0.9
 
 
+def test_the_gate_is_logistic_regression_with_both_kinds_alike() -> None:
+    """No small step in any direction lowers the loss written out picture by picture."""
+    rng = np.random.default_rng(4)
+    real, rendered = unit(rng.normal([1, 0, 0], 1, (30, 3))), unit(rng.normal([-1, 0.5, 0], 1, (90, 3)))
+    gate = fit_gate(real, rendered)
+
+    def loss(slope: np.ndarray, offset: float) -> float:
+        total = 0.001 * float(slope @ slope)
+        for pictures, sign in ((real, 1), (rendered, -1)):
+            total += sum(np.log1p(np.exp(sign * (slope @ x + offset))) for x in pictures) / (2 * len(pictures))
+        return total
+
+    slope, offset = gate.matrix[:, 0], float(gate.offset[0])
+    best = loss(slope, offset)
+    for step in 0.05 * np.vstack([np.eye(4), -np.eye(4)]):
+        assert loss(slope + step[:3], offset + step[3]) > best
+    assert gate(rendered).mean() > 0 > gate(real).mean()
+
+
 def test_the_color_branch_is_the_color_histogram() -> None:
     from tools.embedder.compose import ColorHistogram
 
@@ -75,6 +94,21 @@ def test_the_color_branch_is_the_color_histogram() -> None:
     exact = torch.from_numpy((((rounded / 256).transpose(0, 3, 1, 2) - mean) / std).astype(np.float32))
     np.testing.assert_allclose(ColorHistogram()(exact).numpy(), original, atol=2e-3)
     assert (found * original).sum(axis=1).min() > 0.98
+
+
+def test_the_shipped_embedder_is_small_and_weighs_its_parts_by_the_picture() -> None:
+    """Weights between 1 : 1 : 0.75 of real pictures and 0.5 : 4 : 0.2 of rendered ones; the vector has unit length."""
+    path = Path(model_file("package", "embedder"))
+    assert path.stat().st_size < 15e6
+    embedder = load_embedder(str(path))
+    images = np.random.default_rng(0).integers(0, 256, (3, *embedder.size_hw, 3), np.uint8)
+    found = embedder(images)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-4)
+    for first, second, third in np.square(found).reshape(3, 3, -1).sum(axis=2):
+        # One share of rendered weights explains all three parts.
+        rendered = (second - first) / (3 * first + 0.5 * second)
+        weights = [1 - 0.5 * rendered, 1 + 3 * rendered, 0.75 - 0.55 * rendered]
+        np.testing.assert_allclose([first, second, third], np.array(weights) / sum(weights), atol=1e-3)
 
 
 def test_the_shipped_embedder_is_the_same_in_batches_of_any_size() -> None:

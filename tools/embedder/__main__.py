@@ -52,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     compose.add_argument(
         "--earlier", type=Path, required=True, help="ONNX file of the network from the synthetic city"
     )
-    compose.add_argument("--crops", type=Path, required=True, help="the folder that holds crops/, to calibrate with")
+    compose.add_argument(
+        "--crops",
+        type=Path,
+        required=True,
+        help="the folder that holds crops/: its training part for the gate, its test part to calibrate",
+    )
     compose.add_argument("--pairs", type=Path, required=True, help="real pairs, to calibrate with")
     compose.add_argument("--out", type=Path, required=True, help="the .onnx file")
     compose.set_defaults(run=_compose)
@@ -79,7 +84,7 @@ def _cut(options: argparse.Namespace) -> None:
 def _compose(options: argparse.Namespace) -> None:
     from tools.embedder.compose import calibrate, compose
 
-    compose(options.earlier, options.folders, options.out)
+    compose(options.earlier, options.folders, options.crops / "crops" / "train", options.out)
     print(calibrate(options.out, options.crops, options.pairs))
 
 

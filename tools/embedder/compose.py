@@ -6,8 +6,9 @@
              ├ an earlier network, trained on the synthetic city ───── unit ── projection ── unit × √w₂ ┤
              └ color histogram of three bands ──────────────────────── unit ── projection ── unit × √w₃ ┘
 
-Nothing but the projections is learned here (:mod:`tools.embedder.projection`), from pictures without identities. The
-weights put the three on one scale, as in :mod:`mtmc.embed.ensemble`.
+The projections are learned here (:mod:`tools.embedder.projection`), from real pictures without identities. The
+weights depend on the picture: a gate tells real pictures from rendered ones by the first part. In real ones the three
+weigh about as much, in rendered ones the network that was trained on such pictures outweighs the others.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ from reid.networks.packaged import PACKAGED
 from tools.embedder.evaluate import embed_crops, open_embedder, score
 from tools.embedder.export import equal_error, pair_similarities
 from tools.embedder.pairs import real_similarities, score_pairs
-from tools.embedder.projection import Projection, fit_projection, unit
+from tools.embedder.projection import Projection, fit_gate, fit_projection, unit
 
 __all__ = ["ColorHistogram", "calibrate", "compose"]
 
 _WEIGHTS = "imagenet-mobilenetv2"
 _STAGES = 6  # of seven: behind the sixth, features of vehicles are less specific to ImageNet's classes
 _DIM = 128  # numbers per part
+# Of the three parts; docs/embedder.md has the measurements behind them.
+_REAL_WEIGHTS = (1.0, 1.0, 0.75)
+_RENDERED_WEIGHTS = (0.5, 4.0, 0.2)
 _OPSET = 17
 
 
@@ -108,16 +112,19 @@ class _Parts(nn.Module):  # type: ignore[misc]
 
     Args:
         size_hw: Of the images.
-        projections: One per part, with its share; None to give the unit features themselves.
+        projections: One per part; None to give the unit features themselves.
+        gate: What tells rendered pictures by the first part; None to give the parts unweighted.
     """
 
-    def __init__(self, size_hw: tuple[int, int], projections: Sequence[tuple[Projection, float]] | None) -> None:
+    def __init__(
+        self, size_hw: tuple[int, int], projections: Sequence[Projection] = (), gate: Projection | None = None
+    ) -> None:
         super().__init__()
         net = build(PACKAGED[_WEIGHTS].backbone, sizes=[size_hw], weights=Path(_WEIGHTS)).body.net
         self.network = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:_STAGES])
         self.color = ColorHistogram()
-        self.heads = nn.ModuleList(_head(projection) for projection, _ in projections or ())
-        self.roots = [share**0.5 for _, share in projections or ()]
+        self.heads = nn.ModuleList(map(_head, projections))
+        self.gate = None if gate is None else _head(gate)
 
     def forward(self, images: Tensor, earlier: Tensor) -> Tensor:
         features = [self.network(images).mean((2, 3)), earlier, self.color(images)]
@@ -125,52 +132,59 @@ class _Parts(nn.Module):  # type: ignore[misc]
         if not self.heads:
             return torch.cat(parts, 1)
         projected = [functional.normalize(head(part)) for head, part in zip(self.heads, parts, strict=True)]
-        return torch.cat([root * part for root, part in zip(self.roots, projected, strict=True)], 1)
+        if self.gate is None:
+            return torch.cat(projected, 1)
+        rendered = torch.sigmoid(self.gate(projected[0]))
+        weighted = [
+            ((1 - rendered) * real + rendered * other).sqrt() * part
+            for real, other, part in zip(_REAL_WEIGHTS, _RENDERED_WEIGHTS, projected, strict=True)
+        ]
+        return functional.normalize(torch.cat(weighted, 1))
 
 
 def _head(projection: Projection) -> nn.Linear:
     layer = nn.Linear(*projection.matrix.shape)
     matrix = torch.from_numpy(projection.matrix.T.astype(np.float32))
-    offset = torch.from_numpy((-projection.mean @ projection.matrix).astype(np.float32))
-    layer.load_state_dict({"weight": matrix, "bias": offset})
+    layer.load_state_dict({"weight": matrix, "bias": torch.from_numpy(projection.offset.astype(np.float32))})
     return layer
 
 
-def compose(earlier: Path, folders: Sequence[Path], out: Path, size_hw: tuple[int, int] = (128, 160)) -> Card:
-    """Learn the projections from pictures in folders and write the ONNX file and its card.
+def compose(
+    earlier: Path, real: Sequence[Path], rendered: Path, out: Path, size_hw: tuple[int, int] = (128, 160)
+) -> Card:
+    """Learn projections and gate from pictures in folders; write the ONNX file and its card.
 
     Args:
         earlier: ONNX file of the earlier network, with its card; mean and std are those of ImageNet.
-        folders: A pool of pictures each, at any depth.
+        real: A pool of real pictures each, at any depth.
+        rendered: Rendered pictures.
         out: The ``.onnx`` file.
         size_hw: Height and width of the pictures as the embedder takes them.
     """
-    earlier_dim = read_card(card_path(earlier)).dim
-    sizes = [_channels_of_network(size_hw), earlier_dim, ColorHistogramEmbedder.dim]
-    card = Card(size_hw=size_hw, dim=sum(sizes), name="features")
+    sizes = [_channels_of_network(size_hw), read_card(card_path(earlier)).dim, ColorHistogramEmbedder.dim]
+    features = Card(size_hw=size_hw, dim=sum(sizes), name="features")
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "features.onnx"
-        _write(_Parts(size_hw, None), earlier, plain, card)
-        pools = [_features(plain, sorted(pool.rglob("*.jpg")), card) for pool in folders]
+        raw = Path(folder) / "features.onnx"
+        _write(_Parts(size_hw), earlier, raw, features)
+        pools = [_features(raw, pool) for pool in real]
+        rendered_plain = _plain_features(raw, rendered)
 
-    edges = np.cumsum([0, *sizes])
-    projections, spreads = [], []
-    for start, stop in pairwise(edges.tolist()):
-        part = [(unit(features[:, start:stop]), unit(changed[:, start:stop])) for features, changed in pools]
-        projection = fit_projection(part, _DIM)
-        projections.append(projection)
-        spreads.append(_spread(projection(np.concatenate([features for features, _ in part]))))
+    projections = []
+    for start, stop in pairwise(np.cumsum([0, *sizes]).tolist()):
+        part = [(unit(plain[:, start:stop]), unit(changed[:, start:stop])) for plain, changed in pools]
+        projections.append(fit_projection(part, _DIM))
 
-    shares = (1 / np.array(spreads)) / (1 / np.array(spreads)).sum()
+    first = [unit(projections[0](unit(plain[:, : sizes[0]]))) for plain in (*(p for p, _ in pools), rendered_plain)]
+    gate = fit_gate(np.concatenate(first[:-1]), first[-1])
     made = replace(
-        card,
+        features,
         dim=sum(projection.matrix.shape[1] for projection in projections),
         name="street_small",
         trained_on="ImageNet-1k and the synthetic city's crops; projections: real pictures without identities",
         license="MIT",
         source=f"{PACKAGED[_WEIGHTS].source} ({PACKAGED[_WEIGHTS].license}); docs/embedder.md",
     )
-    _write(_Parts(size_hw, list(zip(projections, shares.tolist(), strict=True))), earlier, out, made)
+    _write(_Parts(size_hw, projections, gate), earlier, out, made)
     return made
 
 
@@ -215,25 +229,26 @@ def calibrate(weights: Path, crops: Path, pairs: Path) -> Card:
 
 def _channels_of_network(size_hw: tuple[int, int]) -> int:
     with torch.no_grad():
-        return int(_Parts(size_hw, None).network(torch.zeros(1, 3, *size_hw)).shape[1])
+        return int(_Parts(size_hw).network(torch.zeros(1, 3, *size_hw)).shape[1])
 
 
-def _spread(embeddings: Array) -> float:
-    """Standard deviation of the cosine of two different pictures."""
-    rows = unit(embeddings)
-    first, second = np.triu_indices(len(rows), k=1)
-    return float(np.std((rows @ rows.T)[first, second]))
+def _plain_features(model: Path, folder: Path) -> Array:
+    """Features of a folder's pictures as they are, (n, d)."""
+    embedder = load_embedder(str(model))
+    rng = np.random.default_rng(0)  # the plain view draws nothing from it
+    views = [_view(read_image(path), "test", embedder.card, rng) for path in sorted(folder.rglob("*.jpg"))]
+    return np.asarray(embedder(np.concatenate(views)))
 
 
-def _features(model: Path, pictures: Sequence[Path], card: Card) -> tuple[Array, Array]:
-    """Features of pictures as they are and after a random change, (n, d) each."""
+def _features(model: Path, folder: Path) -> tuple[Array, Array]:
+    """Features of a folder's pictures as they are and after a random change, (n, d) each."""
     embedder = load_embedder(str(model))
     rng = np.random.default_rng(0)
     plain, changed = [], []
-    for path in pictures:
+    for path in sorted(folder.rglob("*.jpg")):
         image = read_image(path)
-        plain.append(embedder(_view(image, "test", card, rng))[0])
-        changed.append(embedder(_view(image, "street", card, rng))[0])
+        plain.append(embedder(_view(image, "test", embedder.card, rng))[0])
+        changed.append(embedder(_view(image, "street", embedder.card, rng))[0])
     return np.stack(plain), np.stack(changed)
 
 

@@ -20,30 +20,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from mtmc.types import Array
 
-__all__ = ["Projection", "fit_projection", "unit"]
+__all__ = ["Projection", "fit_gate", "fit_projection", "unit"]
 
 _SHRINKAGE = 0.1  # λ: some thousand pictures do not determine all directions of a feature
+_GATE_PENALTY = 1e-3
 _EVEN = 0.25  # exponent of tᵢ; 0 keeps the spreads of the directions, 1/2 makes them equal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """``(x − mean) @ matrix``.
+    """``x @ matrix + offset``.
 
     Attributes:
-        mean: float64 (d,).
         matrix: float64 (d, k).
+        offset: float64 (k,).
     """
 
-    mean: Array
     matrix: Array
+    offset: Array
 
     def __call__(self, features: Array) -> Array:
         """Unit rows (N, d) → (N, k)."""
-        return np.asarray((features - self.mean) @ self.matrix)
+        return np.asarray(features @ self.matrix + self.offset)
 
 
 def unit(features: Array) -> Array:
@@ -71,7 +74,32 @@ def fit_projection(pools: Sequence[tuple[Array, Array]], dim: int) -> Projection
 
     spread, directions = np.linalg.eigh(np.cov((plain - mean) @ whiten, rowvar=False))
     strongest = np.argsort(-spread)[:dim]
-    return Projection(mean, whiten @ directions[:, strongest] * spread[strongest] ** -_EVEN)
+    matrix = whiten @ directions[:, strongest] * spread[strongest] ** -_EVEN
+    return Projection(matrix, -mean @ matrix)
+
+
+def fit_gate(real: Array, rendered: Array) -> Projection:
+    """Log odds that a picture is rendered, by logistic regression in which both kinds weigh alike.
+
+    The sum of squares of β counts by 0.001.
+
+    Args:
+        real: Unit rows (n, d).
+        rendered: Unit rows (m, d).
+    """
+    features = np.concatenate([real, rendered])
+    is_rendered = np.repeat([0.0, 1.0], [len(real), len(rendered)])
+    weight = np.repeat([0.5 / len(real), 0.5 / len(rendered)], [len(real), len(rendered)])
+
+    def loss(beta: Array) -> tuple[float, Array]:
+        log_odds = features @ beta[:-1] + beta[-1]
+        error = weight * (expit(log_odds) - is_rendered)
+        penalty = _GATE_PENALTY * beta[:-1]
+        value = weight @ (np.logaddexp(0, log_odds) - is_rendered * log_odds) + penalty @ beta[:-1]
+        return float(value), np.append(features.T @ error + 2 * penalty, error.sum())
+
+    found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return Projection(found[:-1, None], found[-1:])
 
 
 def _covariance_of_changes(plain: Array, changed: Array) -> Array:
