@@ -93,11 +93,11 @@ def test_the_color_branch_is_the_color_histogram() -> None:
     original = ColorHistogramEmbedder()(images)
     exact = torch.from_numpy((((rounded / 256).transpose(0, 3, 1, 2) - mean) / std).astype(np.float32))
     np.testing.assert_allclose(ColorHistogram()(exact).numpy(), original, atol=2e-3)
-    assert (found * original).sum(axis=1).min() > 0.98
+    assert (found * original).sum(axis=1).min() > 0.95
 
 
 def test_the_shipped_embedder_is_small_and_weighs_its_parts_by_the_picture() -> None:
-    """Weights between 1 : 1 : 0.75 of real pictures and 0.5 : 4 : 0.2 of rendered ones; the vector has unit length."""
+    """Weights lie between 1 : 1 : 0.75 and 0.5 : 4 : 0.2; the vector has unit length."""
     path = Path(model_file("package", "embedder"))
     assert path.stat().st_size < 15e6
     embedder = load_embedder(str(path))
