@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -121,23 +122,22 @@ def test_the_shipped_embedder_is_the_same_in_batches_of_any_size() -> None:
 
 def test_crops_are_cut_out_of_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that finds a white square and a speck: the square is cut out of every second frame."""
-    from mtmc.types import Detections
     from mtmc.video.write import VideoWriter
 
     frame = np.zeros((96, 128, 3), np.uint8)
     frame[20:60, 30:80] = 255
     video = tmp_path / "place" / "street.mp4"
     video.parent.mkdir()
-    with VideoWriter(video, 10.0, (128, 96)) as writer:
+    with VideoWriter(video, (128, 96), 10.0) as writer:
         for _ in range(4):
             writer.write(frame)
 
     class Squares:
         stateful = False
 
-        def __call__(self, frames: list[object]) -> list[Detections]:
+        def __call__(self, frames: list[object]) -> list[SimpleNamespace]:
             boxes = np.array([[30, 20, 80, 60], [5, 5, 9, 9], [90, 20, 120, 60]], np.float32)
-            return [Detections(boxes, np.array([0.9, 0.9, 0.2], np.float32), np.zeros(3, np.int64)) for _ in frames]
+            return [SimpleNamespace(xyxy=boxes, score=np.array([0.9, 0.9, 0.2])) for _ in frames]
 
     monkeypatch.setattr("tools.embedder.cut.load_detector", lambda config: Squares())
     assert cut_crops([video], "any", tmp_path / "out", every=2) == 2
