@@ -67,7 +67,10 @@ class GraphConfig(Settings):
     )
     max_distance_m: float = Field(25.0, gt=0, description="farther apart at one time is no candidate, meters")
     min_position_sigma_m: float = Field(
-        0.8, gt=0, description="least standard deviation of a position on the ground, meters"
+        1.3,
+        gt=0,
+        description="least standard deviation of a position on the ground, meters: two views see two points of a "
+        "vehicle, and a point that is uniform over the length of a car has 4.5 m / √12",
     )
     extrapolation_sigma_mps: float = Field(
         1.5, gt=0, description="growth of the standard deviation of an extrapolated position, meters per second"

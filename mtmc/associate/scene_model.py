@@ -170,7 +170,7 @@ def _columns(rows: Array, old: Array, missing: float = 0.0) -> Array:
 
 
 def _reordered(correction: CalibrationCorrection, old: Array) -> CalibrationCorrection:
-    return CalibrationCorrection(_columns(correction.center_m, old), _columns(correction.coefficients, old))
+    return CalibrationCorrection(*(_columns(getattr(correction, f.name), old) for f in fields(correction)))
 
 
 def _reordered_means(means: CameraMeans, old: Array) -> CameraMeans:

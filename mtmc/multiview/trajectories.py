@@ -49,6 +49,22 @@ class Trajectories:
         """The same trajectories at other positions, float64 (M, 2)."""
         return replace(self, xy=xy)
 
+    def only(self, is_kept: Array) -> Trajectories:
+        """Some of the samples, bool (M,), of the same N trajectories."""
+        rows = np.flatnonzero(is_kept)
+        owner = self.owner[rows]
+        count = np.bincount(owner, minlength=len(self.first))
+        last = np.cumsum(count) - 1
+        return replace(
+            self,
+            owner=owner,
+            tick=self.tick[rows],
+            xy=self.xy[rows],
+            velocity=self.velocity[rows],
+            first=np.where(count > 0, last - count + 1, -1),
+            last=np.where(count > 0, last, -1),
+        )
+
 
 def ground_planes_of(passages: Sequence[Passage]) -> list[str]:
     """Names of the ground planes, in the order of their numbers."""

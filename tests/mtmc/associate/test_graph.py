@@ -185,9 +185,10 @@ def test_mutual_best_against_a_twin(seed):
     assert mutual_nearest(pairs, metres, camera).tolist() == expected
 
 
-def test_a_calibration_that_is_off_is_bent_back():
+def test_a_calibration_that_is_off_is_turned_and_shifted_back():
     rng = np.random.default_rng(5)
-    turn = np.array([[1.02, 0.05], [-0.04, 0.97]])
+    angle = np.deg2rad(3.0)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     passages, _ = town(rng, 40, bend=lambda c, xy: xy @ turn.T + [3.0, -2.5] if c == 1 else xy)
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
     trajectories = sample_trajectories(passages)
