@@ -140,8 +140,7 @@ def learn_scene(scene: Scene, passages: Sequence[Passage], config: SiteConfig | 
     span_s = _scene_span_s(scene, moving)
     co_observed = _co_observed_passages(scene, moving, trajectories, planes.values(), config)
     leaving, entering = _zone_events(scene, moving, zones)
-    alignments = [] if scene.plane_alignments else _align_planes(planes, trajectories, scales, span_s)
-    alignments = [found for found in alignments if found.confidence >= config.min_alignment_probability]
+    alignments = [] if scene.plane_alignments else _align_planes(planes, trajectories, scales, span_s, config)
     scene = _with_alignments(scene, alignments)
     links: list[FoundLink] = []
     if config.links == "learn" or (config.links == "auto" and not scene.links):
@@ -478,6 +477,7 @@ def _align_planes(
     trajectories: Mapping[str, Sequence[ImageTrajectory]],
     scales: Mapping[str, GroundScale],
     span_s: float,
+    config: SiteConfig,
 ) -> list[PlaneAlignmentEstimate]:
     endpoints = {}
     for plane, homographies in planes.items():
@@ -488,7 +488,8 @@ def _align_planes(
         }
         if of_plane:
             endpoints[plane] = of_plane
-    return align_planes(endpoints, _pair_similarity(trajectories), span_s)
+    similarity = _pair_similarity(trajectories)
+    return align_planes(endpoints, similarity, span_s, config.min_alignment_probability)
 
 
 def _with_alignments(scene: Scene, alignments: Sequence[PlaneAlignmentEstimate]) -> Scene:

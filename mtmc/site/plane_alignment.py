@@ -43,7 +43,7 @@ from mtmc.types import Array
 
 __all__ = ["Endpoints", "PlaneAlignmentEstimate", "TransitionSet", "align_planes", "trajectory_endpoints"]
 
-_MIN_LOG_ODDS = -2.0  # against independent traffic; ground planes of one scene are likely to be connected
+_MIN_LOG_ODDS = -2.0  # of a connection; with less no transform is looked for
 _TRAVEL_TIMES_S = 0.5, 40.0
 _MIN_SPEED_MPS = 2.0
 _MIN_END_SAMPLES, _MAX_END_SAMPLES = 4, 7  # of a trajectory, for position and velocity at one end
@@ -81,7 +81,7 @@ class PlaneAlignmentEstimate:
     Attributes:
         alignment: What is written into the scene.
         distance_m: Distance between the centers of the two planes' entries.
-        log_odds: Log odds of a connection against independent traffic, averaged over all transforms of the grid.
+        log_odds: Posterior log odds of a connection against independent traffic.
     """
 
     alignment: PlaneAlignment
@@ -137,21 +137,28 @@ def _fit_endpoints(
 
 
 def align_planes(
-    planes: Mapping[str, PlaneEndpoints], similarity: PairSimilarity, span_s: float
+    planes: Mapping[str, PlaneEndpoints], similarity: PairSimilarity, span_s: float, min_probability: float = 0.9
 ) -> list[PlaneAlignmentEstimate]:
-    """Alignments that join the ground planes into trees, the most certain first.
+    """Alignments that join ground planes into trees, the most certain first; only those with a high probability.
+
+    The likelihood ratio of a connection is the mean over all transforms of the grid. A priori a plane is connected
+    with one of the P − 1 others, so the prior odds of a pair are 1 / (P − 1), and the posterior log odds
+
+        log(mean of exp L) − log(P − 1).
 
     Args:
         planes: Entries and exits by camera, by ground plane.
         similarity: Similarity weights of the trajectories of two cameras.
         span_s: Duration of the recording, seconds.
+        min_probability: Of a connection; an alignment that is wrong joins vehicles that never met.
     """
     estimates = []
     pairs = list(combinations(sorted(planes), 2))
+    prior_log_odds = -float(np.log(max(len(planes) - 1, 1)))
     with progress_bar("ground planes aligned", unit="pair") as progress:
         for number, (reference, plane) in enumerate(pairs, start=1):
-            estimate = _align(plane, reference, planes, similarity, span_s)
-            if estimate is not None:
+            estimate = _align(plane, reference, planes, similarity, span_s, prior_log_odds)
+            if estimate is not None and estimate.confidence >= min_probability:
                 estimates.append(estimate)
             progress(number, len(pairs))
     estimates.sort(key=lambda e: (-e.log_odds, e.alignment.reference_plane, e.alignment.plane))
@@ -231,17 +238,23 @@ class _PlanePair:
 
 
 def _align(
-    plane: str, reference: str, planes: Mapping[str, PlaneEndpoints], similarity: PairSimilarity, span_s: float
+    plane: str,
+    reference: str,
+    planes: Mapping[str, PlaneEndpoints],
+    similarity: PairSimilarity,
+    span_s: float,
+    prior_log_odds: float,
 ) -> PlaneAlignmentEstimate | None:
-    """The most likely alignment of one plane with another; None without evidence of a connection."""
+    """The most likely alignment of one plane with another; None if a connection is improbable."""
     pair = _plane_pair(planes[reference], planes[plane], similarity, span_s)
     if pair is None:
         return None
     grid = _grid()
     values = pair.log_likelihood_ratio(*grid)
-    log_odds = float(np.logaddexp.reduce(values) - np.log(len(values)))
+    log_odds = float(np.logaddexp.reduce(values) - np.log(len(values))) + prior_log_odds
     if log_odds < _MIN_LOG_ODDS:
         return None
+
     best = _best_refined(pair, values, *grid)
     rotation = np.exp(1j * best.rotation_rad)
     translation = pair.reference_center + best.offset - rotation * pair.center
@@ -391,17 +404,18 @@ class TransitionSet:
         entry_fit = np.exp(ENDPOINT_KAPPA * (vector_cosine(turned_entry_velocity, line) - 1))
         density = drive_density(self.travel_time_s, np.abs(line), self.speed_mps) * self.weight
 
-        heading_out, leaving_ratio = _summed(density, entry_fit, exit_fit, self.by_leaving)
-        heading_in, entering_ratio = _summed(density, exit_fit, entry_fit, self.by_entering)
-        out_count, in_count = (
-            np.maximum(share.sum(axis=1, keepdims=True), _MIN_VEHICLES) for share in (heading_out, heading_in)
-        )
+        leaving = _Side.of(density, entry_fit, exit_fit, self.by_leaving)
+        entering = _Side.of(density, exit_fit, entry_fit, self.by_entering)
+        vehicles_ratio = leaving.heading_count / entering.heading_count
         values = []
         for share in _SHARES:
-            entering_share = np.minimum(share * out_count / in_count, _MAX_ENTERING_SHARE)
-            of_leaving = np.log1p(share * heading_out * (leaving_ratio - 1)).sum(axis=1)
-            of_entering = np.log1p(entering_share * heading_in * (entering_ratio - 1)).sum(axis=1)
+            # As many vehicles arrive as set out, so the shares of both sides are tied to each other.
+            entering_share = np.minimum(share * vehicles_ratio, _MAX_ENTERING_SHARE)
+            of_leaving = leaving.log_likelihood_ratio(share)
+            of_entering = entering.log_likelihood_ratio(entering_share)
             values.append(np.minimum(of_leaving, of_entering))
+
+        # The mean likelihood over the shares, which are equally likely.
         return np.asarray(np.logaddexp.reduce(values, axis=0) - np.log(len(_SHARES)))
 
 
@@ -435,16 +449,40 @@ class _Grouping:
         return np.add.reduceat(values[:, self.order], self.begin, axis=1)
 
 
-def _summed(density: Array, partner_fit: Array, own_fit: Array, grouping: _Grouping) -> tuple[Array, Array]:
-    """For each vehicle of one side, how well it heads for the other plane, and its likelihood ratio: (H, K), (H, K).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """The K vehicles of one side, leaving or entering, under H transforms.
 
-    Args:
-        density: (H, E), f_ij.
-        partner_fit: (H, E), agreement of the partner's direction with the line.
-        own_fit: (H, E), agreement of the vehicle's own direction with the line.
-        grouping: The pairs of each vehicle.
+    Attributes:
+        heading: float64 (H, K), a: how well each heads for the other plane, 1 at best.
+        ratio: float64 (H, K), r: likelihood ratio of its travel times and appearance.
     """
-    partners = grouping.sum(partner_fit)
-    heading = grouping.sum(partner_fit * own_fit) / np.maximum(partners, 1e-9)
-    ratio = grouping.sum(partner_fit * density) / np.maximum(partners, _MIN_VEHICLES)
-    return heading, ratio
+
+    heading: Array
+    ratio: Array
+
+    @classmethod
+    def of(cls, density: Array, partner_fit: Array, own_fit: Array, grouping: _Grouping) -> _Side:
+        """From the pairs of each vehicle i with its partners j.
+
+            a_i = Σ_j p_ij o_ij / Σ_j p_ij,   r_i = Σ_j p_ij f_ij / max(Σ_j p_ij, 1)
+
+        Args:
+            density: float64 (H, E), f.
+            partner_fit: float64 (H, E), p: agreement of the partner's direction with the line.
+            own_fit: float64 (H, E), o: agreement of the vehicle's own direction with the line.
+            grouping: The pairs of each vehicle.
+        """
+        partners = grouping.sum(partner_fit)
+        heading = grouping.sum(partner_fit * own_fit) / np.maximum(partners, 1e-9)
+        ratio = grouping.sum(partner_fit * density) / np.maximum(partners, _MIN_VEHICLES)
+        return cls(heading, ratio)
+
+    @property
+    def heading_count(self) -> Array:
+        """Number of vehicles that head for the other plane, at least one: float64 (H, 1)."""
+        return np.asarray(np.maximum(self.heading.sum(axis=1, keepdims=True), _MIN_VEHICLES))
+
+    def log_likelihood_ratio(self, share: Array | float) -> Array:
+        """L(s) = Σ_i log(1 + s a_i (r_i − 1)), s being a number or float64 (H, 1): float64 (H,)."""
+        return np.asarray(np.log1p(share * self.heading * (self.ratio - 1)).sum(axis=1))

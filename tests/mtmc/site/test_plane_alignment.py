@@ -16,6 +16,7 @@ from mtmc.site.plane_alignment import (
     Endpoints,
     PlaneAlignmentEstimate,
     TransitionSet,
+    _PlanePair,
     _rooted,
     align_planes,
     trajectory_endpoints,
@@ -85,7 +86,7 @@ def test_views_of_one_street_are_aligned_by_the_vehicles_that_both_see() -> None
 def test_independent_traffic_gives_no_evidence(seed: int) -> None:
     """Vehicles and times are independent, but both streets are straight."""
     learned = learn_scene(scene(), street(seed, same=False))
-    assert all(found.log_odds < 0.5 for found in learned.alignments)
+    assert learned.alignments == ()
 
 
 def test_the_order_of_passages_does_not_matter() -> None:
@@ -180,6 +181,32 @@ def test_every_plane_is_aligned_once_and_an_inverted_alignment_leads_back() -> N
     ]
     there = np.exp(1j * np.pi / 2) * (3 + 4j) + 20j  # a place on b, seen on c
     assert np.exp(-1j * np.pi / 2) * there + complex(-20, 0) == pytest.approx(3 + 4j)
+
+
+@pytest.mark.parametrize(("planes", "is_written"), [(2, True), (3, True), (4, False)])
+def test_the_more_planes_the_less_likely_two_of_them_are_connected(
+    planes: int, is_written: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A likelihood ratio of 20 is a probability of 0.95 with two planes, 0.91 with three, 0.87 with four."""
+    names = "abcd"[:planes]
+    nothing = np.zeros(1), np.zeros(1)
+    pair = _PlanePair((), (), 0j, 50 + 0j)
+    ratios = {("a", "b"): 20.0}
+    asked: list[tuple[str, str]] = []
+
+    def pair_of(reference: str, plane: str, similarity: object, span_s: float) -> _PlanePair:
+        asked.append((reference, plane))
+        return pair
+
+    def ratio_of(self: _PlanePair, rotation_rad: Array, offset: Array) -> Array:
+        return np.full(len(rotation_rad), np.log(ratios.get(asked[-1], 1e-3)))
+
+    monkeypatch.setattr(plane_alignment, "_plane_pair", pair_of)
+    monkeypatch.setattr(_PlanePair, "log_likelihood_ratio", ratio_of)
+    monkeypatch.setattr(plane_alignment, "_grid", lambda: nothing)
+    found = align_planes({name: name for name in names}, lambda a, b: None, 60.0)  # type: ignore[misc]
+    assert [(e.alignment.reference_plane, e.alignment.plane) for e in found] == ([("a", "b")] if is_written else [])
+    assert all(e.confidence == pytest.approx(1 / (1 + (planes - 1) / 20)) for e in found)
 
 
 def test_no_planes() -> None:
