@@ -182,6 +182,8 @@ def read_yaml(path: Path, error: type[ReidError] = ConfigError) -> YamlFile:
         problem = getattr(cause, "problem", None) or "it is not YAML"
         line = None if mark is None else mark.line + 1
         raise error(f"expected YAML: {problem}", path=path, line=line, remedy="mend that line") from cause
+    except ValueError as cause:  # a date such as 2026-13-12
+        raise error(f"expected YAML: {cause}", path=path, remedy="correct that value, or put it in quotes") from cause
     if data is None:
         return YamlFile(path, {}, {})
     if not isinstance(data, dict):
@@ -239,7 +241,7 @@ def parse_value(text: str) -> Any:
     """
     try:
         return yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter for a date that does not exist
         return text
 
 

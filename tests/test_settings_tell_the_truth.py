@@ -25,6 +25,7 @@ from mtmc.pipeline.camera import choose_source
 from mtmc.postprocess import postprocess
 from mtmc.scene import Camera, Link, Scene
 from mtmc.settings import AnyOf, Settings, UsedWhen, value_at
+from mtmc.site.config import SiteConfig
 from mtmc.track import track
 from mtmc.types import Array, Detections, GlobalTrack, Passage, Tracklet
 from tests.mtmc.associate.frozen import Frozen, load
@@ -212,6 +213,9 @@ ZONES = ("associate.method=crossroad_zones",)
 BOXES = (*ZONES, "associate.crossroad_zones.matching=boxes")
 FEATURES = ("embed.per_detection=true",)
 
+#: Lets the clean-up join tracklets of the noisy detections, so that its other limits decide.
+JOINED: tuple[str, ...] = ("clean.join.max_extrapolation_error=5", "clean.join.max_acceleration=99")
+
 #: Key → another value of it, and what else must be set for it to count.
 CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "input.source": ("tracklets", ()),
@@ -308,8 +312,8 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "clean.join.window_s": ("0.3", ()),
     "clean.join.max_extrapolation_error": ("9", ("clean.join.max_acceleration=99",)),
     "clean.join.max_acceleration": ("0.01", ()),
-    "clean.join.max_size_ratio": ("1.001", ()),
-    "clean.join.max_appearance_distance": ("0.01", ()),
+    "clean.join.max_size_ratio": ("1.001", JOINED),
+    "clean.join.max_appearance_distance": ("0.01", JOINED),
     "clean.interpolate.enabled": ("false", ()),
     "clean.interpolate.max_gap_s": ("0.1", ()),
     "clean.interpolate.max_visible_gap_s": ("0.1", ()),
@@ -412,6 +416,8 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(("render.videos", "render.mosaic", "render.report"), "tests/mtmc/pipeline/test_resume.py"),
     "render.report_vehicles": "tests/mtmc/render/test_report.py",
+    **dict.fromkeys((f"learn.{name}" for name in SiteConfig.model_fields), "tests/mtmc/site/test_learn_settings.py"),
+    "learn.enabled": "tests/mtmc/site/test_learn_settings.py",
 }
 
 #: Keys that say where and how fast something is computed, never what.

@@ -31,7 +31,7 @@ def split_scores(counts: Array, high_share: float = _HIGH_SHARE) -> float:
     >>> counts = np.zeros(10, np.int64)
     >>> counts[[1, 2, 8, 9]] = 5, 5, 10, 30
     >>> round(split_scores(counts), 2)
-    0.55
+    0.6
     """
     n_bins = len(counts)
     center = (np.arange(n_bins) + 0.5) / n_bins

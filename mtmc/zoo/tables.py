@@ -10,8 +10,9 @@ from pathlib import Path
 
 from mtmc.errors import ConfigError
 from mtmc.zoo.config import ModelsConfig
-from mtmc.zoo.download import check_model, fetch_model, file_in_cache, is_complete
+from mtmc.zoo.download import check_model, file_in_cache, is_complete
 from mtmc.zoo.registry import AUTO, PACKAGE_FOLDER, Model, known_models
+from mtmc.zoo.resolve import model_file
 
 __all__ = ["check_text", "fetch_text", "list_text", "show_text"]
 
@@ -65,12 +66,12 @@ def fetch_text(name: str, config: ModelsConfig) -> str:
 
     Raises:
         ConfigError: There is no such model.
-        WeightsError: The download fails.
+        WeightsError: The download fails, or the model is not at hand and the network may not be used.
     """
     model = _model(name)
     if model.in_package:
         return f"{model.name} comes with the package: {_path(model, config)}"
-    return f"{model.name}: {fetch_model(model, config.cache_folder)}"
+    return f"{model.name}: {model_file(model.name, model.task, config)}"
 
 
 def check_text(config: ModelsConfig) -> tuple[str, bool]:

@@ -46,7 +46,6 @@ def test_pools_several_sizes_to_the_declared_channels(name: str) -> None:
         *("resnet18", "resnet18_x0_25", "resnet50_ibn_a", "densenet121", "osnet_x0_25", *TINY_TIMM[1:]),
         *("timm:mobilenetv2_100", "timm:tf_efficientnet_lite0"),
     ],
-    +["timm:mobilenetv2_100", "timm:tf_efficientnet_lite0"],
 )
 def test_halves_compose_to_the_whole(name: str) -> None:
     torch.manual_seed(0)

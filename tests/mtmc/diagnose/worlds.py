@@ -96,4 +96,5 @@ def run_of(matched: MatchedRun, out: Path) -> LoadedRun:
     every = [p for members in passages.values() for p in members]
     results = tuple(CameraResult(c.id, [p for p in every if p.tracklet.camera_id == c.id]) for c in cameras)
     tracks = tuple(GlobalTrack(identity, tuple(members)) for identity, members in sorted(passages.items()))
-    return LoadedRun(out, Scene("hand", out, cameras), RunConfig(), results, tracks)
+    scene = Scene("hand", out, cameras)
+    return LoadedRun(out, scene, scene, RunConfig(), results, tracks)

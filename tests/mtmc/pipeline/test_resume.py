@@ -81,7 +81,8 @@ def outputs(out: Path) -> dict[str, bytes]:
 def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     from mtmc.cli import main
 
-    out = tmp_path_factory.mktemp("undisturbed")
+    # As deep as the other runs: the learned scene file names the videos relative to itself.
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
     assert main(arguments(videos, out)) == 0
     return outputs(out)
 
@@ -102,6 +103,7 @@ def test_the_run_writes_everything(undisturbed: dict[str, bytes]) -> None:
         "results/passages/c002.npz",
         "results/links.parquet",
         "results/scene_model.npz",
+        "results/scene.learned.yaml",
         "run.json",
     }
     assert len(undisturbed["track1.txt"].splitlines()) > 40

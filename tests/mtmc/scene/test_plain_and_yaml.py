@@ -127,6 +127,7 @@ def test_model_files_beside_the_scene_become_full_paths(folder: Path) -> None:
             r"scene\.yaml:2: a link names camera east, which is not there; the cameras are north, south",
         ),
         ("cameras: [", r"scene\.yaml:\d: expected YAML"),
+        ("start_utc: 2026-13-12T07:00:00Z", r"scene\.yaml: expected YAML: month must be in 1\.\.12"),
         ("- a\n- b", r"scene\.yaml:1: expected 'key: value' lines at the top level, got a list"),
     ],
 )

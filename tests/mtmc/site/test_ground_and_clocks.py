@@ -331,7 +331,7 @@ def test_similarity_follows_the_trajectories_when_a_clock_is_corrected(monkeypat
     cameras = tuple(Camera(f"c{k:03}", k, Clock(10.0), size_wh=SIZE) for k in (1, 2, 4))
     counts: dict[str, int] = {}
 
-    def check_shapes(planes: dict, similarity: PairSimilarity, span_s: float) -> list:  # type: ignore[type-arg]
+    def check_shapes(planes: dict, similarity: PairSimilarity, span_s: float, _: float) -> list:  # type: ignore[type-arg]
         gates = {camera: known[0] for ground in planes.values() for camera, known in ground.items()}
         for a, b in combinations(sorted(gates), 2):
             weight = similarity(a, b)

@@ -42,7 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / f"{name}.txt").write_text("\n".join(rows))
         camera = Camera(name, number, Clock(10.0), frame_count=300, size_wh=(640, 480), zones=(WEST, EAST))
         cameras.append(replace(camera, detections=(home / f"{name}.txt",), ground_from_image=ground))
-    config = load_config(overrides=["embed.weights=none", "render.report=false"])
+    config = load_config(
+        overrides=["embed.weights=none", "render.report=false", "associate.graph.learn_travel_times=false"]
+    )
     run(Scene("road", home, tuple(cameras)), config, home / "out", map_cameras=lambda fn, c: [fn(x) for x in c])
     return home / "out"
 

@@ -21,6 +21,7 @@ from mtmc.cli import main
 from mtmc.errors import ConfigError, MtmcError, WeightsError
 from mtmc.zoo import ModelsConfig, choose, download, model_file, package_model, registry, tables
 from mtmc.zoo.registry import Model, ModelFile
+from mtmc.zoo.tables import fetch_text
 
 CONTENT = np.random.default_rng(7).bytes(400_000)
 
@@ -286,6 +287,7 @@ def test_the_registry_names_license_checksum_and_size_of_every_download() -> Non
         assert all(registry.find_model(name, task) is not None for name in names)
 
 
+@pytest.mark.usefixtures("online")
 def test_models_commands(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -314,3 +316,8 @@ def test_models_commands(
 def test_an_unknown_model_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="the models are"):
         tables.show_text("%%%%", ModelsConfig())
+
+
+def test_fetching_by_name_obeys_the_setting_offline(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"yolox_s in .* is not there and the network may not be used"):
+        fetch_text("yolox_s", ModelsConfig(folder=tmp_path, offline=True))
