@@ -240,7 +240,7 @@ class Tracklet:
         frame: int64 (L,), strictly increasing, from 0. Gaps are allowed.
         time_s: float64 (L,), seconds on the scene's clock.
         xyxy: float32 (L, 4).
-        score: float32 (L,); 0 marks a box nobody detected (interpolated).
+        score: float32 (L,); 0 marks an interpolated box.
         class_id: Index into :data:`CLASSES`, the tracklet's majority.
         appearance: float32 (L, D); D = 0 when boxes were not described before tracking.
     """

@@ -36,7 +36,7 @@ CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appea
 
 _LOOKS = ("appearance", "class", "color")
 _WEIGHT_BESIDE_EMBEDDINGS = 0.5  # of class and color
-_MAX_LOG_RATIO = 6.0  # of other cues: one pair that looks alike does not show that two cameras are related
+_MAX_LOG_RATIO = 6.0  # of other cues: one pair of similar appearance does not show that two cameras are related
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,7 +239,7 @@ def total_log_odds(evidence: Evidence, motion: Motion, model: SceneModel, config
     everything = np.arange(len(log_odds))
     for name in _LOOKS:
         log_odds += looks_log_ratio(name, evidence, model, everything, config.graph.appearance_weight)
-    # Overlapping boxes show the same pixels, so looks add nothing to a duplicate.
+    # Overlapping boxes show the same pixels, so appearance adds nothing to a duplicate.
     log_odds[evidence.duplicate.rows] = evidence.duplicate.log_odds
     return np.clip(log_odds, -LIMIT, LIMIT, out=log_odds)
 

@@ -70,7 +70,8 @@ def fit_alignment(passages: Sequence[Passage], scene: Scene, config: AssociateCo
 def fit_cues(evidence: Evidence, config: AssociateConfig) -> tuple[SceneModel, Motion]:
     """The evidence's model with appearance and travel times, and the log odds of motion that it gives.
 
-    Either makes the other more certain: routes that exist show what one vehicle looks like, and pairs that look alike
+    Either makes the other more certain: routes that exist show how similar two pictures of one vehicle are, and
+        similar pairs
     show which routes exist. Travel times are fitted first by times alone, then with appearance, class and color.
     """
     cosines = _training_cosines(evidence)

@@ -50,7 +50,7 @@ _KEPT_PARTNERS = 64
 _PAIRS_PER_BLOCK = 2_000_000
 
 _NEIGHBORS = 12  # of a camera, which are reached without passing another camera
-_MOVING_MPS, _MIN_HEADING_M = 2.0, 10.0  # slower vehicles, and shorter ways, have no direction
+_MOVING_MPS, _MIN_HEADING_M = 2.0, 10.0  # slower vehicles, and shorter paths, have no direction
 _MIN_GROUND_TIME_S = 0.5
 _MIN_GROUND_LOG_DENSITY = -9.0
 _GROUND_LIMITS = -8.0, 3.0

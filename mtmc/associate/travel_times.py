@@ -80,7 +80,7 @@ class TravelTimes:
 
     Attributes:
         route_key: int64 (R, 3), as in :class:`Transitions`.
-        log_unrelated: float64 (R,), log posterior probability that nobody takes the route.
+        log_unrelated: float64 (R,), log posterior probability that no vehicle takes the route.
         begin: int64 (R + 1,), where each route's hypotheses begin and the last one's end.
         width: int64 (K,), index of the standard deviation; −1 for the density that is known beforehand.
         mean: int64 (K,), mean travel time as a multiple of the standard deviation.
@@ -442,8 +442,8 @@ def _routes_of(transitions: Transitions, sightings: Sightings, ratio: Array | No
 def _at_most_one_on_average(ratio: Array, target: Array) -> Array:
     """Likelihood ratios divided by their mean over pairs of two vehicles, if that is above 1: float64 (P,).
 
-    At most the likeliest pair of each arrival is one vehicle; all others are two. Where many vehicles look alike, as
-    those of a fleet do, the mean is large, and looking alike says little.
+    At most the likeliest pair of each arrival is one vehicle; all others are two. Where many vehicles are similar, as
+    those of a fleet are, the mean is large, and similarity is weak evidence.
 
     Args:
         ratio: float64 (P,).

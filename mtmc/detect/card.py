@@ -51,7 +51,7 @@ _Triple = tuple[float, float, float]
 
 
 class Card(Settings):
-    """The JSON card of a detection model; what is left out is told from the file."""
+    """The JSON card of a detection model; what is left out is inferred from the file."""
 
     kind: Literal["yolo", "yolov5", "yolox", "nanodet", "end2end", "detr", "rtdetr", "ssd"] | None = Field(
         default=None, description="The head."
@@ -103,7 +103,7 @@ def label_names(card: Card, metadata: dict[str, str], count: int | None, path: P
         path: The model file, for messages.
 
     Raises:
-        WeightsError: Their number disagrees with the outputs, or nobody says what they are.
+        WeightsError: Their number disagrees with the outputs, or they are not named.
     """
     names = card.names or _names_of(metadata) or _COCO_BY_COUNT.get(count)
     if names is None or count not in (None, len(names)):
@@ -133,7 +133,7 @@ def _names_of(metadata: dict[str, str]) -> tuple[str, ...] | None:
 
 
 def trained_side(card: Card, metadata: dict[str, str]) -> int:
-    """Longer side of the images the model is made for, in pixels; 640 where nobody says."""
+    """Longer side of the images the model is made for, in pixels; 640 where the card does not say."""
     if card.size is not None:
         return card.size
     try:

@@ -1,10 +1,10 @@
 """What the outputs of a detection model mean: one pure function per kind of head.
 
-A decoder takes one image's outputs (without the batch dimension), the labels that matter, the lowest score and the
-input's (height, width), and gives the boxes in pixels of that input. A = number of places a model looks at, C = its
-number of labels. As in the models' own code a place stands for its best label; those whose best label does not
-matter are left out. Scores are thresholded before anything else is computed, so that of an output with thousands of
-places only a few columns are decoded.
+A decoder takes one image's outputs (without the batch dimension), the labels that matter, the lowest score and
+the input's (height, width), and gives the boxes in pixels of that input. A = number of anchors (or queries) of a
+model, C = its number of labels. As in the models' own code a place stands for its best label; those whose best
+label does not matter are left out. Scores are thresholded before anything else is computed, so that of an output
+with thousands of places only a few columns are decoded.
 """
 
 from __future__ import annotations

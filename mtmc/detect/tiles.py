@@ -1,4 +1,4 @@
-"""Sliced inference: a detector also looks at overlapping tiles of a picture, so that small vehicles are large enough.
+"""Sliced inference: a detector is also applied to overlapping tiles, so that small vehicles are large enough.
 
 Akyon, Altinuc, Temizel: Slicing aided hyper inference, 2022. The whole picture is always looked at, too: it is where
 vehicles larger than a tile are seen whole.
@@ -84,10 +84,10 @@ def _starts(length: int, count: int) -> tuple[list[int], int]:
 
 
 class TiledDetector:
-    """A detector that looks at the whole picture and at its tiles.
+    """A detector that is applied to the whole picture and to its tiles.
 
     Args:
-        detector: What looks.
+        detector: The detector that is applied.
         grid: (columns, rows) of tiles; None for as many as the detector's input asks for (:func:`native_grid`).
     """
 
@@ -98,12 +98,12 @@ class TiledDetector:
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """Detections of each frame, best first; a vehicle that several views show is given once."""
-        looks = [(number, view) for number, frame in enumerate(frames) for view in self.views(frame.image)]
+        numbered = [(number, view) for number, frame in enumerate(frames) for view in self.views(frame.image)]
         # Views of one size come after each other, so that they share batches.
-        looks.sort(key=lambda look: (look[1].x2 - look[1].x1, look[1].y2 - look[1].y1, look[0], look[1]))
-        found = self._detector([_cut(frames[number], view) for number, view in looks])
+        numbered.sort(key=lambda item: (item[1].x2 - item[1].x1, item[1].y2 - item[1].y1, item[0], item[1]))
+        found = self._detector([_cut(frames[number], view) for number, view in numbered])
         of_frame: list[list[tuple[View, Detections]]] = [[] for _ in frames]
-        for (number, view), detections in zip(looks, found, strict=True):
+        for (number, view), detections in zip(numbered, found, strict=True):
             of_frame[number].append((view, detections))
         return [
             merge_views(sorted(parts, key=lambda part: part[0]), _size_wh(frame.image))

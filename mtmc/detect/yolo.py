@@ -57,7 +57,7 @@ def load(config: DetectConfig, threads: int = 1) -> UltralyticsDetector:
     return detector
 
 
-#: Longer side of the images that ultralytics' models see unless told otherwise, pixels.
+#: Longer side of the images that ultralytics' models see by default, pixels.
 _USUAL_SIDE = 640
 
 

@@ -1,4 +1,4 @@
-"""Type and color of a vehicle, by a small network that looks at the crops of its tracklet.
+"""Type and color of a vehicle, by a small network on the crops of its tracklet.
 
 The network's probabilities travel as vectors of unit length, their square roots, so that crops are selected, cut,
 batched and pooled exactly as for an embedding. The squares of a pooled vector are probabilities again.
@@ -57,7 +57,7 @@ def _read_card(weights: Path) -> AttributeCard:
         where = ".".join(map(str, first["loc"])) or "card"
         raise FormatError(f"{where}: {first['msg']}", path=path, remedy="a card holds types, colors, bgr") from error
     raise WeightsError(
-        "nobody says what types and colors this network tells apart",
+        "the types and colors of this network are not named",
         path=weights,
         remedy=f"list them in order under 'types' and 'colors' in {path.name}",
     )

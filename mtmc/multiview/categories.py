@@ -1,8 +1,8 @@
 """Class and color of vehicles: the log-likelihood ratio of two labels, neither of which is sure.
 
-A vehicle of one class may be labeled otherwise by another camera, and a camera may label nearly all vehicles alike.
-What two labels say therefore depends on how common they are in their cameras, and on how often labels of one vehicle
-agree.
+A vehicle of one class may be labeled otherwise by another camera, and a camera may give nearly all vehicles the
+same label. What two labels say therefore depends on how common they are in their cameras, and on how often labels
+of one vehicle agree.
 """
 
 from __future__ import annotations

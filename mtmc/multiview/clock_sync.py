@@ -85,14 +85,14 @@ def estimate_clock_offsets(
         camera: int64 (N,), from 0 to C − 1.
         max_distance_m: Positions nearer than this are one position.
     """
-    meetings = _find_meetings(trajectories, camera, max_distance_m)
-    if not len(meetings.first):
+    co_observations = _find_co_observations(trajectories, camera, max_distance_m)
+    if not len(co_observations.first):
         return None
 
     cameras = int(camera.max()) + 1
     origin_s = float(trajectories.start_s.min())
     steps = int((float(trajectories.end_s.max()) - origin_s) / _STEP_S) + 1
-    pairs = _pairs_of_cameras(meetings, camera, origin_s)
+    pairs = _pairs_of_cameras(co_observations, camera, origin_s)
     bins = _most_probable_bins(pairs, cameras, steps)
     if (bins == _ZERO_BIN).all():
         return None
@@ -104,7 +104,7 @@ def estimate_clock_offsets(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Meetings:
+class _CoObservations:
     """V pairs of passages that share a position and a direction, at any time.
 
     Attributes:
@@ -118,7 +118,7 @@ class _Meetings:
     second_s: Array
 
 
-def _find_meetings(trajectories: Trajectories, camera: Array, max_distance_m: float) -> _Meetings:
+def _find_co_observations(trajectories: Trajectories, camera: Array, max_distance_m: float) -> _CoObservations:
     """All pairs of passages that share a position and a direction within twenty seconds."""
     speed = np.hypot(*trajectories.velocity.T)
     rows = _compared_rows(trajectories, camera, speed)
@@ -139,7 +139,7 @@ def _find_meetings(trajectories: Trajectories, camera: Array, max_distance_m: fl
         a, b = _similar_motion(trajectories, camera, speed, block, others, max_distance_m)
         samples_a.append(a)
         samples_b.append(b)
-    return _meetings_of_samples(trajectories, np.concatenate(samples_a), np.concatenate(samples_b))
+    return _co_observations_of_samples(trajectories, np.concatenate(samples_a), np.concatenate(samples_b))
 
 
 def _compared_rows(trajectories: Trajectories, camera: Array, speed: Array) -> Array:
@@ -181,8 +181,8 @@ def _similar_motion(
     return a[keep], b[keep]
 
 
-def _meetings_of_samples(trajectories: Trajectories, a: Array, b: Array) -> _Meetings:
-    """One meeting for each pair of passages, at the median times of the samples that they share."""
+def _co_observations_of_samples(trajectories: Trajectories, a: Array, b: Array) -> _CoObservations:
+    """One co-observation for each pair of passages, at the median times of the samples that they share."""
     order = np.lexsort([trajectories.owner[b], trajectories.owner[a]])
     a, b = a[order], b[order]
     owner_a, owner_b = trajectories.owner[a], trajectories.owner[b]
@@ -190,12 +190,12 @@ def _meetings_of_samples(trajectories: Trajectories, a: Array, b: Array) -> _Mee
     begin = np.append(first, len(a))
     if not len(a):
         nothing = np.zeros(0)
-        return _Meetings(owner_a, owner_b, nothing, nothing)
+        return _CoObservations(owner_a, owner_b, nothing, nothing)
 
     time_a, time_b = trajectories.tick[a] * TICK_S, trajectories.tick[b] * TICK_S
     first_s = group_median(time_a, begin)
     difference_s = group_median(time_b - time_a - _lead_s(trajectories, a, b), begin)
-    return _Meetings(owner_a[first], owner_b[first], first_s, first_s + difference_s)
+    return _CoObservations(owner_a[first], owner_b[first], first_s, first_s + difference_s)
 
 
 def _lead_s(trajectories: Trajectories, a: Array, b: Array) -> Array:
@@ -213,7 +213,7 @@ def _lead_s(trajectories: Trajectories, a: Array, b: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CameraPair:
-    """The meetings of a camera's passages with those of another camera.
+    """The co-observations of a camera's passages with those of another camera.
 
     Attributes:
         own, other: int64 (V,), passages of either camera, counted from 0 among those that meet.
@@ -230,7 +230,7 @@ class _CameraPair:
 
     @property
     def swapped(self) -> _CameraPair:
-        """The same meetings from the other camera's side."""
+        """The same co-observations from the other camera's side."""
         return _CameraPair(self.other, self.own, self.other_s, self.own_s, self.other_chance, self.own_chance)
 
     def log_likelihood_ratios(self, other_offset_s: Array, steps: int) -> Array:
@@ -273,7 +273,7 @@ def _mean_of(group: Array, values: Array) -> Array:
 def _passage_log_ratios(passage: Array, wanted_s: Array, chance: Array) -> Array:
     """log(1 − s + s m(δ) / λ) of each passage and offset δ: float64 (K, B).
 
-    A meeting counts 1 at the offset that it asks for, and less to either side, 0 from the tolerance on.
+    A co-observation counts 1 at the offset that it implies, and less to either side, 0 from the tolerance on.
     """
     away_s = np.abs(wanted_s[:, None] - _offset_of(np.arange(_BINS)))
     coincidence = np.maximum(1 - away_s / _TOLERANCE_S, 0.0)
@@ -282,20 +282,22 @@ def _passage_log_ratios(passage: Array, wanted_s: Array, chance: Array) -> Array
     return np.log(1 - _SHARED + _SHARED * count / chance[:, None])
 
 
-def _pairs_of_cameras(meetings: _Meetings, camera: Array, origin_s: float) -> dict[tuple[int, int], _CameraPair]:
-    """The meetings of each ordered pair of cameras that have any."""
+def _pairs_of_cameras(
+    co_observations: _CoObservations, camera: Array, origin_s: float
+) -> dict[tuple[int, int], _CameraPair]:
+    """The co-observations of each ordered pair of cameras that have any."""
     pairs = {}
-    code = camera[meetings.first] * (int(camera.max()) + 1) + camera[meetings.second]
+    code = camera[co_observations.first] * (int(camera.max()) + 1) + camera[co_observations.second]
     for value in np.unique(code).tolist():
         rows = np.flatnonzero(code == value)
         a, b = divmod(value, int(camera.max()) + 1)
-        own = np.unique(meetings.first[rows], return_inverse=True)[1]
-        other = np.unique(meetings.second[rows], return_inverse=True)[1]
+        own = np.unique(co_observations.first[rows], return_inverse=True)[1]
+        other = np.unique(co_observations.second[rows], return_inverse=True)[1]
         pair = _CameraPair(
             own,
             other,
-            meetings.first_s[rows] - origin_s,
-            meetings.second_s[rows] - origin_s,
+            co_observations.first_s[rows] - origin_s,
+            co_observations.second_s[rows] - origin_s,
             _by_chance(own),
             _by_chance(other),
         )
@@ -306,13 +308,13 @@ def _pairs_of_cameras(meetings: _Meetings, camera: Array, origin_s: float) -> di
 def _by_chance(passage: Array) -> Array:
     """λ, the coincidences of each passage at a random offset: float64 (K,).
 
-    With n meetings of a passage in B bins, and r on average per passage and bin, the rate per bin is the posterior
-    mean (1 + n) / (1/r + B) under a gamma prior with mean r and the weight of one meeting.
+    With n co-observations of a passage in B bins, and r on average per passage and bin, the rate per bin is the
+    posterior mean (1 + n) / (1/r + B) under a gamma prior with mean r and the weight of one co-observation.
     """
     count = np.bincount(passage)
     mean_rate = count.mean() / _BINS
     rate = (1 + count) / (1 / mean_rate + _BINS)
-    counted_bins = _TOLERANCE_S / _BIN_S  # sum of the weights with which a meeting counts
+    counted_bins = _TOLERANCE_S / _BIN_S  # sum of the weights with which a co-observation counts
     return np.asarray(rate * counted_bins)
 
 
@@ -469,7 +471,7 @@ def _with_most_as_given(bins: Array) -> Array:
 
 
 def _refined(bins: Array, pairs: Mapping[tuple[int, int], _CameraPair], origin_s: float) -> Array:
-    """Each constant part of a changed clock moved to the median of the meetings that support it: float64 (S, C)."""
+    """Each constant part of a changed clock at the median of its supporting co-observations: float64 (S, C)."""
     offset_s = _offset_of(bins)
     steps, cameras = bins.shape
     changed = [c for c in range(cameras) if (bins[:, c] != _ZERO_BIN).any()]
@@ -487,6 +489,6 @@ def _refined(bins: Array, pairs: Mapping[tuple[int, int], _CameraPair], origin_s
 
 
 def _wanted_offsets(pair: _CameraPair, other_offset_s: Array) -> tuple[Array, Array]:
-    """Own time of each meeting, and the own offset at which both passages coincide: float64 (V,) each."""
+    """Own time of each co-observation, and the own offset at which both passages coincide: float64 (V,) each."""
     other_offset = other_offset_s[_step(pair.other_s, len(other_offset_s))]
     return pair.own_s, pair.other_s + other_offset - pair.own_s

@@ -125,7 +125,7 @@ def fit_calibration_correction(
         gain += np.bincount(of_group, gain_of_passage, cameras)
         variance += np.bincount(of_group, gain_of_passage**2, cameras)
 
-    # A vehicle counts from both sides of a pair of cameras. Both terms are alike, which doubles the variance.
+    # A vehicle counts from both sides of a pair of cameras. Both terms are the same, which doubles the variance.
     is_significant = gain > _SIGNIFICANT_SIGMAS * np.sqrt(2 * variance)
     return correction.only_for(is_significant[group])
 

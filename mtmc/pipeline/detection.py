@@ -137,7 +137,7 @@ def detect_videos(
         detector: One for all of them.
         batch: Frames per call.
         cache: Where the detections are kept, part by part.
-        progress: Told the number of frames done, over all sources.
+        progress: Called with the number of frames done, over all sources.
 
     Returns:
         One result per source. A broken video has a problem, and what came before the trouble.

@@ -42,7 +42,7 @@ class Link:
         from_camera, from_zone: Where vehicles leave.
         to_camera, to_zone: Where they come in.
         min_s, max_s: Least and greatest travel time in seconds, negative where the views overlap.
-        typical_s: Robust centre (median) of the travel times, seconds; None where nobody measured it.
+        typical_s: Robust centre (median) of the travel times, seconds; None where unknown.
         spread_s: Robust spread of the travel times (1.4826 × median absolute deviation), seconds, or None.
         share: Share of those leaving by ``from_zone`` that take this link, in [0, 1], or None.
     """

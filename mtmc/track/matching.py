@@ -120,7 +120,7 @@ class Matching:
         limit = config.appearance_max_distance if has_features else config.motion_only_gate
         self._match(tracks, self.high, distance, limit, cascade)
 
-    def by_iou(self, tracks: Array, detections: Array, limit: float, *, alike: bool = False) -> None:
+    def by_iou(self, tracks: Array, detections: Array, limit: float, *, with_appearance: bool = False) -> None:
         """Match by 1 − IoU of predicted and detected boxes.
 
         The velocity of a track with a single detection is unknown, so both boxes are enlarged before they are
@@ -130,7 +130,7 @@ class Matching:
             tracks: bool (N,), the tracks that take part.
             detections: bool (M,), the detections that take part.
             limit: Pairs at or above this distance are not matched.
-            alike: Whether appearance, where there is any, must agree as well.
+            with_appearance: Whether appearance, where there is any, must agree as well.
         """
         scale = self._scale
 
@@ -141,7 +141,7 @@ class Matching:
             single_hit = self.tracks.hits[i] == 1
             if scale > 1 and single_hit.any():
                 cost[single_hit] = costs.iou_distance(expand(predicted[single_hit], scale), expand(detected, scale))
-            if alike and self._features.shape[1]:
+            if with_appearance and self._features.shape[1]:
                 appearance = costs.cosine_distance(self.tracks.features[i], self._features[j])
                 cost = costs.gated(cost, appearance, self.config.appearance_max_distance)
             return cost
@@ -175,7 +175,7 @@ def _staged(matching: Matching) -> None:
     config, confirmed = matching.config, matching.tracks.confirmed
     matching.by_appearance(confirmed, cascade=True)
     matching.by_iou(confirmed & matching.recent, matching.high, config.iou_max_distance)
-    matching.by_iou(confirmed, matching.high, config.iou_max_distance, alike=True)
+    matching.by_iou(confirmed, matching.high, config.iou_max_distance, with_appearance=True)
     _low_by_iou(matching)
     matching.by_iou(~confirmed, np.ones_like(matching.high), config.iou_max_distance)
 

@@ -1,4 +1,4 @@
-"""Which scores of a detector are high, told from the scores themselves.
+"""Which scores of a detector are high, by the distribution of the scores.
 
 Detectors disagree on what a score means: what one gives to a vehicle in plain view, another gives to a shadow. So the
 limit between high and low scores follows from the distribution of all scores that a tracker has seen.

@@ -32,7 +32,7 @@ class ModelSummary:
     Attributes:
         name: The model's own name, or its file's.
         source: Where it comes from.
-        license: Of the weights; "" where nobody says.
+        license: Of the weights; "" where unknown.
         size_bytes: Size of its file; 0 where there is none.
     """
 

@@ -128,7 +128,7 @@ RECIPES: dict[str, AugmentationRecipe] = {
         erase_area=(0.02, 0.25),
         erase_value=IMAGENET_MEAN,
     ),
-    # As "video", for cameras that nobody has seen: down to 24 px, out of focus, too dark or bright, tinted, cut off.
+    # As "video", for unknown cameras: down to 24 px, out of focus, too dark or bright, tinted, cut off.
     "street": AugmentationRecipe(
         cut_off_p=0.3,
         shrink_px=(24, 160),

@@ -1,4 +1,4 @@
-"""The detector's network, labels by agreement, tiles, assignment and training, beside naive ways to the same."""
+"""The detector's network, labels by agreement, tiles, assignment and training, beside naive implementations."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def _true_city(folder: Path, name: str, perturbation: str | None = None) -> Plac
 
 
 def _simulated_city(kind: str, seed: int, name: str, perturbation: str | None = None) -> Place:
-    """A city of the same making that nobody rendered."""
+    """A city of the same generator, simulated without rendering."""
     from tools.synthcity.recipe import Recipe
     from tools.synthcity.tracklets import TrackNoise, simulate_tracklets
 

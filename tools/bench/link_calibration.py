@@ -116,7 +116,7 @@ def _given_and_learned(name: str, maker: Callable[[], Place]) -> Iterator[Links]
 
 
 def _simulated(seed: int) -> Iterator[Links]:
-    """Tracklets of a city that nobody rendered, with the errors of a tracker, with and without appearance."""
+    """Tracklets of a city simulated without rendering, with the errors of a tracker, with and without appearance."""
     from tools.synthcity.recipe import Recipe
     from tools.synthcity.tracklets import TrackNoise, simulate_tracklets
 
@@ -137,7 +137,7 @@ def _simulated(seed: int) -> Iterator[Links]:
 
 
 def fit_coefficients(parts: Sequence[Links]) -> Array:
-    """Logistic regression by Newton's method, in which places count alike: float64 (5,)."""
+    """Logistic regression by Newton's method, in which all places have the same weight: float64 (5,)."""
     features = np.concatenate([part.features for part in parts])
     is_true = np.concatenate([part.is_true for part in parts]).astype(float)
     sizes = [len(part.is_true) for part in parts]

@@ -1,4 +1,4 @@
-"""Recall, precision and time of detectors on annotated clips, for ways of cutting the picture into tiles.
+"""Recall, precision and time of detectors on annotated clips, for several numbers of tiles.
 
     python -m tools.bench.tiles CLIPS WEIGHTS ...
 
@@ -61,13 +61,13 @@ class TileRow:
 
 
 def measure_tiles(
-    clips: Path, weights: Sequence[str], ways: Sequence[str], most: int, nms_iou: float
+    clips: Path, weights: Sequence[str], settings: Sequence[str], most: int, nms_iou: float
 ) -> Iterator[TileRow]:
     """A row per clip, model and way, as they are measured, on at most so many frames of a clip."""
     for clip in CLIPS:
         truth, frames = _annotated_frames(clips, clip, most)
         for name in weights:
-            for tiles in ways:
+            for tiles in settings:
                 config = DetectConfig(weights=name, tiles=tiles, filter=FilterConfig(nms_iou=nms_iou))
                 counts, seconds = _measure(load_detector(config), config, frames, truth)
                 yield TileRow(clip.video, Path(name).stem, tiles, counts, seconds)

@@ -7,8 +7,9 @@
 IDF1 at IoU 0.5, the mean over the sequences of a data set. Everyone gets the same detections and tracks with the
 defaults of the package; ours is ``mtmc run``'s filter, tracker and clean-up.
 
-S03's ground truth lacks parked vehicles and those that a single camera saw, which costs everyone alike: there the
-figures compare trackers, and say little about how well vehicles are followed. The same holds for S01 and S04.
+S03's ground truth lacks parked vehicles and those that a single camera saw, which costs all trackers the same:
+there the figures compare trackers, and say little about how well vehicles are followed. The same holds for S01
+and S04.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Voter:
 
     Attributes:
         detect: The detector.
-        tiled: It looks into tiles, too, since it is made for larger vehicles than a picture shows.
+        tiled: It is applied to tiles, too, since it is made for larger vehicles than a picture shows.
         score: What each of its finds counts; None: its score.
     """
 

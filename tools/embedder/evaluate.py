@@ -94,10 +94,10 @@ def score(query: Embeddings, gallery: Embeddings, query_look: Array, gallery_loo
     """
     distance = 1.0 - _unit(query.features) @ _unit(gallery.features).T
     other = query.vehicle_id[:, None] != gallery.vehicle_id[None, :]
-    alike = (query_look[:, None] == gallery_look[None, :]) & other
+    is_lookalike = (query_look[:, None] == gallery_look[None, :]) & other
     whole = evaluate(query, gallery, distances=distance)
     # Behind all right answers a wrong one harms no measure.
-    apart = evaluate(query, gallery, distances=np.where(alike, _FAR, distance))
+    apart = evaluate(query, gallery, distances=np.where(is_lookalike, _FAR, distance))
     return EmbedderScores(
         whole.map,
         whole.r1,
@@ -106,7 +106,7 @@ def score(query: Embeddings, gallery: Embeddings, query_look: Array, gallery_loo
         queries=whole.queries,
         gallery=len(gallery),
         identities=len(np.unique(query.vehicle_id)),
-        lookalikes=len(np.unique(query.vehicle_id[alike.any(axis=1)])),
+        lookalikes=len(np.unique(query.vehicle_id[is_lookalike.any(axis=1)])),
     )
 
 

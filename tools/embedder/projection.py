@@ -79,7 +79,7 @@ def fit_projection(pools: Sequence[tuple[Array, Array]], dim: int) -> Projection
 
 
 def fit_gate(real: Array, rendered: Array) -> Projection:
-    """Log odds that a picture is rendered, by logistic regression in which both kinds weigh alike.
+    """Log odds that a picture is rendered, by logistic regression in which both kinds have the same weight.
 
     The sum of squares of β counts by 0.001.
 

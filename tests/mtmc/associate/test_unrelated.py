@@ -1,4 +1,4 @@
-"""Cameras that have no vehicle in common: what cannot be told stays apart."""
+"""Cameras that have no vehicle in common: pairs without sufficient evidence stay apart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAMERAS = 5
 
 
 def unrelated(rng: np.random.Generator, length_s: float) -> tuple[list[Passage], Scene]:
-    """Vehicles of a few kinds that look alike, each seen once by one of five cameras that start together."""
+    """Vehicles of a few kinds with similar appearance, each seen once by one of five cameras that start together."""
     kinds = rng.normal(size=(6, 16))
     passages = []
     for camera in range(CAMERAS):

@@ -174,7 +174,7 @@ def test_the_setting(tmp_path: Path) -> None:
     path = str(constant_model(tmp_path / "m.onnx", [yolo_output()], ["dog", "car", "bus"]))
     frame = Frame("c", 0, 0.0, np.zeros((128, 192, 3), np.uint8))
     one = load_detector(DetectConfig(weights=path))([frame])[0]
-    # The model sees the same thing in the middle of whatever it looks at: of four tiles and of the whole.
+    # The model sees the same thing in the middle of every input: of four tiles and of the whole.
     several = load_detector(DetectConfig(weights=path, tiles="2x2"))([frame])[0]
     assert (len(one), len(several)) == (1, 5)
     automatic = load_detector(DetectConfig(weights=path, tiles="auto"))

@@ -131,7 +131,7 @@ def test_networks_and_cards_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="a card holds types, colors, bgr"):
         load(path)
     path.with_suffix(".json").unlink()
-    with pytest.raises(WeightsError, match=r"nobody says.*under 'types' and 'colors' in a\.json"):
+    with pytest.raises(WeightsError, match=r"are not named.*under 'types' and 'colors' in a\.json"):
         load(path)
 
 

@@ -19,14 +19,16 @@ def offset_s(bin_: int) -> float:
     return (bin_ - ZERO) * 0.5
 
 
-def naive_table(meetings: list[tuple[int, int, float, float]], other_offset_s: float, steps: int) -> np.ndarray:
-    """The log likelihood ratios of a pair of cameras, meeting by meeting: (own, other, own time, other time)."""
+def naive_table(
+    co_observations: list[tuple[int, int, float, float]], other_offset_s: float, steps: int
+) -> np.ndarray:
+    """The log likelihood ratios of a pair of cameras. A co-observation is (own, other, own time, other time)."""
     table = np.zeros((steps, BINS))
     for side in (0, 1):
-        passages = sorted({m[side] for m in meetings})
-        rate = len(meetings) / len(passages) / BINS
+        passages = sorted({m[side] for m in co_observations})
+        rate = len(co_observations) / len(passages) / BINS
         for k in passages:
-            own = [m for m in meetings if m[side] == k]
+            own = [m for m in co_observations if m[side] == k]
             chance = 2 * (1 + len(own)) / (1 / rate + BINS)
             own_time = sum(m[2] for m in own) / len(own)
             other_time = sum(m[3] for m in own) / len(own)
@@ -44,20 +46,20 @@ def naive_table(meetings: list[tuple[int, int, float, float]], other_offset_s: f
 @pytest.mark.parametrize("other_offset_s", [0.0, 2.0])
 def test_the_evidence_of_two_cameras_against_a_naive_twin(other_offset_s: float) -> None:
     rng = np.random.default_rng(3)
-    meetings = [
+    co_observations = [
         (int(own), int(other), float(time), float(time + rng.uniform(-8, 8)))
         for own, other, time in zip(
             rng.integers(0, 6, 25), rng.integers(0, 5, 25), rng.uniform(8, 40, 25), strict=True
         )
     ]
     camera = np.array([0] * 6 + [1] * 5)
-    own, other, own_s, other_s = (np.array(column) for column in zip(*meetings, strict=True))
-    found = clock_sync._pairs_of_cameras(clock_sync._Meetings(own, other + 6, own_s, other_s), camera, 0.0)
+    own, other, own_s, other_s = (np.array(column) for column in zip(*co_observations, strict=True))
+    found = clock_sync._pairs_of_cameras(clock_sync._CoObservations(own, other + 6, own_s, other_s), camera, 0.0)
     table = found[0, 1].log_likelihood_ratios(np.full(10, other_offset_s), 10)
-    np.testing.assert_allclose(table, naive_table(meetings, other_offset_s, 10), atol=1e-9)
+    np.testing.assert_allclose(table, naive_table(co_observations, other_offset_s, 10), atol=1e-9)
 
-    # Seen from the other camera, the same meetings ask for the opposite offset.
-    swapped = [(m[1], m[0], m[3], m[2]) for m in meetings]
+    # Seen from the other camera, the same co-observations imply the opposite offset.
+    swapped = [(m[1], m[0], m[3], m[2]) for m in co_observations]
     table = found[1, 0].log_likelihood_ratios(np.full(10, other_offset_s), 10)
     np.testing.assert_allclose(table, naive_table(swapped, other_offset_s, 10), atol=1e-9)
 

@@ -61,7 +61,7 @@ class NaiveTracker:
                 self.match([t for t in confirmed if frame - t.seen == age], high, self.first, limit)
         if c.association == "staged":
             self.match(recent, high, self.overlap, c.iou_max_distance)
-            self.match(confirmed, high, self.alike, c.iou_max_distance)
+            self.match(confirmed, high, self.appearance_agrees, c.iou_max_distance)
             self.match(recent, low, self.overlap, c.low_iou_max_distance)
             self.match(tentative, high + low, self.overlap, c.iou_max_distance)
         elif c.association == "deepsort":
@@ -99,7 +99,7 @@ class NaiveTracker:
             predicted, detected = self.grown(predicted), self.grown(detected)
         return 1 - float(iou_pairs(predicted, detected))
 
-    def alike(self, t: NaiveTrack, j: int) -> float:
+    def appearance_agrees(self, t: NaiveTrack, j: int) -> float:
         if self.features and len(self.features[j]):
             unlike = min(1 - float(f @ self.features[j]) for f in t.features)
             if unlike > self.config.appearance_max_distance:

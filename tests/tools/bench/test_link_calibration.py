@@ -19,7 +19,7 @@ def links(seed: int, place: str, count: int, beta: np.ndarray = BETA) -> Links:
 
 
 def test_coefficients_against_a_general_optimizer() -> None:
-    """Places count alike: each of 200 pairs half as much as each of 100."""
+    """Places have the same weight: each of 200 pairs half as much as each of 100."""
     parts = [links(1, "a", 200), links(2, "b", 100), links(3, "c", 20)]
 
     def loss(beta: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The table of tiles: a model that sees one box in whatever it looks at, counted by hand."""
+"""The table of tiles: a model that sees one box in every input, counted by hand."""
 
 from __future__ import annotations
 
