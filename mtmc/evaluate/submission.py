@@ -59,14 +59,14 @@ class Violation:
 
     Attributes:
         line: Line number in the file, from 1.
-        rule: The rule, the same text for all lines that break it.
-        found: What the line contains instead.
+        problem: What is wrong, the same text for all lines that break the rule.
+        found: What the line contains.
         remedy: How to correct it.
         is_error: Whether the row is invalid; otherwise the evaluation drops it.
     """
 
     line: int
-    rule: str
+    problem: str
     found: str
     remedy: str
     is_error: bool
@@ -94,16 +94,16 @@ class Submission:
         return not any(violation.is_error for violation in self.violations)
 
     def text(self) -> str:
-        """A summary, then each broken rule with its first lines and its remedy."""
+        """A summary, then each problem with its first lines and its remedy."""
         cameras = ", ".join(map(str, self.cameras)) or "none"
         verdict = "valid" if self.is_valid else "NOT valid"
         parts = [f"{verdict}: {self.rows:,} rows, {self.vehicles:,} vehicles, cameras {cameras}"]
-        by_rule: dict[tuple[bool, str], list[Violation]] = defaultdict(list)
+        by_problem: dict[tuple[bool, str], list[Violation]] = defaultdict(list)
         for violation in self.violations:
-            by_rule[not violation.is_error, violation.rule].append(violation)
-        for (is_warning, rule), violations in sorted(by_rule.items(), key=lambda item: item[0][0]):
+            by_problem[not violation.is_error, violation.problem].append(violation)
+        for (is_warning, problem), violations in sorted(by_problem.items(), key=lambda item: item[0][0]):
             kind = "warning" if is_warning else "error"
-            parts.append(f"\n{kind}: {rule} ({len(violations):,} {'row' if len(violations) == 1 else 'rows'})")
+            parts.append(f"\n{kind}: {problem} ({len(violations):,} {'line' if len(violations) == 1 else 'lines'})")
             parts += [f"  line {violation.line}: {violation.found}" for violation in violations[:SHOWN_LINES]]
             if len(violations) > SHOWN_LINES:
                 parts.append(f"  … and {len(violations) - SHOWN_LINES:,} more")
@@ -170,25 +170,25 @@ def check_submission(path: str | os.PathLike[str], rules: Rules | None = None) -
     violations.sort(key=lambda violation: (violation.line, not violation.is_error))
     if not lines:
         remedy = "write at least one row; an empty result scores 0"
-        violations.append(Violation(1, "the file has rows", "no row", remedy, is_error=True))
+        violations.append(Violation(1, "the file has no rows", "the end of the file", remedy, is_error=True))
 
     _, camera, identity = table[:, 0], table[:, 1], table[:, 2]
     return Submission(len(lines), len(np.unique(identity)), np.unique(camera).tolist(), violations)
 
 
 def _form_problem(line: str) -> tuple[str, str] | None:
-    """The rule that the form of a line breaks and what the line contains; None for a line of correct form."""
+    """What is wrong with the form of a line, and what the line contains; None for a line of correct form."""
     if "," in line or "\t" in line:
-        return "columns are separated by spaces", _quoted(line)
+        return "columns are separated by commas or tabs instead of spaces", _quoted(line)
     fields = line.split()
     if len(fields) != len(_COLUMNS):
-        return "a line has nine columns", f"{len(fields)} columns in {_quoted(line)}"
+        return "a line has more or fewer than nine columns", f"{len(fields)} columns in {_quoted(line)}"
     for name, value in zip(_COLUMNS[:_WHOLE_COLUMNS], fields, strict=False):
         if not _WHOLE.match(value):
-            return "the first seven columns are whole numbers", f"{name} is {_quoted(value)}"
+            return "one of the first seven columns is not a whole number", f"{name} is {_quoted(value)}"
     for name, value in zip(_COLUMNS[_WHOLE_COLUMNS:], fields[_WHOLE_COLUMNS:], strict=True):
         if not _REAL.match(value):
-            return "xworld and yworld are numbers, −1 where unknown", f"{name} is {_quoted(value)}"
+            return "xworld or yworld is not a number", f"{name} is {_quoted(value)}"
     return None
 
 
@@ -199,7 +199,7 @@ def _value_violations(table: Array, rules: Rules) -> Iterator[Violation]:
             known = ", ".join(map(str, sorted(rules.cameras)))
             yield Violation(
                 line,
-                "cameras belong to the split",
+                "a camera does not belong to the split",
                 f"camera {camera}",
                 f"leave out rows of other cameras than {known}",
                 is_error=True,
@@ -207,17 +207,17 @@ def _value_violations(table: Array, rules: Rules) -> Iterator[Violation]:
         frame_count = rules.frame_counts.get(camera)
         if frame < 1:
             remedy = "count frames from 1"
-            yield Violation(line, "frames are counted from 1", f"frame {frame}", remedy, is_error=True)
+            yield Violation(line, "a frame number is less than 1", f"frame {frame}", remedy, is_error=True)
         elif frame_count is not None and frame > frame_count:
             found = f"frame {frame} of camera {camera}, which has {frame_count}"
             remedy = "leave out rows after the last frame of the video; check the frame offset"
-            yield Violation(line, "frames exist in the video", found, remedy, is_error=True)
+            yield Violation(line, "a frame is after the end of the video", found, remedy, is_error=True)
         if identity < 1:
             remedy = "number vehicles from 1"
-            yield Violation(line, "identities are positive", f"id {identity}", remedy, is_error=True)
+            yield Violation(line, "an identity is less than 1", f"id {identity}", remedy, is_error=True)
         if width < 1 or height < 1:
             remedy = "write left, top, width, height rather than two corners, and leave out empty boxes"
-            yield Violation(line, "boxes have an area", f"width {width}, height {height}", remedy, is_error=True)
+            yield Violation(line, "a box has no area", f"width {width}, height {height}", remedy, is_error=True)
 
 
 def _repeat_violations(table: Array) -> Iterator[Violation]:
@@ -228,7 +228,7 @@ def _repeat_violations(table: Array) -> Iterator[Violation]:
         if earlier != line:
             found = f"id {identity} in frame {frame} of camera {camera} again, first in line {earlier}"
             remedy = "keep one box per identity and frame; the evaluation counts the first"
-            yield Violation(line, "an identity has one box in a frame", found, remedy, is_error=True)
+            yield Violation(line, "an identity has a second box in a frame", found, remedy, is_error=True)
 
 
 def _unscored_violations(table: Array, rules: Rules) -> Iterator[Violation]:
@@ -240,7 +240,7 @@ def _unscored_violations(table: Array, rules: Rules) -> Iterator[Violation]:
         rows = np.flatnonzero(identity == only_one)
         found = f"id {only_one} has all of its {len(rows)} rows in camera {camera[rows[0]]}"
         remedy = "no correction is needed: the evaluation drops these rows"
-        yield Violation(int(line[rows[0]]), "identities are seen by several cameras", found, remedy, is_error=False)
+        yield Violation(int(line[rows[0]]), "an identity is in one camera only", found, remedy, is_error=False)
 
     for number, roi in rules.rois.items():
         rows = np.flatnonzero(camera == number)
@@ -251,7 +251,9 @@ def _unscored_violations(table: Array, rules: Rules) -> Iterator[Violation]:
                 f"a corner of the box {' '.join(map(str, table[row, 4:8].tolist()))} of camera {number} is outside"
             )
             remedy = "no correction is needed: the evaluation drops these rows"
-            yield Violation(int(line[row]), "boxes lie in the region of interest", found, remedy, is_error=False)
+            yield Violation(
+                int(line[row]), "a box reaches out of the region of interest", found, remedy, is_error=False
+            )
 
 
 def _quoted(text: str, limit: int = 60) -> str:

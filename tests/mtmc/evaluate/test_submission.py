@@ -33,30 +33,34 @@ def test_a_result_without_violations(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "rule", "part"),
+    ("line", "problem", "part"),
     [
-        ("6,1,3,10,20,30,40,-1,-1", "columns are separated by spaces", "6,1,3"),
-        ("6\t1\t3\t10\t20\t30\t40\t-1\t-1", "columns are separated by spaces", "6"),
-        ("6 1 3 10 20 30 40", "a line has nine columns", "7 columns"),
-        ("6 1 3 10 20 30 40 -1 -1 0.9", "a line has nine columns", "10 columns"),
-        ("6 1 3 10.5 20 30 40 -1 -1", "the first seven columns are whole numbers", "left is '10.5'"),
-        ("6 1 nan 10 20 30 40 -1 -1", "the first seven columns are whole numbers", "frame is 'nan'"),
-        ("6 1_0 3 10 20 30 40 -1 -1", "the first seven columns are whole numbers", "id is '1_0'"),
-        ("6 1 3 10 20 30 40 -1 inf", "xworld and yworld are numbers, −1 where unknown", "yworld is 'inf'"),
-        ("6 1 0 10 20 30 40 -1 -1", "frames are counted from 1", "frame 0"),
-        ("6 1 101 10 20 30 40 -1 -1", "frames exist in the video", "frame 101 of camera 6, which has 100"),
-        ("9 1 3 10 20 30 40 -1 -1", "cameras belong to the split", "camera 9"),
-        ("6 0 3 10 20 30 40 -1 -1", "identities are positive", "id 0"),
-        ("6 1 3 10 20 0 40 -1 -1", "boxes have an area", "width 0, height 40"),
-        ("6 1 3 10 20 30 -4 -1 -1", "boxes have an area", "width 30, height -4"),
-        ("6 1 2 50 20 30 40 -1 -1", "an identity has one box in a frame", "first in line 2"),
+        ("6,1,3,10,20,30,40,-1,-1", "columns are separated by commas or tabs instead of spaces", "6,1,3"),
+        ("6\t1\t3\t10\t20\t30\t40\t-1\t-1", "columns are separated by commas or tabs instead of spaces", "6"),
+        ("6 1 3 10 20 30 40", "a line has more or fewer than nine columns", "7 columns"),
+        ("6 1 3 10 20 30 40 -1 -1 0.9", "a line has more or fewer than nine columns", "10 columns"),
+        ("6 1 3 10.5 20 30 40 -1 -1", "one of the first seven columns is not a whole number", "left is '10.5'"),
+        ("6 1 nan 10 20 30 40 -1 -1", "one of the first seven columns is not a whole number", "frame is 'nan'"),
+        ("6 1_0 3 10 20 30 40 -1 -1", "one of the first seven columns is not a whole number", "id is '1_0'"),
+        ("6 1 3 10 20 30 40 -1 inf", "xworld or yworld is not a number", "yworld is 'inf'"),
+        ("6 1 0 10 20 30 40 -1 -1", "a frame number is less than 1", "frame 0"),
+        (
+            "6 1 101 10 20 30 40 -1 -1",
+            "a frame is after the end of the video",
+            "frame 101 of camera 6, which has 100",
+        ),
+        ("9 1 3 10 20 30 40 -1 -1", "a camera does not belong to the split", "camera 9"),
+        ("6 0 3 10 20 30 40 -1 -1", "an identity is less than 1", "id 0"),
+        ("6 1 3 10 20 0 40 -1 -1", "a box has no area", "width 0, height 40"),
+        ("6 1 3 10 20 30 -4 -1 -1", "a box has no area", "width 30, height -4"),
+        ("6 1 2 50 20 30 40 -1 -1", "an identity has a second box in a frame", "first in line 2"),
     ],
 )
-def test_every_rule_names_the_line(tmp_path: Path, line: str, rule: str, part: str) -> None:
+def test_every_rule_names_the_line(tmp_path: Path, line: str, problem: str, part: str) -> None:
     rules = Rules(cameras=(6, 7), frame_counts={6: 100})
     found = check_submission(written(tmp_path, *GOOD, "", line), rules)
     errors = [violation for violation in found.violations if violation.is_error]
-    assert [(error.line, error.rule) for error in errors] == [(5, rule)]
+    assert [(error.line, error.problem) for error in errors] == [(5, problem)]
     assert part in errors[0].found
     assert errors[0].remedy
     assert not found.is_valid
@@ -84,28 +88,32 @@ def test_warnings_are_the_rows_that_the_evaluation_drops(tmp_path: Path) -> None
 
     rows = read_track1(path)
     kept_by_cameras = set(seen_by_several_cameras(rows).id.tolist())
-    one_camera = {v.line - 1 for v in found.violations if v.rule == "identities are seen by several cameras"}
+    one_camera = {v.line - 1 for v in found.violations if v.problem == "an identity is in one camera only"}
     assert {int(rows.id[row]) for row in one_camera} == set(rows.id.tolist()) - kept_by_cameras
 
-    outside = sorted(v.line - 1 for v in found.violations if v.rule == "boxes lie in the region of interest")
+    outside = sorted(
+        v.line - 1 for v in found.violations if v.problem == "a box reaches out of the region of interest"
+    )
     kept = inside_roi(rows, {6: roi}, skip_missing=True)
     assert len(outside) == len(rows) - len(kept) > 0
     assert set(rows.frame[outside].tolist()).isdisjoint(kept.frame.tolist())
 
 
-def test_the_text_groups_by_rule_and_shows_the_first_lines(tmp_path: Path) -> None:
+def test_the_text_groups_by_problem_and_shows_the_first_lines(tmp_path: Path) -> None:
     bad = [f"6 {identity} 0 10 20 30 40 -1 -1" for identity in range(1, SHOWN_LINES + 4)]
     text = check_submission(written(tmp_path, *GOOD, *bad)).text()
     assert text.startswith(f"NOT valid: {3 + len(bad)} rows")
-    assert text.count("error: frames are counted from 1 (8 rows)") == 1
+    assert text.count("error: a frame number is less than 1 (8 lines)") == 1
     assert text.count("frame 0") == SHOWN_LINES
     assert "… and 3 more" in text
     assert "remedy: count frames from 1" in text
-    assert text.index("error:") < text.index("warning: identities are seen by several cameras")
+    assert text.index("error:") < text.index("warning: an identity is in one camera only")
 
 
 def test_a_file_without_rows_and_one_that_is_no_text(tmp_path: Path) -> None:
-    assert not check_submission(written(tmp_path)).is_valid
+    empty = check_submission(written(tmp_path))
+    assert not empty.is_valid
+    assert "error: the file has no rows (1 line)\n  line 1: the end of the file" in empty.text()
     (tmp_path / "video.mp4").write_bytes(b"\0\1")
     with pytest.raises(FormatError, match="got a binary file"):
         check_submission(tmp_path / "video.mp4")
