@@ -7,7 +7,7 @@ zones are linked. Elsewhere a link is a significant transition by times and appe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
@@ -130,17 +130,19 @@ def find_links(
         span_s: Duration of the recording.
         config: The settings.
     """
-    found = _plausible_links(leaving, entering, co_observed, embeddings, span_s, config)
+    by_ground = _co_observed_links(leaving, entering, co_observed, config)
+
+    def significant(entries: Sequence[Event]) -> list[FoundLink]:
+        return _significant_links(leaving, entries, co_observed, embeddings, span_s, config)
+
+    found = significant(entering)
     by_chance: list[float] = []
-    if any(link.evidence != "ground" for link in found):
-        for part in range(_CONTROLS):
-            mirrored = _mirrored(entering, part / _CONTROLS)
-            control = _plausible_links(leaving, mirrored, co_observed, embeddings, span_s, config)
-            by_chance += [link.p_false for link in control if link.evidence != "ground"]
-    greatest = _threshold(
-        [f.p_false for f in found if f.evidence != "ground"], by_chance, config.max_false_link_share
-    )
-    return [link for link in found if link.evidence == "ground" or link.p_false <= greatest]
+    if found:
+        controls = (significant(_mirrored(entering, part / _CONTROLS)) for part in range(_CONTROLS))
+        by_chance = [link.p_false for control in controls for link in control]
+    greatest = _threshold([link.p_false for link in found], by_chance, config.max_false_link_share)
+    links = [*by_ground, *(link for link in found if link.p_false <= greatest)]
+    return sorted(links, key=lambda f: (f.from_camera, f.from_zone, f.to_camera, f.to_zone))
 
 
 def _mirrored(events: Sequence[Event], part: float) -> list[Event]:
@@ -184,39 +186,63 @@ def _threshold(p_false: Sequence[float], by_chance: Sequence[float], max_false_s
     return greatest
 
 
-def _plausible_links(
+def _co_observed_links(
     leaving: Sequence[Event],
     entering: Sequence[Event],
     co_observed: Mapping[tuple[str, str], Collection[tuple[int, int]]],
+    config: SiteConfig,
+) -> list[FoundLink]:
+    """Links of cameras that share a ground plane, by co-observed passages."""
+    links = []
+    for a, b, exits, entries in _camera_pairs(leaving, entering):
+        if (a, b) in co_observed:
+            same = _is_co_observed(exits, entries, co_observed[a, b])
+            links += [
+                _co_observed_link(ends, same[rows], config) for ends, rows in _zone_pairs(exits, entries, config)
+            ]
+    return [link for link in links if link is not None]
+
+
+def _significant_links(
+    leaving: Sequence[Event],
+    entering: Sequence[Event],
+    co_observed: Collection[tuple[str, str]],
     embeddings: Array,
     span_s: float,
     config: SiteConfig,
 ) -> list[FoundLink]:
-    """Links of single zone pairs, each judged by itself; arguments as of :func:`find_links`."""
-    exits_of, entries_of = _by_camera(leaving), _by_camera(entering)
-    zone_count = {camera: len({e.zone for e in events if e.zone}) for camera, events in entries_of.items()}
+    """Links of the other cameras, each of two zones by itself."""
+    zones = {(event.camera, event.zone) for event in entering if event.zone}
     links = []
-    for a, b in product(exits_of, entries_of):
-        if a == b:
+    for a, b, exits, entries in _camera_pairs(leaving, entering):
+        if (a, b) in co_observed:
             continue
-        exits, entries = exits_of[a], entries_of[b]
-        co_observed_pairs = co_observed.get((a, b))
         # An exit leads to about one of all entries.
-        log_prior_odds = -float(np.log(max(sum(count for camera, count in zone_count.items() if camera != a), 1)))
-        if co_observed_pairs is None:
-            ratio, cue = _appearance_ratio(exits, entries, embeddings)
-        else:
-            same = _is_co_observed(exits, entries, co_observed_pairs)
-        for rows, columns in product(_rows_by_zone(exits), _rows_by_zone(entries)):
-            ends = _Ends.of([exits[k] for k in rows], [entries[k] for k in columns], config)
-            of_zones = np.ix_(rows, columns)
-            if co_observed_pairs is None:
-                link = _significant_link(ends, ratio[of_zones], log_prior_odds, cue, span_s, config)
-            else:
-                link = _co_observed_link(ends, same[of_zones], config)
-            if link is not None:
-                links.append(link)
-    return sorted(links, key=lambda f: (f.from_camera, f.from_zone, f.to_camera, f.to_zone))
+        log_prior_odds = -float(np.log(max(sum(camera != a for camera, _ in zones), 1)))
+        ratio, cue = _appearance_ratio(exits, entries, embeddings)
+        links += [
+            _significant_link(ends, ratio[rows], log_prior_odds, cue, span_s, config)
+            for ends, rows in _zone_pairs(exits, entries, config)
+        ]
+    return [link for link in links if link is not None]
+
+
+def _camera_pairs(
+    leaving: Sequence[Event], entering: Sequence[Event]
+) -> Iterator[tuple[str, str, list[Event], list[Event]]]:
+    """Two different cameras, the exits of the first and the entries of the second."""
+    exits_of, entries_of = _by_camera(leaving), _by_camera(entering)
+    for a, b in product(exits_of, entries_of):
+        if a != b:
+            yield a, b, exits_of[a], entries_of[b]
+
+
+def _zone_pairs(
+    exits: Sequence[Event], entries: Sequence[Event], config: SiteConfig
+) -> Iterator[tuple[_Ends, tuple[Array, ...]]]:
+    """The ends of every exit zone with every entry zone of two cameras, and their place in a matrix of all."""
+    for rows, columns in product(_rows_by_zone(exits), _rows_by_zone(entries)):
+        yield _Ends.of([exits[k] for k in rows], [entries[k] for k in columns], config), np.ix_(rows, columns)
 
 
 def _by_camera(events: Sequence[Event]) -> dict[str, list[Event]]:
