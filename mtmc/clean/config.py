@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from mtmc.clean.filter import TrackletFilterConfig
 from mtmc.clean.interpolate import InterpolateConfig
 from mtmc.clean.join import JoinConfig
@@ -14,6 +17,8 @@ __all__ = ["CleanConfig"]
 
 class CleanConfig(Settings):
     """The steps between tracking and embedding, in this order; each can be disabled."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"hidden": "occlusion", "drop": "filter"}
 
     split: SplitConfig = SplitConfig()
     join: JoinConfig = JoinConfig()

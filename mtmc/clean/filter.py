@@ -18,6 +18,7 @@ __all__ = ["TrackletFilterConfig", "filter_tracklets"]
 class TrackletFilterConfig(Settings):
     """What a tracklet must satisfy to be kept; a minimum of 0 is always satisfied."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"min_travel": "min_displacement"}
     used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
         (
             "min_duration_s",

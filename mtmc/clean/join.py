@@ -21,6 +21,7 @@ __all__ = ["JoinConfig", "join"]
 class JoinConfig(Settings):
     """Which tracklets continue which."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"max_miss": "max_extrapolation_error"}
     used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
         (
             "max_gap_s",

@@ -20,6 +20,7 @@ _SAMPLES = 8
 class OcclusionConfig(Settings):
     """Which interpolated boxes are dropped."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"max_hidden": "max_occluded"}
     used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
         ("max_occluded",), UsedWhen("clean.occlusion.enabled", "=", True)
     )

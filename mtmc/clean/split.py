@@ -21,6 +21,7 @@ __all__ = ["SplitConfig", "split", "split_points"]
 class SplitConfig(Settings):
     """Where tracklets are split."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"max_jump": "max_position_jump"}
     used_when: ClassVar[Mapping[str, Condition]] = dict.fromkeys(
         (
             "window_s",

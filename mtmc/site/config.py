@@ -16,6 +16,13 @@ class SiteConfig(Settings):
     """How a scene model is learned. Nothing here is a fact of any particular scene."""
 
     renamed: ClassVar[Mapping[str, str]] = {
+        "most_clock_s": "max_clock_offset_s",
+        "longest_travel_s": "max_travel_time_s",
+        "longest_overlap_s": "max_overlap_s",
+        "least_count": "min_support",
+        "least_purity": "min_purity",
+        "max_chance": "max_false_link_probability",
+        "set_clocks": "set_clocks: false is now clocks: keep, and set_clocks: true is clocks: learn",
         "update_clocks": "update_clocks: false is now clocks: keep, and update_clocks: true is clocks: learn",
     }
 

@@ -48,6 +48,18 @@ class TrackConfig(Settings):
     inputs; a track and a detection whose distance exceeds the limit are never matched.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "appearance_memory": "feature_memory",
+        "ema_keep": "ema_momentum",
+        "gate_chi2": "mahalanobis_gate",
+        "motion_gate_chi2": "motion_only_gate",
+        "high_score": "high_score_threshold",
+        "new_track_score": "new_track_threshold",
+        "stopped_memory_s": "stationary_max_age_s",
+        "stopped_speed": "stationary_speed",
+        "birth_velocity": "initial_velocity_std",
+        "newborn_scale": "buffer_scale",
+    }
     used_when: ClassVar[Mapping[str, Condition]] = {
         **dict.fromkeys(("motion_weight", "tentative_iou_max_distance"), UsedWhen("track.association", "=", "jde")),
         **dict.fromkeys(("appearance_max_distance", "feature_memory", "mahalanobis_gate"), _DETECTIONS_HAVE_FEATURES),

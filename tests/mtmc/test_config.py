@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from mtmc.config import RunConfig, load_config
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Scene
+from mtmc.settings import Settings, value_at
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +71,42 @@ def test_the_error_of_an_old_key_names_the_new_one() -> None:
         load_config(overrides=["polish.clip=false"])
     with pytest.raises(ConfigError, match=r"it is now called postprocess\.max_truncation"):
         load_config(overrides=["postprocess.max_cut_off=1"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("clean.drop.min_travel", "clean.filter"),
+        ("clean.filter.min_travel", "clean.filter.min_displacement"),
+        ("clean.hidden.max_hidden", "clean.occlusion"),
+        ("clean.occlusion.max_hidden", "clean.occlusion.max_occluded"),
+        ("clean.join.max_miss", "clean.join.max_extrapolation_error"),
+        ("clean.split.max_jump", "clean.split.max_position_jump"),
+        ("track.appearance_memory", "track.feature_memory"),
+        ("track.newborn_scale", "track.buffer_scale"),
+        ("track.stopped_memory_s", "track.stationary_max_age_s"),
+        ("learn.least_count", "learn.min_support"),
+        ("learn.max_chance", "learn.max_false_link_probability"),
+    ],
+)
+def test_old_keys_of_the_stages(old: str, new: str) -> None:
+    with pytest.raises(ConfigError, match=f"; it is now called {re.escape(new)}$"):
+        load_config(overrides=[f"{old}=1"])
+
+
+def groups(settings: Settings) -> Iterator[Settings]:
+    yield settings
+    for name in type(settings).model_fields:
+        if isinstance(value := getattr(settings, name), Settings):
+            yield from groups(value)
+
+
+def test_every_new_name_exists_and_no_old_one_does() -> None:
+    for group in groups(RunConfig()):
+        assert not set(group.renamed) & set(type(group).model_fields)
+        for new in group.renamed.values():
+            if " " not in new:
+                value_at(group, new)  # raises where there is none
 
 
 def test_overrides_of_a_scene_are_checked_with_their_line(tmp_path: Path) -> None:
