@@ -18,6 +18,7 @@ from mtmc.clean import CleanConfig
 from mtmc.detect import DetectConfig
 from mtmc.embed import EmbedConfig
 from mtmc.errors import ConfigError
+from mtmc.formats.mot import LARGEST
 from mtmc.postprocess import PostprocessConfig
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Scene
@@ -52,6 +53,8 @@ class InputConfig(Settings):
     )
     frame_offset: int = Field(
         0,
+        ge=-LARGEST,
+        le=LARGEST,
         description="Added to the frame numbers of detection and tracklet files, which count from 1; 1 reads files "
         "that count from 0.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
@@ -296,7 +297,9 @@ def _explain(model: type[Settings], location: Location, mistake: Any, group: str
         return f"expected a key {dotted}, got none", f"add {location[-1]}"
     expected = mistake["msg"].removeprefix("Value error, ")
     expected = expected[:1].lower() + expected[1:]
-    return f"{dotted or model.__name__}: {expected}, got {mistake['input']!r}", "change that value"
+    came = mistake["input"]
+    shown = str(came) if isinstance(came, date) else repr(came)
+    return f"{dotted or model.__name__}: {expected}, got {shown}", "change that value"
 
 
 def _new_name(model: type[Settings], location: Location) -> str:

@@ -255,6 +255,38 @@ CASES: dict[str, Case] = {
         says="{}/cam_timestamp/S02.txt:1: expected 'camera number' such as 'c006 0.061', got 'c006 soon'; mend or remove that line",
         spoil=both(only(), write(CITYFLOW, DETECTION), write("cam_timestamp/S02.txt", "c006 soon\n")),
     ),
+    "a negative number of frames": Case(
+        says="{}/cam_framenum/S02.txt:1: expected 'camera frames' such as 'c006 2110', a whole number from 0, got 'c006 -5'; mend or remove that line",
+        spoil=both(only(), write(CITYFLOW, DETECTION), write("cam_framenum/S02.txt", "c006 -5\n")),
+    ),
+    "a frame offset of twenty digits": Case(
+        says="-o input.frame_offset=10000000000000000000: input.frame_offset: input should be less than or equal to 9007199254740992, got 10000000000000000000; change that value",
+        run=("-o", "input.frame_offset=10000000000000000000"),
+    ),
+    "ground truth without rows": Case(
+        says="{}/c001_gt.txt: expected ground truth, got no rows; write one line per box, or leave this ground truth out",
+        spoil=write("c001_gt.txt", ""),
+        survives=True,
+    ),
+    "a zone with a corner that is not a number": Case(
+        says="{}/scene.yaml:5: cameras.0.zones.0.polygon.1.0: input should be a finite number, got nan; change that value",
+        spoil=write(
+            "scene.yaml",
+            "cameras:\n  - id: c001\n    zones:\n      - name: east\n        polygon: [[0, 0], [.nan, 9], [9, 9]]\n",
+        ),
+    ),
+    "a date given as a number": Case(
+        says="{}/scene.yaml:1: start_utc: expected a date and time with a time zone, such as 2026-05-12T07:00:00Z, got 1700000000; change that value",
+        spoil=write("scene.yaml", "start_utc: 1700000000\n"),
+    ),
+    "a date without a time zone": Case(
+        says="{}/scene.yaml:1: start_utc: expected a date and time with a time zone, such as 2026-05-12T07:00:00Z, got 2026-05-12 07:00:00; change that value",
+        spoil=write("scene.yaml", "start_utc: 2026-05-12T07:00:00\n"),
+    ),
+    "a key of an earlier scene.yaml": Case(
+        says="{}/scene.yaml:1: unknown key placements; it is now called plane_alignments",
+        spoil=write("scene.yaml", "placements: [{plane: b, onto: a, turn_deg: 9, shift_m: [1, 2]}]\n"),
+    ),
     "a homography of two rows": Case(
         says="{}/scene.yaml:3: ground_from_image: expected an invertible 3×3 matrix, got 2 rows of 3",
         spoil=write("scene.yaml", "cameras:\n  - id: c001\n    ground_from_image: [[1, 0, 0], [0, 1, 0]]\n"),
@@ -355,6 +387,11 @@ CASES: dict[str, Case] = {
         says="{}/b.txt:2: expected 9 numbers, got 6 fields in '1 1 2 0 0 9'; a line reads camera id frame left top width height xworld yworld (many cameras) or frame,id,left,top,width,height,score,-1,-1,-1 (one camera)",
         spoil=both(write("a.txt", "1 1 1 0 0 9 9 -1 -1\n"), write("b.txt", "1 1 1 0 0 9 9 -1 -1\n1 1 2 0 0 9\n")),
         evaluate=("--gt", "{}/a.txt", "--pred", "{}/b.txt"),
+    ),
+    "a ground truth offset of twenty digits": Case(
+        says="--gt-offset: expected a frame offset of at most 9007199254740992 either way, got 10000000000000000000; give 1 for files whose frames count from 0",
+        spoil=write("a.txt", "1 1 1 0 0 9 9 -1 -1\n"),
+        evaluate=("--gt", "{}/a.txt", "--pred", "{}/a.txt", "--gt-offset", "10000000000000000000"),
     ),
     "cameras without ground truth": Case(
         says="expected cameras with ground truth, got none; there is some of c001",

@@ -18,6 +18,7 @@ from mtmc.evaluate.report import Evaluation
 from mtmc.evaluate.rois import read_rois
 from mtmc.evaluate.rows import of_cameras
 from mtmc.evaluate.scores import METRICS, score, score_per_camera
+from mtmc.formats.mot import LARGEST
 from mtmc.formats.table import Table
 from mtmc.log import plural
 from mtmc.scene.names import shown
@@ -69,6 +70,10 @@ def evaluate_files(
     """
     if protocol not in PROTOCOLS:
         raise ConfigError(f"expected a protocol among {', '.join(PROTOCOLS)}, got {protocol}")
+    for option, offset in (("--gt-offset", truth_offset), ("--pred-offset", predicted_offset)):
+        if abs(offset) > LARGEST:
+            message = f"{option}: expected a frame offset of at most {LARGEST} either way, got {offset}"
+            raise ConfigError(message, remedy="give 1 for files whose frames count from 0")
     truth, predicted = load_pair(
         truth_path, predicted_path, truth_offset=truth_offset, predicted_offset=predicted_offset
     )

@@ -19,7 +19,7 @@ from mtmc.formats.any import read_any
 from mtmc.formats.mot import read_mot
 from mtmc.formats.parquet import read_parquet
 from mtmc.formats.table import Table
-from mtmc.formats.truth import considered, require_truth
+from mtmc.formats.truth import require_truth
 from mtmc.scene import Camera, load_scenes
 from mtmc.scene.motchallenge import is_sequence
 from mtmc.scene.names import camera_files, is_camera_name, number_in, number_names, shown
@@ -170,7 +170,7 @@ def truth_of(cameras: Sequence[Camera], frame_offset: int = 0) -> LoadedBoxes:
     annotated = [(camera, camera.ground_truth) for camera in cameras if camera.ground_truth is not None]
     tables = [read_mot(path, camera.number, frame_offset) for camera, path in annotated]
     rows = Table.concatenate(tables)
-    kept = require_truth(rows, annotated[0][1]) if len(rows) else considered(rows)
+    kept = require_truth(rows, annotated[0][1])
     return LoadedBoxes(
         kept,
         {camera.number: camera.id for camera, _ in annotated},

@@ -22,7 +22,7 @@ from mtmc.formats.text import fail_where, line_of, number_text, read_numbers
 from mtmc.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from mtmc.types import Array
 
-__all__ = ["COLUMNS", "LAYOUT", "read_mot", "table_from_mot", "write_mot"]
+__all__ = ["COLUMNS", "LARGEST", "LAYOUT", "read_mot", "table_from_mot", "write_mot"]
 
 LAYOUT = "frame,id,left,top,width,height,score,-1,-1,-1"
 COLUMNS = (6, 7, 8, 9, 10)
@@ -31,8 +31,8 @@ FROM_ONE = (
     "--gt-offset 1 or --pred-offset 1"
 )
 
-#: Beyond it not every whole number is a float64.
-_LARGEST = 2**53
+#: Of frame numbers, identities and frame offsets; beyond it not every whole number is a float64.
+LARGEST = 2**53
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def checked_frames(numbers: Array, path: str | os.PathLike[str], frame_offset: i
         FormatError: A number is not whole, is too large, or, without an offset, is below 1.
     """
     remedy = "number the frames in order, or give the time in milliseconds at most"
-    fail_where(np.abs(numbers) > _LARGEST, path, [numbers], f"a frame number up to {_LARGEST}", remedy, layout)
+    fail_where(np.abs(numbers) > LARGEST, path, [numbers], f"a frame number up to {LARGEST}", remedy, layout)
     lowest = 1 if frame_offset == 0 else None
     check_whole(numbers, path, "frame number", lowest, FROM_ONE, layout)
     return np.asarray(numbers - 1 + frame_offset)
@@ -88,7 +88,7 @@ def check_whole(
     values: Array, path: str | os.PathLike[str], what: str, lowest: int | None, remedy: str, layout: str
 ) -> None:
     """Raise for the first row whose value is not a whole number, or is below ``lowest``."""
-    bad = np.asarray((values != np.floor(values)) | (np.abs(values) > _LARGEST))
+    bad = np.asarray((values != np.floor(values)) | (np.abs(values) > LARGEST))
     expected = f"a whole {what}"
     if lowest is not None:
         bad |= values < lowest

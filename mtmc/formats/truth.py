@@ -58,7 +58,11 @@ def _refuse(table: Table, path: str | os.PathLike[str]) -> None:
     rows = len(table)
     flagged = int((table.score == 0).sum())
     if not rows:
-        raise FormatError("expected ground truth, got no rows", path=path, remedy="check the file")
+        raise FormatError(
+            "expected ground truth, got no rows",
+            path=path,
+            remedy="write one line per box, or leave this ground truth out",
+        )
     if flagged == rows:
         message = f"expected ground truth, got {rows:,} rows that all have a 0 in the seventh column"
         remedy = "0 means 'do not consider'; write 1 there for rows that count"

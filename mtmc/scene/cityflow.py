@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ _VIDEOS = ("vdo.avi", "vdo.mp4", "vdo.mkv", "vdo.mov", "vdo.ts", "img1")
 #: One of these is in every camera's folder.
 _CONTENTS = frozenset({"det", "mtsc", "gt", *_VIDEOS})
 _LEVELS_UP = 4
+_MOST_FRAMES = 10**9  # of a video: a year at 30 frames per second
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +59,15 @@ def load(folder: Path) -> Scene:
     folders = _camera_folders(folder)
     _note_other_names(folder)
     known = [path.name for path in folders]
-    starts = _SideFile.read(_find_upwards(folder, "cam_timestamp", name), known)
-    counts = _SideFile.read(_find_upwards(folder, "cam_framenum", name), known)
+    starts = _SideFile.read(
+        _find_upwards(folder, "cam_timestamp", name), known, _start_s, "'camera number' such as 'c006 0.061'"
+    )
+    counts = _SideFile.read(
+        _find_upwards(folder, "cam_framenum", name),
+        known,
+        _frame_count,
+        "'camera frames' such as 'c006 2110', a whole number from 0",
+    )
     cameras = [_camera(path, name, starts, counts) for path in folders]
     return Scene(name=name, root=folder, cameras=_on_common_ground(cameras))
 
@@ -105,8 +113,7 @@ def _camera(folder: Path, scenario: str, starts: _SideFile, counts: _SideFile) -
         camera,
         number=int(camera_id[1:]),
         clock=camera.clock.starting_at(starts.values.get(camera_id, 0.0)),
-        # 0 stands in some lists for a number that is not known.
-        frame_count=int(counts.values.get(camera_id, 0.0)) or None,
+        frame_count=int(counts.values.get(camera_id, 0)) or None,
         detections=tuple(sorted(folder.glob("det/*.txt"))),
         tracklets=tuple(sorted(folder.glob("mtsc/*.txt"))),
         ground_truth=truth if truth.is_file() else None,
@@ -128,14 +135,22 @@ def _find_upwards(folder: Path, kind: str, scenario: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class _SideFile:
-    """Lines ``c006 0.061`` of all cameras: the numbers, and sentences about malformed lines, by camera."""
+    """A line per camera, such as ``c006 0.061``: the numbers, and sentences about malformed lines, by camera."""
 
     values: Mapping[str, float] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path | None, cameras: Sequence[str]) -> _SideFile:
+    def read(
+        cls, path: Path | None, cameras: Sequence[str], number_in: Callable[[str], float], expected: str
+    ) -> _SideFile:
         """Read such a file; None reads as an empty one.
+
+        Args:
+            path: The file.
+            cameras: Names of the scenario's cameras.
+            number_in: The number of a text, or a ValueError.
+            expected: What a line should look like, for the error message.
 
         Raises:
             SceneError: A line begins with no camera's name.
@@ -150,10 +165,10 @@ class _SideFile:
                 continue
             try:
                 camera_id, text = words
-                values[camera_id] = _finite(text)
+                values[camera_id] = number_in(text)
             except ValueError:
                 error = SceneError(
-                    f"expected 'camera number' such as 'c006 0.061', got {line.strip()!r}",
+                    f"expected {expected}, got {line.strip()!r}",
                     path=path,
                     line=number,
                     remedy="mend or remove that line",
@@ -167,12 +182,20 @@ class _SideFile:
         return cls(values, problems)
 
 
-def _finite(text: str) -> float:
-    """A finite number, or a ValueError."""
+def _start_s(text: str) -> float:
+    """A finite number of seconds, or a ValueError."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def _frame_count(text: str) -> int:
+    """A whole number from 0, which stands in some lists for a number that is not known, or a ValueError."""
+    value = float(text)
+    if not value.is_integer() or not 0 <= value <= _MOST_FRAMES:
+        raise ValueError(text)
+    return int(value)
 
 
 def _text(path: Path) -> str:

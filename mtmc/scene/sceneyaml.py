@@ -28,13 +28,16 @@ What the folder's own layout says (plain or CityFlow) is taken first; the file a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
@@ -46,9 +49,16 @@ from mtmc.types import Array
 
 __all__ = ["SceneFile", "load", "restore"]
 
+#: No number may be NaN or infinite.
+_FINITE = ConfigDict(allow_inf_nan=False)
+#: What would be read as seconds since 1970.
+_NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
+
 
 class ZoneEntry(Settings):
     """An entry or exit region of one camera."""
+
+    model_config = _FINITE
 
     name: str
     polygon: list[tuple[float, float]] = Field(min_length=3, description="corners in pixels")
@@ -57,6 +67,8 @@ class ZoneEntry(Settings):
 
 class CameraEntry(Settings):
     """One camera. Every key but the id may be left to the folder's layout."""
+
+    model_config = _FINITE
 
     id: str = Field(min_length=1, pattern=r"^[^/]+$")
     number: int | None = Field(None, ge=0, lt=10**9, description="what stands for it in track1.txt")
@@ -93,6 +105,13 @@ class LinkEntry(Settings):
 class PlaneAlignmentEntry(Settings):
     """The approximate rigid transform from one ground plane to another."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "onto": "reference_plane",
+        "turn_deg": "rotation_deg",
+        "shift_m": "translation_m",
+    }
+    model_config = _FINITE
+
     plane: str = Field(description="the ground_plane that is aligned")
     reference_plane: str = Field(description="the ground_plane that it is aligned with")
     rotation_deg: float = Field(description="rotation in degrees, from the first axis to the second")
@@ -102,7 +121,7 @@ class PlaneAlignmentEntry(Settings):
 class SceneFile(Settings):
     """The whole file."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"models": "overrides"}
+    renamed: ClassVar[Mapping[str, str]] = {"models": "overrides", "placements": "plane_alignments"}
 
     name: str | None = None
     start_utc: AwareDatetime | None = Field(
@@ -114,6 +133,15 @@ class SceneFile(Settings):
     overrides: dict[str, Any] = Field(
         default_factory=dict, description="settings of a run that replace the defaults here"
     )
+
+    @field_validator("start_utc", mode="wrap")
+    @classmethod
+    def _is_date_with_zone(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> datetime | None:
+        """A bare number, which pydantic would take for seconds since 1970, is refused."""
+        with suppress(ValidationError):
+            if not _NUMBER.fullmatch(str(value)):
+                return validate(value)  # type: ignore[no-any-return]
+        raise ValueError("expected a date and time with a time zone, such as 2026-05-12T07:00:00Z")
 
 
 def load(folder: Path, path: Path) -> Scene:

@@ -135,7 +135,7 @@ def test_flagged_rows_count_in_no_layout(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "expected ground truth, got no rows; check the file"),
+        ("", "expected ground truth, got no rows; write one line per box, or leave this ground truth out"),
         ("1,1,0,0,9,9,0\n2,1,0,0,9,9,0\n", "got 2 rows that all have a 0 in the seventh column"),
         ("1,-1,0,0,9,9,1\n2,-1,0,0,9,9,1\n", "got 2 rows that all have the identity −1"),
     ],

@@ -61,6 +61,8 @@ def test_a_camera_that_a_clock_file_does_not_list_is_named(scenario: Path, caplo
         ("cam_timestamp/S02.txt", "c006 0\nc007 soon\nc008 1\n", r"S02\.txt:2: expected 'camera number'"),
         ("cam_timestamp/S02.txt", "c006 0\nc007 nan\nc008 1\n", "got 'c007 nan'"),
         ("cam_framenum/S02.txt", "c006 30\nc007\nc008 30\n", "got 'c007'"),
+        ("cam_framenum/S02.txt", "c006 30\nc007 -5\nc008 30\n", r"S02\.txt:2: expected 'camera frames'.*'c007 -5'"),
+        ("cam_framenum/S02.txt", "c006 30\nc007 29.5\nc008 30\n", "a whole number from 0, got 'c007 29.5'"),
         ("S02/scene.yaml", "cameras: [{id: c007, roi: none.png}]", "roi: there is no file none.png beside it"),
         ("S02/scene.yaml", "cameras: [{id: c007, video: none.mp4}]", "video: there is no file none.mp4 beside it"),
         ("S02/scene.yaml", "cameras: [{id: c007, detections: [a.txt]}]", "detections: there is no file a.txt"),

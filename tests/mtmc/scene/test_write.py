@@ -121,8 +121,19 @@ def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
         ),
         ("links: [{from: [a, ''], to: [b, ''], min_s: 0, max_s: 2, share: 1.5}]", "share: input should be less than"),
         ("cameras: [{id: a, box_scale: [1, 0]}]", "box_scale.*greater than 0"),
-        ("start_utc: 2026-05-12T07:00:00", r"scene.yaml:1: start_utc: .*timezone"),
-        ("start_utc: noon", r"scene.yaml:1: start_utc"),
+        ("start_utc: 2026-05-12", r"start_utc: expected a date and time with a time zone.*, got 2026-05-12;"),
+        (
+            "start_utc: noon",
+            r"scene.yaml:1: start_utc: expected a date and time with a time zone, such as 2026-05-12T",
+        ),
+        ("start_utc: '1700000000'", "start_utc: expected a date and time"),
+        ("start_utc: 1.7e+9", "start_utc: expected a date and time"),
+        ("start_utc: true", "start_utc: expected a date and time"),
+        ("cameras: [{id: a, start_s: .inf}]", "cameras.0.start_s: input should be a finite number, got inf"),
+        (
+            "plane_alignments: [{plane: b, reference_plane: '', turn_deg: 9, translation_m: [1, 2]}]",
+            "unknown key plane_alignments.0.turn_deg; it is now called plane_alignments.0.rotation_deg",
+        ),
     ],
 )
 def test_impossible_values_are_refused(tmp_path: Path, line: str, message: str) -> None:
