@@ -52,26 +52,7 @@ class CategoryModel:
             camera: int64 (N,).
             pairs: int (P, 2).
         """
-        out = np.zeros(len(pairs))
-        is_known = np.asarray(probability.any(axis=1))
-        known = np.flatnonzero(is_known[pairs[:, 0]] & is_known[pairs[:, 1]])
-        cameras = len(self.share)
-        code = camera[pairs[known, 0]] * cameras + camera[pairs[known, 1]]
-        order = np.argsort(code, kind="stable")
-        edges = np.flatnonzero(np.diff(code[order])) + 1
-        for rows in np.split(known[order], edges) if len(known) else ():
-            first, second = pairs[rows[0]]
-            ratio = self._ratio_of_labels(self.share[camera[first]], self.share[camera[second]])
-            for begin in range(0, len(rows), _PAIRS_PER_BLOCK):
-                block = rows[begin : begin + _PAIRS_PER_BLOCK]
-                a, b = pairs[block].T
-                out[block] = np.log(np.einsum("pk,kl,pl->p", probability[a], ratio, probability[b], optimize=True))
-        return out
-
-    def _ratio_of_labels(self, first: Array, second: Array) -> Array:
-        """Likelihood ratio of each pair of labels: float64 (K, K)."""
-        joint = _coupling(first, second)
-        return np.asarray(self.noise + (1 - self.noise) * joint / np.outer(first, second))
+        return _log_ratio(_agreement(self.share, probability, camera, pairs), self.noise)
 
 
 def fit_categories(probability: Array, camera: Array, pairs: Array, matching: Array) -> CategoryModel | None:
@@ -96,12 +77,41 @@ def fit_categories(probability: Array, camera: Array, pairs: Array, matching: Ar
         weight = len(own) / (len(own) + _SHARED_WEIGHT)
         share[c] = _at_least(weight * own.mean(axis=0) + (1 - weight) * overall)
 
+    agreement = _agreement(share, probability, camera, pairs)
     alpha, beta = _NOISE_PRIOR
     fits = (alpha - 1) * np.log(_NOISE) + (beta - 1) * np.log(1 - _NOISE)
-    for k, noise in enumerate(_NOISE.tolist()):
-        log_ratio = CategoryModel(share, overall, np.array(noise)).log_ratio(probability, camera, pairs)
-        fits[k] += matching @ log_ratio
+    fits += [matching @ _log_ratio(agreement, noise) for noise in _NOISE]
     return CategoryModel(share, overall, np.array(_NOISE[int(fits.argmax())]))
+
+
+def _log_ratio(agreement: Array, noise: Array) -> Array:
+    """log[η + (1 − η) agreement]: float64 (P,). An agreement of 1 says nothing, whatever η is."""
+    return np.asarray(np.log(noise + (1 - noise) * agreement))
+
+
+def _agreement(share: Array, probability: Array, camera: Array, pairs: Array) -> Array:
+    """Σ_kl v_a(k) v_b(l) M(k, l) / (q_a(k) q_b(l)): float64 (P,), 1 where a passage has no label.
+
+    Args:
+        share: float64 (C, K), q of each camera.
+        probability: float (N, K), v; rows of zeros have no label.
+        camera: int64 (N,).
+        pairs: int (P, 2).
+    """
+    out = np.ones(len(pairs))
+    is_known = np.asarray(probability.any(axis=1))
+    known = np.flatnonzero(is_known[pairs[:, 0]] & is_known[pairs[:, 1]])
+    code = camera[pairs[known, 0]] * len(share) + camera[pairs[known, 1]]
+    order = np.argsort(code, kind="stable")
+    edges = np.flatnonzero(np.diff(code[order])) + 1
+    for rows in np.split(known[order], edges) if len(known) else ():
+        first, second = share[camera[pairs[rows[0]]]]
+        ratio = _coupling(first, second) / np.outer(first, second)
+        for begin in range(0, len(rows), _PAIRS_PER_BLOCK):
+            block = rows[begin : begin + _PAIRS_PER_BLOCK]
+            a, b = pairs[block].T
+            out[block] = np.einsum("pk,kl,pl->p", probability[a], ratio, probability[b], optimize=True)
+    return out
 
 
 def _at_least(share: Array) -> Array:
