@@ -409,6 +409,7 @@ def _routes_of(transitions: Transitions, sightings: Sightings, ratio: Array | No
     ratio = np.ones(len(transitions.a)) if ratio is None else ratio
     of_camera = [np.flatnonzero(sightings.camera == c) for c in range(int(sightings.camera.max(initial=-1)) + 1)]
     is_arrival, is_departure = _seen_to_begin_and_end(sightings, of_camera)
+    camera_rate = _arrival_rates_of_cameras(transitions, sightings, of_camera, is_arrival)
     order = np.argsort(transitions.route, kind="stable")
     edges = np.searchsorted(transitions.route[order], np.arange(len(transitions.per_s) + 1))
     for number, (begin, end) in enumerate(pairwise(edges.tolist())):
@@ -417,11 +418,12 @@ def _routes_of(transitions: Transitions, sightings: Sightings, ratio: Array | No
         rows = order[begin:end]
         kind, *place = transitions.route_key[number].tolist()
         arrival, target = np.unique(transitions.b[rows], return_inverse=True)
-        leaving, arriving = np.unique(transitions.a[rows]), arrival
-        if kind != LINK:  # a link leads from zone to zone, other routes from camera to camera
-            leaving, arriving = of_camera[sightings.camera[leaving[0]]], of_camera[sightings.camera[arrival[0]]]
-        rate = np.zeros(len(sightings.camera))
-        rate[arriving] = _arrival_rates(sightings.start_s[arriving], is_arrival[arriving])
+        if kind == LINK:  # a link leads from zone to zone, other routes from camera to camera
+            leaving, arriving = np.unique(transitions.a[rows]), arrival
+            rate = _arrival_rates(sightings.start_s[arrival], is_arrival[arrival])
+        else:
+            leaving, arriving = of_camera[place[0]], of_camera[place[1]]
+            rate = camera_rate[arrival]
         seen_s = sightings.start_s[of_camera[sightings.camera[arrival[0]]]]
         yield _Route(
             key=(kind, place[0], place[1]),
@@ -432,7 +434,7 @@ def _routes_of(transitions: Transitions, sightings: Sightings, ratio: Array | No
             target=target,
             arrival=arrival,
             is_arrival=is_arrival[arrival],
-            rate=rate[arrival],
+            rate=rate,
             arrivals=max(int(is_arrival[arriving].sum()), 1),
             left_s=sightings.end_s[leaving[is_departure[leaving]]],
             watched_s=(float(seen_s.min()) - 1.0, float(seen_s.max()) + 1.0),
@@ -474,6 +476,18 @@ def _seen_to_begin_and_end(sightings: Sightings, of_camera: list[Array]) -> tupl
             begins[rows] = sightings.start_s[rows] >= sightings.start_s[rows].min() + _EDGE_S
             ends[rows] = sightings.end_s[rows] <= sightings.end_s[rows].max() - _EDGE_S
     return begins, ends
+
+
+def _arrival_rates_of_cameras(
+    transitions: Transitions, sightings: Sightings, of_camera: list[Array], is_arrival: Array
+) -> Array:
+    """:func:`_arrival_rates` of each camera to which a route leads as a whole: float64 (N,), 0 elsewhere."""
+    rate = np.zeros(len(sightings.camera))
+    leads_to_camera = transitions.route_key[:, 0] != LINK
+    for c in np.unique(transitions.route_key[leads_to_camera, 2]).tolist():
+        rows = of_camera[c]
+        rate[rows] = _arrival_rates(sightings.start_s[rows], is_arrival[rows])
+    return rate
 
 
 def _arrival_rates(start_s: Array, is_arrival: Array) -> Array:
