@@ -34,7 +34,7 @@ _NONE, _CO_OBSERVATION, _CONTINUATION, _TRANSITION, _DUPLICATE = range(len(HYPOT
 #: The columns, whose sum is a pair's log odds.
 CUES = ("position", "heading", "same_camera", "travel_time", "duplicate", "appearance", "class", "color", "limit")
 
-_LOOKS = ("appearance", "class", "color")
+_VISUAL_CUES = ("appearance", "class", "color")
 _WEIGHT_BESIDE_EMBEDDINGS = 0.5  # of class and color
 _MAX_LOG_RATIO = 6.0  # of other cues: one pair of similar appearance does not show that two cameras are related
 
@@ -107,8 +107,8 @@ class Candidates:
             return self._transition_column()
         if name == "duplicate":
             return self._duplicate_column()
-        if name in _LOOKS:
-            return self._column_of_looks(name)
+        if name in _VISUAL_CUES:
+            return self._visual_column(name)
         others = sum((self.column(cue) for cue in CUES if cue != "limit"), np.zeros(len(self.pairs)))
         return np.asarray(np.clip(others, -LIMIT, LIMIT) - others)
 
@@ -178,10 +178,10 @@ class Candidates:
         out[self.evidence.duplicate.rows] = self.evidence.duplicate.log_odds
         return out
 
-    def _column_of_looks(self, name: str) -> Array:
+    def _visual_column(self, name: str) -> Array:
         """Appearance, class or color; overlapping boxes show the same pixels, so they add nothing to a duplicate."""
         everything = np.arange(len(self.pairs))
-        out = looks_log_ratio(name, self.evidence, self.model, everything, self.appearance_weight)
+        out = visual_log_ratio(name, self.evidence, self.model, everything, self.appearance_weight)
         out[self.evidence.duplicate.rows] = 0.0
         return out
 
@@ -224,7 +224,7 @@ def other_likelihood_ratio(evidence: Evidence, model: SceneModel) -> Array | Non
     if model.appearance is None and model.classes is None and model.colors is None:
         return None
     rows = evidence.transition_rows
-    log_ratio = sum((looks_log_ratio(name, evidence, model, rows) for name in _LOOKS), np.zeros(len(rows)))
+    log_ratio = sum((visual_log_ratio(name, evidence, model, rows) for name in _VISUAL_CUES), np.zeros(len(rows)))
     return np.asarray(np.exp(np.minimum(log_ratio, _MAX_LOG_RATIO)))
 
 
@@ -237,14 +237,14 @@ def total_log_odds(evidence: Evidence, motion: Motion, model: SceneModel, config
     """Sum of all cues, within ±20: float64 (P,)."""
     log_odds = motion.log_odds.copy()
     everything = np.arange(len(log_odds))
-    for name in _LOOKS:
-        log_odds += looks_log_ratio(name, evidence, model, everything, config.graph.appearance_weight)
+    for name in _VISUAL_CUES:
+        log_odds += visual_log_ratio(name, evidence, model, everything, config.graph.appearance_weight)
     # Overlapping boxes show the same pixels, so appearance adds nothing to a duplicate.
     log_odds[evidence.duplicate.rows] = evidence.duplicate.log_odds
     return np.clip(log_odds, -LIMIT, LIMIT, out=log_odds)
 
 
-def looks_log_ratio(
+def visual_log_ratio(
     name: str, evidence: Evidence, model: SceneModel, rows: Array, appearance_weight: float = 1.0
 ) -> Array:
     """Log-likelihood ratio of appearance, class or color, 0 where nothing is known: float64 (K,).

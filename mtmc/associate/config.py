@@ -97,7 +97,7 @@ class GraphConfig(Settings):
         8.0, gt=0, description="usual speed from one camera to another where there is no link, meters per second"
     )
     learn_travel_times: bool = Field(
-        True, description="solve twice, the second time with the travel times of the first solution"
+        True, description="learn from departures and arrivals which routes exist, and their travel times"
     )
     heading_kappa: float = Field(2.0, gt=0, description="concentration of directions (von Mises κ)")
     appearance_weight: float = Field(1.0, ge=0, description="weight of appearance; 0 leaves it out")

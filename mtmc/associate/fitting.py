@@ -71,21 +71,22 @@ def fit_cues(evidence: Evidence, config: AssociateConfig) -> tuple[SceneModel, M
     """The evidence's model with appearance and travel times, and the log odds of motion that it gives.
 
     Either makes the other more certain: routes that exist show how similar two pictures of one vehicle are, and
-        similar pairs
-    show which routes exist. Travel times are fitted first by times alone, then with appearance, class and color.
+    similar pairs show which routes exist. Travel times are fitted first by times alone, then with appearance, class
+    and color.
     """
     cosines = _training_cosines(evidence)
     aligned = evidence.aligned
-    has_looks = evidence.cosine is not None or aligned.class_probability.any() or aligned.color_probability.any()
+    has_categories = aligned.class_probability.any() or aligned.color_probability.any()
+    has_visual_cues = evidence.cosine is not None or has_categories
     model = evidence.model
-    for _ in range(_ROUNDS if has_looks else 1):
+    for _ in range(_ROUNDS if has_visual_cues else 1):
         if config.graph.learn_travel_times and len(evidence.transitions.a):
             ratio = other_likelihood_ratio(evidence, model)
             times = fit_travel_times(evidence.transitions, aligned.sightings, ratio)
             model = replace(model, travel_times=times)
         motion = motion_of(evidence, model)
         model = replace(model, appearance=_fit_appearance(evidence, motion, cosines, config))
-        model = _with_categories(model, evidence, motion) if has_looks else model
+        model = _with_categories(model, evidence, motion) if has_visual_cues else model
     return model, motion_of(evidence, model)
 
 

@@ -163,7 +163,7 @@ _PARTS: dict[str, Any] = {
 }
 
 
-def _columns(rows: Array, old: Array, missing: float = 0.0) -> Array:
+def _columns(rows: Array, old: Array, missing: float | Array = 0.0) -> Array:
     """Rows in a new order, ``missing`` where the old index is −1."""
     shape = (len(old), *(1 for _ in rows.shape[1:]))
     return np.where(old.reshape(shape) >= 0, rows[np.maximum(old, 0)], missing).astype(rows.dtype)
@@ -174,13 +174,11 @@ def _reordered(correction: CalibrationCorrection, old: Array) -> CalibrationCorr
 
 
 def _reordered_means(means: CameraMeans, old: Array) -> CameraMeans:
-    mean = np.where(old[:, None] >= 0, means.mean[np.maximum(old, 0)], means.overall)
-    return CameraMeans(mean.astype(np.float32), means.overall)
+    return replace(means, mean=_columns(means.mean, old, missing=means.overall))
 
 
 def _reordered_shares(model: CategoryModel, old: Array) -> CategoryModel:
-    share = np.where(old[:, None] >= 0, model.share[np.maximum(old, 0)], model.overall)
-    return replace(model, share=share)
+    return replace(model, share=_columns(model.share, old, missing=model.overall))
 
 
 def _renumbered_routes(times: TravelTimes, new: dict[int, int]) -> TravelTimes:

@@ -262,7 +262,7 @@ def fit_appearance(
 
     Source: Dempster, Laird, Rubin: Maximum likelihood from incomplete data via the EM algorithm, 1977.
     """
-    # Only duplicates have a prior of −∞: overlapping boxes show the same pixels, whosoever they are.
+    # Only duplicates have a prior of −∞: their boxes show the same pixels, of one vehicle or of two.
     is_used = np.isfinite(cosine) & (prior > -np.inf)
     if not is_used.any():
         return AppearanceModel.uninformative()

@@ -216,7 +216,7 @@ class _CameraPair:
     """The co-observations of a camera's passages with those of another camera.
 
     Attributes:
-        own, other: int64 (V,), passages of either camera, counted from 0 among those that meet.
+        own, other: int64 (V,), passages of either camera, counted from 0 among those that have any.
         own_s, other_s: float64 (V,), times by the given clocks, seconds since the origin.
         own_chance, other_chance: float64 (K,) and (L,), λ of each passage.
     """

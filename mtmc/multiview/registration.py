@@ -28,7 +28,7 @@ from mtmc.multiview.likelihoods import co_observation_log_odds
 from mtmc.multiview.trajectories import TICK_S, Trajectories
 from mtmc.types import Array
 
-__all__ = ["CalibrationCorrection", "fit_calibration_correction", "refine_calibration"]
+__all__ = ["CalibrationCorrection", "fit_calibration_correction"]
 
 _UNKNOWNS = 4  # per camera: a shift along x and y, an angle, and a time
 _ROBUST_SCALES_M = (12.0, 8.0, 6.0, 5.0, 4.0, 3.0, 3.0)  # of the Cauchy weights, round by round
@@ -93,15 +93,10 @@ class CalibrationCorrection:
         )
 
 
-def refine_calibration(trajectories: Trajectories, camera: Array, max_distance_m: float) -> Trajectories:
-    """The trajectories with :func:`fit_calibration_correction` applied."""
-    return fit_calibration_correction(trajectories, camera, max_distance_m).apply(trajectories, camera)
-
-
 def fit_calibration_correction(
     trajectories: Trajectories, camera: Array, max_distance_m: float
 ) -> CalibrationCorrection:
-    """The correction under which vehicles that two cameras see at once coincide, where it proves itself.
+    """The correction under which co-observed vehicles coincide, where held-out co-observations improve.
 
     Groups of cameras that co-observe vehicles are corrected together, or not at all.
 
@@ -238,7 +233,7 @@ def _jacobian(derivative: Array, camera: Array, rows: Array, cameras: int) -> Ar
     return jacobian.reshape(len(rows), -1)
 
 
-# Whether it proves itself
+# Whether held-out co-observations improve
 
 
 def _groups_of_cameras(trajectories: Trajectories, camera: Array, max_distance_m: float, cameras: int) -> Array:

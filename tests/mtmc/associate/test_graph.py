@@ -17,7 +17,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.multiview.arrays import mutual_nearest
 from mtmc.multiview.clock_sync import estimate_clock_offsets
 from mtmc.multiview.co_observation import find_co_observations
-from mtmc.multiview.registration import refine_calibration
+from mtmc.multiview.registration import fit_calibration_correction
 from mtmc.multiview.trajectories import TICK_S, sample_trajectories
 from mtmc.scene import Camera, Link, Scene
 from mtmc.types import Passage, Tracklet
@@ -198,7 +198,7 @@ def test_a_calibration_that_is_off_is_turned_and_shifted_back():
         return float(np.median(met.distance_m[mutual_nearest(met.pairs, met.distance_m, camera)]))
 
     assert error(trajectories) > 2.0
-    assert error(refine_calibration(trajectories, camera, 25.0)) < 0.5
+    assert error(fit_calibration_correction(trajectories, camera, 25.0).apply(trajectories, camera)) < 0.5
 
 
 def test_lost_frames_and_drift_are_found_without_labels():

@@ -19,7 +19,7 @@ SPAN_S = 120.0
 def two_cameras(
     rng: np.random.Generator, shared: int, alone: int, travel_s: float = 20.0
 ) -> tuple[Sightings, np.ndarray]:
-    """Vehicles of camera 0 of which ``shared`` reach camera 1, where ``alone`` others arrive; who is who."""
+    """Vehicles of camera 0 of which ``shared`` reach camera 1, where ``alone`` others arrive; the vehicle of each."""
     leave = np.sort(rng.uniform(2, SPAN_S - 25, shared + alone))
     arrive = np.concatenate([leave[:shared] + rng.normal(travel_s, 0.5, shared), rng.uniform(2, SPAN_S, alone)])
     vehicle = np.concatenate([np.arange(shared + alone), np.arange(shared), 1000 + np.arange(alone)])
@@ -168,8 +168,8 @@ def test_one_platoon_in_each_camera_is_no_relation() -> None:
     assert fit_travel_times(trips, seen).existence()[0] < 0.5
 
 
-def test_alike_pairs_are_evidence_too() -> None:
-    """Times that say nothing, and a likelihood ratio of other cues that tells the true pairs."""
+def test_similar_pairs_are_evidence_too() -> None:
+    """Times that say nothing, and a likelihood ratio of other cues that is large for the true pairs."""
     rng = np.random.default_rng(4)
     leave = np.sort(rng.uniform(2, 80, 20))
     arrive = leave + rng.uniform(3, 35, 20)

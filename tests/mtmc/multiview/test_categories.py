@@ -24,7 +24,7 @@ def world(
 
 
 def test_the_ratio_is_that_of_the_world() -> None:
-    """Rare labels that agree say more than common ones: the frequencies of 4000 true pairs tell how much."""
+    """Rare labels that agree say more than common ones, as much as the frequencies of 4000 true pairs."""
     rng = np.random.default_rng(1)
     probability, camera, _, _ = world(rng, 4000, 0.7)
     true_pairs = np.stack([np.arange(4000), 4000 + np.arange(4000)], axis=1)
@@ -59,7 +59,7 @@ def test_labels_that_do_not_agree_are_learned_to_mean_little() -> None:
     assert noise[1] < 0.3
 
 
-def test_a_camera_that_labels_all_alike_forbids_nothing() -> None:
+def test_a_camera_that_labels_all_the_same_forbids_nothing() -> None:
     """All are trucks to the second camera: a car of the first is as likely among them as a truck."""
     labels = np.array([0, 0, 0, 1, 1, *[1] * 200])
     camera = np.repeat([0, 1], [5, 200])

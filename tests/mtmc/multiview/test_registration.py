@@ -1,4 +1,4 @@
-"""Calibration corrections: least squares against scipy, scale kept, and used only where they prove themselves."""
+"""Calibration corrections: least squares against scipy, scale kept, and used only where held-out data improve."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def test_unrelated_vehicles_do_not_move_a_calibration() -> None:
                 time_s = rng.uniform(0, 120) + np.arange(0, 6, 0.1)
                 direction = np.array([(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)][rng.integers(4)])
                 lane = rng.uniform(-8, 8) * np.array([-direction[1], direction[0]])
-                way = np.linspace(-30, 30, 60)[:, None] * direction + lane
-                passages.append(passage(f"c{c}", k + 1, time_s, way))
+                path = np.linspace(-30, 30, 60)[:, None] * direction + lane
+                passages.append(passage(f"c{c}", k + 1, time_s, path))
         camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
         found = fit_calibration_correction(sample_trajectories(passages), camera, 25.0)
         assert not found.shift_m.any()
@@ -98,11 +98,11 @@ def test_unrelated_vehicles_do_not_move_a_calibration() -> None:
 def test_a_group_of_cameras_is_corrected_without_the_other() -> None:
     """Three cameras see one crossing, one of them 3 m off. Two others are far away and see no road in common."""
     shifted, _ = town(np.random.default_rng(3), bend=lambda c, xy: xy + 3.0 * (c == 1))
-    lonely = [
+    far_away = [
         passage(f"c{c}", 1000 + k, 4.0 * k + np.arange(0, 5, 0.1), 500.0 + np.stack([np.arange(50.0)] * 2, axis=1))
         for c, k in ((3, 1), (4, 5))
     ]
-    passages = [*shifted, *lonely]
+    passages = [*shifted, *far_away]
     camera = np.array([int(p.tracklet.camera_id[1]) for p in passages])
     found = fit_calibration_correction(sample_trajectories(passages), camera, 25.0)
     difference = found.shift_m[1] - (found.shift_m[0] + found.shift_m[2]) / 2
