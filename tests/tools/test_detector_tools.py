@@ -59,12 +59,12 @@ def test_boxes_of_clips(tmp_path: Path) -> None:
     path = tmp_path / "boxes.txt"
     path.write_text("2,-1,1,2,10,20,1,-1,-1,-1\n2,7,5,5,1,1,0,-1,-1,-1\n7,-1,0,0,4,4,1,-1,-1,-1\n", encoding="ascii")
     boxes = read_boxes(path)
-    assert sorted(boxes) == [2, 7]
-    assert boxes[2].vehicles.tolist() == [[1, 2, 11, 22]]
-    assert boxes[2].ignored.tolist() == [[5, 5, 6, 6]]
-    assert boxes[7].ignored.shape == (0, 4)
+    assert sorted(boxes) == [1, 6]
+    assert boxes[1].vehicles.tolist() == [[1, 2, 11, 22]]
+    assert boxes[1].ignored.tolist() == [[5, 5, 6, 6]]
+    assert boxes[6].ignored.shape == (0, 4)
     path.write_text("2,-1,1\n", encoding="ascii")
-    with pytest.raises(FormatError, match="left, top"):
+    with pytest.raises(FormatError, match="left,top"):
         read_boxes(path)
 
 

@@ -41,11 +41,11 @@ from tools.bench.cities_page import page
 from tools.bench.contest import ENTRANTS, Entrant, compete, place_for
 from tools.bench.perturb import PERTURBATIONS, Case, case_of
 
-__all__ = ["Notebook", "main", "measure_scene"]
+__all__ = ["HELD_OUT", "Notebook", "main", "measure_scene"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RECIPES = _ROOT / "tools" / "synthcity" / "recipes"
-_HELD_OUT = tuple(f"H{n:02d}" for n in range(1, 7))
+HELD_OUT = tuple(f"H{n:02d}" for n in range(1, 7))
 _CODE = (
     *(_ROOT / "mtmc" / part for part in ("associate", "site", "postprocess", "geometry", "evaluate")),
     _ROOT / "tools" / "bench" / "perturb.py",
@@ -207,7 +207,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cities", type=Path, required=True, help="folder of rendered scenes")
     parser.add_argument("--render", action="store_true", help="render the scenes that are missing")
-    parser.add_argument("--scenes", nargs="+", default=_HELD_OUT, help="which of them")
+    parser.add_argument("--scenes", nargs="+", default=HELD_OUT, help="which of them")
     parser.add_argument("--detect", type=Path, help="detector instead of the one that is shipped")
     parser.add_argument("--embed", type=Path, help="embedder instead of the one that is shipped")
     parser.add_argument("--out", type=Path, help="Markdown file to write; by default DIR/bench/cities.md")

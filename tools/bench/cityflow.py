@@ -2,7 +2,7 @@
 
     python -m tools.bench.cityflow DATA                   # DATA/S03/{det,gt_v1,mtsc}, DATA/roi; DATA/S01, clocks, …
     python -m tools.bench.cityflow DATA --only S01        # association alone: see cityflow_s01.py
-    python -m tools.bench.association DATA                # association of S01, S03 and S04, cue by cue
+    python -m tools.bench.association DATA                # association of S01, S03 and S04: corrections one by one
     python -m tools.bench.cityflow DATA --config configs/run/cityflow_s03.yaml -o track.max_age_s=3
 
 S03: one setting for six cameras × three detectors. IDF1, IDP and IDR of each camera by itself at IoU ≥ 0.5; all
@@ -20,7 +20,6 @@ import argparse
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -87,9 +86,8 @@ def main() -> None:
 def print_association(data: Path) -> None:
     """The table of S01."""
     print(f"{'S01, association':52}{'IDF1':>7}{'IDP':>7}{'IDR':>7}")
-    with TemporaryDirectory() as folder:
-        for row in rows(data, Path(folder)):
-            print(f"{row.name:52}{row.scores.idf1:7.3f}{row.scores.idp:7.3f}{row.scores.idr:7.3f}", flush=True)
+    for row in rows(data):
+        print(f"{row.name:52}{row.scores.idf1:7.3f}{row.scores.idp:7.3f}{row.scores.idr:7.3f}", flush=True)
 
 
 def print_tracking(args: argparse.Namespace) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.config import RunConfig
 from mtmc.errors import ConfigError
+from mtmc.evaluate import Scores
 from mtmc.evaluate.aicity import score_aicity
 from mtmc.formats.convert import table_of_tracks
+from mtmc.formats.table import Table
 from mtmc.formats.track1 import whole_boxes
 from mtmc.geometry.boxes import xywh_to_xyxy
-from mtmc.postprocess import postprocess
+from mtmc.postprocess import PostprocessConfig, postprocess
 from mtmc.scene import read_roi
 from mtmc.settings import parse_settings
+from mtmc.site.config import SiteConfig
 from mtmc.site.learn import learn_scene
 from mtmc.types import GlobalTrack, Passage
 from tools.bench.perturb import Case, placed, withheld
 
-__all__ = ["ENTRANTS", "OURS", "Entrant", "Identity", "compete", "place_for"]
+__all__ = ["ENTRANTS", "OURS", "Entrant", "Identity", "Place", "compete", "official", "place_for", "submission"]
 
 Place = Literal["given", "learned", "learned on given ground", "nothing"]
 
@@ -73,14 +76,20 @@ ENTRANTS: tuple[Entrant, ...] = (
 )
 
 
-def place_for(case: Case, place: Place) -> Case:
-    """The case with no more of the place than an entrant may know."""
+def place_for(case: Case, place: Place, site: SiteConfig | None = None) -> Case:
+    """The case with no more of the place than an entrant may know.
+
+    Args:
+        case: With all that is known.
+        place: See :class:`Entrant`.
+        site: Settings of learning; None for the defaults.
+    """
     if place == "given":
         return case
     scene = withheld(case.scene, ground=place != "learned on given ground")
     passages = placed(case.passages, scene)
     if place != "nothing":
-        learned = learn_scene(scene, passages)
+        learned = learn_scene(scene, passages, site)
         scene, passages = learned.scene, placed(passages, learned.scene)
     return Case(scene, passages, case.shown, case.truth)
 
@@ -99,7 +108,27 @@ def compete(case: Case, entrant: Entrant, config: RunConfig, match_similarity: f
         tracks = associate(case.passages, case.scene, choices, match_similarity)
     except ConfigError:
         return None
-    return _score(case, postprocess(_shown(case, tracks), case.scene, config.postprocess))
+    found = official(case, submission(case, tracks, config.postprocess))
+    return Identity(found.idf1, found.idp, found.idr)
+
+
+def submission(case: Case, tracks: Sequence[GlobalTrack], config: PostprocessConfig) -> Table:
+    """What would be submitted: post-processed boxes of whole pixels.
+
+    Args:
+        case: Its ``shown`` boxes are those that count.
+        tracks: The vehicles.
+        config: Settings of post-processing.
+    """
+    written = postprocess(_shown(case, tracks), case.scene, config)
+    table = table_of_tracks(written, {camera.id: camera.number for camera in case.scene.cameras})
+    return table.with_columns(xyxy=xywh_to_xyxy(whole_boxes(table.xyxy)))
+
+
+def official(case: Case, table: Table) -> Scores:
+    """Identity scores by the official protocol."""
+    rois = {c.number: read_roi(c.roi, official=True) for c in case.scene.cameras if c.roi is not None}
+    return score_aicity(case.truth, table, rois or None, metrics=("identity",), skip_missing=True)
 
 
 def _with(config: AssociateConfig, settings: Mapping[str, Any]) -> AssociateConfig:
@@ -110,7 +139,7 @@ def _with(config: AssociateConfig, settings: Mapping[str, Any]) -> AssociateConf
     return parse_settings(AssociateConfig, merged)
 
 
-def _shown(case: Case, tracks: list[GlobalTrack]) -> list[GlobalTrack]:
+def _shown(case: Case, tracks: Sequence[GlobalTrack]) -> list[GlobalTrack]:
     """The same vehicles with the boxes that are scored."""
     show = {(t.camera_id, t.track_id): t for t in case.shown}
 
@@ -123,11 +152,3 @@ def _shown(case: Case, tracks: list[GlobalTrack]) -> list[GlobalTrack]:
 
 def _order(passage: Passage) -> tuple[float, str, int]:
     return passage.tracklet.start_s, passage.tracklet.camera_id, passage.tracklet.track_id
-
-
-def _score(case: Case, tracks: list[GlobalTrack]) -> Identity:
-    table = table_of_tracks(tracks, {camera.id: camera.number for camera in case.scene.cameras})
-    table = table.with_columns(xyxy=xywh_to_xyxy(whole_boxes(table.xyxy)))  # what people submit
-    rois = {c.number: read_roi(c.roi, official=True) for c in case.scene.cameras if c.roi is not None}
-    found = score_aicity(case.truth, table, rois or None, metrics=("identity",), skip_missing=True)
-    return Identity(found.idf1, found.idp, found.idr)

@@ -30,11 +30,10 @@ from mtmc.associate.graph import scored_candidates, solve
 from mtmc.associate.link_probability import link_features
 from mtmc.associate.numbering import in_order
 from mtmc.scene import Scene
-from mtmc.site.learn import learn_scene
 from mtmc.types import Array, Passage
-from tools.bench.association import Place, places
-from tools.bench.cityflow_s01 import oracle
-from tools.bench.perturb import placed, withheld
+from tools.bench.association import KINDS, Place, places
+from tools.bench.cityflow_cases import oracle
+from tools.bench.contest import place_for
 
 __all__ = ["Links", "expected_calibration_error", "fit_coefficients", "leave_one_place_out", "main"]
 
@@ -95,7 +94,7 @@ def links_of_place(
 
 def all_links(options: argparse.Namespace) -> Iterator[Links]:
     """The links of every form of every place that is asked for."""
-    for name, maker in places(options):
+    for name, maker in places(options.data, runs=options.runs):
         if " " not in name:  # other names are forms of the same places
             yield from _given_and_learned(name, maker)
     for k in range(options.tracklets):
@@ -107,12 +106,11 @@ def _given_and_learned(name: str, maker: Callable[[], Place]) -> Iterator[Links]
     scene = place.case.scene
     passages = in_order(place.case.passages)
     vehicle = oracle(passages, place.case.truth, scene)
-    of = partial(links_of_place, place=name.split()[0], vehicle=vehicle, match_similarity=place.match_similarity)
+    of = partial(links_of_place, place=name, vehicle=vehicle, match_similarity=place.match_similarity)
     yield of(name, passages=passages, scene=scene)
 
-    bare = withheld(scene)
-    learned = learn_scene(bare, placed(passages, bare)).scene
-    yield of(f"{name}, learned", passages=in_order(placed(passages, learned)), scene=learned)
+    learned = place_for(place.case, "learned")
+    yield of(f"{name}, learned", passages=in_order(learned.passages), scene=learned.scene)
 
 
 def _simulated(seed: int) -> Iterator[Links]:
@@ -120,7 +118,7 @@ def _simulated(seed: int) -> Iterator[Links]:
     from tools.synthcity.recipe import Recipe
     from tools.synthcity.tracklets import TrackNoise, simulate_tracklets
 
-    kind = ("roundabout", "crossroads", "arterial", "highway")[seed % 4]
+    kind = KINDS[seed % len(KINDS)]
     recipe = Recipe.model_validate({"duration_s": 60, "name": f"T{seed}", "place": kind, "seed": seed})
     found = simulate_tracklets(recipe, TrackNoise())
     passages = in_order(found.passages())
@@ -207,7 +205,6 @@ def main() -> None:
     parser.add_argument("--tracklets", type=int, default=8, metavar="N", help="cities of simulated tracklets")
     parser.add_argument("--picture", type=Path, help="PNG file of the reliability diagram")
     options = parser.parse_args()
-    options.cities, options.simulated = None, 0
 
     print(f"{'place, left out of the fit':34}{'pairs':>7}{'true':>7}{'mean p':>8}{'ECE':>7}")
     parts = list(all_links(options))

@@ -5,10 +5,9 @@
     python -m tools.bench.real CLIPS --stretches                      # the annotated stretches alone: a few minutes
     python -m tools.bench.real CLIPS --before docs/real_before.json   # two columns
 
-CLIPS is a folder of folders of videos. Boxes come from ``tests/data/real_clips`` (annotated by the project), those
-of US-101 from the files beside its videos. Places are unrelated if a vehicle cannot have been filmed at two of them:
-one folder that holds a clip of each, and cameras of synthetic cities with different seeds. Finished runs are used
-again for as long as the code and the settings are the same.
+CLIPS is a folder of folders of videos (:mod:`tools.bench.real_clips`). Places are unrelated if a vehicle cannot have
+been filmed at two of them: one folder with a clip of each, and cameras of synthetic cities with different seeds.
+Finished runs are used again for as long as the code and the settings are the same.
 """
 
 from __future__ import annotations
@@ -52,48 +51,14 @@ from mtmc.track import track
 from mtmc.types import Detections
 from mtmc.video.read import probe, read_frames
 from tools.bench.perturb import placed, withheld
+from tools.bench.real_clips import CLIPS, UNRELATED, Clip
 from tools.bench.real_measures import count_detections, count_tracks, repeated_identities, share_in_several_cameras
 
-__all__ = ["CLIPS", "UNRELATED", "Clip", "main"]
+__all__ = ["detection_rows", "main"]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_ANNOTATED = _ROOT / "tests" / "data" / "real_clips"
 #: What is looked at before and after an annotated stretch, so that tracks are under way in it.
 _AROUND_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A camera with annotated frames.
-
-    Attributes:
-        folder: Given to ``--videos``, below the folder of clips.
-        video: The video's name without its ending, which is the camera's name.
-        boxes: File of ``tests/data/real_clips``, or one beside the video.
-    """
-
-    folder: str
-    video: str
-    boxes: str
-
-
-CLIPS = (
-    Clip("highway", "highway", "highway.txt"),
-    Clip("hwy", "hwy1", "hwy1.txt"),
-    Clip("tfl", "815_201707211414", "tfl_815_day.txt"),
-    Clip("tfl", "625_201709042122", "tfl_625_night.txt"),
-    Clip("us101", "cam1", "cam1_boxes.txt"),
-    Clip("us101", "cam2", "cam2_boxes.txt"),
-)
-#: One clip of each place: no vehicle was filmed at two of them.
-UNRELATED = (
-    "highway/highway.avi",
-    "hwy/hwy1.avi",
-    "tfl/815_201707211414.mp4",
-    "tfl/625_201709042122.mp4",
-    "us101/cam1.mp4",
-    "top_view/top_view_cars.mp4",
-)
 
 
 def run_folder(videos: Path, out: Path) -> LoadedRun:
@@ -140,7 +105,7 @@ def measure_stretch(scene: Scene, camera: Camera, truth: Table, overrides: Seque
     kept = [(frame, filter_detections(found, config.detect.filter, size_wh)) for frame, found in seen]
     tracklets = clean(track(iter(kept), camera.id, camera.clock, config.track), camera, config.clean)
     rows = [Table.of(camera.number, np.full(len(t), t.track_id), t.frame, t.xyxy, score=t.score) for t in tracklets]
-    return _figures(truth, Table.concatenate(rows), _detection_rows(camera, kept))
+    return _figures(truth, Table.concatenate(rows), detection_rows(camera, kept))
 
 
 def _figures(truth: Table, tracks: Table, detections: Table) -> dict[str, Any]:
@@ -172,10 +137,11 @@ def detections_of(run: LoadedRun, camera: Camera) -> Table:
     size_wh = camera.size_wh or found.extent_wh
     roi = None if camera.roi is None else read_roi(camera.roi, size_wh)
     rules = run.config.detect.filter
-    return _detection_rows(camera, [(frame, filter_detections(each, rules, size_wh, roi)) for frame, each in found])
+    return detection_rows(camera, [(frame, filter_detections(each, rules, size_wh, roi)) for frame, each in found])
 
 
-def _detection_rows(camera: Camera, frames: Sequence[tuple[int, Detections]]) -> Table:
+def detection_rows(camera: Camera, frames: Sequence[tuple[int, Detections]]) -> Table:
+    """Detections of numbered frames as rows without identities."""
     rows = [
         Table.of(camera.number, np.full(len(found), -1), np.full(len(found), frame), found.xyxy, score=found.score)
         for frame, found in frames
@@ -188,20 +154,14 @@ def measure_stretches(clips: Path, overrides: Sequence[str]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for clip in CLIPS:
         [scene] = load_scenes(clips / clip.folder)
-        camera = scene.camera(clip.video)
-        rows[_name(clip)] = measure_stretch(scene, camera, _truth(clips, clip, camera), overrides)
+        camera = scene.camera(clip.camera_id)
+        rows[_name(clip)] = measure_stretch(scene, camera, read_mot(clip.boxes_path(clips), camera.number), overrides)
         print(f"{_name(clip)}: {rows[_name(clip)]}", file=sys.stderr)
     return {"clips": rows}
 
 
 def _name(clip: Clip) -> str:
-    return f"{clip.folder} {clip.video}"
-
-
-def _truth(clips: Path, clip: Clip, camera: Camera) -> Table:
-    """The boxes beside the clip if there are some, else those of this repository."""
-    given = clips / clip.folder / clip.boxes
-    return read_mot(given if given.is_file() else _ANNOTATED / clip.boxes, camera.number)
+    return f"{clip.folder} {clip.camera_id}"
 
 
 def unrelated_folder(clips: Path, runs: Path) -> Path:
@@ -279,8 +239,8 @@ def measure(clips: Path, runs: Path, cities: Path | None, draws: int) -> dict[st
     for folder in dict.fromkeys(clip.folder for clip in CLIPS):
         run = run_folder(clips / folder, runs / folder)
         for clip in (clip for clip in CLIPS if clip.folder == folder):
-            camera = run.scene.camera(clip.video)
-            rows[_name(clip)] = measure_clip(run, camera, _truth(clips, clip, camera))
+            camera = run.scene.camera(clip.camera_id)
+            rows[_name(clip)] = measure_clip(run, camera, read_mot(clip.boxes_path(clips), camera.number))
     unrelated = run_folder(unrelated_folder(clips, runs), runs / "unrelated")
     several, vehicles = share_in_several_cameras(read_parquet(unrelated.out / "tracks.parquet"))
     tables: dict[str, Any] = {"clips": rows, "unrelated_clips": {"several": several, "vehicles": vehicles}}

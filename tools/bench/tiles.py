@@ -2,8 +2,8 @@
 
     python -m tools.bench.tiles CLIPS WEIGHTS ...
 
-CLIPS is the folder of clips of ``tools.bench.real``; a row is printed per clip, model and way, as Markdown. Scores
-are at least 0.25, matches have an IoU of 0.5 or more. Times are CPU times.
+CLIPS is a folder of folders of videos (:mod:`tools.bench.real_clips`); a row is printed per clip, model and setting,
+as Markdown. Scores are at least 0.25, matches have an IoU of 0.5 or more. Times are CPU times.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from mtmc.detect import DetectConfig, Detector, FilterConfig, filter_detections, load_detector
+from mtmc.detect import DetectConfig, FilterConfig, filter_detections, load_detector
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
-from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera, load_scenes
 from mtmc.types import Frame
 from mtmc.video.read import read_frames
-from tools.bench.real import CLIPS, Clip
+from tools.bench.real import detection_rows
+from tools.bench.real_clips import CLIPS, Clip
 from tools.bench.real_measures import DetectionCounts, count_detections
 
 __all__ = ["TileRow", "main", "measure_tiles"]
-
-_ANNOTATED = Path(__file__).resolve().parents[2] / "tests" / "data" / "real_clips"
-_VIDEO_SUFFIXES = (".mp4", ".avi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +62,45 @@ class TileRow:
 def measure_tiles(
     clips: Path, weights: Sequence[str], settings: Sequence[str], most: int, nms_iou: float
 ) -> Iterator[TileRow]:
-    """A row per clip, model and way, as they are measured, on at most so many frames of a clip."""
+    """A row per clip, model and setting, as they are measured, on at most so many frames of a clip."""
     for clip in CLIPS:
-        truth, frames = _annotated_frames(clips, clip, most)
+        camera, truth, frames = _annotated_frames(clips, clip, most)
         for name in weights:
             for tiles in settings:
                 config = DetectConfig(weights=name, tiles=tiles, filter=FilterConfig(nms_iou=nms_iou))
-                counts, seconds = _measure(load_detector(config), config, frames, truth)
-                yield TileRow(clip.video, Path(name).stem, tiles, counts, seconds)
+                counts, seconds = _measure(camera, config, frames, truth)
+                yield TileRow(clip.camera_id, Path(name).stem, tiles, counts, seconds)
 
 
-def _annotated_frames(clips: Path, clip: Clip, most: int) -> tuple[Table, list[Frame]]:
-    """At most so many annotated frames of a clip, at equal distances, and their annotations."""
-    folder = clips / clip.folder
-    own = _ANNOTATED / clip.boxes
-    truth = read_mot(own if own.is_file() else folder / clip.boxes, 1)
+def _annotated_frames(clips: Path, clip: Clip, most: int) -> tuple[Camera, Table, list[Frame]]:
+    """A clip's camera, at most so many of its annotated frames, at equal distances, and their annotations."""
+    [scene] = load_scenes(clips / clip.folder)
+    camera = scene.camera(clip.camera_id)
+    truth = read_mot(clip.boxes_path(clips), camera.number)
     numbers = np.unique(truth.frame)
     numbers = numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
-    [video] = [path for path in folder.iterdir() if path.stem == clip.video and path.suffix in _VIDEO_SUFFIXES]
-    wanted = set(numbers.tolist())
-    frames = [frame for frame in read_frames(video, clip.video, Clock(10.0)) if frame.index in wanted]
-    return truth[np.isin(truth.frame, numbers)], frames
+    frames = read_frames(clip.video_path(clips), camera.id, camera.clock, wanted=frozenset(numbers.tolist()))
+    return camera, truth[np.isin(truth.frame, numbers)], list(islice(frames, len(numbers)))
 
 
 def _measure(
-    detector: Detector, config: DetectConfig, frames: Sequence[Frame], truth: Table
+    camera: Camera, config: DetectConfig, frames: Sequence[Frame], truth: Table
 ) -> tuple[DetectionCounts, float]:
+    detector = load_detector(config)
     begun = time.process_time()
     found = [detector([frame])[0] for frame in frames]
     seconds = (time.process_time() - begun) / len(frames)
-    rows = [Table.empty()]
-    for frame, every in zip(frames, found, strict=True):
-        kept = filter_detections(every, config.filter, (frame.image.shape[1], frame.image.shape[0]))
-        columns = np.full(len(kept), -1), np.full(len(kept), frame.index), kept.xyxy
-        rows.append(Table.of(1, *columns, score=kept.score))
-    return count_detections(truth, Table.concatenate(rows)), seconds
+    kept = [
+        (frame.index, filter_detections(every, config.filter, (frame.image.shape[1], frame.image.shape[0])))
+        for frame, every in zip(frames, found, strict=True)
+    ]
+    return count_detections(truth, detection_rows(camera, kept)), seconds
 
 
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", type=Path)
+    parser.add_argument("clips", type=Path, help="folder of folders of videos")
     parser.add_argument("weights", nargs="+", help="what detect.weights takes")
     parser.add_argument("--tiles", nargs="+", default=["none", "auto", "2x2", "3x2"])
     parser.add_argument("--nms-iou", type=float, default=0.5, help="detect.filter.nms_iou")

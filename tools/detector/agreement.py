@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ import numpy as np
 from mtmc.detect import DetectConfig, Detector, FilterConfig, load_detector
 from mtmc.detect.nms import nms
 from mtmc.geometry.boxes import area, iou_matrix
+from mtmc.geometry.clock import Clock
 from mtmc.types import CLASSES, Array, Frame
+from mtmc.video.read import probe, read_frames
 from tools.detector.clips import read_boxes
 from tools.detector.dataset import IGNORED, Labels, write_example
 
@@ -80,7 +83,7 @@ class Source:
         name: Of its pictures.
         video: The file.
         frames: Those that are used, from 0.
-        drawn: Boxes that people drew, by frame from 1; None where there are none.
+        drawn: Boxes that people drew, by frame from 0; None where there are none.
         tiles: Columns and rows of the tiles into which detectors look beside the whole picture.
     """
 
@@ -199,7 +202,7 @@ def label_clip(source: Source, voters: Sequence[Voter], out: Path) -> tuple[int,
         asked.append(_background_voter(source))
     counts = np.zeros(3, int)
     for frame in _read(source, source.frames):
-        drawn = None if source.drawn is None else source.drawn.get(frame.index + 1)
+        drawn = None if source.drawn is None else source.drawn.get(frame.index)
         if source.drawn is not None and drawn is None:
             continue
         size_wh = (frame.image.shape[1], frame.image.shape[0])
@@ -221,16 +224,8 @@ def _background_voter(source: Source) -> Voter:
 
 
 def _read(source: Source, wanted: Sequence[int]) -> Iterator[Frame]:
-    import av
-
-    chosen, last = set(wanted), max(wanted)
-    with av.open(str(source.video)) as video:
-        rate = float(video.streams.video[0].average_rate or 10)
-        for index, picture in enumerate(video.decode(video=0)):
-            if index in chosen:
-                yield Frame(source.name, index, index / rate, picture.to_ndarray(format="rgb24"))
-            if index >= last:
-                return
+    clock = Clock(probe(source.video).fps or 10.0)
+    return islice(read_frames(source.video, source.name, clock, wanted=frozenset(wanted)), len(wanted))
 
 
 def _look_into(voter: Voter, frame: Frame, tile: tuple[int, int, int, int]) -> Proposals:

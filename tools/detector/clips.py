@@ -7,48 +7,31 @@ their seventh column marks what counts neither way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from mtmc.detect import DetectConfig, Detector, FilterConfig, load_detector
-from mtmc.errors import FormatError
+from mtmc.formats.mot import read_mot
+from mtmc.geometry.clock import Clock
 from mtmc.types import Array, Frame
+from mtmc.video.read import read_frames
+from tools.bench.real_clips import CLIPS, Clip
 from tools.detector.ap import Picture, average_precision, recall_precision
 
-__all__ = ["CLIPS", "Clip", "ClipRow", "measure_clips", "read_boxes", "table"]
+__all__ = ["ClipRow", "measure_clips", "read_boxes", "table"]
 
-_ANNOTATIONS = Path(__file__).resolve().parents[2] / "tests" / "data" / "real_clips"
 #: Low enough that what is cut off hardly counts in AP.
 _LEAST_CONFIDENCE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A clip with boxes.
-
-    Attributes:
-        name: In the table.
-        video: The file, in the folder of the clips.
-        boxes: File with MOT columns, in the folder of the clips or absolute.
-        step: Between the annotated frames that are looked at.
-    """
-
-    name: str
-    video: str
-    boxes: str
-    step: int = 1
-
-
-CLIPS: tuple[Clip, ...] = (
-    Clip("us101, camera 2", "us101/cam2.mp4", "us101/cam2_boxes.txt", step=4),
-    Clip("highway", "highway/highway.avi", str(_ANNOTATIONS / "highway.txt")),
-    Clip("hwy", "hwy/hwy1.avi", str(_ANNOTATIONS / "hwy1.txt")),
-    Clip("tfl 815, day", "tfl/815_201707211414.mp4", str(_ANNOTATIONS / "tfl_815_day.txt")),
-    Clip("tfl 625, night", "tfl/625_201709042122.mp4", str(_ANNOTATIONS / "tfl_625_night.txt")),
-)
+#: Camera 1 of US-101 is among the training data.
+_CLIPS = tuple(clip for clip in CLIPS if clip.title != "us101, camera 1")
+#: Every so many annotated frames of a clip are used, by its title; else all.
+_STEPS = {"us101, camera 2": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +66,7 @@ def measure_clips(folder: Path, weights: Sequence[Path], confidence: float, size
     """Run detectors over the clips whose boxes are at hand.
 
     Args:
-        folder: Holds the clips of :data:`CLIPS`.
+        folder: Holds the folders of :data:`tools.bench.real_clips.CLIPS`.
         weights: Models that ``detect.weights`` takes.
         confidence: Least score for recall and precision.
         size: Longer side of the picture as the models see it; None: as each is made for.
@@ -94,11 +77,10 @@ def measure_clips(folder: Path, weights: Sequence[Path], confidence: float, size
         for path in weights
     ]
     rows = []
-    for clip in CLIPS:
-        if (folder / clip.boxes).is_file():
-            truth = read_boxes(folder / clip.boxes)
-            frames = list(_annotated(folder / clip.video, truth, clip.step))
-            rows += [_measure(clip, name, model, frames, confidence) for name, model in models]
+    for clip in _CLIPS:
+        if clip.boxes_path(folder).is_file():
+            frames = _annotated(clip, folder)
+            rows += [_measure(clip.title, name, model, frames, confidence) for name, model in models]
     return rows
 
 
@@ -112,31 +94,21 @@ def table(rows: Sequence[ClipRow]) -> str:
 
 
 def read_boxes(path: Path) -> dict[int, FrameBoxes]:
-    """Boxes by frame, from 1, of a file with MOT columns (frame, id, left, top, width, height, counts, …).
+    """Boxes by frame, from 0, of a file with MOT columns.
 
     Raises:
         FormatError: A row is malformed.
     """
-    found: dict[int, tuple[list[list[float]], list[list[float]]]] = {}
-    for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), start=1):
-        try:
-            frame, _, x, y, w, h, counts = (float(field) for field in line.split(",")[:7])
-        except ValueError as cause:
-            raise FormatError(
-                "expected frame, id, left, top, width, height, 1 or 0",
-                path=path,
-                line=number,
-                remedy="correct the row",
-            ) from cause
-        found.setdefault(int(frame), ([], []))[0 if counts else 1].append([x, y, x + w, y + h])
+    rows = read_mot(path)
+    counts = rows.score != 0
     return {
-        frame: FrameBoxes(np.array(vehicles).reshape(-1, 4), np.array(ignored).reshape(-1, 4))
-        for frame, (vehicles, ignored) in found.items()
+        frame: FrameBoxes(rows.xyxy[(rows.frame == frame) & counts], rows.xyxy[(rows.frame == frame) & ~counts])
+        for frame in np.unique(rows.frame).tolist()
     }
 
 
 def _measure(
-    clip: Clip, name: str, detect: Detector, frames: Sequence[tuple[Frame, FrameBoxes]], confidence: float
+    title: str, name: str, detect: Detector, frames: Sequence[tuple[Frame, FrameBoxes]], confidence: float
 ) -> ClipRow:
     pictures = []
     for frame, boxes in frames:
@@ -144,16 +116,11 @@ def _measure(
         pictures.append(Picture(found.xyxy, found.score, boxes.vehicles, boxes.ignored))
     recall, precision = recall_precision(pictures, 0.5, confidence)
     total = sum(len(picture.truth) for picture in pictures)
-    return ClipRow(clip.name, name, average_precision(pictures, 0.5), recall, precision, len(pictures), total)
+    return ClipRow(title, name, average_precision(pictures, 0.5), recall, precision, len(pictures), total)
 
 
-def _annotated(path: Path, truth: dict[int, FrameBoxes], step: int) -> Iterator[tuple[Frame, FrameBoxes]]:
-    import av
-
-    wanted = sorted(truth)[::step]
-    with av.open(str(path)) as video:
-        for index, picture in enumerate(video.decode(video=0)):
-            if index + 1 > wanted[-1]:
-                return
-            if index + 1 in wanted:
-                yield Frame(path.stem, index, 0.0, picture.to_ndarray(format="rgb24")), truth[index + 1]
+def _annotated(clip: Clip, folder: Path) -> list[tuple[Frame, FrameBoxes]]:
+    boxes = read_boxes(clip.boxes_path(folder))
+    wanted = sorted(boxes)[:: _STEPS.get(clip.title, 1)]
+    frames = read_frames(clip.video_path(folder), clip.camera_id, Clock(1.0), wanted=frozenset(wanted))
+    return [(frame, boxes[frame.index]) for frame in islice(frames, len(wanted))]

@@ -9,7 +9,7 @@ import pytest
 
 from mtmc.formats.mot import read_mot
 from mtmc.geometry.boxes import area
-from tools.bench.real import CLIPS
+from tools.bench.real_clips import CLIPS
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "real_clips"
 SIZE_WH = {"highway": (320, 240), "hwy1": (320, 240), "tfl_815_day": (352, 288), "tfl_625_night": (352, 288)}
