@@ -2,9 +2,13 @@
 
 ::
 
-    movements.py   each vehicle's pass through the view of one camera
-    tables.py      turning counts, origin–destination matrix, travel times, headways, speeds, peak hours
-    write.py       CSV and Parquet, one type of row per file
+    movements.py        each vehicle's pass through the view of one camera
+    link_sampling.py    partitions of the passages that follow the probabilities of links
+    zone_imputation.py  missing zones, drawn from complete movements
+    samples.py          both: what the movements may have been
+    estimates.py        counts and medians with intervals, from these samples
+    tables.py           turning counts, origin–destination matrix, travel times, headways, speeds, peak hours
+    write.py            CSV and Parquet, one type of row per file
 """
 
 from __future__ import annotations

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from mtmc.errors import ConfigError
 from mtmc.log import plural
-from mtmc.pipeline.results import load_run
+from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.traffic.movements import Movement, movements_of
+from mtmc.traffic.samples import NO_SAMPLES, MovementSamples, View, sample_movements
 from mtmc.traffic.tables import (
     DEFAULT_BIN_S,
     Headway,
@@ -29,7 +32,7 @@ from mtmc.traffic.tables import (
 from mtmc.traffic.write import columns_of, write_csv, write_parquet_rows
 from mtmc.types import GlobalTrack
 
-__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "tables_of"]
+__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "tables_of", "views_of"]
 
 #: The type of the rows of every table; the keys are the names of the files.
 ROW_TYPES: dict[str, type] = {
@@ -89,7 +92,10 @@ class TrafficTables:
 
 
 def tables_of(
-    tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S, start_utc: datetime | None = None
+    tracks: Iterable[GlobalTrack],
+    bin_s: float = DEFAULT_BIN_S,
+    start_utc: datetime | None = None,
+    samples: MovementSamples = NO_SAMPLES,
 ) -> TrafficTables:
     """Compute all tables.
 
@@ -97,6 +103,7 @@ def tables_of(
         tracks: The vehicles of a run.
         bin_s: Length of a bin, seconds.
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
+        samples: What the movements may have been; without them, nothing is estimated.
 
     Raises:
         ConfigError: ``bin_s`` is not positive.
@@ -106,9 +113,9 @@ def tables_of(
     movements = movements_of(tracks)
     return TrafficTables(
         movements=movements,
-        turning_counts=turning_counts(movements, bin_s),
-        od_matrix=od_matrix(movements, bin_s),
-        travel_times=travel_times(movements, bin_s),
+        turning_counts=turning_counts(movements, bin_s, samples.completed),
+        od_matrix=od_matrix(movements, bin_s, samples.completed),
+        travel_times=travel_times(movements, bin_s, samples.seen),
         headways=headways(movements, bin_s),
         speeds=speeds(movements, bin_s),
         peak_hours=peak_hours(movements),
@@ -129,6 +136,20 @@ def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) 
         ConfigError: ``bin_s`` is not positive.
     """
     loaded = load_run(run)
-    tables = tables_of(loaded.tracks, bin_s, loaded.scene.start_utc)
+    samples = NO_SAMPLES
+    if loaded.links is not None:
+        samples = sample_movements(loaded.tracks, loaded.links, views_of(loaded))
+    tables = tables_of(loaded.tracks, bin_s, loaded.scene.start_utc, samples)
     tables.write(run / "traffic" if out is None else out)
     return tables
+
+
+def views_of(run: LoadedRun) -> dict[str, View]:
+    """What each camera of a run recorded, as far as it is known."""
+    views = {}
+    for camera, result in zip(run.scene.cameras, run.results, strict=True):
+        frames = result.counts.get("frames") or camera.frame_count
+        if frames:
+            first_s, last_s = camera.clock.time_s(np.array([0, frames - 1])).tolist()
+            views[camera.id] = View(first_s, last_s, camera.size_wh)
+    return views

@@ -15,6 +15,9 @@ __all__ = ["Movement", "ground_speed_mps", "movements_of"]
 #: A vehicle that is out of a camera's view for longer than this has left and returned.
 MAX_GAP_S = 30.0
 
+#: A vehicle that is out of view for less than this has not left and returned, but was hidden.
+MIN_RETURN_S = 3.0
+
 _SPEED_WINDOW_S = 1.0
 
 
@@ -47,7 +50,8 @@ def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) ->
     """The movements of all vehicles, by vehicle and time.
 
     Tracklets of a vehicle in one camera belong to one movement, unless the gap between them is longer than
-    ``max_gap_s``, or the earlier one ends in an exit zone and the later one starts in an entry zone.
+    ``max_gap_s``, or it is longer than :data:`MIN_RETURN_S` and the earlier one ends in an exit zone and the later
+    one starts in an entry zone.
 
     Args:
         tracks: Vehicles with their passages.
@@ -100,8 +104,9 @@ def _split_at_returns(passages: Sequence[Passage], max_gap_s: float) -> list[lis
     end_s = ordered[0].tracklet.end_s
     for passage in ordered[1:]:
         earlier = max(groups[-1], key=lambda p: p.tracklet.end_s)
-        is_return = bool(earlier.exit and passage.entry)
-        if is_return or passage.tracklet.start_s - end_s > max_gap_s:
+        gap_s = passage.tracklet.start_s - end_s
+        is_return = bool(earlier.exit and passage.entry) and gap_s > MIN_RETURN_S
+        if is_return or gap_s > max_gap_s:
             groups.append([])
         groups[-1].append(passage)
         end_s = max(p.tracklet.end_s for p in groups[-1])

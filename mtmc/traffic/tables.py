@@ -1,14 +1,15 @@
 """Traffic tables from movements.
 
-Each table is a list of rows of one frozen type, whose fields are the columns of the file. Times of bins are
-seconds on the scene's clock. A vehicle is counted in the bin in which it enters.
+Each table is a list of rows of one frozen type, whose fields are the columns of the file. Times of bins are seconds
+on the scene's clock. A vehicle is counted in the bin in which it enters. Estimates and their 90 % intervals come from
+samples of the movements (:mod:`mtmc.traffic.samples`), and are NaN without them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -16,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import stats
 
+from mtmc.traffic.estimates import UNKNOWN, Estimate, estimate_counts, estimate_median
 from mtmc.traffic.movements import Movement
 
 __all__ = [
@@ -26,7 +28,6 @@ __all__ = [
     "TravelTime",
     "TurningCount",
     "headways",
-    "median_interval",
     "od_matrix",
     "peak_hours",
     "speeds",
@@ -38,6 +39,14 @@ __all__ = [
 DEFAULT_BIN_S = 900.0
 
 _HOUR_S, _QUARTER_S = 3600.0, 900.0
+
+_LEAST_ESTIMATE = 0.5  # vehicles; rows that the run has not are listed from this estimate on
+
+#: The estimate of what no sample has.
+_NONE = Estimate(0.0, 0.0, 0.0)
+
+#: Camera and zone of leaving, camera and zone of entering, bin.
+_Pair = tuple[str, str, str, str, float, float]
 
 _Row = TypeVar("_Row")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -52,7 +61,9 @@ class TurningCount:
         entry_zone, exit_zone: Names of the zones, "" where unknown.
         vehicle_class: Class of the vehicles.
         bin_start_s, bin_end_s: Bin of the time of entry, scene seconds.
-        vehicles: Number of vehicles.
+        vehicles: Number of vehicles in the run.
+        vehicles_estimate: Their estimated number, corrected for uncertain links and unknown zones.
+        vehicles_low, vehicles_high: Its 90 % interval.
     """
 
     camera: str
@@ -62,6 +73,9 @@ class TurningCount:
     bin_start_s: float
     bin_end_s: float
     vehicles: int
+    vehicles_estimate: float
+    vehicles_low: float
+    vehicles_high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,9 @@ class ODCount:
         to_camera, to_zone: The destination.
         vehicle_class: Class of the vehicles.
         bin_start_s, bin_end_s: Bin of the time at the origin, scene seconds.
-        vehicles: Number of vehicles.
+        vehicles: Number of vehicles in the run.
+        vehicles_estimate: Their estimated number, corrected for uncertain links and unknown zones.
+        vehicles_low, vehicles_high: Its 90 % interval.
     """
 
     from_camera: str
@@ -87,6 +103,9 @@ class ODCount:
     bin_start_s: float
     bin_end_s: float
     vehicles: int
+    vehicles_estimate: float
+    vehicles_low: float
+    vehicles_high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +116,13 @@ class TravelTime:
         from_camera, from_zone: Where vehicles leave.
         to_camera, to_zone: Where they enter next.
         bin_start_s, bin_end_s: Bin of the time of leaving, scene seconds.
-        vehicles: Number of vehicles.
+        vehicles: Number of vehicles in the run.
+        vehicles_estimate: Their estimated number, corrected for uncertain links.
+        vehicles_low, vehicles_high: Its 90 % interval.
         mean_s, sd_s: Mean and standard deviation, seconds; the latter is NaN for one vehicle.
         p5_s, p15_s, p50_s, p85_s, p95_s: Percentiles, seconds.
-        p50_low_s, p50_high_s: A 95 % confidence interval of the median, NaN below six vehicles.
+        p50_estimate_s: The median, corrected for uncertain links.
+        p50_low_s, p50_high_s: Its 90 % interval, NaN below five vehicles.
     """
 
     from_camera: str
@@ -110,6 +132,9 @@ class TravelTime:
     bin_start_s: float
     bin_end_s: float
     vehicles: int
+    vehicles_estimate: float
+    vehicles_low: float
+    vehicles_high: float
     mean_s: float
     sd_s: float
     p5_s: float
@@ -117,6 +142,7 @@ class TravelTime:
     p50_s: float
     p85_s: float
     p95_s: float
+    p50_estimate_s: float
     p50_low_s: float
     p50_high_s: float
 
@@ -193,44 +219,78 @@ class PeakHour:
     peak_hour_factor: float
 
 
-def turning_counts(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[TurningCount]:
-    """Count the movements of each camera by zones, class and bin."""
-    counts = Counter(
-        (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class, *_bin_of(m.enter_s, bin_s)) for m in movements
-    )
-    return [TurningCount(*key, vehicles=vehicles) for key, vehicles in sorted(counts.items())]
+def turning_counts(
+    movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S, samples: Sequence[Sequence[Movement]] = ()
+) -> list[TurningCount]:
+    """Count the movements of each camera by zones, class and bin.
+
+    Args:
+        movements: Of the run.
+        bin_s: Length of a bin, seconds.
+        samples: What the movements may have been, their zones completed.
+    """
+
+    def count(movements: Iterable[Movement]) -> Counter[tuple[str, str, str, str, float, float]]:
+        return Counter(
+            (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class, *_bin_of(m.enter_s, bin_s)) for m in movements
+        )
+
+    rows = _counted(count(movements), [count(sample) for sample in samples])
+    return [TurningCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
-def od_matrix(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[ODCount]:
-    """Count vehicles by the place where they are first seen and the place where they are last seen."""
-    counts: Counter[tuple[str, str, str, str, str, float, float]] = Counter()
-    for route in _routes(movements):
-        first, last = route[0], max(route, key=lambda m: m.leave_s)
-        origin, destination = (first.camera, first.entry_zone), (last.camera, last.exit_zone)
-        counts[(*origin, *destination, first.vehicle_class, *_bin_of(first.enter_s, bin_s))] += 1
-    return [ODCount(*key, vehicles=vehicles) for key, vehicles in sorted(counts.items())]
+def od_matrix(
+    movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S, samples: Sequence[Sequence[Movement]] = ()
+) -> list[ODCount]:
+    """Count vehicles by the place where they are first seen and the place where they are last seen.
+
+    Arguments as of :func:`turning_counts`.
+    """
+
+    def count(movements: Iterable[Movement]) -> Counter[tuple[str, str, str, str, str, float, float]]:
+        counts: Counter[tuple[str, str, str, str, str, float, float]] = Counter()
+        for route in _routes(movements):
+            first, last = route[0], max(route, key=lambda m: m.leave_s)
+            origin, destination = (first.camera, first.entry_zone), (last.camera, last.exit_zone)
+            counts[(*origin, *destination, first.vehicle_class, *_bin_of(first.enter_s, bin_s))] += 1
+        return counts
+
+    rows = _counted(count(movements), [count(sample) for sample in samples])
+    return [ODCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
-def travel_times(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[TravelTime]:
-    """Travel times between consecutive movements of each vehicle."""
-    times_s: dict[tuple[str, str, str, str, float, float], list[float]] = defaultdict(list)
-    for route in _routes(movements):
-        for earlier, later in pairwise(route):
-            key = (
-                earlier.camera,
-                earlier.exit_zone,
-                later.camera,
-                later.entry_zone,
-                *_bin_of(earlier.leave_s, bin_s),
-            )
-            times_s[key].append(later.enter_s - earlier.leave_s)
+def travel_times(
+    movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S, samples: Sequence[Sequence[Movement]] = ()
+) -> list[TravelTime]:
+    """Travel times between consecutive movements of each vehicle.
+
+    Args:
+        movements: Of the run.
+        bin_s: Length of a bin, seconds.
+        samples: What the movements may have been, their zones as they were seen.
+    """
+    times_s = _times_between(movements, bin_s)
+    sampled_s = [_times_between(sample, bin_s) for sample in samples]
+    counts = estimate_counts([{key: len(values) for key, values in sample.items()} for sample in sampled_s])
     rows = []
     for key, values in sorted(times_s.items()):
         p5, p15, p50, p85, p95 = np.percentile(values, [5, 15, 50, 85, 95]).tolist()
         sd_s = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
         mean_s = float(np.mean(values))
-        rows.append(TravelTime(*key, len(values), mean_s, sd_s, p5, p15, p50, p85, p95, *median_interval(values)))
+        vehicles = len(values), *_cells(counts.get(key, _NONE) if samples else UNKNOWN)
+        median = estimate_median([sample[key] for sample in sampled_s if key in sample] or [values])
+        rows.append(TravelTime(*key, *vehicles, mean_s, sd_s, p5, p15, p50, p85, p95, *_cells(median)))
     return rows
+
+
+def _times_between(movements: Iterable[Movement], bin_s: float) -> dict[_Pair, list[float]]:
+    """The travel times between consecutive movements by place and bin, seconds."""
+    times_s: dict[_Pair, list[float]] = defaultdict(list)
+    for route in _routes(movements):
+        for earlier, later in pairwise(route):
+            places = earlier.camera, earlier.exit_zone, later.camera, later.entry_zone
+            times_s[(*places, *_bin_of(earlier.leave_s, bin_s))].append(later.enter_s - earlier.leave_s)
+    return times_s
 
 
 def headways(movements: Sequence[Movement], bin_s: float = DEFAULT_BIN_S) -> list[Headway]:
@@ -286,22 +346,18 @@ def peak_hours(movements: Sequence[Movement]) -> list[PeakHour]:
     return rows
 
 
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """A distribution-free confidence interval of the median, from order statistics.
+def _counted(
+    counts: Mapping[_Key, int], samples: Sequence[Mapping[_Key, int]]
+) -> list[tuple[_Key, int, tuple[float, float, float]]]:
+    """Key, count and estimate of everything that was counted or is estimated to at least half a vehicle, by key."""
+    estimates = estimate_counts(samples)
+    keys = {*counts, *(key for key, estimate in estimates.items() if estimate.value >= _LEAST_ESTIMATE)}
+    unseen = _NONE if samples else UNKNOWN
+    return [(key, counts.get(key, 0), _cells(estimates.get(key, unseen))) for key in sorted(keys)]  # type: ignore[type-var]
 
-    The number of values below the median is binomial with p = 1/2, so the interval from the k-th smallest to the
-    k-th greatest value has coverage 1 − 2 P(B < k). The greatest k with at least the given coverage is taken;
-    (NaN, NaN) where even k = 1 has less, which for 95 % is below six values.
 
-    >>> median_interval([1, 2, 3, 4, 5, 6])
-    (1.0, 6.0)
-    """
-    n = len(values)
-    k = int(stats.binom.ppf((1 - confidence) / 2, n, 0.5))
-    if k < 1:
-        return math.nan, math.nan
-    ordered = sorted(values)
-    return float(ordered[k - 1]), float(ordered[n - k])
+def _cells(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
 
 
 def _routes(movements: Iterable[Movement]) -> list[list[Movement]]:

@@ -27,7 +27,7 @@ from mtmc.types import Array, Passage, class_index
 from tools.synthcity.actors import Actor
 from tools.synthcity.layout import calibrate, truth_table
 from tools.synthcity.recipe import Recipe
-from tools.synthcity.routes import find_links, find_passages, find_zones
+from tools.synthcity.routes import Passing, find_links, find_passages, find_zones
 from tools.synthcity.stage import CameraPlan, Mover, Stage, build_stage
 from tools.synthcity.traffic import STEP_S
 from tools.synthcity.truth import Record, amodal_box
@@ -69,6 +69,7 @@ class Simulation:
         tracks: The tracker's boxes of each camera; ``id`` is the track.
         vehicle: (camera id, track id) → vehicle, the ``id`` of the truth; 0 for a ghost.
         embedding: (camera id, track id) → float32 (D,), unit length.
+        passings: The true ways of vehicles through each camera's picture, as far as they are labelled.
     """
 
     scene: Scene
@@ -76,6 +77,7 @@ class Simulation:
     tracks: dict[str, Table]
     vehicle: dict[tuple[str, int], int]
     embedding: dict[tuple[str, int], Array]
+    passings: dict[str, list[Passing]]
 
     def passages(self, scene: Scene | None = None) -> list[Passage]:
         """The tracklets as the pipeline would describe them, on ``scene`` (default: the true one)."""
@@ -103,12 +105,14 @@ def simulate_tracklets(recipe: Recipe, noise: TrackNoise, root: Path = Path()) -
     for plan in stage.cameras:
         tracks[plan.id], who = _track(stage, plan, records[plan.id], noise)
         vehicle |= {(plan.id, track): number for track, number in who.items()}
+    passings = {plan.id: find_passages(stage, plan, records[plan.id]) for plan in stage.cameras}
     return Simulation(
-        _scene(stage, records, root),
+        _scene(stage, passings, root),
         {plan.id: truth_table(records[plan.id], recipe) for plan in stage.cameras},
         tracks,
         vehicle,
         _embeddings(stage, vehicle, noise),
+        passings,
     )
 
 
@@ -304,8 +308,7 @@ def _embeddings(stage: Stage, vehicle: dict[tuple[str, int], int], noise: TrackN
 # ---- the place
 
 
-def _scene(stage: Stage, records: dict[str, list[Record]], root: Path) -> Scene:
-    passages = {plan.id: find_passages(stage, plan, records[plan.id]) for plan in stage.cameras}
+def _scene(stage: Stage, passings: dict[str, list[Passing]], root: Path) -> Scene:
     cameras = tuple(
         Camera(
             id=plan.id,
@@ -318,10 +321,10 @@ def _scene(stage: Stage, records: dict[str, list[Record]], root: Path) -> Scene:
             ground_from_image=calibrate(plan, stage.recipe)[0],
             zones=tuple(
                 Zone(name, corners, "in" if name.endswith(" in") else "out")
-                for name, corners in find_zones(passages[plan.id], plan.view.size_wh)
+                for name, corners in find_zones(passings[plan.id], plan.view.size_wh)
             ),
         )
         for plan in stage.cameras
     )
-    links = tuple(Link(*e["from"], *e["to"], e["min_s"], e["max_s"]) for e in find_links(passages))
+    links = tuple(Link(*e["from"], *e["to"], e["min_s"], e["max_s"]) for e in find_links(passings))
     return Scene(stage.recipe.name, root, cameras, links)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -63,6 +64,8 @@ def test_the_files_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [(c, i, o, s) for c, i, o, s, _ in found] == [row[:4] for row in expected]
     assert [r["vehicles"] for r in turning] == ["2", "1", "2", "1"]  # they enter at 0, 10 and 20 s
 
+    assert [r["vehicles_estimate"] for r in turning] == ["2.000", "1.000", "2.000", "1.000"]  # certain links
+
     [headway] = [
         r
         for r in table(folder / "traffic" / "headways.csv")
@@ -113,3 +116,13 @@ def test_the_page_describes_every_column() -> None:
         section = re.split(r"\n## ", page.split(f"`{name}.csv`", 1)[1])[0]
         for field in fields(row_type):
             assert f"`{field.name}`" in section, f"{name}: {field.name}"
+
+
+def test_a_run_without_links_tells_no_estimates(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    (tmp_path / "run" / "results" / "links.parquet").unlink()
+    main(["count", str(tmp_path / "run")])
+    for name in ("turning_counts", "od_matrix", "travel_times"):
+        rows = table(tmp_path / "run" / "traffic" / f"{name}.csv")
+        assert rows
+        assert {(r["vehicles_estimate"], r["vehicles_low"], r["vehicles_high"]) for r in rows} == {("", "", "")}

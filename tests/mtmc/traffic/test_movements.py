@@ -47,6 +47,7 @@ def test_leaving_by_a_zone_and_entering_by_one_is_a_return() -> None:
     a, b = passage("a", 1, 0.0, exit="north"), passage("a", 2, 5.0, entry="south")
     assert len(spans(a, b)) == 2
     assert len(spans(a, passage("a", 2, 5.0))) == 1
+    assert len(spans(a, passage("a", 2, 3.5, entry="south"))) == 1  # hidden for 2.6 s
     assert len(spans(passage("a", 1, 0.0), b)) == 1
 
 

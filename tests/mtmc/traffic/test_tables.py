@@ -6,12 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from mtmc.traffic.movements import Movement
 from mtmc.traffic.tables import (
     headways,
-    median_interval,
     od_matrix,
     peak_hours,
     speeds,
@@ -92,7 +90,7 @@ def test_travel_times_by_hand() -> None:
     assert row.mean_s == pytest.approx(130 / 7)
     assert row.sd_s == pytest.approx(math.sqrt(sum((x - 130 / 7) ** 2 for x in (10, 12, 14, 16, 18, 20, 40)) / 6))
     assert (row.p5_s, row.p50_s, row.p85_s) == pytest.approx((10.6, 16.0, 22.0))  # 0.3, 3 and 5.1 of 6 steps
-    assert (row.p50_low_s, row.p50_high_s) == (10.0, 40.0)  # P(B < 1) = 1/128, P(B < 2) = 1/16
+    assert (row.p50_low_s, row.p50_high_s) == (10.0, 40.0)  # of 90 %: P(B < 1) = 1/128, P(B < 2) = 1/16
 
 
 def test_travel_times_of_overlapping_views_are_negative_and_one_vehicle_has_no_spread() -> None:
@@ -102,26 +100,56 @@ def test_travel_times_of_overlapping_views_are_negative_and_one_vehicle_has_no_s
     assert math.isnan(row.p50_low_s)
 
 
-@pytest.mark.parametrize("n", [1, 5, 6, 7, 20, 101])
-def test_the_interval_of_the_median_is_the_shortest_with_coverage(n: int) -> None:
-    values = list(range(1, n + 1))
-    low, high = median_interval(values)
-    coverage = {k: 1 - 2 * binom.cdf(k - 1, n, 0.5) for k in range(1, n // 2 + 1)}
-    enough = [k for k, value in coverage.items() if value >= 0.95]
-    if not enough:
-        assert math.isnan(low)
-        assert math.isnan(high)
-    else:
-        assert (low, high) == (max(enough), n + 1 - max(enough))
+def test_estimates_of_counts_by_loops_over_samples() -> None:
+    samples = [random_movements(seed, vehicles=30) for seed in range(20)]
+    rows = turning_counts(samples[0], 1800.0, samples)
+    keys = {(r.camera, r.entry_zone, r.exit_zone, r.vehicle_class, r.bin_start_s) for r in rows}
+    assert len(keys) == len(rows)
+    for row in rows:
+        counts = [
+            sum(
+                (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class)
+                == (row.camera, row.entry_zone, row.exit_zone, row.vehicle_class)
+                and row.bin_start_s <= m.enter_s < row.bin_end_s
+                for m in sample
+            )
+            for sample in samples
+        ]
+        assert row.vehicles == counts[0]
+        assert row.vehicles_estimate == pytest.approx(np.mean(counts))
+        assert row.vehicles > 0 or row.vehicles_estimate >= 0.5
+        assert row.vehicles_low <= np.median(counts) <= row.vehicles_high
+
+    matrix = od_matrix(samples[0], 3600.0, samples)
+    assert sum(row.vehicles for row in matrix) == 30
+    assert sum(row.vehicles_estimate for row in od_matrix(samples[0], 3600.0, samples[:1])) == 30
 
 
-def test_the_interval_of_the_median_covers_it() -> None:
-    rng = np.random.default_rng(0)
-    samples = rng.exponential(10.0, (2000, 25))
-    intervals = np.array([median_interval(sample.tolist()) for sample in samples])
-    median = 10.0 * math.log(2)
-    covered = ((intervals[:, 0] <= median) & (median <= intervals[:, 1])).mean()
-    assert 0.94 < covered < 0.985  # 0.957 by the binomial distribution
+def test_without_samples_nothing_is_estimated() -> None:
+    movements = random_movements(0)
+    rows = [*turning_counts(movements), *od_matrix(movements), *travel_times(movements)]
+    assert all(math.isnan(row.vehicles_estimate) and math.isnan(row.vehicles_low) for row in rows)
+
+
+def test_travel_times_are_estimated_over_the_samples_that_have_them() -> None:
+    def drive(seconds: float, vehicles: int) -> list[Movement]:
+        return [
+            m
+            for vehicle in range(1, vehicles + 1)
+            for m in (
+                move(vehicle, "a", 0.0, 5.0, exit="east"),
+                move(vehicle, "b", 5.0 + seconds + vehicle / 100, 99.0, entry="west"),
+            )
+        ]
+
+    samples = [drive(10.0, 9)] * 50 + [drive(20.0, 9)] * 100 + [[move(1, "a", 0.0, 5.0, exit="east")]] * 50
+    [row] = travel_times(drive(10.0, 9), samples=samples)
+    assert row.p50_s == pytest.approx(10.05)
+    assert row.p50_estimate_s == pytest.approx(20.05)
+    assert row.p50_low_s < 10.1
+    assert row.p50_high_s > 20.05
+    assert row.vehicles_estimate == pytest.approx(0.75 * 9)
+    assert row.vehicles_low == 0
 
 
 def test_headways_by_hand() -> None:

@@ -1,0 +1,404 @@
+"""Traffic figures against the truth: simulated tracklets of ten minutes, and finished runs of rendered cities.
+
+    python -m tools.bench.traffic                                  # six scenes, simulated
+    python -m tools.bench.traffic --scenes crossroads:91001 --minutes 5
+    python -m tools.bench.traffic --cities DIR --runs DIR          # rendered cities and their runs
+
+The true movements are the ways of the simulated vehicles: the streets by which they enter and leave each picture, as
+far as they are labelled. Tracklets have the errors of :class:`tools.synthcity.tracklets.TrackNoise`, are cleaned,
+located and associated by the defaults, and counted as by ``mtmc count``. A cell is a turning movement, an origin and
+destination, or a pair of places, all classes together. Cells whose zones are unknown, as those of vehicles that are
+in view when the recording begins or ends, are left out.
+
+Columns: cells; vehicles in them; error of their sum over all cells, Σ|estimate − truth| / Σ truth; cells with GEH
+below 5; cells whose 90 % interval holds the truth. GEH = sqrt(2 (m − c)² / (m + c)) with m and c vehicles per hour
+(UK Department for Transport, TAG unit M3.1). Travel times and speeds: median error of cells with five vehicles or
+more.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
+
+from mtmc.associate import AssociateConfig, associate_with_evidence
+from mtmc.clean import CleanConfig, clean
+from mtmc.embed.config import EmbedConfig
+from mtmc.embed.passages import embed_tracklets
+from mtmc.formats.convert import tracklets_of
+from mtmc.formats.table import Table
+from mtmc.geometry.zones import inside
+from mtmc.pipeline.results import load_run
+from mtmc.postprocess import PostprocessConfig, postprocess
+from mtmc.scene import Camera, Link, Zone
+from mtmc.traffic.count import views_of
+from mtmc.traffic.movements import Movement, ground_speed_mps, movements_of
+from mtmc.traffic.samples import MovementSamples, View, sample_movements
+from mtmc.traffic.tables import od_matrix, speeds, travel_times, turning_counts
+from mtmc.types import Array
+from tools.synthcity.layout import read_records, record_path, truth_tables
+from tools.synthcity.recipe import Recipe, load_recipe
+from tools.synthcity.routes import Passing, find_links, find_passages, find_zones
+from tools.synthcity.stage import build_stage
+from tools.synthcity.tracklets import Simulation, TrackNoise, simulate_tracklets
+
+__all__ = ["Case", "Cell", "cells_of", "geh", "main"]
+
+#: Kind of place and seed; no other tool uses these seeds.
+SCENES = (
+    ("crossroads", 91001),
+    ("roundabout", 91002),
+    ("arterial", 91003),
+    ("highway", 91004),
+    ("crossroads", 91005),
+    ("arterial", 91006),
+)
+
+#: The detector sees what is labelled, so that both watch the same part of the street.
+_NOISE = TrackNoise(min_visibility=0.35, min_area_px=900)
+
+_MOST_SHARED = 0.02  # of the places of a street, in the zone of another
+
+_EDGE_S = 1.0  # movements that begin or end this near to the recording's ends are cut by them
+
+_ALL_S = 1e6  # one bin for the whole recording
+_LEAST_VEHICLES = 5  # of medians and percentiles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A scene with its true and its measured movements.
+
+    Attributes:
+        name: Of the scene.
+        truth: True movements.
+        measured: Those of the run.
+        samples: What they may have been.
+        minutes: Length of the recording.
+    """
+
+    name: str
+    truth: Sequence[Movement]
+    measured: Sequence[Movement]
+    samples: MovementSamples
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure: the truth, what the run counted, and the estimate with its interval; NaN where there is none."""
+
+    truth: float
+    run: float
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the interval holds the truth."""
+        return self.low - 1e-9 <= self.truth <= self.high + 1e-9
+
+
+# Cases
+
+
+def simulated_case(kind: str, seed: int, minutes: float) -> Case:
+    """Tracklets simulated without rendering, associated by the defaults."""
+    name = f"{kind}-{seed}"
+    recipe = Recipe.model_validate({"name": name, "place": kind, "seed": seed, "duration_s": 60 * minutes})
+    return case_of(name, simulate_tracklets(recipe, _NOISE), minutes)
+
+
+def case_of(name: str, found: Simulation, minutes: float) -> Case:
+    """The movements of simulated tracklets."""
+    found = with_distinct_zones(found)
+    passages = []
+    for camera in found.scene.cameras:
+        tracklets = clean(tracklets_of(found.tracks[camera.id], camera.id, camera.clock), camera, CleanConfig())
+        for p in embed_tracklets(tracklets, camera, EmbedConfig(), None, None).passages:
+            passages.append(replace(p, embedding=found.embedding[camera.id, p.tracklet.track_id]))
+    association = associate_with_evidence(passages, found.scene, AssociateConfig())
+    tracks = postprocess(association.tracks, found.scene, PostprocessConfig())
+    if association.links is None:
+        raise ValueError("expected links of the default method")
+    views = {camera.id: _view(camera) for camera in found.scene.cameras}
+    samples = sample_movements(tracks, association.links, views)
+    truth = true_movements(found.passings, found.truth)
+    return _whole(Case(name, truth, movements_of(tracks), samples, minutes), views)
+
+
+def _whole(case: Case, views: Mapping[str, View]) -> Case:
+    """The case without movements that the beginning or the end of the recording cuts."""
+
+    def whole(movements: Iterable[Movement]) -> list[Movement]:
+        return [
+            m
+            for m in movements
+            if m.enter_s > views[m.camera].first_s + _EDGE_S and m.leave_s < views[m.camera].last_s - _EDGE_S
+        ]
+
+    samples = MovementSamples(
+        [whole(sample) for sample in case.samples.seen], [whole(sample) for sample in case.samples.completed]
+    )
+    return replace(case, truth=whole(case.truth), measured=whole(case.measured), samples=samples)
+
+
+def _view(camera: Camera) -> View:
+    first_s, last_s = camera.clock.time_s(np.array([0, (camera.frame_count or 1) - 1])).tolist()
+    return View(first_s, last_s, camera.size_wh)
+
+
+def rendered_case(folder: Path, run_folder: Path) -> Case:
+    """A rendered city and the finished run of its videos."""
+    recipe = load_recipe(folder / "recipe.yaml")
+    stage = build_stage(recipe)
+    records = {plan.id: read_records(record_path(folder, plan.id)) for plan in stage.cameras}
+    passings = {plan.id: find_passages(stage, plan, records[plan.id]) for plan in stage.cameras}
+    run = load_run(run_folder)
+    if run.links is None:
+        raise ValueError(f"{run_folder}: expected a run of the default method")
+    views = views_of(run)
+    samples = sample_movements(run.tracks, run.links, views)
+    truth = true_movements(passings, truth_tables(records, recipe))
+    return _whole(Case(folder.name, truth, movements_of(run.tracks), samples, recipe.duration_s / 60), views)
+
+
+def true_movements(passings: Mapping[str, Sequence[Passing]], truth: Mapping[str, Table]) -> list[Movement]:
+    """The ways of the vehicles through each picture."""
+    movements = []
+    for camera, of_camera in passings.items():
+        table = truth[camera]
+        for p in of_camera:
+            rows = (table.id == p.vehicle) & (table.time_s >= p.start_s) & (table.time_s <= p.end_s)
+            kmh = 3.6 * ground_speed_mps(table.time_s[rows], table.ground_m[rows])
+            movements.append(Movement(p.vehicle, "", camera, p.entry, p.exit, p.start_s, p.end_s, kmh, 1))
+    return movements
+
+
+# Zones
+
+
+def with_distinct_zones(found: Simulation) -> Simulation:
+    """The simulation with zones as an engineer would draw them, and links between these.
+
+    A zone is drawn around the places where the vehicles of a street come in or leave. Streets whose places cannot be
+    told apart in the picture share one.
+    """
+    passings = {camera.id: _distinct(found.passings[camera.id]) for camera in found.scene.cameras}
+    cameras = []
+    for camera in found.scene.cameras:
+        if camera.size_wh is None:
+            raise ValueError(f"{camera.id}: expected the size of its image")
+        zones = find_zones(passings[camera.id], camera.size_wh)
+        roles = [("in" if name.endswith(" in") else "out", name, polygon) for name, polygon in zones]
+        cameras.append(replace(camera, zones=tuple(Zone(name, polygon, role) for role, name, polygon in roles)))
+    links = tuple(Link(*e["from"], *e["to"], e["min_s"], e["max_s"]) for e in find_links(passings))
+    return replace(found, scene=replace(found.scene, cameras=tuple(cameras), links=links), passings=passings)
+
+
+def _distinct(passings: Sequence[Passing]) -> list[Passing]:
+    """The passings with one name for all streets whose places overlap in the picture."""
+    renamed = list(passings)
+    for side in ("entry", "exit"):
+        points = _points(passings, side)
+        groups = DisjointSet(points)
+        for a, b in combinations(points, 2):
+            shared = max(_share_inside(points[a], points[b]), _share_inside(points[b], points[a]))
+            if shared > _MOST_SHARED:
+                groups.merge(a, b)
+        role = " in" if side == "entry" else " out"
+        name_of = {
+            name: " + ".join(sorted(other.removesuffix(role) for other in groups.subset(name))) + role
+            for name in points
+        }
+        renamed = [replace(p, **{side: name_of.get(getattr(p, side), "")}) for p in renamed]
+    return renamed
+
+
+_POINT = {"entry": "start_px", "exit": "end_px"}
+
+
+def _points(passings: Sequence[Passing], side: str) -> dict[str, Array]:
+    """Where the vehicles of each street come in or leave: float64 (N, 2) each, pixels."""
+    points: dict[str, list[Array]] = defaultdict(list)
+    for p in passings:
+        if getattr(p, side):
+            points[getattr(p, side)].append(getattr(p, _POINT[side]))
+    return {name: np.array(of_name) for name, of_name in sorted(points.items())}
+
+
+def _share_inside(points: Array, others: Array) -> float:
+    """Share of points inside the convex hull of others with its margin."""
+    [(_, polygon)] = find_zones([Passing(0, "x", "", 0.0, 0.0, at, at) for at in others], (10_000, 10_000))
+    return float(inside(points, polygon).mean())
+
+
+# Cells
+
+
+def cells_of(case: Case, table: str) -> list[Cell]:
+    """The cells of a table whose zones are all known: all that the truth, the run or the estimate has.
+
+    Args:
+        case: The scene.
+        table: ``turning``, ``od``, ``times`` (medians) or ``speeds`` (85th percentiles).
+    """
+    truth, run, samples = _without_class(case.truth), _without_class(case.measured), case.samples
+    if table == "turning":
+        completed = [_without_class(sample) for sample in samples.completed]
+        return _count_cells(turning_counts(truth, _ALL_S), turning_counts(run, _ALL_S, completed))
+    if table == "od":
+        completed = [_without_class(sample) for sample in samples.completed]
+        return _count_cells(od_matrix(truth, _ALL_S), od_matrix(run, _ALL_S, completed))
+    if table == "times":
+        true_rows = travel_times(truth, _ALL_S)
+        rows = {_key(row): row for row in travel_times(run, _ALL_S, samples.seen)}
+        return [
+            Cell(t.p50_s, row.p50_s, row.p50_estimate_s, row.p50_low_s, row.p50_high_s)
+            for t in true_rows
+            if _is_known(t) and (row := rows.get(_key(t))) and min(t.vehicles, row.vehicles) >= _LEAST_VEHICLES
+        ]
+    speed = {_key(row): row for row in speeds(run, _ALL_S)}
+    return [
+        Cell(t.p85_kmh, row.p85_kmh, row.p85_kmh, math.nan, math.nan)
+        for t in speeds(truth, _ALL_S)
+        if _is_known(t) and (row := speed.get(_key(t))) and min(t.vehicles, row.vehicles) >= _LEAST_VEHICLES
+    ]
+
+
+def _without_class(movements: Iterable[Movement]) -> list[Movement]:
+    return [replace(movement, vehicle_class="") for movement in movements]
+
+
+def _count_cells(true_rows: Sequence[Any], rows: Sequence[Any]) -> list[Cell]:
+    truth = {_key(row): row.vehicles for row in true_rows}
+    cells = []
+    for row in rows:
+        if _is_known(row):
+            true = truth.pop(_key(row), 0)
+            cells.append(Cell(true, row.vehicles, row.vehicles_estimate, row.vehicles_low, row.vehicles_high))
+    return cells + [Cell(row.vehicles, 0, 0, 0, 0) for row in true_rows if _is_known(row) and _key(row) in truth]
+
+
+def _key(row: Any) -> tuple[str, ...]:
+    """Cameras and zones of a row."""
+    return tuple(getattr(row, name) for name in _PLACES if hasattr(row, name))
+
+
+def _is_known(row: Any) -> bool:
+    return all(_key(row))
+
+
+_PLACES = ("camera", "entry_zone", "exit_zone", "from_camera", "from_zone", "to_camera", "to_zone")
+
+
+# Figures
+
+
+def geh(measured: float, true: float, minutes: float) -> float:
+    """sqrt(2 (m − c)² / (m + c)) of two counts as vehicles per hour; 0 for two zeros.
+
+    >>> round(geh(22, 20, 60), 3)
+    0.436
+    """
+    m, c = measured * 60 / minutes, true * 60 / minutes
+    return math.sqrt(2 * (m - c) ** 2 / (m + c)) if m + c else 0.0
+
+
+def count_figures(cells: Sequence[Cell], minutes: float) -> list[float]:
+    """Cells, true vehicles, errors of the sums, GEH and coverage of count cells; shares in percent."""
+    true = sum(cell.truth for cell in cells)
+    return [
+        len(cells),
+        true,
+        100 * sum(abs(cell.run - cell.truth) for cell in cells) / true,
+        100 * sum(abs(cell.estimate - cell.truth) for cell in cells) / true,
+        _percent(geh(cell.run, cell.truth, minutes) < 5 for cell in cells),
+        _percent(geh(cell.estimate, cell.truth, minutes) < 5 for cell in cells),
+        _percent(cell.is_covered for cell in cells),
+    ]
+
+
+def _percent(flags: Iterable[bool]) -> float:
+    found = list(flags)
+    return 100 * sum(found) / len(found) if found else math.nan
+
+
+def _report(cases: Iterator[Case]) -> None:
+    done = list(cases)
+    for table, title in (("turning", "turning counts"), ("od", "origin-destination matrix")):
+        names = ("cells", "vehicles", "run, %", "est., %", "run GEH<5", "est. GEH<5", "covered, %")
+        print(f"\n{title:26}" + "".join(f"{name:>12}" for name in names))
+        every: list[Cell] = []
+        for case in done:
+            cells = cells_of(case, table)
+            every += cells
+            print(f"{case.name:26}" + "".join(f"{value:12.0f}" for value in count_figures(cells, case.minutes)))
+        print(f"{'all':26}" + "".join(f"{value:12.0f}" for value in count_figures(every, done[0].minutes)))
+
+    names = ("pairs", "run, s", "est., s", "run, %", "est., %", "covered, %", "speeds", "km/h")
+    print(f"\n{'travel times and speeds':26}" + "".join(f"{name:>12}" for name in names))
+    times: list[Cell] = []
+    fast: list[Cell] = []
+    for case in done:
+        of_case, fast_of_case = cells_of(case, "times"), cells_of(case, "speeds")
+        times, fast = times + of_case, fast + fast_of_case
+        _print_times(case.name, of_case, fast_of_case)
+    _print_times("all", times, fast)
+
+
+def _print_times(name: str, times: Sequence[Cell], fast: Sequence[Cell]) -> None:
+    """Median errors of medians of travel times, absolute and relative, and of 85th percentiles of speeds."""
+    run_s = [abs(cell.run - cell.truth) for cell in times]
+    estimate_s = [abs(cell.estimate - cell.truth) for cell in times]
+    scale_s = [
+        max(abs(cell.truth), 1.0) for cell in times
+    ]  # times near 0, of views that touch, have no relative error
+    errors = [
+        run_s,
+        estimate_s,
+        [100 * error / scale for error, scale in zip(run_s, scale_s, strict=True)],
+        [100 * error / scale for error, scale in zip(estimate_s, scale_s, strict=True)],
+    ]
+    medians = "".join(f"{_median(values):12.1f}" for values in errors)
+    covered = _percent(cell.is_covered for cell in times)
+    kmh = _median([abs(cell.run - cell.truth) for cell in fast])
+    print(f"{name:26}{len(times):12}{medians}{covered:12.0f}{len(fast):12}{kmh:12.1f}", flush=True)
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usual = [f"{kind}:{seed}" for kind, seed in SCENES]
+    parser.add_argument("--scenes", nargs="*", default=usual, metavar="KIND:SEED", help="simulated scenes")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of simulated scenes")
+    parser.add_argument("--cities", type=Path, help="folder of rendered cities")
+    parser.add_argument("--runs", type=Path, help="folder of finished runs of these cities")
+    options = parser.parse_args()
+    if options.cities is not None:
+        _report(rendered_case(folder, options.runs / folder.name) for folder in sorted(options.cities.iterdir()))
+        return
+    pairs = [scene.split(":") for scene in options.scenes]
+    _report(simulated_case(kind, int(seed), options.minutes) for kind, seed in pairs)
+
+
+if __name__ == "__main__":
+    main()
