@@ -71,6 +71,8 @@ class Clock:
 
     def time_s(self, frame: Array) -> Array:
         """Scene seconds of frames: int (…) → float64 (…)."""
+        if not self.time_map:  # a tracker asks this for every frame
+            return np.asarray(self.start_s + np.asarray(frame, float) * (1.0 / self.fps))
         frames, seconds = self._knots
         return _extrapolate(np.asarray(frame, float), frames, seconds, 1.0 / self.fps)
 

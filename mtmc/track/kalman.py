@@ -15,6 +15,7 @@ Source: N. Wojke et al., "Simple Online and Realtime Tracking with a Deep Associ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -93,15 +94,15 @@ def predict(state: Array, noise: Noise, elapsed_s: float) -> Array:
     variance q per second, and positions by white noise of variance p per second:
     Q = q [[t³/3, t²/2], [t²/2, t]] + [[p t, 0], [0, 0]].
     """
-    position, velocity, _, covariance, velocity_variance = state.transpose(1, 0, 2)
+    predicted = state.copy()
+    position, velocity, variance, covariance, velocity_variance = predicted.transpose(1, 0, 2)
     drift = _variance(position, noise.position, _ASPECT_POSITION_STD) * (elapsed_s / _STEP_S)
     change = _variance(position, noise.velocity, _ASPECT_VELOCITY_STD) * elapsed_s
 
-    predicted = state.copy()
-    predicted[:, 0] += velocity * elapsed_s
-    predicted[:, 2] += elapsed_s * (2 * covariance + elapsed_s * (velocity_variance + change / 3)) + drift
-    predicted[:, 3] += elapsed_s * (velocity_variance + change / 2)
-    predicted[:, 4] += change
+    position += velocity * elapsed_s
+    variance += elapsed_s * (2 * covariance + elapsed_s * (velocity_variance + change / 3)) + drift
+    covariance += elapsed_s * (velocity_variance + change / 2)
+    velocity_variance += change
     return predicted
 
 
@@ -118,18 +119,19 @@ def update(state: Array, xyah: Array, noise: Noise, score: Array | None = None) 
         score: Detection scores in [0, 1], (N,): R is multiplied by 1 − score, as in the NSA (noise scale adaptive)
             Kalman filter of Y. Du et al., "GIAOTracker" (2021). None leaves R as it is.
     """
-    position, _, variance, covariance, _ = state.transpose(1, 0, 2)
+    updated = state.copy()
+    position, velocity, variance, covariance, velocity_variance = updated.transpose(1, 0, 2)
     precision = 1 / _innovation_variance(position, variance, noise, score)
     position_gain = variance * precision
     velocity_gain = covariance * precision
     innovation = xyah - position
 
-    updated = state.copy()
-    updated[:, 0] += position_gain * innovation
-    updated[:, 1] += velocity_gain * innovation
-    updated[:, 2] -= position_gain * variance
-    updated[:, 3] -= position_gain * covariance
-    updated[:, 4] -= velocity_gain * covariance
+    # In this order: what is still to be computed from a view has not been changed yet.
+    position += position_gain * innovation
+    velocity += velocity_gain * innovation
+    velocity_variance -= velocity_gain * covariance
+    covariance -= position_gain * covariance
+    variance -= position_gain * variance
     return updated
 
 
@@ -157,8 +159,14 @@ def _innovation_variance(position: Array, variance: Array, noise: Noise, score: 
     return np.asarray(variance + measurement)
 
 
+@cache
+def _variance_in_heights(std_heights: float) -> Array:
+    """Variance of each coordinate in squared box heights: float64 (4,)."""
+    return np.asarray(std_heights * std_heights * _SCALES_WITH_HEIGHT)
+
+
 def _variance(xyah: Array, std_heights: float, aspect_std: float) -> Array:
     """Variances (N, 4): ``std_heights`` box heights squared, and a constant for the aspect ratio."""
-    variance = np.square(xyah[:, 3:]) * (std_heights * std_heights * _SCALES_WITH_HEIGHT)
+    variance = np.square(xyah[:, 3:]) * _variance_in_heights(std_heights)
     variance[:, 2] = aspect_std * aspect_std
     return np.asarray(variance)

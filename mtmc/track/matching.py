@@ -35,7 +35,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtmc.geometry.boxes import expand
+from mtmc.geometry.boxes import expand, iou_pairs
 from mtmc.track import costs, kalman
 from mtmc.track.assignment import assign
 from mtmc.track.config import TrackConfig
@@ -91,11 +91,16 @@ class Matching:
         self._noise = noise
         self._scale = 1 + (config.buffer_scale - 1) * max(elapsed_s / _STEP_S, 1)
         self._unmatched = np.ones(len(tracks), bool)
+        self._iou_distance: Array | None = None
 
     def pairs(self) -> tuple[Array, Array]:
         """The matches: rows of detections and rows of tracks, int64 (K,) each."""
         matched = (self.track_of >= 0).nonzero()[0]
         return matched, self.track_of[matched]
+
+    def is_complete(self) -> bool:
+        """Whether no later stage can add a match: every detection has one."""
+        return bool((self.track_of >= 0).all())
 
     def by_appearance(self, tracks: Array, *, fused: bool = False, cascade: bool = False) -> None:
         """Match high-scoring detections by appearance within the motion gate, or by motion where there is none.
@@ -109,10 +114,10 @@ class Matching:
         has_features = self._features.shape[1] > 0
 
         def distance(i: Array, j: Array) -> Array:
-            motion = kalman.mahalanobis(self.tracks.state[i], self._xyah[j], self._noise)
+            motion = kalman.mahalanobis(self.tracks.state.take(i, axis=0), self._xyah[j], self._noise)
             if not has_features:
                 return motion
-            appearance = costs.cosine_distance(self.tracks.features[i], self._features[j])
+            appearance = self._appearance_distance(i, j)
             if fused:
                 appearance = costs.fused_distance(appearance, motion, config.motion_weight)
             return costs.gated(appearance, motion, config.mahalanobis_gate)
@@ -123,30 +128,41 @@ class Matching:
     def by_iou(self, tracks: Array, detections: Array, limit: float, *, with_appearance: bool = False) -> None:
         """Match by 1 − IoU of predicted and detected boxes.
 
-        The velocity of a track with a single detection is unknown, so both boxes are enlarged before they are
-        compared, the more the longer ago it was.
-
         Args:
             tracks: bool (N,), the tracks that take part.
             detections: bool (M,), the detections that take part.
             limit: Pairs at or above this distance are not matched.
             with_appearance: Whether appearance, where there is any, must agree as well.
         """
-        scale = self._scale
 
         def distance(i: Array, j: Array) -> Array:
-            predicted = kalman.to_xyxy(self.tracks.state[i])
-            detected = self._detections.xyxy[j]
-            cost = costs.iou_distance(predicted, detected)
-            single_hit = self.tracks.hits[i] == 1
-            if scale > 1 and single_hit.any():
-                cost[single_hit] = costs.iou_distance(expand(predicted[single_hit], scale), expand(detected, scale))
+            cost = self._iou_distances()[i[:, None], j]
             if with_appearance and self._features.shape[1]:
-                appearance = costs.cosine_distance(self.tracks.features[i], self._features[j])
+                appearance = self._appearance_distance(i, j)
                 cost = costs.gated(cost, appearance, self.config.appearance_max_distance)
             return cost
 
         self._match(tracks, detections, distance, limit)
+
+    def _iou_distances(self) -> Array:
+        """1 − IoU of all pairs that are left at the first call, for it and later stages: float64 (N, M).
+
+        The velocity of a track with a single detection is unknown, so both boxes are enlarged before they are
+        compared, the more the longer ago it was. Infinity where one of a pair is matched.
+        """
+        if self._iou_distance is None:
+            i, j = self._unmatched.nonzero()[0], (self.track_of < 0).nonzero()[0]
+            predicted, detected = kalman.to_xyxy(self.tracks.state.take(i, axis=0)), self._detections.xyxy[j][None]
+            enlarged = self.tracks.hits[i] == 1
+            if self._scale > 1 and enlarged.any():
+                predicted[enlarged] = expand(predicted[enlarged], self._scale)
+                detected = np.where(enlarged[:, None, None], expand(detected, self._scale), detected)
+            self._iou_distance = np.full((len(self.tracks), len(self._detections)), np.inf)
+            self._iou_distance[i[:, None], j] = 1 - iou_pairs(predicted[:, None], detected)
+        return self._iou_distance
+
+    def _appearance_distance(self, i: Array, j: Array) -> Array:
+        return costs.cosine_distance(self.tracks.features.take(i, axis=0), self._features.take(j, axis=0))
 
     def _match(
         self,
@@ -157,8 +173,10 @@ class Matching:
         cascade: bool = False,
     ) -> None:
         i = (tracks & self._unmatched).nonzero()[0]
+        if not len(i):
+            return
         j = (detections & (self.track_of < 0)).nonzero()[0]
-        if not (len(i) and len(j)):
+        if not len(j):
             return
 
         cost = distance(i, j)
@@ -174,8 +192,10 @@ class Matching:
 def _staged(matching: Matching) -> None:
     config, confirmed = matching.config, matching.tracks.confirmed
     matching.by_appearance(confirmed, cascade=True)
+    if matching.is_complete():
+        return
     matching.by_iou(confirmed & matching.recent, matching.high, config.iou_max_distance)
-    matching.by_iou(confirmed, matching.high, config.iou_max_distance, with_appearance=True)
+    matching.by_iou(confirmed & ~matching.recent, matching.high, config.iou_max_distance, with_appearance=True)
     _low_by_iou(matching)
     matching.by_iou(~confirmed, np.ones_like(matching.high), config.iou_max_distance)
 

@@ -35,9 +35,10 @@ def split_scores(counts: Array, high_share: float = _HIGH_SHARE) -> float:
     """
     n_bins = len(counts)
     center = (np.arange(n_bins) + 0.5) / n_bins
-    below = np.cumsum(counts)[:-1]
-    sum_below = np.cumsum(counts * center)[:-1]
-    total, total_sum = counts.sum(), (counts * center).sum()
+    weighted = counts * center
+    below = counts.cumsum()[:-1]
+    sum_below = weighted.cumsum()[:-1]
+    total, total_sum = counts.sum(), weighted.sum()
 
     above = total - below
     is_split = (below > 0) & (above > 0)

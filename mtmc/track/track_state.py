@@ -70,9 +70,17 @@ class Tracks:
 
     @classmethod
     def initiate(
-        cls, first_key: int, frame: int, time_s: float, class_id: Array, features: Array, state: Array, window: int
+        cls,
+        first_key: int,
+        frame: int,
+        time_s: float,
+        class_id: Array,
+        high: Array,
+        features: Array,
+        state: Array,
+        window: int,
     ) -> Tracks:
-        """New tracks before their first detection in ``frame`` is counted, with keys from ``first_key`` on.
+        """New tracks of one detection each in ``frame``, with keys from ``first_key`` on.
 
         ``window`` is the number W of recent detections whose positions are kept; 0 keeps none.
         """
@@ -80,10 +88,10 @@ class Tracks:
         return cls(
             key=np.arange(first_key, first_key + n),
             track_id=np.zeros(n, np.int64),
-            hits=np.zeros(n, np.int64),
+            hits=np.ones(n, np.int64),
             last_seen=np.full(n, frame),
             last_seen_s=np.full(n, time_s),
-            high_hits=np.zeros(n, np.int64),
+            high_hits=high.astype(np.int64),
             confirmed=np.zeros(n, bool),
             class_id=class_id,
             features=features,
@@ -97,7 +105,9 @@ class Tracks:
 
     def __getitem__(self, rows: Array) -> Tracks:
         """The chosen tracks (boolean mask or indices), all columns together."""
-        return Tracks(*[getattr(self, name)[rows] for name in _COLUMNS])
+        if rows.dtype == bool:
+            rows = rows.nonzero()[0]
+        return Tracks(*[getattr(self, name).take(rows, axis=0) for name in _COLUMNS])
 
     def followed_by(self, younger: Tracks) -> Tracks:
         """These tracks and then the others."""
@@ -129,9 +139,15 @@ class Tracks:
         self.last_seen[rows] = frame
         self.last_seen_s[rows] = time_s
 
-    def confirm(self, n_init: int, n_high: int) -> None:
-        """Confirm the tracks with ``n_init`` detections, ``n_high`` of them with a high score."""
-        self.confirmed |= (self.hits >= n_init) & (self.high_hits >= n_high)
+    def confirm(self, n_init: int, n_high: int) -> Array:
+        """Confirm the tracks with ``n_init`` detections, ``n_high`` of them with a high score.
+
+        Returns:
+            int64 (K,), the rows of those that were tentative before.
+        """
+        new = (~self.confirmed & (self.hits >= n_init) & (self.high_hits >= n_high)).nonzero()[0]
+        self.confirmed[new] = True
+        return new
 
     def recent_speed(self, window_s: float) -> Array:
         """Speed over the last ``window_s`` seconds up to the last detection, in pixels per second: float64 (N,).
@@ -176,4 +192,6 @@ def update_features(features: Array, hits: Array, new: Array, momentum: float | 
         features = features.copy()
         features[np.arange(len(new)), hits % features.shape[1]] = new
         return features
-    return unit(np.float32(momentum) * features + np.float32(1 - momentum) * new[:, None])
+    mean = np.float32(momentum) * features
+    mean += np.float32(1 - momentum) * new[:, None]
+    return unit(mean)

@@ -164,19 +164,17 @@ class Tracker:
         boxes = FrameBoxes(frame, xyxy, detections.score, detections.class_id, features, detected=True)
         key = np.zeros(len(detections), np.int64)
         key[matched] = self._tracks.key[rows]
-        self._log.add(boxes, matched, key[matched])
-
-        coasting = self._mark_missed(frame)
         new = self._new_tracks(detections, first, matched)
         if len(new):
             key[new], track_id[new] = self._initiate(
                 frame, xyah[new], detections.class_id[new], features[new], high[new]
             )
-            self._log.add(boxes, new, key[new])
+        in_track = key.nonzero()[0]
+        self._log.add(boxes, in_track, key[in_track])
+        coasting = self._mark_missed(frame)
         self._previous_update, self._previous_update_s = frame, self._time_s
         self._picture = _Picture(detections, boxes, key, high)
 
-        in_track = np.sort(np.concatenate([matched, new])) if len(new) else matched
         tracked = TrackedDetections(
             frame=frame,
             track_id=track_id[in_track],
@@ -325,17 +323,17 @@ class Tracker:
             return
         tracks, config = self._tracks, self._config
         adaptive_score = score if config.score_adaptive_noise else None
-        tracks.state[rows] = kalman.update(tracks.state[rows], xyah, self._noise, adaptive_score)
+        tracks.state[rows] = kalman.update(tracks.state.take(rows, axis=0), xyah, self._noise, adaptive_score)
         if features.shape[1]:
             momentum = config.ema_momentum if config.feature_memory == "ema" else None
-            tracks.features[rows] = update_features(tracks.features[rows], tracks.hits[rows], features, momentum)
+            before = tracks.features.take(rows, axis=0)
+            tracks.features[rows] = update_features(before, tracks.hits[rows], features, momentum)
         tracks.mark_matched(rows, frame, self._time_s, high, xyah[:, :2])
         self._confirm(tracks)
 
     def _confirm(self, tracks: Tracks) -> None:
-        """Confirm the tracks with enough detections, and number those that have no id yet, oldest first."""
-        tracks.confirm(self._config.n_init, min(self._config.n_high, self._config.n_init))
-        new = (tracks.confirmed & (tracks.track_id == 0)).nonzero()[0]
+        """Confirm the tracks with enough detections, and number them, oldest first."""
+        new = tracks.confirm(self._config.n_init, min(self._config.n_high, self._config.n_init))
         tracks.track_id[new] = self._next_id + np.arange(len(new))
         self._next_id += len(new)
 
@@ -395,8 +393,7 @@ class Tracker:
         # A gallery full of copies of the first feature has the same nearest feature as one that holds it once.
         gallery = features[:, None].repeat(size, axis=1)
         state = kalman.initiate(xyah, self._noise)
-        new = Tracks.initiate(self._next_key, frame, self._time_s, class_id, gallery, state, self._window)
-        new.mark_matched(np.arange(len(new)), frame, self._time_s, high, xyah[:, :2])
+        new = Tracks.initiate(self._next_key, frame, self._time_s, class_id, high, gallery, state, self._window)
         self._next_key += len(new)
         self._confirm(new)
         self._tracks = self._tracks.followed_by(new)

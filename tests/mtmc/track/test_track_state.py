@@ -12,9 +12,7 @@ def new_tracks(n: int, window: int, *, first_key: int = 1, frame: int = 0) -> Tr
     state = np.zeros((n, 5, 4))
     state[:, 0] = np.arange(4 * n).reshape(n, 4)
     features = np.ones((n, 1, 2), np.float32)
-    tracks = Tracks.initiate(first_key, frame, frame / 10, np.arange(n), features, state, window)
-    tracks.mark_matched(np.arange(n), frame, frame / 10, np.ones(n, bool), state[:, 0, :2])
-    return tracks
+    return Tracks.initiate(first_key, frame, frame / 10, np.arange(n), np.ones(n, bool), features, state, window)
 
 
 def test_initiate_and_select() -> None:
