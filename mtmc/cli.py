@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_count(
         commands.add_parser("count", parents=[common], help="write traffic counts, travel times and speeds of a run")
     )
+    _add_report(
+        commands.add_parser("report", parents=[common], help="write one self-contained page about a finished run")
+    )
     models = commands.add_parser("models", help="list, download and check the models that settings can name")
     _add_models(models.add_subparsers(title="commands", required=True, metavar="COMMAND"), common)
     site = commands.add_parser("site", help="learn the scene model from a finished run")
@@ -190,6 +193,12 @@ def _add_count(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_count)
 
 
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file (default: RUN/full_report.html)")
+    parser.set_defaults(command=_report)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--videos", type=Path, metavar="DIR", help="start from the overrides of this scene's scene.yaml"
@@ -287,6 +296,18 @@ def _count(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.run / "traffic"
     tables = count_run(arguments.run, out, 60.0 * arguments.bin)
     say(f"{tables.text()}\n\nresults: {out}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from mtmc.threads import own_threads
+
+    own_threads(1)
+    from mtmc.report import report_run
+
+    out = arguments.out or arguments.run / "full_report.html"
+    report_run(arguments.run, out)
+    say(f"results: {out}")
     return 0
 
 

@@ -24,6 +24,7 @@ LAYERS = [
     {"config"},
     {"pipeline"},
     {"diagnose", "traffic"},
+    {"report"},
     {"runners"},
     {"commands"},
     {"cli"},

@@ -20,7 +20,7 @@ from mtmc.render.config import RenderConfig
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack
 
-__all__ = ["render"]
+__all__ = ["render", "with_frame_counts"]
 
 
 def render(
@@ -59,12 +59,12 @@ def render(
         is_shared = any(len(track.camera_ids) > 1 for track in tracks)
         made.append(_mosaic(scene, videos, LEGEND if is_shared else "", config, cache, out))
     if config.report:
-        counted = _with_frame_counts(scene, results)
+        counted = with_frame_counts(scene, results)
         made.append(_report(counted, tracks, results, scores, notes, config, made, out, made_with or {}))
     return made
 
 
-def _with_frame_counts(scene: Scene, results: Sequence[CameraResult]) -> Scene:
+def with_frame_counts(scene: Scene, results: Sequence[CameraResult]) -> Scene:
     """The scene, its cameras knowing how many frames were read."""
     frames = {result.camera_id: result.counts.get("frames") for result in results}
     cameras = tuple(replace(camera, frame_count=frames[camera.id] or camera.frame_count) for camera in scene.cameras)

@@ -23,7 +23,7 @@ from mtmc.scene.sceneyaml import restore
 from mtmc.settings import parse_settings
 from mtmc.types import GlobalTrack, Passage
 
-__all__ = ["LoadedRun", "load_run"]
+__all__ = ["LoadedRun", "load_run", "read_manifest"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ def load_run(folder: Path) -> LoadedRun:
         MtmcError: There is no ``run.json``, or it is damaged or of an older version, or passages below
             ``results/`` are gone.
     """
-    manifest = _read_manifest(folder / "run.json")
+    manifest = read_manifest(folder / "run.json")
     place = manifest["place"]
     scene = restore(place["scene"], Path(place["folder"]))
     given = _with_stated_clocks(restore(place["given"], Path(place["folder"])), place["stated_clocks"])
@@ -88,7 +88,12 @@ def load_run(folder: Path) -> LoadedRun:
     )
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The content of a run's ``run.json``.
+
+    Raises:
+        MtmcError: There is none, or it is damaged or of an older version.
+    """
     if not path.is_file():
         raise MtmcError(
             "found no run.json, so this is not the folder of a finished run",

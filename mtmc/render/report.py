@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from mtmc.files import atomic_path
 from mtmc.render.config import RenderConfig
@@ -21,10 +23,26 @@ from mtmc.render.timeline import timeline_svg
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
 
-__all__ = ["ScoreRow", "write_report"]
+__all__ = ["ScoreRow", "Section", "write_report"]
 
 #: Column name → what stands in it. Floats are shares in [0, 1], printed in per cent; all rows have the same columns.
 ScoreRow = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A further section of the page.
+
+    Attributes:
+        title: Its heading.
+        lead: A sentence below the heading, escaped.
+        body: HTML without outside resources, its text escaped.
+    """
+
+    title: str
+    lead: str
+    body: Markup
+
 
 _CROP_HEIGHT, _CROP_WIDTH = 128, 256  # stored at about twice the size they are shown at
 _JPEG_QUALITY = 82
@@ -41,6 +59,8 @@ def write_report(
     notes: Sequence[str] = (),
     made_with: Mapping[str, str] | None = None,
     config: RenderConfig | None = None,
+    sections: Sequence[Section] = (),
+    closing: Sequence[Section] = (),
 ) -> None:
     """Write the page: totals, scores, a timeline, cameras, and the path of each vehicle that several cameras saw.
 
@@ -58,6 +78,8 @@ def write_report(
         notes: Sentences to show below the totals, such as what a number leaves out.
         made_with: What the result was made with, such as ``{"detector": "yolo11s.pt"}``, shown below the title.
         config: How many vehicles to show; the default configuration if None.
+        sections: Shown after the cameras.
+        closing: Shown at the end.
 
     Raises:
         ValueError: A video's path is absolute, or the score rows differ in their columns.
@@ -86,6 +108,8 @@ def write_report(
         other_videos={t: _link(v) for t, v in videos.items() if t not in {c.camera_id for c in cameras}},
         notes=notes,
         made_with=dict(made_with or {}),
+        sections=sections,
+        closing=closing,
     )
     with atomic_path(path) as part:
         part.write_text(page, encoding="utf-8", newline="\n")

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from mtmc.traffic.count import TrafficTables, count_run, tables_of
+from mtmc.traffic.count import TrafficTables, count_run, run_tables, tables_of
 from mtmc.traffic.movements import Movement, movements_of
 
-__all__ = ["Movement", "TrafficTables", "count_run", "movements_of", "tables_of"]
+__all__ = ["Movement", "TrafficTables", "count_run", "movements_of", "run_tables", "tables_of"]

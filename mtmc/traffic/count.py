@@ -32,7 +32,7 @@ from mtmc.traffic.tables import (
 from mtmc.traffic.write import columns_of, write_csv, write_parquet_rows
 from mtmc.types import GlobalTrack
 
-__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "tables_of", "views_of"]
+__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "run_tables", "tables_of", "views_of"]
 
 #: The type of the rows of every table; the keys are the names of the files.
 ROW_TYPES: dict[str, type] = {
@@ -135,13 +135,23 @@ def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) 
         MtmcError: The run cannot be read, or a file cannot be written.
         ConfigError: ``bin_s`` is not positive.
     """
-    loaded = load_run(run)
-    samples = NO_SAMPLES
-    if loaded.links is not None:
-        samples = sample_movements(loaded.tracks, loaded.links, views_of(loaded))
-    tables = tables_of(loaded.tracks, bin_s, loaded.scene.start_utc, samples)
+    tables = run_tables(load_run(run), bin_s)
     tables.write(run / "traffic" if out is None else out)
     return tables
+
+
+def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
+    """The tables of a finished run, with estimates where its links have probabilities.
+
+    Args:
+        run: The run.
+        bin_s: Length of a bin, seconds.
+
+    Raises:
+        ConfigError: ``bin_s`` is not positive.
+    """
+    samples = NO_SAMPLES if run.links is None else sample_movements(run.tracks, run.links, views_of(run))
+    return tables_of(run.tracks, bin_s, run.scene.start_utc, samples)
 
 
 def views_of(run: LoadedRun) -> dict[str, View]:
