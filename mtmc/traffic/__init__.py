@@ -7,8 +7,11 @@
     zone_imputation.py  missing zones, drawn from complete movements
     samples.py          both: what the movements may have been
     estimates.py        counts and medians with intervals, from these samples
-    tables.py           turning counts, origin–destination matrix, travel times, headways, speeds, peak hours
+    ground_paths.py     paths on the ground by the second: speed, and when the vehicle stands
+    tables.py           turning counts, origin–destination matrix, travel times, headways, speeds, delays, peak hours
+    queues.py           vehicles that stand at one time
     write.py            CSV and Parquet, one type of row per file
+    exports.py          files for SUMO, GeoParquet and OTAnalytics
 """
 
 from __future__ import annotations

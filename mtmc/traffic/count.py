@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,16 +12,20 @@ import numpy as np
 from mtmc.errors import ConfigError
 from mtmc.log import plural
 from mtmc.pipeline.results import LoadedRun, load_run
+from mtmc.traffic.exports import write_otanalytics_counts, write_sumo_matrix, write_trajectories
 from mtmc.traffic.movements import Movement, movements_of
+from mtmc.traffic.queues import Queue, queues
 from mtmc.traffic.samples import NO_SAMPLES, MovementSamples, View, sample_movements
 from mtmc.traffic.tables import (
     DEFAULT_BIN_S,
+    Delay,
     Headway,
     ODCount,
     PeakHour,
     Speed,
     TravelTime,
     TurningCount,
+    delays,
     headways,
     od_matrix,
     peak_hours,
@@ -42,6 +46,8 @@ ROW_TYPES: dict[str, type] = {
     "travel_times": TravelTime,
     "headways": Headway,
     "speeds": Speed,
+    "delays": Delay,
+    "queues": Queue,
     "peak_hours": PeakHour,
 }
 
@@ -51,7 +57,7 @@ class TrafficTables:
     """All tables of a run, in the order of :data:`ROW_TYPES`.
 
     Attributes:
-        movements, turning_counts, od_matrix, travel_times, headways, speeds, peak_hours: The rows.
+        movements, turning_counts, od_matrix, travel_times, headways, speeds, delays, queues, peak_hours: The rows.
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
     """
 
@@ -61,6 +67,8 @@ class TrafficTables:
     travel_times: Sequence[TravelTime]
     headways: Sequence[Headway]
     speeds: Sequence[Speed]
+    delays: Sequence[Delay]
+    queues: Sequence[Queue]
     peak_hours: Sequence[PeakHour]
     start_utc: datetime | None = None
 
@@ -92,7 +100,7 @@ class TrafficTables:
 
 
 def tables_of(
-    tracks: Iterable[GlobalTrack],
+    tracks: Sequence[GlobalTrack],
     bin_s: float = DEFAULT_BIN_S,
     start_utc: datetime | None = None,
     samples: MovementSamples = NO_SAMPLES,
@@ -118,13 +126,15 @@ def tables_of(
         travel_times=travel_times(movements, bin_s, samples.seen),
         headways=headways(movements, bin_s),
         speeds=speeds(movements, bin_s),
+        delays=delays(movements, bin_s),
+        queues=queues(tracks, bin_s),
         peak_hours=peak_hours(movements),
         start_utc=start_utc,
     )
 
 
 def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
-    """Compute the tables of a finished run and write them.
+    """Compute the tables of a finished run and write them, with the files for other programs.
 
     Args:
         run: The folder that ``mtmc run`` wrote.
@@ -135,8 +145,14 @@ def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) 
         MtmcError: The run cannot be read, or a file cannot be written.
         ConfigError: ``bin_s`` is not positive.
     """
-    tables = run_tables(load_run(run), bin_s)
-    tables.write(run / "traffic" if out is None else out)
+    loaded = load_run(run)
+    tables = run_tables(loaded, bin_s)
+    folder = run / "traffic" if out is None else out
+    tables.write(folder)
+    write_sumo_matrix(tables.od_matrix, folder / "sumo_od.xml")
+    write_trajectories(loaded.tracks, folder / "trajectories.parquet")
+    if tables.start_utc is not None:
+        write_otanalytics_counts(tables.turning_counts, tables.start_utc, folder / "otanalytics_counts.csv")
     return tables
 
 

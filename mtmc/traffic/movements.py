@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mtmc.types import CLASSES, Array, GlobalTrack, Passage
+from mtmc.traffic.ground_paths import GroundPath, ground_path
+from mtmc.types import CLASSES, GlobalTrack, Passage
 
-__all__ = ["Movement", "ground_speed_mps", "movements_of"]
+__all__ = ["Movement", "movement_paths", "movements_of"]
 
 #: A vehicle that is out of a camera's view for longer than this has left and returned.
 MAX_GAP_S = 30.0
 
 #: A vehicle that is out of view for less than this has not left and returned, but was hidden.
 MIN_RETURN_S = 3.0
-
-_SPEED_WINDOW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Movement:
         enter_s, leave_s: Scene time of its first and last box, seconds.
         speed_kmh: Mean speed on the ground, NaN without calibration.
         tracklets: Number of tracklets it consists of.
+        standing_s: Time for which it stands (slower than 5 km/h for at least 2 s), NaN without calibration.
     """
 
     vehicle: int
@@ -44,6 +45,7 @@ class Movement:
     leave_s: float
     speed_kmh: float
     tracklets: int
+    standing_s: float = math.nan
 
 
 def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) -> list[Movement]:
@@ -57,6 +59,11 @@ def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) ->
         tracks: Vehicles with their passages.
         max_gap_s: Longest gap within a movement, seconds.
     """
+    return [movement for movement, _ in movement_paths(tracks, max_gap_s)]
+
+
+def movement_paths(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) -> list[tuple[Movement, GroundPath]]:
+    """The same movements, each with its path on the ground; arguments as of :func:`movements_of`."""
     movements = []
     for track in tracks:
         vehicle_class = CLASSES[track.class_id]
@@ -66,35 +73,7 @@ def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) ->
         for passages in by_camera.values():
             for group in _split_at_returns(passages, max_gap_s):
                 movements.append(_movement(track.global_id, vehicle_class, group))
-    return sorted(movements, key=lambda m: (m.vehicle, m.enter_s, m.leave_s, m.camera))
-
-
-def ground_speed_mps(time_s: Array, ground_m: Array) -> float:
-    """Length of a ground track divided by its duration, meters per second; NaN without positions or duration.
-
-    Positions are first averaged in windows of one second, since the sum of the distances between single noisy
-    positions overestimates the length.
-
-    Args:
-        time_s: float64 (L,), increasing, seconds.
-        ground_m: float64 (L, 2), meters; rows with NaN are left out.
-
-    >>> ground_speed_mps(np.arange(50) / 10, np.stack([np.arange(50.0), np.zeros(50)], axis=1))
-    10.0
-    """
-    is_known = np.isfinite(ground_m).all(axis=1)
-    time_s, ground_m = time_s[is_known], ground_m[is_known]
-    if not len(time_s):
-        return float("nan")
-    window = np.floor((time_s - time_s[0]) / _SPEED_WINDOW_S).astype(np.int64)
-    _, window, count = np.unique(window, return_inverse=True, return_counts=True)
-    mean_time_s = np.bincount(window, time_s) / count
-    mean_m = np.stack([np.bincount(window, ground_m[:, axis]) / count for axis in (0, 1)], axis=1)
-    duration_s = float(mean_time_s[-1] - mean_time_s[0])
-    if duration_s <= 0:
-        return float("nan")
-    length_m = float(np.linalg.norm(np.diff(mean_m, axis=0), axis=1).sum())
-    return length_m / duration_s
+    return sorted(movements, key=lambda pair: (pair[0].vehicle, pair[0].enter_s, pair[0].leave_s, pair[0].camera))
 
 
 def _split_at_returns(passages: Sequence[Passage], max_gap_s: float) -> list[list[Passage]]:
@@ -113,13 +92,14 @@ def _split_at_returns(passages: Sequence[Passage], max_gap_s: float) -> list[lis
     return groups
 
 
-def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> Movement:
+def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> tuple[Movement, GroundPath]:
     first = min(passages, key=lambda p: p.tracklet.start_s)
     last = max(passages, key=lambda p: p.tracklet.end_s)
     time_s = np.concatenate([p.tracklet.time_s for p in passages])
     ground_m = np.concatenate([p.ground_m for p in passages])
     order = np.argsort(time_s, kind="stable")
-    return Movement(
+    path = ground_path(time_s[order], ground_m[order])
+    movement = Movement(
         vehicle=vehicle,
         vehicle_class=vehicle_class,
         camera=first.tracklet.camera_id,
@@ -127,6 +107,8 @@ def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> 
         exit_zone=last.exit,
         enter_s=first.tracklet.start_s,
         leave_s=last.tracklet.end_s,
-        speed_kmh=3.6 * ground_speed_mps(time_s[order], ground_m[order]),
+        speed_kmh=3.6 * path.speed_mps,
         tracklets=len(passages),
+        standing_s=path.standing_s(),
     )
+    return movement, path

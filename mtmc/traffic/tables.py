@@ -21,12 +21,14 @@ from mtmc.traffic.estimates import UNKNOWN, Estimate, estimate_counts, estimate_
 from mtmc.traffic.movements import Movement
 
 __all__ = [
+    "Delay",
     "Headway",
     "ODCount",
     "PeakHour",
     "Speed",
     "TravelTime",
     "TurningCount",
+    "delays",
     "headways",
     "od_matrix",
     "peak_hours",
@@ -37,6 +39,9 @@ __all__ = [
 
 #: The bin of traffic counts that manuals of traffic engineering use, seconds.
 DEFAULT_BIN_S = 900.0
+
+_FREE_FLOW_PERCENTILE = 15.0
+_LEAST_FREE = 5  # vehicles that free flow is told from
 
 _HOUR_S, _QUARTER_S = 3600.0, 900.0
 
@@ -202,6 +207,38 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """Delays of the vehicles of one movement through the view of a calibrated camera.
+
+    The delay of a vehicle is its time in view beyond the time at free flow; it is negative for fast vehicles.
+
+    Attributes:
+        camera: Name of the camera.
+        entry_zone, exit_zone: Names of the zones.
+        bin_start_s, bin_end_s: Bin of the time of entry, scene seconds.
+        vehicles: Number of vehicles.
+        free_flow_s: Time in view at free flow: 15th percentile, over all bins, of vehicles of the movement that do
+            not stand; NaN for fewer than five of them.
+        mean_delay_s, p50_delay_s, p85_delay_s: Mean and percentiles of the delays, NaN without ``free_flow_s``.
+        standing_vehicles: Number of vehicles that stand.
+        mean_standing_s: Mean time for which a vehicle stands, over all vehicles.
+    """
+
+    camera: str
+    entry_zone: str
+    exit_zone: str
+    bin_start_s: float
+    bin_end_s: float
+    vehicles: int
+    free_flow_s: float
+    mean_delay_s: float
+    p50_delay_s: float
+    p85_delay_s: float
+    standing_vehicles: int
+    mean_standing_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PeakHour:
     """The hour with most vehicles in a camera's view, among hours that start at a multiple of 15 minutes.
 
@@ -323,6 +360,34 @@ def speeds(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[
         harmonic_mean = float(stats.hmean(values)) if min(values) > 0 else math.nan
         p15, p50, p85 = np.percentile(values, [15, 50, 85]).tolist()
         rows.append(Speed(*key, len(values), float(np.mean(values)), harmonic_mean, p15, p50, p85))
+    return rows
+
+
+def delays(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[Delay]:
+    """Delays of the movements through calibrated cameras of which both zones are known."""
+    measured = [m for m in movements if m.entry_zone and m.exit_zone and math.isfinite(m.standing_s)]
+    rows = []
+    for way, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone)):
+        free = [m.leave_s - m.enter_s for m in group if not m.standing_s]
+        free_flow_s = float(np.percentile(free, _FREE_FLOW_PERCENTILE)) if len(free) >= _LEAST_FREE else math.nan
+        for (start_s, end_s), in_bin in _grouped(group, lambda m: _bin_of(m.enter_s, bin_s)):
+            times_s = np.array([m.leave_s - m.enter_s for m in in_bin]) - free_flow_s
+            p50, p85 = np.percentile(times_s, [50, 85]).tolist()
+            standing_s = [m.standing_s for m in in_bin]
+            rows.append(
+                Delay(
+                    *way,
+                    bin_start_s=start_s,
+                    bin_end_s=end_s,
+                    vehicles=len(in_bin),
+                    free_flow_s=free_flow_s,
+                    mean_delay_s=float(times_s.mean()),
+                    p50_delay_s=p50,
+                    p85_delay_s=p85,
+                    standing_vehicles=sum(value > 0 for value in standing_s),
+                    mean_standing_s=float(np.mean(standing_s)),
+                )
+            )
     return rows
 
 

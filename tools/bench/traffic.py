@@ -45,7 +45,8 @@ from mtmc.pipeline.results import load_run
 from mtmc.postprocess import PostprocessConfig, postprocess
 from mtmc.scene import Camera, Link, Zone
 from mtmc.traffic.count import views_of
-from mtmc.traffic.movements import Movement, ground_speed_mps, movements_of
+from mtmc.traffic.ground_paths import ground_path
+from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.samples import MovementSamples, View, sample_movements
 from mtmc.traffic.tables import od_matrix, speeds, travel_times, turning_counts
 from mtmc.types import Array
@@ -184,8 +185,9 @@ def true_movements(passings: Mapping[str, Sequence[Passing]], truth: Mapping[str
         table = truth[camera]
         for p in of_camera:
             rows = (table.id == p.vehicle) & (table.time_s >= p.start_s) & (table.time_s <= p.end_s)
-            kmh = 3.6 * ground_speed_mps(table.time_s[rows], table.ground_m[rows])
-            movements.append(Movement(p.vehicle, "", camera, p.entry, p.exit, p.start_s, p.end_s, kmh, 1))
+            path = ground_path(table.time_s[rows], table.ground_m[rows])
+            figures = 3.6 * path.speed_mps, 1, path.standing_s()
+            movements.append(Movement(p.vehicle, "", camera, p.entry, p.exit, p.start_s, p.end_s, *figures))
     return movements
 
 

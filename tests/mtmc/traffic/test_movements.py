@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtmc.traffic.movements import ground_speed_mps, movements_of
+from mtmc.traffic.ground_paths import ground_path
+from mtmc.traffic.movements import movements_of
 from mtmc.types import CLASSES, GlobalTrack, Passage
 from tests.builders import tracklet
 
@@ -79,13 +80,13 @@ def test_speed_on_a_curve_and_with_noise(sigma_m: float) -> None:
     time_s = np.arange(300) / 10
     angle = time_s * 12.0 / 80  # 12 m/s on a circle of radius 80 m
     ground_m = 80 * np.stack([np.cos(angle), np.sin(angle)], axis=1) + rng.normal(0, sigma_m, (300, 2))
-    assert ground_speed_mps(time_s, ground_m) == pytest.approx(12.0, rel=0.01)
+    assert ground_path(time_s, ground_m).speed_mps == pytest.approx(12.0, rel=0.01)
 
 
 def test_speed_without_positions_or_duration() -> None:
     time_s = np.arange(20) / 10
-    assert np.isnan(ground_speed_mps(time_s, np.full((20, 2), np.nan)))
-    assert np.isnan(ground_speed_mps(time_s[:5], np.zeros((5, 2))))
+    assert np.isnan(ground_path(time_s, np.full((20, 2), np.nan)).speed_mps)
+    assert np.isnan(ground_path(time_s[:5], np.zeros((5, 2))).speed_mps)
     ground_m = np.stack([5 * time_s, np.zeros(20)], axis=1)
     ground_m[3] = np.nan
-    assert ground_speed_mps(time_s, ground_m) == pytest.approx(5.0, rel=0.1)
+    assert ground_path(time_s, ground_m).speed_mps == pytest.approx(5.0, rel=0.1)
