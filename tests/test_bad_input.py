@@ -351,8 +351,40 @@ CASES: dict[str, Case] = {
         run=("-o", "detect.weights={}/yolo.onnx"),
     ),
     "a detector nobody knows": Case(
-        says="weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or a torchvision model, got 'magic'; correct the name, or set backend to say whose code runs it",
+        says="detect.weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or a torchvision model, got 'magic'; choose a detector of mtmc models list, or give the path of a file",
         run=("-o", "detect.weights=magic"),
+    ),
+    "a misspelt detector": Case(
+        says="detect.weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or a torchvision model, got 'yolox_nan'; did you mean yolox_nano?",
+        run=("-o", "detect.weights=yolox_nan"),
+    ),
+    "an embedder as the detector": Case(
+        says="detect.weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or a torchvision model, got 'street_small'; street_small is an embedder; mtmc models list shows the task of every model",
+        run=("-o", "detect.weights=street_small"),
+    ),
+    "no detector": Case(
+        says="-o detect.weights=: detect.weights: expected auto, package, motion, or a model's name or file, got ''; change that value",
+        run=("-o", "detect.weights="),
+    ),
+    "tiles that YAML reads as a number": Case(
+        says="-o detect.tiles=0x0: detect.tiles: expected none, auto, or columns and rows such as 3x2, each from 1 to 99, got 0; change that value",
+        run=("-o", "detect.tiles=0x0"),
+    ),
+    "an embedder of no name that is known": Case(
+        says="embed.weights: expected auto, package, color_histogram, none, a model of mtmc models list or a model file, got 'nonsense'; choose an embedder of mtmc models list, or give the path of a file",
+        run=("-o", "embed.weights=nonsense"),
+    ),
+    "no embedder": Case(
+        says="-o embed.weights=: embed.weights: expected the name or file of an embedder, or a list of them, got ''; change that value",
+        run=("-o", "embed.weights="),
+    ),
+    "an embedder twice": Case(
+        says="embed.weights: expected different embedders, got auto twice; name each once; auto and package stand for models of mtmc models list",
+        run=("-o", "embed.weights=[auto, auto]"),
+    ),
+    "an attribute network that auto stands for": Case(
+        says="embed.attributes: expected none, a model of mtmc models list or a model file, got 'auto'; choose an attribute network of mtmc models list, or give the path of a file",
+        run=("-o", "embed.attributes=auto"),
     ),
     "an embedder without a card": Case(
         says="{}/embed.onnx: these weights have no card that says what the network takes; write one beside it: reid card {}/embed.onnx --size 256x256",

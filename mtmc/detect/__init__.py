@@ -16,7 +16,7 @@ from mtmc.detect.precomputed import read_detections
 from mtmc.detect.tiles import SupportsTiles, TiledDetector
 from mtmc.errors import ConfigError
 from mtmc.types import Detections, Frame
-from mtmc.zoo import model_file
+from mtmc.zoo import model_file, name_remedy, setting_names
 
 __all__ = [
     "DETECTORS",
@@ -24,6 +24,7 @@ __all__ = [
     "Detector",
     "FilterConfig",
     "SupportsBackgroundFit",
+    "check_detector",
     "filter_detections",
     "load_detector",
     "read_detections",
@@ -112,6 +113,16 @@ def load_detector(config: DetectConfig, threads: int = 1) -> Detector:
     return detector
 
 
+def check_detector(config: DetectConfig) -> None:
+    """Refuse a name of no detector, before anything is downloaded or loaded.
+
+    Raises:
+        ConfigError: The weights are of no kind that we know.
+    """
+    if config.weights not in setting_names("detector"):
+        _backend_of(config)
+
+
 _TORCHVISION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd300_", "ssdlite320_")
 
 
@@ -130,7 +141,7 @@ def _backend_of(config: DetectConfig) -> str:
     if path.suffix in (".onnx", ".xml") or path.is_dir():
         return "onnx"
     raise ConfigError(
-        "weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or a "
-        f"torchvision model, got {name!r}",
-        remedy="correct the name, or set backend to say whose code runs it",
+        "detect.weights: expected auto, package, motion, a model of mtmc models list, an .onnx, .xml or .pt file or "
+        f"a torchvision model, got {name!r}",
+        remedy=name_remedy(name, "detector"),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,6 +18,8 @@ __all__ = ["DetectConfig"]
 _DEFAULT_MIN_SCORE = 0.25
 #: A detector suppresses boxes that overlap by more than this, whatever ``filter.nms_iou`` asks for in addition.
 _SUPPRESSION_IOU = 0.7
+#: What ``tiles`` can be.
+_TILES = re.compile(r"none|auto|[1-9]\d?x[1-9]\d?")
 
 
 class DetectConfig(Settings):
@@ -54,7 +57,6 @@ class DetectConfig(Settings):
     )
     tiles: str = Field(
         default="none",
-        pattern=r"^(none|auto|[1-9]\d?x[1-9]\d?)$",
         description="Look at overlapping tiles of the picture in addition to the whole, for small vehicles. 3x2: "
         "three columns, two rows; auto: as many as it takes to show the picture to the model without shrinking it.",
     )
@@ -91,6 +93,21 @@ class DetectConfig(Settings):
     def suppression_iou(self) -> float:
         """Overlap above which a detector keeps the best of its boxes; the filter may suppress more, later."""
         return max(_SUPPRESSION_IOU, self.filter.nms_iou or 0.0)
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _given(cls, weights: Any) -> Any:
+        if not (isinstance(weights, str) and weights.strip()):
+            raise ValueError("expected auto, package, motion, or a model's name or file")
+        return weights
+
+    @field_validator("tiles", mode="before")
+    @classmethod
+    def _is_grid(cls, tiles: Any) -> Any:
+        """YAML reads some texts as other values: 0x0 as the number 0."""
+        if not (isinstance(tiles, str) and _TILES.fullmatch(tiles)):
+            raise ValueError("expected none, auto, or columns and rows such as 3x2, each from 1 to 99")
+        return tiles
 
     @field_validator("classes")
     @classmethod

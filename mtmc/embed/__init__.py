@@ -17,7 +17,7 @@
 from mtmc.embed.attributes import AttributeNetwork, load_attributes
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.embedder import Embedder
-from mtmc.embed.load import load_embedder
+from mtmc.embed.load import check_embedders, load_embedder
 from mtmc.embed.passages import EmbeddedTracklets, embed_tracklets, locate_again
 from mtmc.embed.per_detection import with_appearance
 
@@ -26,6 +26,7 @@ __all__ = [
     "EmbedConfig",
     "EmbeddedTracklets",
     "Embedder",
+    "check_embedders",
     "embed_tracklets",
     "load_attributes",
     "load_embedder",

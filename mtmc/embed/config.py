@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -61,12 +61,25 @@ class EmbedConfig(Settings):
         "weights are exp(pooling_sharpness · quality); 0: equal weights",
     )
 
-    @field_validator("weights")
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The embedders of ``weights``, one or several."""
+        return (self.weights,) if isinstance(self.weights, str) else self.weights
+
+    @field_validator("weights", mode="before")
     @classmethod
-    def _are_embedders(cls, weights: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def _are_embedders(cls, weights: Any) -> str | tuple[str, ...]:
         """A list of one is that one."""
-        if isinstance(weights, str):
-            return weights
-        if not weights or (len(weights) > 1 and "none" in weights):
+        names = tuple(weights) if isinstance(weights, list | tuple) else (weights,)
+        if not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValueError("expected the name or file of an embedder, or a list of them")
+        if not names or (len(names) > 1 and "none" in names):
             raise ValueError("expected one embedder or more in the list, none of them named none")
-        return weights[0] if len(weights) == 1 else weights
+        return names[0] if len(names) == 1 else names
+
+    @field_validator("attributes")
+    @classmethod
+    def _is_given(cls, attributes: str) -> str:
+        if not attributes.strip():
+            raise ValueError("expected none, or the name or file of an attribute network")
+        return attributes

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from mtmc.config import RunConfig
-from mtmc.detect import DetectConfig, Detector, SupportsBackgroundFit, load_detector
-from mtmc.embed import AttributeNetwork, EmbedConfig, Embedder, load_attributes, load_embedder, with_appearance
+from mtmc.detect import DetectConfig, Detector, SupportsBackgroundFit, check_detector, load_detector
+from mtmc.embed import (
+    AttributeNetwork,
+    EmbedConfig,
+    Embedder,
+    check_embedders,
+    load_attributes,
+    load_embedder,
+    with_appearance,
+)
 from mtmc.errors import VideoError
 from mtmc.pipeline.cache import file_sha256
 from mtmc.scene import Scene
@@ -91,8 +99,18 @@ def with_chosen_models(scene: Scene, config: RunConfig) -> RunConfig:
 
     A scene without videos needs neither detector nor embedder: its settings stay as they are, and nothing is
     downloaded.
+
+    Raises:
+        ConfigError: A setting names no model, or one embedder twice.
     """
-    return _with_weights(scene, config, choose)
+    if _detects(scene, config):
+        check_detector(config.detect)
+    if _has_videos(scene):
+        check_embedders(config.embed)
+    chosen = _with_weights(scene, config, choose)
+    if _has_videos(scene):
+        check_embedders(chosen.embed)  # again: auto can stand for an embedder that is also named
+    return chosen
 
 
 def with_model_files(scene: Scene, config: RunConfig) -> RunConfig:
@@ -129,13 +147,13 @@ def _tasks_in_use(scene: Scene, config: RunConfig) -> dict[str, ModelSummary]:
     given, without = ModelSummary("given files", ""), ModelSummary("none: no video to embed", "")
     return {
         "detector": describe(config.detect.weights, "detector") if _detects(scene, config) else given,
-        "embedder": _describe_embedders(config.embed.weights) if _has_videos(scene) else without,
+        "embedder": _describe_embedders(config.embed) if _has_videos(scene) else without,
     }
 
 
-def _describe_embedders(weights: str | tuple[str, ...]) -> ModelSummary:
+def _describe_embedders(config: EmbedConfig) -> ModelSummary:
     """What to say of one embedder, or of several as one."""
-    found = [describe(name, "embedder") for name in _names(weights)]
+    found = [describe(name, "embedder") for name in config.names]
     if len(found) == 1:
         return found[0]
     return ModelSummary(
@@ -150,10 +168,6 @@ def _each(weights: str | tuple[str, ...], change: Callable[[str], str]) -> str |
     return change(weights) if isinstance(weights, str) else tuple(map(change, weights))
 
 
-def _names(weights: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (weights,) if isinstance(weights, str) else weights
-
-
 def _detects(scene: Scene, config: RunConfig) -> bool:
     """Whether the vehicles of some camera come from its video."""
     return config.input.source in ("auto", "video") and _has_videos(scene)
@@ -165,7 +179,7 @@ def _has_videos(scene: Scene) -> bool:
 
 def embedder_hash(config: EmbedConfig) -> str:
     """What the embedders of a configuration stand for; see :func:`weights_hash`."""
-    return " ".join(weights_hash(name, "embedder", config.card) for name in _names(config.weights))
+    return " ".join(weights_hash(name, "embedder", config.card) for name in config.names)
 
 
 def weights_hash(weights: str, task: Task, card: Path | None = None) -> str:

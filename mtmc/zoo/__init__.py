@@ -2,11 +2,12 @@
 
 The registry (:mod:`mtmc.zoo.registry`) is data. :func:`choose` turns ``auto`` and ``package`` into the name of one
 model, :func:`model_file` turns a name into a file, and :func:`describe` says what a run's model is.
+:func:`setting_names` lists the names, and :func:`name_remedy` says what to do about another one.
 """
 
 from mtmc.zoo.config import ModelsConfig
 from mtmc.zoo.registry import MODELS, Model, Task, find_model, names_model, package_model
-from mtmc.zoo.resolve import ModelSummary, choose, describe, model_file
+from mtmc.zoo.resolve import ModelSummary, choose, describe, model_file, name_remedy, setting_names
 
 __all__ = [
     "MODELS",
@@ -18,6 +19,8 @@ __all__ = [
     "describe",
     "find_model",
     "model_file",
+    "name_remedy",
     "names_model",
     "package_model",
+    "setting_names",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 __all__ = [
     "AUTO",
+    "CHOICES",
     "MODELS",
     "PACKAGE_FOLDER",
     "PERMISSIVE",
@@ -20,6 +23,8 @@ __all__ = [
     "find_model",
     "known_models",
     "names_model",
+    "nearest_name",
+    "package_file",
     "package_model",
 ]
 
@@ -82,15 +87,19 @@ class Model:
     def size_bytes(self) -> int:
         """Size of all its files."""
         if self.in_package:
-            return (PACKAGE_FOLDER / f"{self.task}.onnx").stat().st_size
+            return package_file(self.task).stat().st_size
         return sum(file.size_bytes for file in self.files)
+
+
+def package_file(task: Task) -> Path:
+    """Where the model of the package for a task lies."""
+    return PACKAGE_FOLDER / f"{task}.onnx"
 
 
 @lru_cache
 def package_model(task: Task) -> Model:
     """The model of the package for a task, described by the card beside it."""
-    weights = PACKAGE_FOLDER / f"{task}.onnx"
-    card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    card = json.loads(package_file(task).with_suffix(".json").read_text(encoding="utf-8"))
     about = card.get("about", card)  # a detector's card keeps what is for readers apart
     return Model(
         name=about.get("name") or f"package_{task}",
@@ -102,8 +111,15 @@ def package_model(task: Task) -> Model:
     )
 
 
-#: Settings that name a choice, or a method without weights; no model may be called so.
-RESERVED = frozenset({"auto", "package", "motion", "none", "color_histogram"})
+#: Settings that name a choice, or a method without weights.
+CHOICES: Mapping[Task, tuple[str, ...]] = {
+    "detector": ("auto", "package", "motion"),
+    "embedder": ("auto", "package", "color_histogram", "none"),
+    "attributes": ("none",),
+}
+
+#: No model may be called so.
+RESERVED = frozenset(chain(*CHOICES.values()))
 
 #: Licenses under which ``auto`` may take a model.
 PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD-3-Clause"})
@@ -270,6 +286,15 @@ def find_model(name: str, task: Task) -> Model | None:
 def names_model(name: str) -> bool:
     """Whether a setting names a model or a method rather than a file, even where a file of that name lies."""
     return name in RESERVED or any(model.name == name for model in known_models())
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str:
+    """The name most like a misspelled one, in whatever case it is written; "" if none is like it.
+
+    >>> [nearest_name(name, ["auto", "yolox_s", "yolox_nano"]) for name in ("yolox_nan", "Auto", "x")]
+    ['yolox_nano', 'auto', '']
+    """
+    return next(iter(difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)), "")
 
 
 def known_models() -> tuple[Model, ...]:

@@ -11,9 +11,20 @@ from pathlib import Path
 from mtmc.errors import MtmcError, WeightsError
 from mtmc.zoo.config import ModelsConfig
 from mtmc.zoo.download import fetch_model, file_in_cache, is_complete
-from mtmc.zoo.registry import AUTO, PACKAGE_FOLDER, PERMISSIVE, Model, Task, find_model, package_model
+from mtmc.zoo.registry import (
+    AUTO,
+    CHOICES,
+    PERMISSIVE,
+    Model,
+    Task,
+    find_model,
+    known_models,
+    nearest_name,
+    package_file,
+    package_model,
+)
 
-__all__ = ["ModelSummary", "choose", "describe", "model_file"]
+__all__ = ["ModelSummary", "choose", "describe", "model_file", "models_of_auto", "name_remedy", "setting_names"]
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +34,25 @@ _METHODS = {
     "color_histogram": "color histogram",
     "none": "none",
 }
+
+#: What a message calls the models of a task.
+_ONE_OF = {"detector": "a detector", "embedder": "an embedder", "attributes": "an attribute network"}
+
+
+def setting_names(task: Task) -> tuple[str, ...]:
+    """What a setting can be besides a file or a vendor's model: a choice, a method, a name of the registry."""
+    return *CHOICES[task], *(model.name for model in known_models() if model.task == task)
+
+
+def name_remedy(name: str, task: Task) -> str:
+    """What to do about a setting that names no model for a task: the nearest name, or what the named model is."""
+    other = next((model for model in known_models() if model.name == name and model.task != task), None)
+    if other is not None:
+        return f"{name} is {_ONE_OF[other.task]}; mtmc models list shows the task of every model"
+    near = nearest_name(name, setting_names(task))
+    return (
+        f"did you mean {near}?" if near else f"choose {_ONE_OF[task]} of mtmc models list, or give the path of a file"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +87,16 @@ def choose(weights: str, task: Task, config: ModelsConfig | None = None) -> str:
     ``auto`` stands for the first model of :data:`~mtmc.zoo.registry.AUTO` that is at hand or can be downloaded, else
     for the package's. A download that fails is reported in the log and is no error.
     """
+    if weights not in CHOICES[task]:
+        return weights
     if weights == "auto":
         return _best_at_hand(task, config or ModelsConfig()).name
     return package_model(task).name if weights == "package" else weights
 
 
 def _best_at_hand(task: Task, config: ModelsConfig) -> Model:
-    preferred = [model for model in map(partial(find_model, task=task), AUTO[task]) if model is not None]
+    *preferred, of_package = models_of_auto(task)
     for model in preferred:
-        if model.license not in PERMISSIVE:
-            continue
         if is_complete(model, config.cache_folder):
             return model
         if config.may_download:
@@ -74,8 +104,14 @@ def _best_at_hand(task: Task, config: ModelsConfig) -> Model:
                 _fetch(model, config)
                 return model
             except MtmcError as error:
-                _log.warning("%s; %s %s of the package is used", error, task, package_model(task).name)
-    return package_model(task)
+                _log.warning("%s; %s %s of the package is used", error, task, of_package.name)
+    return of_package
+
+
+def models_of_auto(task: Task) -> list[Model]:
+    """What ``auto`` may stand for, the preferred model first; the last one is the package's."""
+    listed = map(partial(find_model, task=task), AUTO[task])
+    return [*(model for model in listed if model is not None and model.license in PERMISSIVE), package_model(task)]
 
 
 def _fetch(model: Model, config: ModelsConfig) -> Path:
@@ -102,7 +138,7 @@ def model_file(weights: str, task: Task, config: ModelsConfig | None = None) -> 
     if model is None:
         return weights
     if model.in_package:
-        return str(PACKAGE_FOLDER / f"{model.task}.onnx")
+        return str(package_file(model.task))
     if is_complete(model, config.cache_folder):
         return str(file_in_cache(model, config.cache_folder))
     if not config.may_download:
@@ -115,7 +151,7 @@ def model_file(weights: str, task: Task, config: ModelsConfig | None = None) -> 
 
 def describe(name: str, task: Task) -> ModelSummary:
     """What to say of a model that :func:`choose` has named: its name, where it comes from, its license."""
-    name = package_model(task).name if name == "package" else name
+    name = choose(name, task) if name == "package" else name
     if name in _METHODS:
         return ModelSummary(_METHODS[name], "")
     model = find_model(name, task)

@@ -97,3 +97,17 @@ def test_one_card_does_not_describe_several_weights(tmp_path: Path) -> None:
     config = EmbedConfig(weights=("package", "color_histogram"), card=tmp_path / "card.json")
     with pytest.raises(ConfigError, match=r"card\.json: embed\.card: expected none for several weights"):
         load_embedder(config)
+
+
+def test_one_embedder_does_not_count_twice() -> None:
+    """The package's model has two names, that of the choice and its own."""
+    with pytest.raises(ConfigError, match=r"expected different embedders, got .*embedder\.onnx twice"):
+        load_embedder(EmbedConfig(weights=("package", package_model("embedder").name)))
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["auto", None], ["auto", " "]])
+def test_weights_are_names(wrong: object) -> None:
+    with pytest.raises(
+        ConfigError, match="weights: expected the name or file of an embedder, or a list of them, got"
+    ):
+        parse_settings(EmbedConfig, {"weights": wrong})

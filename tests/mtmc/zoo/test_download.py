@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -311,6 +313,53 @@ def test_models_commands(
     assert "cars: " in said("check", code=2)
     assert "there is no model 'carz'; did you mean cars?" in said("show", "carz", code=2)
     assert "comes with the package" in said("fetch", package_model("embedder").name)
+
+
+@pytest.mark.usefixtures("online")
+def test_models_commands_take_auto_and_package(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    automatic(monkeypatch, model(server.url))
+    config = ModelsConfig(folder=tmp_path)
+    detector, embedder = package_model("detector").name, package_model("embedder").name
+    shown = [line for line in tables.show_text("package", config).splitlines() if not line.startswith(" ")]
+    assert shown == [detector, embedder]
+    shown = [line for line in tables.show_text("auto", config).splitlines() if not line.startswith(" ")]
+    assert shown == ["cars", embedder]
+    assert server.requests == []
+    fetched = tables.fetch_text("auto", config).splitlines()
+    assert fetched[0] == f"cars: {tmp_path / 'cars.onnx'}"
+    assert fetched[1].startswith(f"{embedder} comes with the package: ")
+    assert server.requests == [""]
+
+
+def test_a_package_without_a_list_of_checksums_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "files", lambda name: [])
+    text, good = tables.check_text(ModelsConfig(folder=tmp_path))
+    assert good
+    assert text.count("not compared") == 2
+    assert "as registered" not in text
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_files_of_the_package_are_compared_with_what_pip_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    """The installer's list as it is in a wheel's RECORD: SHA-256 in base64 without padding."""
+    noted = []
+    for task in ("detector", "embedder"):
+        path = registry.PACKAGE_FOLDER / f"{task}.onnx"
+        content = path.read_bytes() + (b"x" if damaged else b"")
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        file = metadata.PackagePath(path)
+        file.hash, file.dist = metadata.FileHash(f"sha256={digest}"), metadata.PathDistribution(Path("/nowhere"))
+        noted.append(file)
+    monkeypatch.setattr(metadata, "files", lambda name: noted)
+    text, good = tables.check_text(ModelsConfig(folder=tmp_path))
+    assert good is not damaged
+    assert text.count("install mtmc again" if damaged else "the file is as registered") == 2
 
 
 def test_an_unknown_model_is_a_config_error() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mtmc.commands import _with_absolute_models
 from mtmc.config import load_config
-from mtmc.zoo import MODELS, choose, describe, find_model, model_file, package_model
+from mtmc.zoo import MODELS, choose, describe, find_model, model_file, name_remedy, package_model, setting_names
 from mtmc.zoo.registry import PACKAGE_FOLDER, RESERVED, Task
 
 TASKS: tuple[Task, Task] = ("detector", "embedder")
@@ -95,3 +95,24 @@ def test_description_of_methods_without_weights() -> None:
     assert str(describe("motion", "detector")) == "background subtraction"
     assert str(describe("color_histogram", "embedder")) == "color histogram"
     assert str(describe("none", "embedder")) == "none"
+
+
+def test_what_to_do_about_a_name_of_no_model() -> None:
+    detector, embedder = package_model("detector").name, package_model("embedder").name
+    assert name_remedy("yolox_nan", "detector") == "did you mean yolox_nano?"
+    assert name_remedy("AUTO", "embedder") == "did you mean auto?"
+    assert name_remedy(embedder, "detector").startswith(f"{embedder} is an embedder; mtmc models list")
+    assert name_remedy(detector, "attributes").startswith(f"{detector} is a detector; mtmc models list")
+    assert name_remedy("%%%%", "embedder").startswith("choose an embedder of mtmc models list")
+
+
+def test_names_of_a_setting_are_those_of_its_task() -> None:
+    assert {"auto", "package", "motion", "yolox_s", package_model("detector").name} <= set(setting_names("detector"))
+    assert package_model("embedder").name not in setting_names("detector")
+    assert "motion" not in setting_names("embedder")
+    assert "auto" not in setting_names("attributes")
+
+
+def test_attributes_have_no_automatic_choice() -> None:
+    for weights in ("auto", "package"):
+        assert choose(weights, "attributes") == weights
