@@ -18,7 +18,14 @@ from markupsafe import Markup
 from mtmc.files import atomic_path
 from mtmc.render.config import RenderConfig
 from mtmc.render.style import clock_text, colour, hex_colour
-from mtmc.render.summary import Vehicle, count_by_class, counted, summarise_cameras, summarise_vehicles
+from mtmc.render.summary import (
+    CameraSummary,
+    Vehicle,
+    count_by_class,
+    counted,
+    summarise_cameras,
+    summarise_vehicles,
+)
 from mtmc.render.timeline import timeline_svg
 from mtmc.scene import Scene
 from mtmc.types import Array, GlobalTrack, Passage
@@ -106,6 +113,7 @@ def write_report(
         scores=scores,
         camera_videos={c.camera_id: _link(videos[c.camera_id]) for c in cameras if c.camera_id in videos},
         other_videos={t: _link(v) for t, v in videos.items() if t not in {c.camera_id for c in cameras}},
+        busiest_s=_busiest_s(cameras),
         notes=notes,
         made_with=dict(made_with or {}),
         sections=sections,
@@ -163,6 +171,19 @@ def _data_url(image: Array) -> str:
     bgr = np.ascontiguousarray(image[..., ::-1])
     jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
     return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii")
+
+
+def _busiest_s(cameras: Sequence[CameraSummary]) -> float:
+    """The first moment at which the most cameras record, in seconds from the first camera's start.
+
+    A video of all cameras opens there, since at its own start a camera that begins later is black.
+    """
+    starts = sorted(camera.start_s for camera in cameras)
+
+    def recording(time_s: float) -> int:
+        return sum(c.start_s <= time_s < c.start_s + c.duration_s for c in cameras)
+
+    return max(starts, key=recording) - starts[0] if starts else 0.0
 
 
 def _link(relative: str) -> str:

@@ -133,10 +133,26 @@ def test_scores_are_printed_in_per_cent(tmp_path):
 
 def test_videos_are_linked_relatively(tmp_path):
     page = write(tmp_path, videos={"c002": "videos/c 2.mp4", "All cameras": "mosaic.mp4"})
-    assert [v["src"] for v in page.all("video")] == ["mosaic.mp4", "videos/c%202.mp4"]
+    assert [v["src"] for v in page.all("video")] == ["mosaic.mp4#t=5", "videos/c%202.mp4"]
     for path in ("/tmp/c.mp4", r"C:\c.mp4"):
         with pytest.raises(ValueError, match="expected a path relative to the page"):
             write(tmp_path, videos={"c001": path})
+
+
+@pytest.mark.parametrize(
+    ("recordings", "opens"),
+    [
+        (((0, 100), (5, 80), (2.5, 100)), "5"),
+        (((20, 100), (22.5, 100)), "2.5"),  # seconds of the video, not of the scene
+        (((0, 100), (60, 100), (65, 100)), "65"),  # the first is over when the others record
+        (((0, 100), (10, 100), (20, 100)), "0"),  # one after the other
+    ],
+)
+def test_the_video_of_all_cameras_opens_where_the_most_record(tmp_path, recordings, opens):
+    """Ten frames are a second."""
+    cameras = [camera(n, start_s=start, frame_count=count) for n, (start, count) in enumerate(recordings, start=1)]
+    page = write(tmp_path, scene=scene(*cameras), tracks=[], videos={"All cameras": "mosaic.mp4"})
+    assert [v["src"] for v in page.all("video")] == [f"mosaic.mp4#t={opens}"]
 
 
 def test_names_are_escaped(tmp_path):
