@@ -25,7 +25,7 @@ from mtmc.site.config import LearnConfig
 from mtmc.site.learn import is_complete, learn_scene
 from mtmc.site.report import heading, summary
 
-__all__ = ["LearnedPlace", "learn_place", "learned_scene_path", "located", "write_learned_scene"]
+__all__ = ["LearnedPlace", "learn_place", "learned_scene_path", "located", "with_learned", "write_learned_scene"]
 
 _log = logging.getLogger(__name__)
 

@@ -24,17 +24,20 @@ def summary_text(scene: Scene, result: RunResult) -> str:
     """A table of the cameras, the scores if there are any, what went wrong, and where the files are."""
     types = Counter(CLASSES[track.class_id] for track in result.tracks)
     cross = [track for track in result.tracks if len(track.camera_ids) > 1]
+    width = max([12, *(len(camera.camera_id) + 2 for camera in result.cameras)])
+    across = f", {len(cross)} seen by more than one" if len(scene.cameras) > 1 else ""
     lines = [
-        f"{scene.name}: {plural(len(result.tracks), 'vehicle')} in {plural(len(scene.cameras), 'camera')}, "
-        f"{len(cross)} seen by more than one{_types_text(types)}",
-        f"{'camera':<12}{'frames':>8}{'boxes':>8}{'tracks':>8}{'kept':>8}{'shared':>8}{'CPU s':>8}",
+        f"{scene.name}: {plural(len(result.tracks), 'vehicle')} in {plural(len(scene.cameras), 'camera')}"
+        f"{across}{_types_text(types)}",
+        f"{'camera':<{width}}{'frames':>8}{'boxes':>8}{'tracks':>8}{'kept':>8}{'shared':>8}{'CPU s':>8}",
     ]
     for camera in result.cameras:
         counts = camera.counts
         shared = sum(camera.camera_id in track.camera_ids for track in cross)
         cpu = sum(seconds for _, seconds in camera.seconds.values())
-        cells = [counts.get(name, "–") for name in ("frames", "detections", "tracklets", "vehicles")]
-        lines.append(f"{camera.camera_id:<12}" + "".join(f"{cell:>8}" for cell in [*cells, shared]) + f"{cpu:>8.1f}")
+        numbers = [counts.get(name, "–") for name in ("frames", "detections", "tracklets", "vehicles")]
+        cells = "".join(f"{number:>8}" for number in [*numbers, shared])
+        lines.append(f"{camera.camera_id:<{width}}{cells}{cpu:>8.1f}")
     if result.learned is not None:
         lines += ["", result.learned.summary]
     if result.scores is not None:

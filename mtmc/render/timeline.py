@@ -12,7 +12,8 @@ from mtmc.types import Tracklet
 
 __all__ = ["timeline_svg"]
 
-_WIDTH, _NAMES, _RIGHT = 1080, 84, 20  # units of the picture, and how many of them the camera names take
+_WIDTH, _NAMES, _RIGHT = 1080, 84, 20  # units of the picture, and how many of them the camera names take at least
+_LETTER, _MOST_LETTERS = 7.7, 24  # width of a letter of a camera's name, and how many of a name are shown
 _BAR, _LANE, _ROW_GAP, _AXIS = 7, 10, 14, 26
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -31,10 +32,11 @@ def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) 
                 bars[passage.tracklet.camera_id].append((vehicle, passage.tracklet))
     start_s = min((c.start_s for c in cameras), default=0.0)
     end_s = max(max((c.start_s + c.duration_s for c in cameras), default=0.0), start_s + 1.0)
+    left = max([_NAMES, *(_LETTER * (len(_shortened(c.camera_id)) + 1) for c in cameras)])
 
     def x(time_s: float) -> float:
         share = (time_s - start_s) / (end_s - start_s)
-        return _NAMES + (_WIDTH - _NAMES - _RIGHT) * min(max(share, 0.0), 1.0)
+        return left + (_WIDTH - left - _RIGHT) * min(max(share, 0.0), 1.0)
 
     all_colored = not any(vehicle.shared for vehicle in vehicles)
     rows, y = [], float(_AXIS)
@@ -60,11 +62,27 @@ def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) 
 
 def _row(camera: CameraSummary, x1: float, x2: float, y: float, height: float) -> Markup:
     """The camera's name, and a pale band for the time in which it looked."""
-    name = camera.camera_id if len(camera.camera_id) <= 11 else camera.camera_id[:10] + "…"
     return Markup(
         '<text class="camera" x="0" y="{middle:.1f}">{name}</text>'
         '<rect class="recorded" x="{x1:.1f}" y="{top:.1f}" width="{width:.1f}" height="{tall:.1f}" rx="3"/>'
-    ).format(middle=y + height / 2 + 4, name=name, x1=x1, top=y - 4, width=x2 - x1, tall=height + 8)
+    ).format(
+        middle=y + height / 2 + 4,
+        name=_shortened(camera.camera_id),
+        x1=x1,
+        top=y - 4,
+        width=x2 - x1,
+        tall=height + 8,
+    )
+
+
+def _shortened(name: str) -> str:
+    """A camera's name; of a long one the beginning and the end, which tell the cameras of a folder apart.
+
+    >>> _shortened("625_201707211410"), _shortened("crossroads at the old station, north")
+    ('625_201707211410', 'crossroads a…tion, north')
+    """
+    half = _MOST_LETTERS // 2
+    return name if len(name) <= _MOST_LETTERS else f"{name[:half]}…{name[len(name) - half + 1 :]}"
 
 
 def _paint(vehicle: Vehicle) -> str:

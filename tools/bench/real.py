@@ -42,11 +42,14 @@ from mtmc.formats.parquet import read_parquet
 from mtmc.formats.table import Table
 from mtmc.pipeline.camera import CameraResult, load_result, match_similarity_of
 from mtmc.pipeline.detection import load_detections
+from mtmc.pipeline.learning import with_learned
 from mtmc.pipeline.models import make_detector, with_model_files
 from mtmc.pipeline.outputs import passages_path
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.scene import Camera, Scene, load_scenes, read_roi
 from mtmc.scene.sceneyaml import restore
+from mtmc.site.config import LearnConfig
+from mtmc.site.learn import learn_scene
 from mtmc.track import track
 from mtmc.types import Detections
 from mtmc.video.read import probe, read_frames
@@ -209,7 +212,8 @@ class World:
 def draw_unrelated(worlds: Sequence[World], seed: int) -> tuple[int, int]:
     """Vehicles in several cameras, and all, of one camera of each place, drawn by chance.
 
-    The places are different cities, so that no vehicle is in two of them. Calibrations, zones and links are withheld.
+    The places are different cities, so that no vehicle is in two of them. Calibrations, zones and links are withheld;
+    what a run by default learns about a place is learned from the passages, as there.
     """
     rng = np.random.default_rng(seed)
     cameras, passages = [], []
@@ -220,7 +224,8 @@ def draw_unrelated(worlds: Sequence[World], seed: int) -> tuple[int, int]:
         passages += [
             replace(passage, tracklet=replace(passage.tracklet, camera_id=name)) for passage in drawn.passages
         ]
-    scene = withheld(replace(worlds[0].scene, cameras=tuple(cameras)))
+    given = withheld(replace(worlds[0].scene, cameras=tuple(cameras)))
+    scene = with_learned(given, learn_scene(given, placed(passages, given), LearnConfig()).scene)
     similarity = match_similarity_of(worlds[0].results)
     tracks = associate(placed(passages, scene), scene, AssociateConfig(), similarity)
     return share_in_several_cameras(table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -113,6 +114,17 @@ def test_timeline_has_a_bar_per_passage(tmp_path):
     recorded = page.all("rect", **{"class": "recorded"})
     assert float(recorded[1]["x"]) - float(recorded[0]["x"]) == pytest.approx(5 / 13 * (1080 - 84 - 20), abs=0.2)
     assert "vehicle 2 (bus), c001, 0:03.0 to 0:03.9" in page.text
+
+
+def test_names_of_cameras_fit_beside_the_timeline(tmp_path):
+    """Cameras whose names begin alike are told apart, and no name reaches the bars: a letter is at most 7.7 wide."""
+    names = ["625_201707211410", "625_201709042122", "crossroads at the old station, north"]
+    cameras = [replace(camera(n), id=name, frame_count=50) for n, name in enumerate(names, start=1)]
+    page = write(tmp_path, scene=scene(*cameras), tracks=[track(1, passage(cameras[0], 1, 0, 5))])
+    shown = re.findall(r'<text class="camera"[^>]*>(.*?)</text>', page.source)
+    assert shown == ["625_201707211410", "625_201709042122", "crossroads a…tion, north"]
+    bars = [float(bar["x"]) for bar in page.all("rect")]
+    assert min(bars) > 7.7 * max(map(len, shown))
 
 
 def test_bars_at_the_same_time_lie_in_lanes(tmp_path):
