@@ -56,7 +56,7 @@ from tools.synthcity.routes import Passing, find_links, find_passages, find_zone
 from tools.synthcity.stage import build_stage
 from tools.synthcity.tracklets import Simulation, TrackNoise, simulate_tracklets
 
-__all__ = ["Case", "Cell", "cells_of", "geh", "main"]
+__all__ = ["Case", "Cell", "cells_of", "count_figures", "geh", "main", "zone_names"]
 
 #: Kind of place and seed; no other tool uses these seeds.
 SCENES = (
@@ -175,7 +175,8 @@ def rendered_case(folder: Path, run_folder: Path) -> Case:
     views = views_of(run)
     samples = sample_movements(run.tracks, run.links, views)
     truth = true_movements(passings, truth_tables(records, recipe))
-    return _whole(Case(folder.name, truth, movements_of(run.tracks), samples, recipe.duration_s / 60), views)
+    case = Case(folder.name, truth, movements_of(run.tracks), samples, recipe.duration_s / 60)
+    return _renamed(_whole(case, views), passings)
 
 
 def true_movements(passings: Mapping[str, Sequence[Passing]], truth: Mapping[str, Table]) -> list[Movement]:
@@ -213,22 +214,44 @@ def with_distinct_zones(found: Simulation) -> Simulation:
 
 
 def _distinct(passings: Sequence[Passing]) -> list[Passing]:
-    """The passings with one name for all streets whose places overlap in the picture."""
-    renamed = list(passings)
-    for side in ("entry", "exit"):
-        points = _points(passings, side)
-        groups = DisjointSet(points)
-        for a, b in combinations(points, 2):
-            shared = max(_share_inside(points[a], points[b]), _share_inside(points[b], points[a]))
-            if shared > _MOST_SHARED:
-                groups.merge(a, b)
-        role = " in" if side == "entry" else " out"
-        name_of = {
-            name: " + ".join(sorted(other.removesuffix(role) for other in groups.subset(name))) + role
-            for name in points
-        }
-        renamed = [replace(p, **{side: name_of.get(getattr(p, side), "")}) for p in renamed]
-    return renamed
+    """The passings of a camera with one name for all streets whose places overlap in the picture."""
+    entry, leave = zone_names(passings, "entry"), zone_names(passings, "exit")
+    return [replace(p, entry=entry.get(p.entry, ""), exit=leave.get(p.exit, "")) for p in passings]
+
+
+def zone_names(passings: Sequence[Passing], side: str) -> dict[str, str]:
+    """The name of each street's zone, by the name of the street."""
+    points = _points(passings, side)
+    groups = DisjointSet(points)
+    for a, b in combinations(points, 2):
+        shared = max(_share_inside(points[a], points[b]), _share_inside(points[b], points[a]))
+        if shared > _MOST_SHARED:
+            groups.merge(a, b)
+    role = " in" if side == "entry" else " out"
+    return {
+        name: " + ".join(sorted(other.removesuffix(role) for other in groups.subset(name))) + role for name in points
+    }
+
+
+def _renamed(case: Case, passings: Mapping[str, Sequence[Passing]]) -> Case:
+    """The case with shared names of zones that overlap, in what was measured as in the truth."""
+    entry = {camera: zone_names(of_camera, "entry") for camera, of_camera in passings.items()}
+    leave = {camera: zone_names(of_camera, "exit") for camera, of_camera in passings.items()}
+
+    def renamed(movements: Iterable[Movement]) -> list[Movement]:
+        return [
+            replace(
+                m,
+                entry_zone=entry[m.camera].get(m.entry_zone, m.entry_zone),
+                exit_zone=leave[m.camera].get(m.exit_zone, m.exit_zone),
+            )
+            for m in movements
+        ]
+
+    samples = MovementSamples(
+        [renamed(sample) for sample in case.samples.seen], [renamed(sample) for sample in case.samples.completed]
+    )
+    return replace(case, truth=renamed(case.truth), measured=renamed(case.measured), samples=samples)
 
 
 _POINT = {"entry": "start_px", "exit": "end_px"}
@@ -396,7 +419,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="folder of finished runs of these cities")
     options = parser.parse_args()
     if options.cities is not None:
-        _report(rendered_case(folder, options.runs / folder.name) for folder in sorted(options.cities.iterdir()))
+        folders = sorted(path.parent for path in options.cities.glob("*/recipe.yaml"))
+        _report(rendered_case(folder, options.runs / folder.name) for folder in folders)
         return
     pairs = [scene.split(":") for scene in options.scenes]
     _report(simulated_case(kind, int(seed), options.minutes) for kind, seed in pairs)
