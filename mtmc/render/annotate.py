@@ -78,8 +78,9 @@ def annotate_camera(
             image = frame.image
             if size_wh != info.size_wh:
                 image = cv2.resize(image, size_wh, interpolation=interpolation)
-            _draw(image, trajectories.get(frame.index, []), config.trail_s)
-            draw.banner(image, camera.id, clock_text(frame.time_s))
+            title, note = camera.id, clock_text(frame.time_s)
+            _draw(image, trajectories.get(frame.index, []), config.trail_s, draw.banner_wh(image, title, note))
+            draw.banner(image, title, note)
             video.write(image)
             if progress is not None:
                 progress(frame.index + 1, total)
@@ -119,7 +120,9 @@ def _trajectories_by_frame(
     return by_frame
 
 
-def _draw(image: Array, trajectories: list[tuple[_Trajectory, int]], trail_s: float) -> None:
+def _draw(
+    image: Array, trajectories: list[tuple[_Trajectory, int]], trail_s: float, corner_wh: tuple[int, int]
+) -> None:
     """Everything seen in one frame: far before near and grey before coloured, so that what matters lies on top."""
     trajectories = sorted(trajectories, key=lambda item: (item[0].strong, item[0].xyxy[item[1], 3]))
     line = draw.line_px(image)
@@ -133,7 +136,8 @@ def _draw(image: Array, trajectories: list[tuple[_Trajectory, int]], trail_s: fl
         draw.box(image, trajectory.xyxy[row], trajectory.rgb, line)
     named = [(trajectory, trajectory.xyxy[row]) for trajectory, row in reversed(trajectories)]
     boxes = np.array([xyxy for _, xyxy in named]).reshape(-1, 4)
-    draw.place_labels(image, boxes, [(_label(image, trajectory, xyxy), trajectory.rgb) for trajectory, xyxy in named])
+    labels = [(_label(image, trajectory, xyxy), trajectory.rgb) for trajectory, xyxy in named]
+    draw.place_labels(image, boxes, labels, corner_wh)
 
 
 def _label(image: Array, trajectory: _Trajectory, xyxy: Array) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "INK",
     "PAPER",
     "banner",
+    "banner_wh",
     "box",
     "centred",
     "letter_px",
@@ -130,13 +131,18 @@ def _mask(words: str, height: int) -> tuple[Array, int]:
 def banner(image: Array, title: str, note: str) -> None:
     """A dark tab in the upper left corner: a name, and something quieter beside it."""
     size = letter_px(image)
-    pad = size - 1
-    x, height = pad, size + 2 * pad
-    gap = size if note else 0
-    right = x + text_width(title, size) + gap + text_width(note, size) + pad
-    cv2.rectangle(image, (0, 0), (right - 1, height - 1), INK, cv2.FILLED)
-    text(image, title, (x, height - pad), size, PAPER)
-    text(image, note, (x + text_width(title, size) + gap, height - pad), size, (150, 200, 255))
+    width, height = banner_wh(image, title, note)
+    x, baseline = size - 1, height - size + 1
+    cv2.rectangle(image, (0, 0), (width - 1, height - 1), INK, cv2.FILLED)
+    text(image, title, (x, baseline), size, PAPER)
+    text(image, note, (x + text_width(title, size) + size, baseline), size, (150, 200, 255))
+
+
+def banner_wh(image: Array, title: str, note: str) -> tuple[int, int]:
+    """Width and height of the tab that :func:`banner` draws, pixels."""
+    size = letter_px(image)
+    pad, gap = size - 1, size if note else 0
+    return text_width(title, size) + gap + text_width(note, size) + 2 * pad, size + 2 * pad
 
 
 def centred(image: Array, words: str) -> None:
@@ -146,17 +152,20 @@ def centred(image: Array, words: str) -> None:
     text(image, words, (left, (image.shape[0] + size) // 2), size, (130, 138, 148))
 
 
-def place_labels(image: Array, boxes: Array, labels: Sequence[tuple[str, RGB]]) -> None:
+def place_labels(
+    image: Array, boxes: Array, labels: Sequence[tuple[str, RGB]], corner_wh: tuple[int, int] = (0, 0)
+) -> None:
     """A filled label at each box, above it where there is room; later ones keep clear of earlier ones.
 
     Args:
         image: uint8 (H, W, 3).
         boxes: float (N, 4), pixels of that image, most important first.
         labels: Words and colour for each box.
+        corner_wh: What the upper left corner keeps for a banner; labels keep clear of it, too.
     """
     size = letter_px(image)
     pad = max(2, size // 3)
-    taken: list[tuple[int, int, int, int]] = []
+    taken = [(0, 0, *corner_wh)]
     for (x1, y1, _, y2), (words, rgb) in zip(np.rint(boxes).astype(int).tolist(), labels, strict=True):
         width, height = text_width(words, size) + 2 * pad, size + 2 * pad
         left = min(max(x1, 0), image.shape[1] - width)

@@ -38,6 +38,15 @@ def test_boxes_have_the_vehicles_colour_while_it_is_there(tmp_path, cam):
         assert near(picture[140, 140], (90, 90, 90))
 
 
+def test_a_label_keeps_clear_of_the_name_of_the_camera(tmp_path, cam):
+    """The label would lie above the box, in the corner where the name is; it lies below the box instead."""
+    tracks = [track(3, passage(cam, 1, 0, 12, box=(4, 26, 60, 70)), passage(camera(2), 1, 0, 3))]
+    annotate_camera(cam, tracks, tmp_path / "out.mp4", CONFIG)
+    picture = images(tmp_path / "out.mp4")[5]
+    assert near(picture[2, 30], (18, 22, 28))
+    assert near(picture[73, 6], colour(3))
+
+
 def test_same_colour_in_every_camera(tmp_path):
     one = camera(1, flat_video(tmp_path / "1.mp4", [90] * 3, wh=(320, 240)))
     two = camera(2, flat_video(tmp_path / "2.mp4", [90] * 3, wh=(320, 240)))
