@@ -128,7 +128,7 @@ def _supported_gaps(tracklet: Tracklet, config: InterpolateConfig) -> Array:
 
     With the step s of the box center over a gap of t seconds and the velocity v on one side, the middle of the gap is
     extrapolated ``|s / 2 − v t / 2|`` away from where it is interpolated. A side with a single observation has no
-    velocity and says nothing.
+    velocity and supports nothing, unless the vehicle stood.
     """
     is_gap = (np.diff(tracklet.frame) > 1) & (np.diff(tracklet.time_s) <= config.max_gap_s)
     gap = np.flatnonzero(is_gap)
@@ -141,9 +141,8 @@ def _supported_gaps(tracklet: Tracklet, config: InterpolateConfig) -> Array:
 
     forward = np.hypot(*(step[gap] - before[gap] * elapsed_s).T) / 2
     backward = np.hypot(*(step[gap] - after[gap + 1] * elapsed_s).T) / 2
-    knows_before, knows_after = before_s[gap] > 0, after_s[gap + 1] > 0
-    deviation = np.maximum(np.where(knows_before, forward, 0), np.where(knows_after, backward, 0))
-    follows = (knows_before | knows_after) & (deviation <= config.max_deviation * size[gap])
+    is_known = (before_s[gap] > 0) & (after_s[gap + 1] > 0)
+    follows = is_known & (np.maximum(forward, backward) <= config.max_deviation * size[gap])
     stands = np.hypot(*step[gap].T) <= _STANDING * size[gap]
     return np.asarray(gap[follows | stands])
 

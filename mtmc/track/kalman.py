@@ -21,7 +21,7 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["Noise", "initiate", "mahalanobis", "predict", "to_xyah", "to_xyxy", "update"]
+__all__ = ["Noise", "initiate", "mahalanobis", "move", "predict", "to_xyah", "to_xyxy", "update"]
 
 #: Smallest width and height of a box, in pixels: the aspect ratio of an empty box is not defined.
 _MIN_SIZE_PX = 1e-3
@@ -87,18 +87,35 @@ def initiate(xyah: Array, noise: Noise) -> Array:
     return state
 
 
-def predict(state: Array, noise: Noise, elapsed_s: float) -> Array:
+def move(state: Array, elapsed_s: float) -> Array:
+    """States with only the positions of ``elapsed_s`` seconds later, or earlier where it is negative: (N, 5, 4)."""
+    moved = state.copy()
+    moved[:, 0] += state[:, 1] * elapsed_s
+    return moved
+
+
+def predict(state: Array, noise: Noise, elapsed_s: float, relative_velocity: Array | None = None) -> Array:
     """States after ``elapsed_s`` seconds at constant velocity: (N, 5, 4) → (N, 5, 4).
 
     With F = [[1, t], [0, 1]], the mean becomes F m and the covariance F P Fᵀ + Q. Velocities change by white noise of
     variance q per second, and positions by white noise of variance p per second:
     Q = q [[t³/3, t²/2], [t²/2, t]] + [[p t, 0], [0, 0]].
+
+    Args:
+        state: States of N tracks.
+        noise: Standard deviations.
+        elapsed_s: t, seconds.
+        relative_velocity: Standard deviation of the change of the velocity of the center in one second, as a share of
+            the speed, (N,); its square is added to q. None adds nothing.
     """
     predicted = state.copy()
     position, velocity, variance, covariance, velocity_variance = predicted.transpose(1, 0, 2)
     drift = _variance(position, noise.position, _ASPECT_POSITION_STD) * (elapsed_s / _STEP_S)
     change = _variance(position, noise.velocity, _ASPECT_VELOCITY_STD) * elapsed_s
 
+    if relative_velocity is not None:
+        speed = np.hypot(velocity[:, 0], velocity[:, 1])
+        change[:, :2] += (np.square(relative_velocity * speed) * elapsed_s)[:, None]
     position += velocity * elapsed_s
     variance += elapsed_s * (2 * covariance + elapsed_s * (velocity_variance + change / 3)) + drift
     covariance += elapsed_s * (velocity_variance + change / 2)

@@ -5,7 +5,8 @@
 1. confirmed tracks by appearance within the motion gate, in a cascade: the most recently seen tracks first;
 2. confirmed tracks by IoU: first those matched in the previous frame, then others of similar appearance;
 3. low-scoring detections with confirmed tracks matched in the previous frame, by IoU;
-4. tentative tracks with all detections that are left, by IoU.
+4. tentative tracks with all detections that are left, by IoU: first where common motion
+   (:mod:`mtmc.track.common_motion`) has taken them, then where they were.
 
 ``deepsort``, as published:
 
@@ -64,6 +65,7 @@ class Matching:
 
     Attributes:
         recent: bool (N,), tracks that were matched in the previous frame.
+        newest: bool (N,), tracks of a single detection.
         high: bool (M,), detections with a high score.
         track_of: int64 (M,), the track matched to each detection, −1 for none.
     """
@@ -89,6 +91,8 @@ class Matching:
         self._features = features
         self._xyah = xyah
         self._noise = noise
+        self.newest = tracks.hits == 1
+        self._elapsed_s = elapsed_s
         self._scale = 1 + (config.buffer_scale - 1) * max(elapsed_s / _STEP_S, 1)
         self._unmatched = np.ones(len(tracks), bool)
         self._iou_distance: Array | None = None
@@ -97,6 +101,11 @@ class Matching:
         """The matches: rows of detections and rows of tracks, int64 (K,) each."""
         matched = (self.track_of >= 0).nonzero()[0]
         return matched, self.track_of[matched]
+
+    def is_unexplained(self) -> Array:
+        """Which detections are not matched to a confirmed track: bool (M,)."""
+        of_confirmed = np.append(self.tracks.confirmed, False)  # the last one is that of no track, −1
+        return np.asarray(~of_confirmed[self.track_of])
 
     def is_complete(self) -> bool:
         """Whether no later stage can add a match: every detection has one."""
@@ -153,13 +162,28 @@ class Matching:
         if self._iou_distance is None:
             i, j = self._unmatched.nonzero()[0], (self.track_of < 0).nonzero()[0]
             predicted, detected = kalman.to_xyxy(self.tracks.state.take(i, axis=0)), self._detections.xyxy[j][None]
-            enlarged = self.tracks.hits[i] == 1
+            enlarged = self.newest[i]
             if self._scale > 1 and enlarged.any():
                 predicted[enlarged] = expand(predicted[enlarged], self._scale)
                 detected = np.where(enlarged[:, None, None], expand(detected, self._scale), detected)
             self._iou_distance = np.full((len(self.tracks), len(self._detections)), np.inf)
             self._iou_distance[i[:, None], j] = 1 - iou_pairs(predicted[:, None], detected)
         return self._iou_distance
+
+    def by_earlier_place(self, limit: float) -> None:
+        """Match the newest tracks that have not moved as others do: by 1 − IoU with the box where they were.
+
+        Args:
+            limit: Pairs at or above this distance are not matched.
+        """
+
+        def distance(i: Array, j: Array) -> Array:
+            earlier = kalman.move(self.tracks.state.take(i, axis=0), -self._elapsed_s)
+            boxes = expand(kalman.to_xyxy(earlier), self._scale)
+            return costs.iou_distance(boxes, expand(self._detections.xyxy[j], self._scale))
+
+        if self.tracks.has_prior.any():
+            self._match(self.newest & self.tracks.has_prior, np.ones_like(self.high), distance, limit)
 
     def _appearance_distance(self, i: Array, j: Array) -> Array:
         return costs.cosine_distance(self.tracks.features.take(i, axis=0), self._features.take(j, axis=0))
@@ -198,6 +222,7 @@ def _staged(matching: Matching) -> None:
     matching.by_iou(confirmed & ~matching.recent, matching.high, config.iou_max_distance, with_appearance=True)
     _low_by_iou(matching)
     matching.by_iou(~confirmed, np.ones_like(matching.high), config.iou_max_distance)
+    matching.by_earlier_place(config.iou_max_distance)
 
 
 def _deepsort(matching: Matching) -> None:

@@ -29,6 +29,7 @@ class Tracks:
         last_seen_s: float64 (N,), its time.
         high_hits: int64 (N,), number of detections with a high score so far.
         confirmed: bool (N,).
+        has_prior: bool (N,), whether its first velocity was the common motion of vehicles at its place.
         class_id: int64 (N,), class of the first detection.
         features: float32 (N, B, D), unit length: the appearance features kept; B = 1 for a moving average.
         state: float64 (N, 5, 4), see :mod:`mtmc.track.kalman`.
@@ -43,6 +44,7 @@ class Tracks:
     last_seen_s: Array
     high_hits: Array
     confirmed: Array
+    has_prior: Array
     class_id: Array
     features: Array
     state: Array
@@ -61,6 +63,7 @@ class Tracks:
             last_seen_s=np.zeros(0),
             high_hits=integers,
             confirmed=np.zeros(0, bool),
+            has_prior=np.zeros(0, bool),
             class_id=integers,
             features=np.zeros((0, 1, 0), np.float32),
             state=np.zeros((0, 5, 4)),
@@ -93,6 +96,7 @@ class Tracks:
             last_seen_s=np.full(n, time_s),
             high_hits=high.astype(np.int64),
             confirmed=np.zeros(n, bool),
+            has_prior=np.asarray(state[:, 1].any(axis=1)),
             class_id=class_id,
             features=features,
             state=state,

@@ -10,6 +10,7 @@ import numpy as np
 from mtmc.geometry.boxes import iou_matrix
 from mtmc.geometry.clock import Clock
 from mtmc.track import costs, kalman
+from mtmc.track.common_motion import CommonMotion
 from mtmc.track.config import TrackConfig
 from mtmc.track.matching import MATCHING_STRATEGIES, Matching
 from mtmc.track.scores import ScoreHistogram
@@ -29,6 +30,9 @@ _LOW_SHARE = 2 / 3
 _MOVING = 0.5
 #: A velocity is unknown while its standard deviation is above this share of the initial one.
 _UNKNOWN_SHARE = 0.9
+#: Change of velocity in one second, as a share of the speed, of vehicles that move far from picture to picture: they
+#: brake, and they come nearer.
+_RELATIVE_VELOCITY = 0.3
 #: For so long, identical detections are taken for a picture that is shown again.
 _LONGEST_REPEAT_S = 0.5
 #: Frames of the window at most: it takes memory for every track, and no camera has such a rate.
@@ -118,6 +122,7 @@ class Tracker:
 
         self._tracks = Tracks.empty()
         self._scores = ScoreHistogram()
+        self._motion = CommonMotion()
         self._log = TrackLog()
         self._finished: list[Tracklet] = []
         self._next_key = 1
@@ -301,7 +306,8 @@ class Tracker:
         expired = time_s - tracks.last_seen_s > max_age_s + _ROUNDING_S
         if expired.any():
             self._delete(expired)
-        self._tracks.state = kalman.predict(self._tracks.state, self._noise, elapsed_s)
+        relative = _RELATIVE_VELOCITY * self._tracks.has_prior if self._motion.is_fast else None
+        self._tracks.state = kalman.predict(self._tracks.state, self._noise, elapsed_s, relative)
 
     def _match(
         self, frame: int, detections: Detections, features: Array, xyah: Array, first: Array
@@ -313,6 +319,10 @@ class Tracker:
             self._tracks, detections, features, xyah, first, previous, elapsed_s, self._config, self._noise
         )
         MATCHING_STRATEGIES[self._config.association](matching)
+        if self._config.association == "staged" and matching.newest.any():
+            before = kalman.move(self._tracks.state[matching.newest], -elapsed_s)[:, 0]
+            after = xyah[first & matching.is_unexplained()]
+            self._motion.add(before, after, elapsed_s * self._clock.fps)
         return matching.pairs()
 
     def _update_matched(
@@ -393,6 +403,10 @@ class Tracker:
         # A gallery full of copies of the first feature has the same nearest feature as one that holds it once.
         gallery = features[:, None].repeat(size, axis=1)
         state = kalman.initiate(xyah, self._noise)
+        if self._motion.is_fast:
+            velocity, variance = self._motion.prior(xyah, self._clock.fps)
+            state[:, 1, :2] = velocity
+            state[:, 4, :2] = np.maximum(state[:, 4, :2], variance)
         new = Tracks.initiate(self._next_key, frame, self._time_s, class_id, high, gallery, state, self._window)
         self._next_key += len(new)
         self._confirm(new)

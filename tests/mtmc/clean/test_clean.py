@@ -145,9 +145,17 @@ class TestInterpolate:
         np.testing.assert_allclose(filled.appearance[:, 0], [1, 1, 0, 0, 1, 1])
 
     def test_replaces_predictions(self) -> None:
-        coasted = drive([-10, 0, 999, 20], score=np.array([0.9, 0.9, 0, 0.9]))
+        coasted = drive([-10, 0, 999, 20, 30], score=np.array([0.9, 0.9, 0, 0.9, 0.9]))
         (filled,) = interpolate([coasted], CLOCK, InterpolateConfig())
-        np.testing.assert_allclose(filled.xyxy[:, 0], [-10, 0, 10, 20])
+        np.testing.assert_allclose(filled.xyxy[:, 0], [-10, 0, 10, 20, 30])
+
+    @pytest.mark.parametrize("x", [[-10, 0, 999, 20], [0, 999, 20, 30]])
+    def test_a_single_observation_on_one_side_supports_no_motion(self, x: list[float]) -> None:
+        score = np.where(np.array(x) == 999, 0, 0.9)
+        (left,) = interpolate([drive(x, score=score)], CLOCK, InterpolateConfig())
+        assert left.score.min() > 0
+        standing = drive(np.full(4, 5.0), score=score)
+        assert len(interpolate([standing], CLOCK, InterpolateConfig())[0]) == 4
 
     def test_motion_on_both_sides_must_support_the_step(self) -> None:
         """Twenty frames, a gap of four frames, twenty frames; the second half begins 100 px farther on."""

@@ -97,6 +97,26 @@ def test_one_long_step_is_many_short_ones() -> None:
     np.testing.assert_allclose(at_once, state, rtol=1e-12)
 
 
+def test_a_change_in_proportion_to_the_speed_is_added() -> None:
+    """A vehicle of 50 px moves at 300 px/s, six heights: 0.2 of it is 1.2 heights per second."""
+    state = kalman.initiate(np.array([[100.0, 100, 1.5, 50]]), NOISE)
+    state[:, 1, :2] = 180, -240
+    relative = kalman.predict(state, NOISE, 0.4, np.array([0.2]))
+    absolute = kalman.predict(state, kalman.Noise(position=1 / 20, velocity=np.hypot(0.7, 1.2)), 0.4)
+    np.testing.assert_allclose(relative[..., :2], absolute[..., :2])
+    np.testing.assert_allclose(relative[..., 2:], kalman.predict(state, NOISE, 0.4)[..., 2:])
+    np.testing.assert_array_equal(kalman.predict(state, NOISE, 0.4, np.zeros(1)), kalman.predict(state, NOISE, 0.4))
+
+
+def test_move_is_undone_by_its_opposite() -> None:
+    state = kalman.initiate(kalman.to_xyah(some_boxes(np.random.default_rng(2), 3)), NOISE)
+    state[:, 1, :2] = 30, -10
+    moved = kalman.move(state, 0.5)
+    np.testing.assert_allclose(moved[:, 0, :2], state[:, 0, :2] + [15, -5])
+    np.testing.assert_array_equal(moved[:, 1:], state[:, 1:])
+    np.testing.assert_allclose(kalman.move(moved, -0.5), state)
+
+
 def test_boxes_are_what_was_measured() -> None:
     xyxy = some_boxes(np.random.default_rng(1), 5)
     np.testing.assert_allclose(kalman.to_xyxy(kalman.initiate(kalman.to_xyah(xyxy), NOISE)), xyxy)
