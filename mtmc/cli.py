@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(
         commands.add_parser("report", parents=[common], help="write one self-contained page about a finished run")
     )
+    _add_view(
+        commands.add_parser("view", parents=[common], help="look at a run in the browser and correct its identities")
+    )
     models = commands.add_parser("models", help="list, download and check the models that settings can name")
     _add_models(models.add_subparsers(title="commands", required=True, metavar="COMMAND"), common)
     site = commands.add_parser("site", help="learn the scene model from a finished run")
@@ -199,6 +202,16 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_report)
 
 
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="clean videos and answers (default: RUN/view)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="listen on it (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8767, metavar="N", help="default 8767; 0: any free port")
+    parser.add_argument("--token", default="", metavar="TEXT", help="what a browser has to show once")
+    parser.add_argument("--export", action="store_true", help="write the corrected track1.txt, and do not serve")
+    parser.set_defaults(command=_view)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--videos", type=Path, metavar="DIR", help="start from the overrides of this scene's scene.yaml"
@@ -308,6 +321,26 @@ def _report(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.run / "full_report.html"
     report_run(arguments.run, out)
     say(f"results: {out}")
+    return 0
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    from mtmc.threads import own_threads
+
+    own_threads(1)
+    from mtmc.view import export_run, serve_run
+
+    if arguments.export:
+        say(f"corrected result: {export_run(arguments.run, arguments.folder)}")
+        return 0
+    serve_run(
+        arguments.run,
+        folder=arguments.folder,
+        host=arguments.host,
+        port=arguments.port,
+        token=arguments.token,
+        announce=say,
+    )
     return 0
 
 

@@ -23,7 +23,7 @@ LAYERS = [
     {"detect", "track", "clean", "embed", "associate", "postprocess", "site", "render", "evaluate"},
     {"config"},
     {"pipeline"},
-    {"diagnose", "traffic"},
+    {"diagnose", "traffic", "view"},
     {"report"},
     {"runners"},
     {"commands"},
@@ -58,7 +58,12 @@ REID_LAYERS = [
     {"__main__"},
 ]
 #: The only modules that may name these packages.
-VENDORS = {"ray": {"mtmc/runners/ray.py"}, "ultralytics": {"mtmc/detect/yolo.py"}}
+VENDORS = {
+    "ray": {"mtmc/runners/ray.py"},
+    "ultralytics": {"mtmc/detect/yolo.py"},
+    "starlette": {"mtmc/view/security.py", "mtmc/view/server.py"},
+    "uvicorn": {"mtmc/view/__init__.py"},
+}
 
 
 def modules(package: str) -> list[Path]:

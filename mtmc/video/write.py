@@ -38,6 +38,8 @@ class VideoWriter:
         fps: Pictures per second.
         crf: Quality from 0, lossless, to 51; 6 more is about half the file.
         threads: Encoder threads.
+        max_key_frame_distance: A key frame at least every so many pictures, and no B-frames, so that a player that
+            seeks decodes no more than these; None leaves both to the encoder.
 
     Raises:
         MissingDependency: This PyAV has no H.264 encoder.
@@ -50,12 +52,20 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], size_wh: tuple[int, int], fps: float, *, crf: int = 23, threads: int = 1
+        self,
+        path: str | os.PathLike[str],
+        size_wh: tuple[int, int],
+        fps: float,
+        *,
+        crf: int = 23,
+        threads: int = 1,
+        max_key_frame_distance: int | None = None,
     ) -> None:
         if min(size_wh) < 1 or not fps > 0:
             raise ValueError(f"VideoWriter: expected a size and a frame rate above 0, got {size_wh} and {fps}")
         self.path, self.size_wh, self.fps = path, size_wh, fps
         self._crf, self._threads = crf, threads
+        self._max_key_frame_distance = max_key_frame_distance
         self._reformatter = VideoReformatter()
         self._file = self._open()
 
@@ -97,7 +107,9 @@ class VideoWriter:
                 "writing videos needs a PyAV with the H.264 encoder libx264, got one without",
                 remedy="pip install --force-reinstall --only-binary=av av",
             )
-        options = {"crf": str(self._crf), "preset": "veryfast", "x264-params": _REPEATABLE}
+        distance = self._max_key_frame_distance
+        seekable = "" if distance is None else f":keyint={distance}:bframes=0"
+        options = {"crf": str(self._crf), "preset": "veryfast", "x264-params": _REPEATABLE + seekable}
         rate = Fraction(self.fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = (side + side % 2 for side in self.size_wh)

@@ -1,0 +1,106 @@
+"""A finished run in the browser: all cameras in step, why each link was made, and corrections of identities.
+
+::
+
+    run_data.py     cameras, passages and boxes as the pages need them
+    proxies.py      clean videos that a browser can seek in
+    journal.py      answers on disk
+    corrections.py  what the answers demand; stable numbers of vehicles
+    association.py  association solved again under corrections
+    questions.py    which links to ask about
+    session.py      a user's work on one run
+    security.py     who may talk to the server
+    server.py       the routes
+    static/         the pages: ES modules, no build step
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from mtmc.errors import ConfigError, MissingDependency, MtmcError
+from mtmc.pipeline.results import load_run
+from mtmc.view.proxies import Proxies
+from mtmc.view.run_data import view_of
+from mtmc.view.session import Session
+
+__all__ = ["export_run", "serve_run"]
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve_run(
+    run: Path,
+    *,
+    folder: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str = "",
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve the pages of a finished run until the process is interrupted.
+
+    Args:
+        run: The folder that ``mtmc run`` wrote.
+        folder: Where clean videos, the journal and the corrected result are kept; ``run/view`` if None.
+        host: Address to listen on.
+        port: Port to listen on; 0 for any free one.
+        token: What a browser has to show; one is made up where other machines reach the server and none is given.
+        announce: Gets the address as soon as the server can be reached.
+
+    Raises:
+        MissingDependency: Starlette or uvicorn is not installed.
+        ConfigError: The address cannot be listened on.
+        MtmcError: The run or its journal cannot be read.
+    """
+    try:
+        import uvicorn
+
+        from mtmc.view.security import loopback_names
+        from mtmc.view.server import make_app
+    except ImportError as error:
+        raise MissingDependency.of(error.name or "starlette", "view", "mtmc view") from None
+
+    session = _session(run, folder)
+    listener = _listener(host, port)
+    port = listener.getsockname()[1]
+    is_local = host in _LOOPBACK
+    token = token or ("" if is_local else secrets.token_urlsafe(16))
+    proxies = Proxies(session.viewed.cameras, session.folder / "proxies")
+    app = make_app(session, proxies, hosts=loopback_names(port) if is_local else None, token=token)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
+    shown = f"[{host}]" if ":" in host else host
+    announce(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        proxies.close()
+
+
+def export_run(run: Path, folder: Path | None = None) -> Path:
+    """Write the corrected ``track1.txt`` of a run; returns the file.
+
+    Raises:
+        MtmcError: The run or its journal cannot be read, or the file cannot be written.
+    """
+    return _session(run, folder).export()
+
+
+def _session(run: Path, folder: Path | None) -> Session:
+    viewed = view_of(load_run(run))
+    if not viewed.passages:
+        raise MtmcError("the run found no vehicle, so there is nothing to view", path=run)
+    return Session(viewed, run / "view" if folder is None else folder)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}, port {port} ({error})", remedy="choose another --host or --port"
+        ) from None

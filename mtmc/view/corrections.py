@@ -1,0 +1,161 @@
+"""What a journal demands of association, and vehicle numbers that stay as they are where nothing has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
+
+from mtmc.errors import ConfigError
+from mtmc.types import Array
+from mtmc.view.journal import Entry, Tracklets
+
+__all__ = ["Corrections", "answers", "check_consistent", "corrections_of", "counting_entries", "stable_ids"]
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """Pairs of passages, by index with the smaller one first.
+
+    Attributes:
+        must_link: One vehicle.
+        cannot_link: Two vehicles.
+    """
+
+    must_link: frozenset[Pair] = field(default_factory=frozenset)
+    cannot_link: frozenset[Pair] = field(default_factory=frozenset)
+
+    def groups(self, n: int) -> Array:
+        """The least passage of those that must be one vehicle with each of N passages: int64 (N,)."""
+        return _closure(n, self.must_link)
+
+    def known(self, n: int) -> set[Pair]:
+        """Pairs of groups of :meth:`groups` that are two vehicles."""
+        group = self.groups(n)
+        return {_ordered(int(group[i]), int(group[j])) for i, j in self.cannot_link}
+
+
+def counting_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Those that no other counting entry undoes, undos among them: an undo can be undone.
+
+    >>> entries = [Entry(1, "same"), Entry(2, "undo", undoes=1), Entry(3, "undo", undoes=2)]
+    >>> [entry.sequence for entry in counting_entries(entries)]
+    [1, 3]
+    """
+    undone: set[int] = set()
+    found = []
+    for entry in sorted(entries, key=lambda e: -e.sequence):
+        if entry.sequence in undone:
+            continue
+        undone.add(entry.undoes)
+        found.append(entry)
+    return found[::-1]
+
+
+def answers(entries: Iterable[Entry]) -> list[Entry]:
+    """The counting entries that are no undos."""
+    return [entry for entry in counting_entries(entries) if entry.action != "undo"]
+
+
+def corrections_of(entries: Iterable[Entry], index: Mapping[tuple[str, int], int]) -> Corrections:
+    """The pairs that the counting entries give.
+
+    Args:
+        entries: Of a journal.
+        index: Of each passage by (camera_id, track_id).
+
+    Raises:
+        ConfigError: An entry names a tracklet that the run does not have.
+    """
+    active = answers(entries)
+    return Corrections(
+        must_link=frozenset(_indexed(pair, index) for entry in active for pair in entry.must_link),
+        cannot_link=frozenset(_indexed(pair, index) for entry in active for pair in entry.cannot_link),
+    )
+
+
+def check_consistent(entries: Sequence[Entry], index: Mapping[tuple[str, int], int]) -> None:
+    """Check that no two tracklets have to be one vehicle and two at the same time.
+
+    Raises:
+        ConfigError: They do; the message names the answers that contradict the last one.
+    """
+    corrections = corrections_of(entries, index)
+    group = corrections.groups(len(index))
+    clash = [(i, j) for i, j in sorted(corrections.cannot_link) if group[i] == group[j]]
+    if not clash:
+        return
+    disputed = {int(group[i]) for i, _ in clash}
+    *earlier, _ = answers(entries)
+    numbers = [str(e.sequence) for e in earlier if _is_about(e, disputed, group, set(clash), index)]
+    raise ConfigError(
+        f"this contradicts answer{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+        if numbers
+        else "this says of two tracklets that they are one vehicle, and that they are two",
+        remedy="undo an earlier answer first",
+    )
+
+
+def _is_about(
+    entry: Entry, disputed: set[int], group: Array, clash: set[Pair], index: Mapping[tuple[str, int], int]
+) -> bool:
+    joined = any(int(group[_indexed(pair, index)[0]]) in disputed for pair in entry.must_link)
+    return joined or any(_indexed(pair, index) in clash for pair in entry.cannot_link)
+
+
+def stable_ids(labels: Array, before: Array, weight: Array) -> Array:
+    """Numbers of groups, as many as possible as they were: int64 (N,).
+
+    Groups and earlier numbers are matched one to one, those first that have most in common. Groups that are left get
+    new numbers, in order of their first passage.
+
+    Args:
+        labels: int (N,), the groups.
+        before: int (N,), earlier numbers, 0 where there was none.
+        weight: int (N,), how much each passage counts: its boxes.
+
+    >>> stable_ids(np.array([0, 0, 2, 3]), np.array([7, 8, 8, 0]), np.array([5, 9, 3, 1])).tolist()
+    [8, 8, 9, 10]
+    """
+    has_number = before > 0
+    pairs = np.stack([before[has_number], labels[has_number]], axis=1).reshape(-1, 2)
+    unique, place = np.unique(pairs, axis=0, return_inverse=True)
+    common = np.bincount(place.reshape(-1), weight[has_number], minlength=len(unique))
+    number_of: dict[int, int] = {}
+    taken: set[int] = set()
+    for row in np.lexsort([unique[:, 1], unique[:, 0], -common]).tolist():
+        number, label = unique[row].tolist()
+        if label not in number_of and number not in taken:
+            number_of[label] = number
+            taken.add(number)
+    following = int(before.max(initial=0)) + 1
+    for label in labels.tolist():
+        if label not in number_of:
+            number_of[label], following = following, following + 1
+    return np.array([number_of[label] for label in labels.tolist()], np.int64)
+
+
+def _closure(n: int, pairs: Iterable[Pair]) -> Array:
+    sets = DisjointSet(k for pair in pairs for k in pair)
+    for i, j in pairs:
+        sets.merge(i, j)
+    least = np.arange(n)
+    for members in sets.subsets():
+        least[list(members)] = min(members)
+    return least
+
+
+def _indexed(pair: Tracklets, index: Mapping[tuple[str, int], int]) -> Pair:
+    camera_a, track_a, camera_b, track_b = pair
+    for name in ((camera_a, track_a), (camera_b, track_b)):
+        if name not in index:
+            raise ConfigError(f"expected a tracklet of the run, got {name[0]}/{name[1]}")
+    return _ordered(index[camera_a, track_a], index[camera_b, track_b])
+
+
+def _ordered(i: int, j: int) -> Pair:
+    return (i, j) if i < j else (j, i)

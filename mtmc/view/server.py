@@ -1,0 +1,273 @@
+"""The server of ``mtmc view``: pages, data and clean videos of one run.
+
+Every route names a thing by a number (a camera, a passage, a vehicle) or by a fixed name. No part of a request
+becomes a path of the file system.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from mtmc.errors import ConfigError, MtmcError
+from mtmc.types import CLASSES, COLORS
+from mtmc.view.journal import StaleSequence
+from mtmc.view.proxies import Proxies
+from mtmc.view.run_data import FRAMES_PER_CHUNK
+from mtmc.view.security import Guard
+from mtmc.view.session import Session
+
+__all__ = ["make_app"]
+
+_MAX_BODY_BYTES = 1 << 20
+_MAX_QUESTIONS = 100
+_MAX_PART_BYTES = 1 << 20  # of a video, sent at once
+_MEDIA_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+
+
+def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None, token: str = "") -> Starlette:
+    """The ASGI application.
+
+    Args:
+        session: The run and its journal.
+        proxies: Its clean videos.
+        hosts: What ``Host`` may say; None for anything, which needs a token.
+        token: What a browser has to show; "" for nothing.
+    """
+    api = _Api(session, proxies)
+    routes = [
+        Route("/", _static("index.html")),
+        *(Route(f"/static/{name}", _static(name)) for name in _static_names()),
+        Route("/api/run", api.run),
+        Route("/api/passages", api.passages),
+        Route("/api/vehicles", api.vehicles),
+        Route("/api/vehicles/{vehicle:int}/links", api.links),
+        Route("/api/cameras/{camera:int}/boxes", api.boxes),
+        Route("/api/cameras/{camera:int}/proxy", api.proxy),
+        Route("/api/cameras/{camera:int}/video.mp4", api.video),
+        Route("/api/passages/{passage:int}/crop.jpg", api.crop),
+        Route("/api/questions", api.questions),
+        Route("/api/journal", api.journal),
+        Route("/api/journal", api.answer, methods=["POST"]),
+        Route("/api/scores", api.scores),
+        Route("/api/track1.txt", api.export),
+    ]
+    handlers: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+        HTTPException: _http_error,
+        MtmcError: _mtmc_error,
+    }
+    middleware = [Middleware(Guard, hosts=hosts, token=token)]
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=middleware)
+
+
+class _Api:
+    """What the routes answer. Work that takes time runs beside the event loop."""
+
+    def __init__(self, session: Session, proxies: Proxies) -> None:
+        self.session, self.proxies = session, proxies
+        self.viewed = session.viewed
+        self._passages = _json_bytes(self.viewed.columns())
+
+    async def run(self, request: Request) -> Response:
+        run = self.viewed.run
+        return JSONResponse(
+            {
+                "name": run.scene.name,
+                "folder": run.out.resolve().name,
+                "start_utc": run.scene.start_utc and run.scene.start_utc.isoformat(),
+                "cameras": [camera.as_dict() for camera in self.viewed.cameras],
+                "frames_per_chunk": FRAMES_PER_CHUNK,
+                "classes": CLASSES,
+                "colors": COLORS,
+                "review_problem": self.session.problem,
+                "agrees": self.session.association.agrees_with_run,
+            }
+        )
+
+    async def passages(self, request: Request) -> Response:
+        return Response(self._passages, media_type="application/json")
+
+    async def vehicles(self, request: Request) -> Response:
+        await run_in_threadpool(self.session.reload)
+        return self._identities()
+
+    async def links(self, request: Request) -> Response:
+        _, solution = self.session.state()
+        found = await run_in_threadpool(self.session.association.links_of, solution, request.path_params["vehicle"])
+        return JSONResponse([asdict(link) for link in found])
+
+    async def boxes(self, request: Request) -> Response:
+        boxes = self.viewed.boxes[self._camera(request)]
+        first = _whole(request.query_params.get("first", "0"))
+        return Response(boxes.packed(first), media_type="application/octet-stream")
+
+    async def proxy(self, request: Request) -> Response:
+        return JSONResponse(asdict(self.proxies.request(self._camera(request))))
+
+    async def video(self, request: Request) -> Response:
+        camera = self._camera(request)
+        if self.proxies.state(camera).state != "ready":
+            raise HTTPException(404, "the video is not ready")
+        path = self.proxies.path(camera)
+        size = (await run_in_threadpool(path.stat)).st_size
+        first, last = _byte_range(request.headers.get("range", ""), size)
+        part = await run_in_threadpool(_read, path, first, last)
+        headers = {"content-range": f"bytes {first}-{last}/{size}", "accept-ranges": "bytes"}
+        return Response(part, 206, headers, "video/mp4")
+
+    async def crop(self, request: Request) -> Response:
+        passage = request.path_params["passage"]
+        if passage >= len(self.viewed.passages):
+            raise HTTPException(404, "no such passage")
+        tracklet = self.viewed.passages[passage].tracklet
+        result = self.viewed.run.results[int(self.viewed.camera[passage])]
+        image = result.thumbnails.get(tracklet.track_id)
+        if image is None:
+            raise HTTPException(404, "the run has no picture of this passage")
+        jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+        return Response(jpeg.tobytes(), media_type="image/jpeg", headers={"cache-control": "max-age=86400"})
+
+    async def questions(self, request: Request) -> Response:
+        found = await run_in_threadpool(self.session.questions)
+        first = [{**asdict(q), "expected_boxes": q.expected_boxes} for q in found[:_MAX_QUESTIONS]]
+        return JSONResponse({"total": len(found), "questions": first})
+
+    async def journal(self, request: Request) -> Response:
+        await run_in_threadpool(self.session.reload)
+        entries = self.session.entries()
+        return JSONResponse([{**asdict(entry), "counts": counts} for entry, counts in entries])
+
+    async def answer(self, request: Request) -> Response:
+        data = await _body(request)
+        [sequence] = _integers(data, "sequence", exactly=1)
+        await run_in_threadpool(self._append, sequence, data.get("action"), data)
+        return self._identities()
+
+    async def scores(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self.session.scores))
+
+    async def export(self, request: Request) -> Response:
+        path = await run_in_threadpool(self.session.export)
+        return FileResponse(path, media_type="text/plain", filename="track1.txt")
+
+    def _append(self, sequence: int, action: Any, data: Mapping[str, Any]) -> None:
+        session = self.session
+        if action in ("same", "different"):
+            first, second = _integers(data, "pair", exactly=2)
+            session.answer(sequence, (first, second), action == "same")
+        elif action == "merge":
+            session.merge(sequence, _integers(data, "vehicles"))
+        elif action == "split":
+            session.split(sequence, _integers(data, "passages"))
+        elif action == "undo":
+            session.undo(sequence, _integers(data, "undoes", exactly=1)[0])
+        else:
+            raise ConfigError("expected the action same, different, merge, split or undo")
+
+    def _identities(self) -> Response:
+        sequence, solution = self.session.state()
+        return JSONResponse({"sequence": sequence, "vehicle": solution.vehicle.tolist()})
+
+    def _camera(self, request: Request) -> int:
+        camera = int(request.path_params["camera"])
+        if camera >= len(self.viewed.cameras):
+            raise HTTPException(404, "no such camera")
+        return camera
+
+
+# Requests and answers
+
+
+def _static_names() -> list[str]:
+    folder = resources.files("mtmc.view") / "static"
+    return sorted(file.name for file in folder.iterdir() if file.name.rpartition(".")[2] in _MEDIA_TYPES)
+
+
+def _static(name: str) -> Callable[[Request], Awaitable[Response]]:
+    content = (resources.files("mtmc.view") / "static" / name).read_bytes()
+    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
+
+    async def answer(request: Request) -> Response:
+        return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+
+    return answer
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object that a page sent. A form of a foreign page cannot send this type."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise HTTPException(415, "expected JSON")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MAX_BODY_BYTES:
+            raise HTTPException(413, "expected a shorter request")
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise HTTPException(422, "expected a JSON object")
+    return data
+
+
+def _integers(data: Mapping[str, Any], name: str, exactly: int | None = None) -> list[int]:
+    """One whole number, or a list of them, that a page sent under a name."""
+    value = data.get(name)
+    values = value if isinstance(value, list) else [value]
+    whole = [v for v in values if isinstance(v, int) and not isinstance(v, bool) and 0 <= v < 2**31]
+    if len(whole) != len(values) or (exactly is not None and len(values) != exactly):
+        raise ConfigError(f"expected whole numbers as {name!r}")
+    return whole
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise HTTPException(422, f"expected a whole number, got {text[:40]!r}")
+    return int(text)
+
+
+def _byte_range(header: str, size: int) -> tuple[int, int]:
+    """First and last byte of what is sent: a browser that wants all gets the first part and asks for more.
+
+    A browser has six connections to a server. Whole videos would keep them all busy while nobody watches.
+    """
+    match = re.fullmatch(r"bytes=(\d{1,15})-(\d{0,15})", header) if header else None
+    first, last = (int(match[1]), int(match[2] or size - 1)) if match else (0, size - 1)
+    if not first <= last or first >= size:
+        raise HTTPException(416, "no such part of the video", {"content-range": f"bytes */{size}"})
+    return first, min(last, size - 1, first + _MAX_PART_BYTES - 1)
+
+
+def _read(path: Path, first: int, last: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(first)
+        return file.read(last - first + 1)
+
+
+def _json_bytes(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _mtmc_error(request: Request, error: Exception) -> Response:
+    stale = isinstance(error, StaleSequence)
+    return JSONResponse({"error": str(error)}, 409 if stale else 422)

@@ -1,0 +1,109 @@
+// Pages by the part of the address behind #, keys, messages.
+
+import { camerasPage } from "./cameras.js";
+import { el, plural } from "./dom.js";
+import { galleryPage } from "./gallery.js";
+import { resultPage } from "./result.js";
+import { reviewPage } from "./review.js";
+import { getJson, store } from "./store.js";
+import { vehiclePage } from "./vehicle.js";
+
+const PAGES = { "": camerasPage, vehicles: galleryPage, vehicle: vehiclePage, review: reviewPage, result: resultPage };
+const HELP = [
+  ["space", "play or pause"],
+  ["← →", "one picture back or on"],
+  ["shift ← →", "five seconds back or on"],
+  ["[ ]", "slower, faster"],
+  ["+ −", "enlarge or shrink the timeline"],
+  ["n p", "next or previous passage of the chosen vehicle"],
+  ["1 … 4", "cameras, vehicles, review, result"],
+  ["s d k", "review: same, different, skip"],
+  ["z", "review: whole picture or enlarged"],
+  ["u", "undo the last answer"],
+  ["escape", "choose nothing"],
+];
+const MESSAGE_MS = 6000;
+
+const main = document.getElementById("page");
+const message = document.getElementById("message");
+let page = null;
+let fading = 0;
+
+function say(text, isError = false) {
+  message.textContent = text;
+  message.hidden = false;
+  message.classList.toggle("error", isError);
+  clearTimeout(fading);
+  fading = setTimeout(() => (message.hidden = true), MESSAGE_MS);
+}
+
+/** What pages may do beyond showing. */
+const tools = {
+  async answer(action, facts) {
+    try {
+      const changed = await store.answer(action, facts);
+      say(changed ? `${plural(changed, "passage")} changed the vehicle.` : "Noted; nothing else changed.");
+    } catch (error) {
+      say(error.message, true);
+    }
+  },
+  async undo() {
+    const last = (await getJson("/api/journal")).findLast((entry) => entry.counts && entry.action !== "undo");
+    if (last) await tools.answer("undo", { undoes: last.sequence });
+    else say("There is no answer to undo.");
+  },
+};
+
+function open() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, id] = path.split("/");
+  const parameters = new URLSearchParams(query);
+  if (id) parameters.set("id", id);
+  page?.close();
+  page = (PAGES[name] ?? camerasPage)(parameters, tools);
+  main.replaceChildren(page.node);
+  main.dataset.page = name || "cameras";
+  for (const link of document.querySelectorAll("nav a")) {
+    const isHere = link.hash.replace(/^#\/?/, "") === (name === "vehicle" ? "vehicles" : name);
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  window.scrollTo(0, 0);
+}
+
+const help = el(
+  "dialog.help",
+  { "aria-label": "Keyboard shortcuts" },
+  el("h2", {}, "Keyboard"),
+  el("dl", {}, HELP.map(([keys, meaning]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, meaning)])),
+  el("form", { method: "dialog" }, el("button", {}, "Close")),
+);
+document.body.append(help);
+document.getElementById("help").addEventListener("click", () => help.showModal());
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input:not([type=checkbox]), select, textarea");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+  const isPressing = event.target.closest("button, a") && (event.key === " " || event.key === "Enter");
+  if (isPressing) return;
+  const name = event.shiftKey && event.key.startsWith("Arrow") ? `shift+${event.key}` : event.key;
+  const pages = ["#/", "#/vehicles", "#/review", "#/result"];
+  if (event.key === "?") help.showModal();
+  else if (page?.keys?.[name]) page.keys[name]();
+  else if (pages[Number(event.key) - 1]) location.hash = pages[Number(event.key) - 1];
+  else return;
+  event.preventDefault();
+});
+
+try {
+  await store.load();
+  document.getElementById("name").textContent = store.run.folder;
+  document.title = `${store.run.folder} – mtmc view`;
+  if (!store.run.agrees) say("This version of mtmc associates otherwise than the one that made the run.", true);
+  window.addEventListener("hashchange", open);
+  open();
+} catch (error) {
+  main.replaceChildren(el("p", {}, `The run cannot be shown: ${error.message}`));
+}
+// For tests and for the curious.
+Object.assign(window, { mtmc: { store, page: () => page } });

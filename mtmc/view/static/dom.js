@@ -1,0 +1,43 @@
+// Elements without markup in strings: every text becomes a text node, so no name in a run can become markup.
+
+/** el("a.link", {href: "#/", onclick}, "text", child): an element with classes, properties or attributes, children. */
+export function el(name, properties = {}, ...children) {
+  const [tag, ...classes] = name.split(".");
+  const node = document.createElement(tag);
+  if (classes.length) node.className = classes.join(" ");
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === "style") Object.assign(node.style, value);
+    else if (key in node) node[key] = value;
+    else if (value !== undefined && value !== null) node.setAttribute(key, value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** Scene seconds as people read them: 1:02.4. */
+export function clockText(seconds) {
+  const tenths = Math.round(Math.abs(seconds) * 10);
+  const sign = seconds < 0 && tenths ? "−" : "";
+  const minutes = Math.floor(tenths / 600);
+  const rest = (tenths % 600) / 10;
+  const head = minutes >= 60 ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}` : `${minutes}`;
+  return `${sign}${head}:${rest.toFixed(1).padStart(4, "0")}`;
+}
+
+/** A number with its noun: 1 camera, 2 cameras. */
+export function plural(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The colour of a vehicle, the same as in the rendered videos; gray where one camera only saw it. */
+export function colorOf(vehicle, isShared = true) {
+  if (!isShared) return "rgb(170 176 184)";
+  const hue = (vehicle * 180 * (3 - Math.sqrt(5))) % 360;
+  return `oklch(${[76, 66, 84][vehicle % 3]}% 0.17 ${hue.toFixed(1)})`;
+}
+
+/** A signed number with a real minus sign. */
+export function signed(value, digits = 1) {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
+}

@@ -1,0 +1,107 @@
+// Scores, the corrected result as a file, and all answers.
+
+import { el } from "./dom.js";
+import { button } from "./parts.js";
+import { getJson, store } from "./store.js";
+
+const ACTIONS = {
+  same: "one vehicle",
+  different: "two vehicles",
+  merge: "merged",
+  split: "split off",
+  undo: "undone",
+};
+
+export function resultPage(parameters, tools) {
+  const scores = el("div.scores", {}, el("p.loading", {}, "Scoring …"));
+  const journal = el("div");
+  let isClosed = false;
+
+  async function showScores() {
+    let content;
+    try {
+      const found = await getJson("/api/scores");
+      content = found.run ? scoreTable(found) : el("p.hint", {}, "The scene has no ground truth.");
+    } catch (error) {
+      content = el("p.hint", {}, `No scores: ${error.message}`);
+    }
+    if (!isClosed) scores.replaceChildren(content);
+  }
+
+  async function showJournal() {
+    const entries = await getJson("/api/journal");
+    if (isClosed) return;
+    const rows = entries.toReversed().map((entry) => journalRow(entry, tools));
+    journal.replaceChildren(
+      rows.length
+        ? el("table.journal", {}, el("tbody", {}, rows))
+        : el("p.hint", {}, "No answer yet. The review asks for those that are worth most."),
+    );
+  }
+
+  const show = () => {
+    showScores();
+    showJournal();
+  };
+  show();
+  store.addEventListener("identities", show);
+  return {
+    node: el(
+      "section",
+      { "aria-label": "Result" },
+      el("h1", {}, "Result"),
+      el(
+        "p",
+        {},
+        el("a.download", { href: "/api/track1.txt", download: "track1.txt" }, "Corrected track1.txt"),
+        " AI City Challenge format; frames count from 1.",
+      ),
+      el("h2", {}, "Scores"),
+      scores,
+      el("h2", {}, "Answers"),
+      journal,
+    ),
+    keys: { u: () => tools.undo() },
+    close() {
+      isClosed = true;
+      store.removeEventListener("identities", show);
+    },
+  };
+}
+
+function scoreTable({ run, corrected }) {
+  const names = Object.keys(run[0]).filter((name) => name !== "camera");
+  const head = el("tr", {}, el("th", {}, "Camera"), names.map((name) => el("th", { scope: "col" }, name)));
+  const rows = corrected.map((row, index) =>
+    el(
+      row.camera === "all" ? "tr.all" : "tr",
+      {},
+      el("th", { scope: "row" }, row.camera),
+      names.map((name) => scoreCell(run[index][name], row[name])),
+    ),
+  );
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, rows));
+}
+
+function scoreCell(before, after) {
+  const text = (100 * after).toFixed(1);
+  const change = Math.round(1000 * after) - Math.round(1000 * before);
+  if (!change) return el("td.number", {}, text);
+  const sign = change > 0 ? "+" : "−";
+  return el("td.number", {}, text, el(change > 0 ? "small.better" : "small.worse", {}, ` ${sign}${Math.abs(change) / 10}`));
+}
+
+function journalRow(entry, tools) {
+  const pairs = entry.must_link.concat(entry.cannot_link);
+  const names = [...new Set(pairs.flatMap(([a, i, b, j]) => [`${a}/${i}`, `${b}/${j}`]))];
+  const about = entry.action === "undo" ? `answer ${entry.undoes}` : names.slice(0, 6).join(", ") + (names.length > 6 ? " …" : "");
+  return el(
+    entry.counts ? "tr" : "tr.undone",
+    {},
+    el("td.number", {}, String(entry.sequence)),
+    el("td", {}, ACTIONS[entry.action]),
+    el("td", {}, about),
+    el("td.detail", {}, entry.time_utc.replace("T", " ").replace("+00:00", " UTC")),
+    el("td", {}, entry.counts ? button("Undo", `Undo answer ${entry.sequence}`, () => tools.answer("undo", { undoes: entry.sequence })) : ""),
+  );
+}

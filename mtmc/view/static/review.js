@@ -1,0 +1,157 @@
+// The review queue: one question at a time, those first whose answer is expected to correct most boxes.
+
+import { clockText, el, plural } from "./dom.js";
+import { chip, crop, evidence, percent } from "./parts.js";
+import { Player } from "./player.js";
+import { getJson, store } from "./store.js";
+import { CameraTile } from "./tile.js";
+
+const LEAST_CLIP_S = 2;
+const MARGIN_S = 0.5;
+
+export function reviewPage(parameters, tools) {
+  const node = el("section.review", { "aria-label": "Review" });
+  let queue = [];
+  let total = 0;
+  let skipped = 0;
+  let clips = null;
+  let isClosed = false;
+  let isZoomed = true;
+
+  async function load() {
+    if (store.run.review_problem) {
+      node.replaceChildren(el("h1", {}, "Review"), el("p", {}, `There is nothing to answer: ${store.run.review_problem}.`));
+      return;
+    }
+    ({ questions: queue, total } = await getJson("/api/questions"));
+    skipped = Math.min(skipped, queue.length);
+    if (!isClosed) show();
+  }
+
+  async function show() {
+    clips?.player.close();
+    clips = null;
+    const question = queue[skipped];
+    if (!question) {
+      node.replaceChildren(
+        el("h1", {}, "Review"),
+        el("p", {}, skipped ? "That was the last question; the skipped ones are still open." : "No question is left."),
+        skipped ? action("Skipped ones again", "k", () => again()) : el("span"),
+      );
+      return;
+    }
+    const links = await getJson(`/api/vehicles/${store.vehicle[question.a]}/links`);
+    if (isClosed || question !== queue[skipped]) return;
+    const link = links.find(({ a, b }) => a === question.a && b === question.b);
+    const passages = [question.a, question.b].map((index) => store.passages[index]);
+    clips = clipsOf(passages, isZoomed);
+    node.replaceChildren(
+      el("h1", {}, "Are these one vehicle?"),
+      el("div.pair", {}, passages.map((passage, index) => side(passage, clips.tiles[index]))),
+      el(
+        "div.answers",
+        {},
+        action("Same", "s", () => answer("same"), "same"),
+        action("Different", "d", () => answer("different"), "different"),
+        action("Skip", "k", () => skip()),
+        action("Undo", "u", () => tools.undo()),
+        action("Whole picture", "z", () => zoom()),
+      ),
+      el("p.detail", {}, statement(question, total - skipped)),
+      link ? evidence(link) : null,
+    );
+    clips.player.play();
+  }
+
+  async function answer(kind) {
+    const question = queue[skipped];
+    if (!question) return;
+    await tools.answer(kind, { pair: [question.a, question.b] });
+  }
+
+  function skip() {
+    skipped = Math.min(skipped + 1, queue.length);
+    show();
+  }
+
+  function again() {
+    skipped = 0;
+    show();
+  }
+
+  function zoom() {
+    isZoomed = !isZoomed;
+    for (const tile of clips?.tiles ?? []) {
+      tile.zoomOn = isZoomed ? tile.passage.index : null;
+      tile.draw();
+    }
+  }
+
+  load();
+  store.addEventListener("identities", load);
+  return {
+    node,
+    keys: {
+      s: () => answer("same"),
+      d: () => answer("different"),
+      k: () => (queue[skipped] ? skip() : again()),
+      u: () => tools.undo(),
+      z: () => zoom(),
+      " ": () => clips?.player.toggle(),
+      ArrowLeft: () => clips?.player.step(-1),
+      ArrowRight: () => clips?.player.step(1),
+    },
+    close() {
+      isClosed = true;
+      store.removeEventListener("identities", load);
+      clips?.player.close();
+    },
+  };
+}
+
+function action(text, key, onclick, kind = "") {
+  return el(kind ? `button.${kind}` : "button", { type: "button", onclick }, text, el("kbd", {}, key));
+}
+
+function side(passage, tile) {
+  const vehicle = store.vehicles.get(store.vehicle[passage.index]);
+  return el(
+    "div.side",
+    {},
+    tile.node,
+    el(
+      "p.who",
+      {},
+      crop(passage),
+      el(
+        "span",
+        {},
+        el("a", { href: `#/vehicle/${vehicle.id}` }, chip(vehicle)),
+        ` ${passage.color} ${passage.class}, ${store.camera(passage).id}, `,
+        `${clockText(passage.start)}–${clockText(passage.end)}`,
+      ),
+    ),
+  );
+}
+
+function statement(question, open) {
+  const now = question.is_joined ? "Joined now" : "Two vehicles now";
+  const stake = plural(question.boxes, "box").replace("boxs", "boxes");
+  return `${now}, ${percent(question.probability)} one vehicle; ${stake} depend on it. ${plural(open, "question")} open.`;
+}
+
+/** Both passages as clips on one clock: at one time where they overlap, else each from its own start. */
+function clipsOf(passages, isZoomed) {
+  const tiles = passages.map((passage) => {
+    const tile = new CameraTile(store.camera(passage), { highlight: () => null });
+    tile.passage = passage;
+    tile.zoomOn = isZoomed ? passage.index : null;
+    return tile;
+  });
+  const [a, b] = passages;
+  const [from, to] = [Math.max(a.start, b.start), Math.min(a.end, b.end)];
+  if (to - from >= LEAST_CLIP_S) return { tiles, player: new Player(tiles, { range: [from, to], loops: true }) };
+  for (const tile of tiles) tile.offset = tile.passage.start - MARGIN_S;
+  const length = Math.max(...passages.map((passage) => passage.end - passage.start)) + 2 * MARGIN_S;
+  return { tiles, player: new Player(tiles, { range: [0, Math.max(length, LEAST_CLIP_S)], loops: true }) };
+}

@@ -1,0 +1,117 @@
+// What the server knows: the run, its passages, and who is who. One copy, which all pages share.
+
+import { Clock } from "./clock.js";
+
+/** A request that the server refused; `status` 409 means that another window has answered meanwhile. */
+export class ServerError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function request(path, options) {
+  const response = await fetch(path, options);
+  if (!response.ok) {
+    const data = await response.json().catch(() => ({}));
+    throw new ServerError(data.error ?? `the server answered ${response.status}`, response.status);
+  }
+  return response;
+}
+
+export const getJson = async (path) => (await request(path)).json();
+export const getBuffer = async (path) => (await request(path)).arrayBuffer();
+
+class Store extends EventTarget {
+  /** Load everything that does not change, and the identities. */
+  async load() {
+    const [run, columns, identities] = await Promise.all(
+      ["/api/run", "/api/passages", "/api/vehicles"].map(getJson),
+    );
+    this.run = run;
+    this.cameras = run.cameras.map((camera, index) => ({ ...camera, index, clock: new Clock(camera) }));
+    this.passages = columns.camera.map((camera, index) => ({
+      index,
+      camera,
+      track: columns.track[index],
+      firstFrame: columns.first_frame[index],
+      lastFrame: columns.last_frame[index],
+      largestFrame: columns.largest_frame[index],
+      start: columns.start_s[index],
+      end: columns.end_s[index],
+      boxes: columns.boxes[index],
+      class: columns.class[index],
+      color: columns.color[index],
+      entry: columns.entry[index],
+      exit: columns.exit[index],
+      runId: columns.run_id[index],
+    }));
+    const spans = this.cameras.map((camera) => [camera.clock.timeAt(0), camera.clock.timeAt(camera.frame_count - 1)]);
+    this.start = Math.min(...spans.map((span) => span[0]));
+    this.end = Math.max(...spans.map((span) => span[1]), this.start + 1);
+    this.setIdentities(identities);
+  }
+
+  /** Take over identities that the server sent; returns how many passages changed their vehicle. */
+  setIdentities({ sequence, vehicle }) {
+    const before = this.vehicle;
+    this.sequence = sequence;
+    this.vehicle = vehicle;
+    this.vehicles = new Map();
+    for (const passage of this.passages) {
+      const id = vehicle[passage.index];
+      if (!this.vehicles.has(id)) this.vehicles.set(id, { id, passages: [] });
+      this.vehicles.get(id).passages.push(passage);
+    }
+    for (const found of this.vehicles.values()) describe(found);
+    this.dispatchEvent(new Event("identities"));
+    return before ? vehicle.filter((id, index) => id !== before[index]).length : 0;
+  }
+
+  /** Identities again, after another window has answered. */
+  async refresh() {
+    return this.setIdentities(await getJson("/api/vehicles"));
+  }
+
+  /** Send an answer; identities follow. Returns how many passages changed their vehicle. */
+  async answer(action, facts) {
+    try {
+      const response = await request("/api/journal", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ sequence: this.sequence, action, ...facts }),
+      });
+      return this.setIdentities(await response.json());
+    } catch (error) {
+      if (error.status === 409) await this.refresh();
+      throw error;
+    }
+  }
+
+  camera(passage) {
+    return this.cameras[passage.camera];
+  }
+}
+
+/** What all passages of a vehicle say together. */
+function describe(vehicle) {
+  vehicle.passages.sort((a, b) => a.start - b.start || a.index - b.index);
+  vehicle.start = vehicle.passages[0].start;
+  vehicle.end = Math.max(...vehicle.passages.map((passage) => passage.end));
+  vehicle.cameras = [...new Set(vehicle.passages.map((passage) => passage.camera))].sort((a, b) => a - b);
+  vehicle.boxes = vehicle.passages.reduce((sum, passage) => sum + passage.boxes, 0);
+  vehicle.isShared = vehicle.cameras.length > 1;
+  vehicle.class = most(vehicle.passages, "class", "vehicle");
+  vehicle.color = most(vehicle.passages, "color", "");
+}
+
+/** The value of most boxes; `unknown` only where nothing else is said. */
+function most(passages, key, unknown) {
+  const boxes = new Map();
+  for (const passage of passages) {
+    if (passage[key] !== unknown) boxes.set(passage[key], (boxes.get(passage[key]) ?? 0) + passage.boxes);
+  }
+  return [...boxes].sort((a, b) => b[1] - a[1])[0]?.[0] ?? unknown;
+}
+
+export const store = new Store();

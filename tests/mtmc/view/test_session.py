@@ -1,0 +1,174 @@
+"""Answers, and the identities that follow from them."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.errors import ConfigError
+from mtmc.formats.track1 import read_track1
+from mtmc.types import Array
+from mtmc.view.corrections import Corrections, stable_ids
+from mtmc.view.questions import questions
+from mtmc.view.session import Session
+from tests.mtmc.view.town import VEHICLES, town
+
+FIRST = list(range(VEHICLES))
+
+
+@pytest.fixture(scope="module")
+def viewed(tmp_path_factory: pytest.TempPathFactory):
+    return town(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def session(viewed, tmp_path: Path) -> Session:
+    return Session(viewed, tmp_path)
+
+
+def vehicles(session: Session) -> Array:
+    return session.state()[1].vehicle
+
+
+def joined_pair(session: Session) -> tuple[int, int]:
+    found = vehicles(session)
+    return next((a, b) for a, b in combinations(range(len(found)), 2) if found[a] == found[b])
+
+
+def test_without_answers_it_is_the_run(session: Session) -> None:
+    assert session.association.agrees_with_run
+    in_result = session.viewed.run_id > 0
+    assert (vehicles(session)[in_result] == session.viewed.run_id[in_result]).all()
+    assert len(set(vehicles(session).tolist())) < 2 * VEHICLES  # some were joined
+    assert session.export().read_bytes() == (session.viewed.run.out / "track1.txt").read_bytes()
+
+
+def test_different_separates_and_undo_restores(session: Session) -> None:
+    before = vehicles(session)
+    a, b = joined_pair(session)
+    session.answer(0, (a, b), is_same=False)
+    after = vehicles(session)
+    assert after[a] != after[b]
+    untouched = (before != before[a]) & (after == before)
+    assert untouched.sum() >= len(before) - 4  # vehicles that the answer leaves alone keep their numbers
+    session.undo(1, 1)
+    np.testing.assert_array_equal(vehicles(session), before)
+    session.undo(2, 2)  # an undo can be undone
+    np.testing.assert_array_equal(vehicles(session), after)
+
+
+def test_same_joins_whatever_the_log_odds_say(session: Session) -> None:
+    before = vehicles(session)
+    apart = next((a, b) for a, b in combinations(FIRST, 2) if before[a] != before[b])
+    session.answer(0, apart, is_same=True)
+    assert vehicles(session)[apart[0]] == vehicles(session)[apart[1]]
+
+
+def test_other_links_follow(session: Session) -> None:
+    """A passage that is joined with another vehicle leaves its own one, without a further answer."""
+    before = vehicles(session)
+    joined = [k for k in range(VEHICLES - 1) if before[k] == before[VEHICLES + k]]
+    followed = []
+    for k in joined:
+        solution = session.association.solve(Corrections(must_link=frozenset({(k, VEHICLES + k + 1)})))
+        followed.append(bool(solution.vehicle[k] != solution.vehicle[VEHICLES + k]))
+    assert any(followed)
+
+
+def test_the_file_of_answers_alone_gives_the_same_identities(session: Session) -> None:
+    a, b = joined_pair(session)
+    session.answer(0, (a, b), is_same=False)
+    again = Session(session.viewed, session.folder)
+    np.testing.assert_array_equal(vehicles(again), vehicles(session))
+    assert again.state()[0] == 1
+
+
+def test_merge_and_split_by_hand(session: Session) -> None:
+    before = vehicles(session)
+    first, second = sorted(set(before.tolist()))[:2]
+    session.merge(0, [first, second])
+    members = np.flatnonzero(np.isin(before, (first, second)))
+    merged = vehicles(session)
+    assert len(set(merged[members].tolist())) == 1
+    session.undo(1, 1)
+    a, b = joined_pair(session)
+    session.split(2, [b])
+    assert vehicles(session)[a] != vehicles(session)[b]
+    rest = np.flatnonzero(before == before[a])
+    assert len({vehicles(session)[k] for k in rest if k != b}) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda s: s.answer(0, (0, 0), True), "expected two passages"),
+        (lambda s: s.answer(0, (0, 10**6), True), "expected two passages"),
+        (lambda s: s.merge(0, [1]), "expected two or more vehicles"),
+        (lambda s: s.merge(0, [1, 10**6]), "expected two or more vehicles"),
+        (lambda s: s.split(0, []), "expected passages of one vehicle"),
+        (lambda s: s.undo(0, 1), "expected the number of an answer that counts"),
+    ],
+)
+def test_answers_that_make_no_sense_leave_no_trace(session: Session, call, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        call(session)
+    assert session.state()[0] == 0
+    assert not session.journal.path.exists()
+
+
+def test_a_contradiction_names_the_earlier_answers(session: Session) -> None:
+    session.answer(0, (0, 1), is_same=True)
+    session.answer(1, (4, 5), is_same=True)
+    session.answer(2, (1, 2), is_same=True)
+    with pytest.raises(ConfigError, match="contradicts answers 1, 3; undo an earlier answer first"):
+        session.answer(3, (0, 2), is_same=False)
+    assert session.state()[0] == 3
+
+
+def test_questions_by_expected_boxes_and_only_open_ones(session: Session) -> None:
+    asked = session.questions()
+    worth = [q.expected_boxes for q in asked]
+    assert worth == sorted(worth, reverse=True)
+    assert asked
+    top = asked[0]
+    assert top.expected_boxes == top.boxes * ((1 - top.probability) if top.is_joined else top.probability)
+    session.answer(0, (top.a, top.b), is_same=top.is_joined)
+    assert (top.a, top.b) not in [(q.a, q.b) for q in session.questions()]
+
+
+def test_boxes_at_stake_are_those_of_the_smaller_side(session: Session) -> None:
+    candidates = session.association.candidates
+    assert candidates is not None
+    solution = session.state()[1]
+    boxes = np.arange(1, 2 * VEHICLES + 1)
+    for question in questions(candidates, solution, boxes):
+        a = solution.labels == solution.labels[question.a]
+        b = solution.labels == solution.labels[question.b]
+        if not question.is_joined:
+            assert question.boxes == min(boxes[a].sum(), boxes[b].sum())
+        elif a.sum() == 2:
+            assert question.boxes == min(boxes[question.a], boxes[question.b])
+        else:
+            assert 0 < question.boxes <= boxes[a].sum() // 2
+
+
+def test_numbers_stay_where_nothing_changes() -> None:
+    before = np.array([3, 3, 5, 5, 5, 9])
+    labels = np.array([0, 0, 1, 1, 2, 3])
+    assert stable_ids(labels, before, np.array([1, 1, 2, 2, 7, 1])).tolist() == [3, 3, 10, 10, 5, 9]
+    assert stable_ids(labels, np.zeros(6, int), np.ones(6)).tolist() == [1, 1, 2, 2, 3, 4]
+
+
+def test_the_exported_file_holds_the_corrected_identities(session: Session) -> None:
+    a, b = joined_pair(session)
+    session.answer(0, (a, b), is_same=False)
+    table = read_track1(session.export())
+    camera = session.viewed.camera
+    for k in (a, b):
+        number = session.viewed.cameras[int(camera[k])].number
+        frames = session.viewed.passages[k].tracklet.frame
+        rows = (table.camera == number) & np.isin(table.frame, frames)
+        assert vehicles(session)[k] in set(table.id[rows].tolist())

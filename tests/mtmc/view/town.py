@@ -1,0 +1,69 @@
+"""A small run without pixels: vehicles that pass one camera and, ten seconds later, another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mtmc.associate import associate_with_evidence
+from mtmc.config import RunConfig
+from mtmc.formats.convert import table_of_tracks
+from mtmc.formats.track1 import write_track1
+from mtmc.geometry.clock import Clock
+from mtmc.pipeline.camera import CameraResult
+from mtmc.pipeline.results import LoadedRun
+from mtmc.postprocess import postprocess
+from mtmc.scene import Camera, Scene
+from mtmc.types import Array, Passage
+from mtmc.view.run_data import ViewedRun, view_of
+from tests.builders import tracklet
+
+VEHICLES = 14
+_DIM = 16
+
+
+def town(out: Path, *, video: Path | None = None, names: tuple[str, str] = ("c001", "c002")) -> ViewedRun:
+    """Two cameras, :data:`VEHICLES` vehicles in each; vehicle k is passage k of the first and of the second."""
+    cameras = tuple(
+        Camera(name, number, Clock(10.0), video=video, size_wh=(640, 480), frame_count=4000)
+        for number, name in enumerate(names, start=1)
+    )
+    scene = Scene("town", out, cameras)
+    of_camera = {
+        name: [_passage(name, k, shift) for k in range(VEHICLES)] for name, shift in zip(names, (0, 100), strict=True)
+    }
+    config = RunConfig()
+    found = associate_with_evidence([p for group in of_camera.values() for p in group], scene, config.associate)
+    tracks = postprocess(found.tracks, scene, config.postprocess)
+    out.mkdir(parents=True, exist_ok=True)
+    write_track1(table_of_tracks(tracks, {camera.id: camera.number for camera in cameras}), out / "track1.txt")
+    red = np.full((40, 60, 3), (200, 30, 30), np.uint8)
+    results = [CameraResult(name, passages=group, thumbnails={1: red}) for name, group in of_camera.items()]
+    kept = {track.global_id for track in tracks}
+    return view_of(
+        LoadedRun(
+            out=out,
+            scene=scene,
+            given=scene,
+            config=config,
+            results=tuple(results),
+            tracks=tuple(track for track in found.tracks if track.global_id in kept),
+            links=found.links,
+            scene_model=found.model,
+        )
+    )
+
+
+def _passage(camera: str, vehicle: int, shift: int) -> Passage:
+    seen = tracklet(camera, vehicle + 1, first=80 * vehicle + shift, length=40, start=(60, 200), step=(9, 1))
+    return Passage(seen, _looks(vehicle, camera), "", "", np.full((40, 2), np.nan))
+
+
+def _looks(vehicle: int, camera: str) -> Array:
+    """Vehicles 2k and 2k + 1 look alike."""
+    own = np.random.default_rng(vehicle).normal(size=_DIM)
+    pair = np.random.default_rng(100 + vehicle // 2).normal(size=_DIM)
+    noise = np.random.default_rng([vehicle, len(camera), ord(camera[-1])]).normal(size=_DIM)
+    vector = pair + 0.5 * own + 0.3 * noise
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
