@@ -1,10 +1,22 @@
-"""Which links to ask a person about: those whose answer is expected to correct most boxes."""
+"""Which links to ask a person about: those whose answer is expected to correct most boxes.
+
+The expected number of boxes is the probability that the present decision is wrong, times the boxes that depend on it:
+
+* *Joined.* That the parts A and B of a vehicle are one rests on the strongest link between them. Links of a maximum
+  spanning tree of the vehicle are therefore asked about, and no others. Taking one away leaves A and B. If the link
+  is wrong, the boxes of the smaller part have a wrong identity.
+* *Rejected.* Of all pairs between two vehicles the most probable one is asked about. If both are one vehicle, the
+  boxes of the smaller one have a wrong identity.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from mtmc.associate.candidates import Candidates
 from mtmc.associate.link_probability import link_probability
@@ -12,6 +24,11 @@ from mtmc.types import Array
 from mtmc.view.association import CorrectedRun
 
 __all__ = ["Question", "questions"]
+
+_LEAST_EXPECTED_BOXES = 1.0  # fewer are not worth a question
+
+#: The neighbors of each node of a forest.
+Forest = Mapping[int, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +39,7 @@ class Question:
         a, b: Passages, a < b.
         is_joined: Whether the present solution says so.
         probability: That they are one vehicle.
-        boxes: Boxes whose identity would change if the present solution were wrong.
+        boxes: Boxes whose identity is wrong if the present solution is.
     """
 
     a: int
@@ -40,8 +57,7 @@ class Question:
 def questions(candidates: Candidates, solution: CorrectedRun, boxes: Array) -> list[Question]:
     """Open questions, those first that are expected to correct most boxes.
 
-    Pairs whose answer follows from earlier answers are left out. Of all pairs between two groups that an answer would
-    join or separate as a whole, the most doubtful one stands for all.
+    Pairs whose answer follows from earlier answers are left out.
 
     Args:
         candidates: Pairs of N passages.
@@ -50,58 +66,62 @@ def questions(candidates: Candidates, solution: CorrectedRun, boxes: Array) -> l
     """
     rows = _open_rows(candidates, solution)
     probability = link_probability(candidates, solution.labels, rows)
-    first, second = candidates.pairs[rows].T
-    is_joined = solution.labels[first] == solution.labels[second]
-    at_stake = _boxes_at_stake(candidates, solution.labels, rows, boxes)
-    expected = at_stake * np.where(is_joined, 1 - probability, probability)
-
-    found: list[Question] = []
-    asked: set[tuple[int, int]] = set()
-    group = solution.corrections.groups(candidates.n)
-    for k in np.lexsort([second, first, -expected]).tolist():
-        a, b = int(first[k]), int(second[k])
-        # A joined pair stands for the two groups that must be one vehicle, a rejected one for the two vehicles.
-        key = (group[a], group[b]) if is_joined[k] else (solution.labels[a], solution.labels[b])
-        name = (int(min(key)), int(max(key)))
-        if name in asked:
-            continue
-        asked.add(name)
-        found.append(Question(a, b, bool(is_joined[k]), float(probability[k]), int(at_stake[k])))
-    return found
+    # The most probable pairs first; sorting is stable and rows are in order of their passages.
+    order = np.argsort(-probability, kind="stable")
+    pairs, probability = candidates.pairs[rows[order]], probability[order]
+    is_joined = solution.labels[pairs[:, 0]] == solution.labels[pairs[:, 1]]
+    found = [
+        *_joined(pairs[is_joined], probability[is_joined], solution, boxes),
+        *_rejected(pairs[~is_joined], probability[~is_joined], solution, boxes),
+    ]
+    found = [question for question in found if question.expected_boxes >= _LEAST_EXPECTED_BOXES]
+    return sorted(found, key=lambda question: (-question.expected_boxes, question.a, question.b))
 
 
 def _open_rows(candidates: Candidates, solution: CorrectedRun) -> Array:
-    """Rows of pairs that are joined or have positive log odds, and that no answer decides: int64 (L,)."""
-    labels, pairs = solution.labels, candidates.pairs
+    """Rows of candidate pairs that no answer decides: int64 (L,)."""
     group = solution.corrections.groups(candidates.n)
-    known = solution.corrections.known(candidates.n)
-    is_joined = labels[pairs[:, 0]] == labels[pairs[:, 1]]
-    of_group = np.sort(group[pairs], axis=1)
+    of_group = np.sort(group[candidates.pairs], axis=1).astype(np.int64)
     is_open = of_group[:, 0] != of_group[:, 1]
-    if known:
-        key = of_group[:, 0].astype(np.int64) * candidates.n + of_group[:, 1]
-        is_open &= ~np.isin(key, [i * candidates.n + j for i, j in known])
-    return np.flatnonzero(is_open & (is_joined | (candidates.log_odds > 0)))
+    known = [i * candidates.n + j for i, j in solution.corrections.known(candidates.n)]
+    return np.flatnonzero(is_open & ~np.isin(of_group[:, 0] * candidates.n + of_group[:, 1], known))
 
 
-def _boxes_at_stake(candidates: Candidates, labels: Array, rows: Array, boxes: Array) -> Array:
-    """Boxes that would change their identity if the present decision about each pair were wrong: int64 (L,).
+def _joined(pairs: Array, probability: Array, solution: CorrectedRun, boxes: Array) -> Iterator[Question]:
+    """The links of a maximum spanning forest; pairs int (L, 2) come in descending order of probability."""
+    group = solution.corrections.groups(len(boxes))  # what must be one vehicle is one node
+    connected = DisjointSet(np.unique(group).tolist())
+    forest: dict[int, list[int]] = defaultdict(list)
+    links = []
+    for k, (a, b) in enumerate(group[pairs].tolist()):
+        if connected.merge(a, b):
+            forest[a].append(b)
+            forest[b].append(a)
+            links.append(k)
+    of_node = np.bincount(group, boxes, minlength=len(boxes))
+    of_vehicle = np.bincount(solution.labels, boxes, minlength=len(boxes))
+    for k in links:
+        a, b = pairs[k].tolist()
+        part = of_node[_part(forest, int(group[a]), int(group[b]))].sum()
+        at_stake = min(part, of_vehicle[solution.labels[a]] - part)
+        yield Question(a, b, True, float(probability[k]), int(at_stake))
 
-    Of two vehicles that should be one, the smaller one changes. A vehicle that should be two falls apart by the sign
-    of the difference of log odds to the two passages of the pair, and its smaller part changes.
-    """
-    of_label = np.bincount(labels, boxes, minlength=candidates.n)
-    first, second = candidates.pairs[rows].T
-    at_stake = np.minimum(of_label[labels[first]], of_label[labels[second]])
-    members: dict[int, list[int]] = {}
-    for k, label in enumerate(labels.tolist()):
-        members.setdefault(label, []).append(k)
-    pairwise = candidates.pairwise()
-    for r in np.flatnonzero(labels[first] == labels[second]).tolist():
-        a, b = int(first[r]), int(second[r])
-        others = [k for k in members[int(labels[a])] if k not in (a, b)]
-        to_a = pairwise.sums([[k] for k in others], [[a]] * len(others))
-        to_b = pairwise.sums([[k] for k in others], [[b]] * len(others))
-        with_a = boxes[a] + sum(int(boxes[k]) for k, x, y in zip(others, to_a, to_b, strict=True) if x >= y)
-        at_stake[r] = min(with_a, of_label[labels[a]] - with_a)
-    return np.asarray(at_stake, np.int64)
+
+def _part(forest: Forest, start: int, barrier: int) -> list[int]:
+    """The nodes that can be reached without the link from ``start`` to ``barrier``."""
+    reached, ahead = {start, barrier}, [start]
+    while ahead:
+        following = [node for node in forest[ahead.pop()] if node not in reached]
+        reached.update(following)
+        ahead += following
+    return sorted(reached - {barrier})
+
+
+def _rejected(pairs: Array, probability: Array, solution: CorrectedRun, boxes: Array) -> Iterator[Question]:
+    """The most probable pair of every two vehicles; pairs int (L, 2) come in descending order of probability."""
+    of_vehicle = np.bincount(solution.labels, boxes, minlength=len(boxes)).astype(np.int64)
+    vehicles = np.sort(solution.labels[pairs], axis=1).astype(np.int64)
+    _, first = np.unique(vehicles[:, 0] * len(boxes) + vehicles[:, 1], return_index=True)
+    at_stake = of_vehicle[vehicles[first]].min(axis=1)
+    for k, stake in zip(first.tolist(), at_stake.tolist(), strict=True):
+        yield Question(*pairs[k].tolist(), False, float(probability[k]), stake)

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtmc.associate.link_probability import link_probability
 from mtmc.errors import ConfigError
 from mtmc.formats.track1 import read_track1
 from mtmc.types import Array
+from mtmc.view.association import CorrectedRun
 from mtmc.view.corrections import Corrections, stable_ids
 from mtmc.view.questions import questions
 from mtmc.view.session import Session
@@ -153,6 +155,44 @@ def test_boxes_at_stake_are_those_of_the_smaller_side(session: Session) -> None:
             assert question.boxes == min(boxes[question.a], boxes[question.b])
         else:
             assert 0 < question.boxes <= boxes[a].sum() // 2
+
+
+def test_a_vehicle_is_asked_about_along_its_strongest_links(session: Session) -> None:
+    """Each question is the strongest of all pairs across the division of the vehicle that it stands for."""
+    candidates = session.association.candidates
+    assert candidates is not None
+    labels = np.zeros(2 * VEHICLES, np.int64)  # one vehicle of everything
+    solution = CorrectedRun(Corrections(must_link=frozenset({(0, 1)})), labels, labels + 1)
+    boxes = np.random.default_rng(0).integers(1, 99, 2 * VEHICLES)
+    found = [q for q in questions(candidates, solution, boxes) if q.is_joined]
+    probability = link_probability(candidates, labels, np.arange(len(candidates.pairs)))
+    edges = [(q.a, q.b) for q in found]
+    tree = sorted(_spanning_tree(candidates.pairs.tolist(), probability.tolist(), {(0, 1)}))
+    assert set(edges) <= set(tree)
+    for question in found:
+        rest = [edge for edge in tree if edge != (question.a, question.b)]
+        part = _component(question.a, [*rest, (0, 1)])
+        assert question.boxes == min(boxes[sorted(part)].sum(), boxes.sum() - boxes[sorted(part)].sum())
+        across = [
+            p for (i, j), p in zip(candidates.pairs.tolist(), probability, strict=True) if (i in part) != (j in part)
+        ]
+        assert question.probability == pytest.approx(max(across))
+
+
+def _spanning_tree(pairs: list[list[int]], weight: list[float], given: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Kruskal's algorithm with components found anew for every edge."""
+    chosen = set(given)
+    for _, (i, j) in sorted(zip([-w for w in weight], pairs, strict=True)):
+        if j not in _component(i, chosen):
+            chosen.add((i, j))
+    return chosen - given
+
+
+def _component(start: int, edges) -> set[int]:
+    reached = {start}
+    while following := {k for edge in edges for k in edge if reached & set(edge)} - reached:
+        reached |= following
+    return reached
 
 
 def test_numbers_stay_where_nothing_changes() -> None:

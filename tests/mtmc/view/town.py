@@ -65,5 +65,5 @@ def _looks(vehicle: int, camera: str) -> Array:
     own = np.random.default_rng(vehicle).normal(size=_DIM)
     pair = np.random.default_rng(100 + vehicle // 2).normal(size=_DIM)
     noise = np.random.default_rng([vehicle, len(camera), ord(camera[-1])]).normal(size=_DIM)
-    vector = pair + 0.5 * own + 0.3 * noise
+    vector = pair + 0.4 * own + 0.5 * noise
     return (vector / np.linalg.norm(vector)).astype(np.float32)
