@@ -124,4 +124,5 @@ def _rejected(pairs: Array, probability: Array, solution: CorrectedRun, boxes: A
     _, first = np.unique(vehicles[:, 0] * len(boxes) + vehicles[:, 1], return_index=True)
     at_stake = of_vehicle[vehicles[first]].min(axis=1)
     for k, stake in zip(first.tolist(), at_stake.tolist(), strict=True):
-        yield Question(*pairs[k].tolist(), False, float(probability[k]), stake)
+        a, b = pairs[k].tolist()
+        yield Question(a, b, False, float(probability[k]), stake)

@@ -50,7 +50,8 @@ def client(app, host: str = HOST) -> TestClient:
 @pytest.fixture(scope="module")
 def viewed(tmp_path_factory: pytest.TempPathFactory):
     home = tmp_path_factory.mktemp("run")
-    return town(home, video=flat_video(home / "video.mp4", [20, 90, 160] * 8))
+    video = flat_video(home / "video.mp4", [20, 90, 160] * 8)
+    return town(home, videos=(video, video))
 
 
 @pytest.fixture

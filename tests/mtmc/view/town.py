@@ -17,21 +17,28 @@ from mtmc.postprocess import postprocess
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, Passage
 from mtmc.view.run_data import ViewedRun, view_of
-from tests.builders import tracklet
+from tests.builders import tracklet, write_video
 
 VEHICLES = 14
+SIZE_WH = (640, 480)
 _DIM = 16
 
 
-def town(out: Path, *, video: Path | None = None, names: tuple[str, str] = ("c001", "c002")) -> ViewedRun:
-    """Two cameras, :data:`VEHICLES` vehicles in each; vehicle k is passage k of the first and of the second."""
+def town(
+    out: Path,
+    *,
+    videos: tuple[Path | None, Path | None] = (None, None),
+    names: tuple[str, str] = ("c001", "c002"),
+    vehicles: int = VEHICLES,
+) -> ViewedRun:
+    """Two cameras, some vehicles in each; vehicle k is passage k of the first and of the second."""
     cameras = tuple(
-        Camera(name, number, Clock(10.0), video=video, size_wh=(640, 480), frame_count=4000)
-        for number, name in enumerate(names, start=1)
+        Camera(name, number, Clock(10.0), video=video, size_wh=SIZE_WH, frame_count=frame_count(vehicles))
+        for number, (name, video) in enumerate(zip(names, videos, strict=True), start=1)
     )
     scene = Scene("town", out, cameras)
     of_camera = {
-        name: [_passage(name, k, shift) for k in range(VEHICLES)] for name, shift in zip(names, (0, 100), strict=True)
+        name: [_passage(name, k, shift) for k in range(vehicles)] for name, shift in zip(names, (0, 100), strict=True)
     }
     config = RunConfig()
     found = associate_with_evidence([p for group in of_camera.values() for p in group], scene, config.associate)
@@ -53,6 +60,21 @@ def town(out: Path, *, video: Path | None = None, names: tuple[str, str] = ("c00
             scene_model=found.model,
         )
     )
+
+
+def frame_count(vehicles: int) -> int:
+    """Frames until the last of some vehicles has passed both cameras."""
+    return 80 * vehicles + 100
+
+
+def film(path: Path, shift: int, vehicles: int) -> Path:
+    """What a camera of the town sees: a white rectangle in every box, on gray."""
+    images = np.full((frame_count(vehicles), SIZE_WH[1], SIZE_WH[0], 3), 70, np.uint8)
+    for vehicle in range(vehicles):
+        seen = _passage("c", vehicle, shift).tracklet
+        for frame, (x1, y1, x2, y2) in zip(seen.frame.tolist(), seen.xyxy.astype(int).tolist(), strict=True):
+            images[frame, y1:y2, x1:x2] = 255
+    return write_video(path, images)
 
 
 def _passage(camera: str, vehicle: int, shift: int) -> Passage:
