@@ -13,7 +13,7 @@ from mtmc.errors import VideoError
 from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.similarity2d import as_complex, as_xy
 from mtmc.render.report import Section
-from mtmc.report.elements import color_of, svg, table, text
+from mtmc.report.elements import color_of, rectangle, svg, table, text
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, Passage
 from mtmc.video.read import read_frames
@@ -26,6 +26,7 @@ _TRAJECTORIES = 80  # of a camera
 _POINTS = 30  # of a trajectory
 _ENTRY, _EXIT = "#4c9a5b", "#c2543c"
 _GROUND_WIDTH = 1080.0
+_LEGEND_COLUMNS, _LEGEND_ROW = 8, 22.0
 _LINKS = 100  # rows of the table
 
 
@@ -137,22 +138,23 @@ def _ground_section(lines: dict[str, list[Array]], plane: str) -> Section:
     low, high = np.percentile(points, 1, axis=0) - 5, np.percentile(points, 99, axis=0) + 5
     scale = _GROUND_WIDTH / float(max(high - low))
     width, height = (scale * (high - low)).tolist()
+    top = _LEGEND_ROW * -(-len(lines) // _LEGEND_COLUMNS)
     elements = []
     for k, (camera, of_camera) in enumerate(lines.items()):
         for line in of_camera:
             at = scale * (line[((line > low) & (line < high)).all(axis=1)] - low)
-            at[:, 1] = height - at[:, 1]
+            at[:, 1] = top + height - at[:, 1]
             elements.append(_polyline(at, color_of(k)))
-        elements.append(text(8, 18 + 18 * k, camera, "name"))
-        elements.append(
-            Markup('<rect x="80" y="{:.0f}" width="22" height="6" fill="{}"/>').format(11 + 18 * k, color_of(k))
-        )
+        row, column = divmod(k, _LEGEND_COLUMNS)
+        x, y = _GROUND_WIDTH / _LEGEND_COLUMNS * column, _LEGEND_ROW * row
+        elements += [rectangle(x, y + 8, 22, 6, color_of(k), camera), text(x + 30, y + 15, camera, "name")]
+    height += top
     meters = 10 if max(high - low) < 200 else 100
     bar = Markup('<rect x="8" y="{:.0f}" width="{:.1f}" height="3" fill="var(--ink)"/>')
-    elements += [bar.format(height - 8, meters * scale), text(8, height - 14, f"{meters} m", "name")]
+    elements += [bar.format(height + 22, meters * scale), text(8, height + 16, f"{meters} m", "name")]
     name = f" “{plane}”" if plane else ""
     lead = f"Positions on the ground plane{name} of some vehicles, one color per camera."
-    return Section("Ground plane", lead, svg(width, height, "Ground plane", elements))
+    return Section("Ground plane", lead, svg(width, height + 30, "Ground plane", elements))
 
 
 # Links

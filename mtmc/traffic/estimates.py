@@ -35,7 +35,7 @@ __all__ = ["MISCOUNT_RATE", "UNKNOWN", "Estimate", "estimate_counts", "estimate_
 
 #: Share of counted vehicles that should not have been counted where they were, and number of vehicles that were not
 #: counted, as a share of those that were.
-MISCOUNT_RATE = 0.06
+MISCOUNT_RATE = 0.1
 
 _LOW, _HIGH = 0.05, 0.95
 
