@@ -4,13 +4,13 @@ A run states one partition of its passages into vehicles, and ``results/links.pa
 of every pair of tracklets that it joined, or rejected in spite of positive log odds. :func:`sample_partitions` draws
 S partitions together. In all of them the passages are apart at first, and the pairs are visited from the most
 probable to the least. Before a pair is visited, a share q of the partitions has joined it already, through other
-pairs, and in a share f its two groups can be one vehicle. In each of the latter it is joined with the probability
+pairs, and in a share f its two groups can be one vehicle. It is joined in
 
-    min(1, max(0, (p − q) / f)),
+    S · min(f, max(0, p − q))
 
-so that the share of partitions that join it is p wherever q ≤ p ≤ q + f. Alternatives thereby exclude each other: if
-a passage is one vehicle with b with probability 0.6, and with c of the same camera with probability 0.4, then c is
-joined in the very partitions in which b is not.
+of the latter, drawn at random, so that the share of partitions that join it is p wherever q ≤ p ≤ q + f.
+Alternatives thereby exclude each other: if a passage is one vehicle with b with probability 0.6, and with c of the
+same camera with probability 0.4, then c is joined in the very partitions in which b is not.
 
 Sources: sequential sampling whose probabilities are updated after each decision, so that those of the units are as
 given: Bondesson, Thorburn: A list sequential sampling method suitable for real-time sampling, Scandinavian Journal of
@@ -90,16 +90,15 @@ def sample_partitions(linked: LinkedPassages, samples: int, seed: int = 0) -> li
     suggested = {(i, j) for i, j, _ in linked.pairs}
     partitions = [[frozenset([k]) for k in range(len(linked.passages))] for _ in range(samples)]
     for i, j, probability in linked.pairs:
-        is_joined = np.array([group_of[i] is group_of[j] for group_of in partitions])
-        is_free = np.array(
-            [
-                group_of[i] is not group_of[j] and not _conflict(linked, suggested, group_of[i], group_of[j])
-                for group_of in partitions
-            ]
-        )
-        share = (probability - is_joined.mean()) / max(is_free.mean(), 1 / samples)
-        for k in np.flatnonzero(is_free & (rng.random(samples) < share)).tolist():
-            _join(partitions[k], i, j)
+        joined = sum(group_of[i] is group_of[j] for group_of in partitions)
+        free = [
+            group_of
+            for group_of in partitions
+            if group_of[i] is not group_of[j] and not _conflict(linked, suggested, group_of[i], group_of[j])
+        ]
+        wanted = max(0, round(probability * samples) - joined)
+        for k in rng.permutation(len(free))[:wanted].tolist():
+            _join(free[k], i, j)
     return [sorted({tuple(sorted(group)) for group in group_of}) for group_of in partitions]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
+from itertools import count
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from mtmc.associate.tracklet_links import TrackletLinks
 from mtmc.traffic.link_sampling import linked_passages, sample_partitions
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.zone_imputation import PartialMovement, with_zones_imputed
-from mtmc.types import Array, GlobalTrack, Passage
+from mtmc.types import Array, GlobalTrack
 
 __all__ = ["NO_SAMPLES", "MovementSamples", "View", "sample_movements"]
 
@@ -67,28 +68,26 @@ def sample_movements(
     """
     linked = linked_passages(tracks, links)
 
-    @cache  # most vehicles are the same in nearly all samples
+    number = count(1)
+
+    @cache  # most vehicles are the same in nearly all samples, and have one number in all of them
     def movements_with(members: tuple[int, ...]) -> list[PartialMovement]:
-        return _partial_movements([linked.passages[k] for k in members], views)
+        vehicle = GlobalTrack(next(number), tuple(linked.passages[k] for k in members))
+        return _partial_movements(vehicle, views)
 
     rng = np.random.default_rng(_SEED)
     seen, completed = [], []
     for partition in sample_partitions(linked, _SAMPLES, _SEED):
-        partial = [
-            replace(part, movement=replace(part.movement, vehicle=vehicle))
-            for vehicle, members in enumerate(partition, start=1)
-            for part in movements_with(members)
-        ]
+        partial = [part for members in partition for part in movements_with(members)]
         seen.append([part.movement for part in partial])
         completed.append(with_zones_imputed(partial, rng))
     return MovementSamples(seen, completed)
 
 
-def _partial_movements(passages: Sequence[Passage], views: Mapping[str, View]) -> list[PartialMovement]:
-    """The movements of one vehicle."""
+def _partial_movements(vehicle: GlobalTrack, views: Mapping[str, View]) -> list[PartialMovement]:
     partial = []
-    for movement in movements_of([GlobalTrack(1, tuple(passages))]):
-        own = [p.tracklet for p in passages if p.tracklet.camera_id == movement.camera]
+    for movement in movements_of([vehicle]):
+        own = [p.tracklet for p in vehicle.passages if p.tracklet.camera_id == movement.camera]
         first = next(tracklet for tracklet in own if tracklet.start_s == movement.enter_s)
         last = next(tracklet for tracklet in own if tracklet.end_s == movement.leave_s)
         view = views.get(movement.camera)
