@@ -10,10 +10,10 @@ located and associated by the defaults, and counted as by ``mtmc count``. A cell
 destination, or a pair of places, all classes together. Cells whose zones are unknown, as those of vehicles that are
 in view when the recording begins or ends, are left out.
 
-Columns: cells; vehicles in them; error of their sum over all cells, Σ|estimate − truth| / Σ truth; cells with GEH
-below 5; cells whose 90 % interval holds the truth. GEH = sqrt(2 (m − c)² / (m + c)) with m and c vehicles per hour
-(UK Department for Transport, TAG unit M3.1). Travel times and speeds: median error of cells with five vehicles or
-more.
+Columns: cells; true cells of which the table has no row; vehicles; error of their sum over all cells, Σ|estimate −
+truth| / Σ truth; cells with GEH below 5; cells whose 90 % interval holds the truth. GEH = sqrt(2 (m − c)² / (m + c))
+with m and c vehicles per hour (UK Department for Transport, TAG unit M3.1). Travel times and speeds: median error of
+cells with five vehicles or more.
 """
 
 from __future__ import annotations
@@ -316,7 +316,8 @@ def _count_cells(true_rows: Sequence[Any], rows: Sequence[Any]) -> list[Cell]:
         if _is_known(row):
             true = truth.pop(_key(row), 0)
             cells.append(Cell(true, row.vehicles, row.vehicles_estimate, row.vehicles_low, row.vehicles_high))
-    return cells + [Cell(row.vehicles, 0, 0, 0, 0) for row in true_rows if _is_known(row) and _key(row) in truth]
+    unlisted = [row for row in true_rows if _is_known(row) and _key(row) in truth]
+    return cells + [Cell(row.vehicles, 0, 0, math.nan, math.nan) for row in unlisted]
 
 
 def _key(row: Any) -> tuple[str, ...]:
@@ -345,16 +346,18 @@ def geh(measured: float, true: float, minutes: float) -> float:
 
 
 def count_figures(cells: Sequence[Cell], minutes: float) -> list[float]:
-    """Cells, true vehicles, errors of the sums, GEH and coverage of count cells; shares in percent."""
+    """Cells, those without a row, true vehicles, errors, GEH and coverage of count cells; shares in percent."""
+    listed = [cell for cell in cells if not math.isnan(cell.low)]
     true = sum(cell.truth for cell in cells)
     return [
         len(cells),
+        len(cells) - len(listed),
         true,
         100 * sum(abs(cell.run - cell.truth) for cell in cells) / true,
         100 * sum(abs(cell.estimate - cell.truth) for cell in cells) / true,
         _percent(geh(cell.run, cell.truth, minutes) < 5 for cell in cells),
         _percent(geh(cell.estimate, cell.truth, minutes) < 5 for cell in cells),
-        _percent(cell.is_covered for cell in cells),
+        _percent(cell.is_covered for cell in listed),
     ]
 
 
@@ -366,7 +369,7 @@ def _percent(flags: Iterable[bool]) -> float:
 def _report(cases: Iterator[Case]) -> None:
     done = list(cases)
     for table, title in (("turning", "turning counts"), ("od", "origin-destination matrix")):
-        names = ("cells", "vehicles", "run, %", "est., %", "run GEH<5", "est. GEH<5", "covered, %")
+        names = ("cells", "no row", "vehicles", "run, %", "est., %", "run GEH<5", "est. GEH<5", "covered, %")
         print(f"\n{title:26}" + "".join(f"{name:>12}" for name in names))
         every: list[Cell] = []
         for case in done:

@@ -24,9 +24,14 @@ def test_geh_of_hourly_volumes() -> None:
 
 
 def test_figures_of_count_cells() -> None:
-    cells = [Cell(100, 110, 105, 101, 108), Cell(50, 45, 49, 46, 52), Cell(0, 1, 1, 0, 2), Cell(10, 0, 0, 0, 0)]
+    cells = [
+        Cell(100, 110, 105, 101, 108),
+        Cell(50, 45, 49, 46, 52),
+        Cell(0, 1, 1, 0, 2),
+        Cell(10, 0, 0, math.nan, math.nan),
+    ]
     figures = count_figures(cells, minutes=60.0)
-    assert figures == pytest.approx([4, 160, 100 * 26 / 160, 100 * 17 / 160, 100, 100, 50])
+    assert figures == pytest.approx([4, 1, 160, 100 * 26 / 160, 100 * 17 / 160, 100, 100, 100 * 2 / 3])
 
 
 def test_cells_of_counts_hold_what_either_side_has() -> None:
