@@ -30,12 +30,13 @@ __all__ = [
 ]
 
 _GRID = np.linspace(-1.0, 1.0, 401)  # of cosines
-_EM_ROUNDS = 15
+_EM_ROUNDS = 60
 _NEGATIVES = 60_000  # pairs sampled
 _MIN_NEGATIVES = 1500  # from so many on they have a density of their own
 _MIN_MATCHES = 15  # certain pairs that give a start
-_MAX_MATCH_WEIGHT, _START_WEIGHT = 50, 5.0  # pseudo-counts of the start
+_START_WEIGHT = 5.0  # w, pseudo-count of the start
 _MIN_SIGMA = 0.04  # of a density
+_NEWTON_STEPS, _MIN_SHIFT = 3, -6.0  # of the prior log odds
 _CAMERA_PRIOR = 20.0  # passages of a camera that count as much as all other cameras' mean
 
 _PAIRS_PER_BLOCK = 200_000
@@ -238,18 +239,23 @@ def fit_appearance(
 ) -> AppearanceModel:
     r"""Fit the densities of cosines of one vehicle, f₁, and of two, f₀, by expectation maximization.
 
-    Candidate k has the cosine cₖ and the prior log odds λₖ of all other cues. f₁ is normal, N(μ, σ²). f₀ is a
-    smoothed histogram of the negatives; where there are few, the candidates weighted by 1 − pₖ stand in for them.
+    Candidate k has the cosine cₖ and the prior log odds λₖ of all other cues. In a share ε of one vehicle's pairs the
+    pictures have no more in common than those of two vehicles (partly hidden, mixed up, seen from behind), so that
+    their density is (1 − ε) f₁ + ε f₀. f₁ is normal, N(μ, σ²). f₀ is a smoothed histogram of
+    the negatives and of the candidates weighted by 1 − pₖ: candidates may be of other cameras than most negatives.
 
-    E step:  pₖ = sigmoid(λₖ + log f₁(cₖ) − log f₀(cₖ))
+    E step:  Λₖ = log[(1 − ε) f₁(cₖ) / f₀(cₖ) + ε],   pₖ = sigmoid(λₖ + δ + Λₖ)
+             qₖ = pₖ (1 − ε) f₁(cₖ) / ((1 − ε) f₁(cₖ) + ε f₀(cₖ))
 
-    M step:  μ  = (Σ pₖ cₖ + w μ₀) / (Σ pₖ + w)
-             σ² = (Σ pₖ (cₖ − μ)² + w (σ₀² + (μ₀ − μ)²)) / (Σ pₖ + w)
+    M step:  μ  = (Σ qₖ cₖ + w μ₀) / (Σ qₖ + w)
+             σ² = (Σ qₖ (cₖ − μ)² + w (σ₀² + (μ₀ − μ)²)) / (Σ qₖ + w)
+             δ ≤ 0  so that Σ sigmoid(λₖ + δ) = Σ pₖ
 
-    (μ₀, σ₀) are the median and the spread of pairs that are certain, w is their number plus five, at most 55. The
-    result is log f₁/f₀, made to rise with the cosine and limited. With an outlier rate ε, a share of one vehicle's
-    pairs has the density f₀ (partly hidden, mixed up, seen from behind): log[(1 − ε) f₁/f₀ + ε], so that appearance
-    never counts against a pair by more than log ε.
+    (μ₀, σ₀) are the median and the spread of pairs that are certain, w = 5. σ has no upper bound: pictures of one
+    vehicle from several directions may vary more than those of two vehicles. δ corrects a prior that expects too many
+    matches: without it, f₁ would widen until it holds them. It is never above 0, since vehicles of one kind that no
+    camera shares would then pass for matches, and no part of the result, which is Λ as a function of the cosine,
+    where log f₁/f₀ is made to rise and limited. Appearance never counts against a pair by more than log ε.
 
     Args:
         cosine: (P,) of the candidates, NaN where unknown.
@@ -260,7 +266,8 @@ def fit_appearance(
         limit: Largest absolute value.
         outlier_rate: ε in [0, 1).
 
-    Source: Dempster, Laird, Rubin: Maximum likelihood from incomplete data via the EM algorithm, 1977.
+    Source: Dempster, Laird, Rubin: Maximum likelihood from incomplete data via the EM algorithm, 1977; for δ,
+    Saerens, Latinne, Decaestecker: Adjusting the outputs of a classifier to new a priori probabilities, 2002.
     """
     # Only duplicates have a prior of −∞: their boxes show the same pixels, of one vehicle or of two.
     is_used = np.isfinite(cosine) & (prior > -np.inf)
@@ -272,7 +279,6 @@ def fit_appearance(
     enough_background = len(background) >= 10 * _MIN_MATCHES
     typical = _typical_negative(background) if enough_background else _Normal(threshold - 0.25, 0.2)
     start = _typical_match(matches, typical, threshold)
-    weight_of_start = float(min(len(matches), _MAX_MATCH_WEIGHT)) + _START_WEIGHT
 
     cell, count, cell_prior = _histogram(cosine[rows], prior[rows])
     log_negative = _Normal(typical.mean, 1.2 * typical.sigma).log_density(_GRID)
@@ -281,19 +287,42 @@ def fit_appearance(
     # Matches among the background would pass for similar vehicles; a straight tail has no room for them.
     most = np.full(len(_GRID), np.inf) if enough_negatives or not enough_background else _log_tail(background)
     log_negative = np.minimum(log_negative, most)
-    match = start
+    match, shift = start, 0.0
     for _ in range(_EM_ROUNDS):
         ratio = _log_ratio(match, log_negative, typical.mean, limit)
-        matching = expit(cell_prior + ratio[cell]) * count
-        match = _updated_match(cell, matching, start, weight_of_start, typical)
-        if not enough_negatives and enough_background:
+        mixed = _with_outliers(ratio, outlier_rate)
+        matching = expit(cell_prior + shift + mixed[cell]) * count
+        shift = _updated_shift(cell_prior, shift, matching, count)
+        typical_share = np.exp(np.log1p(-outlier_rate) + ratio - mixed)
+        match = _updated_match(cell, matching * typical_share[cell], start, typical)
+        if enough_background:
             cells = np.concatenate([_nearest_cell(negatives), cell])
             weights = np.concatenate([np.ones(len(negatives)), count - matching])
             log_negative = np.minimum(_smoothed_log_density(cells, weights, typical), most)
-    ratio = _log_ratio(match, log_negative, typical.mean, limit)
-    if outlier_rate:
-        ratio = np.logaddexp(np.log1p(-outlier_rate) + ratio, np.log(outlier_rate))
-    return AppearanceModel(ratio)
+    return AppearanceModel(_with_outliers(_log_ratio(match, log_negative, typical.mean, limit), outlier_rate))
+
+
+def _updated_shift(prior: Array, shift: float, matching: Array, count: Array) -> float:
+    """The δ ≤ 0 at which the prior expects as many matches as were found: Σ sigmoid(λₖ + δ) = Σ pₖ, by Newton steps.
+
+    Args:
+        prior: float64 (K,), λ of each cell of the histogram.
+        shift: δ of the round before.
+        matching: float64 (K,), Σ pₖ of the pairs in each.
+        count: float64 (K,), pairs in each.
+    """
+    for _ in range(_NEWTON_STEPS):
+        p = expit(prior + shift)
+        surplus, slope = count @ p - matching.sum(), max(count @ (p * (1 - p)), 1e-9)
+        shift = float(np.clip(shift - surplus / slope, _MIN_SHIFT, 0.0))
+    return shift
+
+
+def _with_outliers(log_ratio: Array, rate: float) -> Array:
+    """log[(1 − ε) r + ε] of likelihood ratios r: float64 (401,)."""
+    if not rate:
+        return log_ratio
+    return np.asarray(np.logaddexp(np.log1p(-rate) + log_ratio, np.log(rate)))
 
 
 def _log_ratio(match: _Normal, log_negative: Array, center: float, limit: float) -> Array:
@@ -329,8 +358,7 @@ def _typical_negative(background: Array) -> _Normal:
 def _typical_match(matches: Array, negative: _Normal, threshold: float) -> _Normal:
     """Where expectation maximization starts: from certain pairs, else between the embedder's threshold and 1."""
     if len(matches) >= _MIN_MATCHES:
-        sigma = np.clip(np.std(matches), _MIN_SIGMA, max(negative.sigma, _MIN_SIGMA))
-        return _Normal(float(np.median(matches)), float(sigma))
+        return _Normal(float(np.median(matches)), max(float(np.std(matches)), _MIN_SIGMA))
     least = min(max(threshold, negative.mean + 2 * negative.sigma), 1 - 2 * _MIN_SIGMA)
     return _Normal((least + 1) / 2, (1 - least) / np.sqrt(12))
 
@@ -352,22 +380,20 @@ def _histogram(cosine: Array, prior: Array) -> tuple[Array, Array, Array]:
     return occupied // levels, count[occupied].astype(float), _PRIOR_LOW + occupied % levels / _PRIOR_STEPS
 
 
-def _updated_match(cell: Array, matching: Array, start: _Normal, weight: float, negative: _Normal) -> _Normal:
-    """The M step of :func:`fit_appearance`, with the mean and the spread within limits.
+def _updated_match(cell: Array, matching: Array, start: _Normal, negative: _Normal) -> _Normal:
+    """The M step of :func:`fit_appearance`, with lower bounds of the mean and the spread.
 
     Args:
         cell: int64 (K,), cells of the histogram.
-        matching: float64 (K,), expected number of matching pairs in each.
+        matching: float64 (K,), Σ qₖ of the pairs in each.
         start: (μ₀, σ₀).
-        weight: w.
-        negative: One vehicle is at least one spread more similar than two usually are, and no more spread out.
+        negative: One vehicle is at least one spread more similar than two usually are.
     """
     values = _GRID[cell]
-    total = matching.sum() + weight
-    mean = float((matching @ values + weight * start.mean) / total)
-    squares = matching @ np.square(values - mean) + weight * (start.sigma**2 + (start.mean - mean) ** 2)
-    sigma = np.clip(np.sqrt(squares / total), _MIN_SIGMA, max(negative.sigma, _MIN_SIGMA))
-    return _Normal(max(mean, negative.mean + negative.sigma), float(sigma))
+    total = matching.sum() + _START_WEIGHT
+    mean = float((matching @ values + _START_WEIGHT * start.mean) / total)
+    squares = matching @ np.square(values - mean) + _START_WEIGHT * (start.sigma**2 + (start.mean - mean) ** 2)
+    return _Normal(max(mean, negative.mean + negative.sigma), max(float(np.sqrt(squares / total)), _MIN_SIGMA))
 
 
 def _rising_log_ratio(match: _Normal, log_negative: Array, center: float) -> Array:

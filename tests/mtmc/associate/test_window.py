@@ -40,8 +40,8 @@ def replayed(world, step_s, **choices):
     return labels_of(world.passages, identity), sizes
 
 
-#: Without positions, the routes are known only when they have been taken for a while: the first vehicles stay apart.
-_WITHOUT_GROUND = ("links_only", "nothing_known")
+#: Without positions and links, routes are known only after a while: the first vehicles stay apart.
+_ROUTES_UNKNOWN = ("nothing_known",)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -52,7 +52,7 @@ def test_nearly_what_all_at_once_gives(path):
         world.passages, {(p.tracklet.camera_id, p.tracklet.track_id): t.global_id for t in tracks for p in t.passages}
     )
     labels, _ = replayed(world, 10.0)
-    if path.stem in _WITHOUT_GROUND:
+    if path.stem in _ROUTES_UNKNOWN:
         joined = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
         assert sum(whole[i] == whole[j] for i, j in joined) >= 0.8 * len(joined)
     else:
