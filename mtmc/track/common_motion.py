@@ -37,6 +37,8 @@ _SAME_MOTION = 1.5
 _SIGNIFICANCE, _DENSITY = 6.0, 4.0
 #: The memory is searched for a peak when this share of it is new.
 _RENEWED = 0.05
+#: So many displacements are computed at once, which saves time where there are few in a picture.
+_AT_ONCE = 64
 _ITERATIONS = 3
 
 
@@ -52,6 +54,8 @@ class CommonMotion:
         self._xy = np.zeros((_MEMORY, 2))
         self._moved = np.zeros((_MEMORY, 2))
         self._bin = np.zeros(_MEMORY, np.intp)
+        self._pending: list[tuple[Array, Array, float]] = []
+        self._n_pending = 0
         self._n_seen = 0
         self._n_new = 0
 
@@ -63,13 +67,24 @@ class CommonMotion:
             after: (M, 4), boxes of the next picture that older tracks do not explain.
             periods: Frame periods between the pictures.
         """
-        height = before[:, None, 3]
-        moved = (after[:, :2] - before[:, None, :2]) / (periods * height)[..., None]
-        width_ratio = after[:, 2] * after[:, 3] / (before[:, None, 2] * height)
-        fits = (np.abs(moved) < _RANGE).all(axis=-1) & _is_similar(width_ratio) & _is_similar(after[:, 3] / height)
-        i, j = fits.nonzero()
-        if len(i):
-            self._remember(before[i[-_MEMORY:], :2], moved[i, j][-_MEMORY:])
+        if not (len(before) and len(after)):
+            return
+        self._pending.append((before, after, periods))
+        self._n_pending += len(before) * len(after)
+        if self._n_pending >= _AT_ONCE:
+            self._take_pending()
+
+    def _take_pending(self) -> None:
+        """Remember the displacements between the boxes of similar size and place added since the last call."""
+        pending, self._pending, self._n_pending = self._pending, [], 0
+        before = np.concatenate([earlier.repeat(len(later), axis=0) for earlier, later, _ in pending])
+        after = np.concatenate([np.tile(later, (len(earlier), 1)) for earlier, later, _ in pending])
+        periods = np.concatenate([np.full(len(earlier) * len(later), each) for earlier, later, each in pending])
+        moved = (after[:, :2] - before[:, :2]) / (periods * before[:, 3])[:, None]
+        size_before, size_after = _size(before), _size(after)
+        is_similar = np.maximum(size_before, size_after) < _SIZE_RATIO * np.minimum(size_before, size_after)
+        fits = ((np.abs(moved) < _RANGE) & is_similar).all(axis=1)
+        self._remember(before[fits, :2][-_MEMORY:], moved[fits][-_MEMORY:])
 
     def _remember(self, xy: Array, moved: Array) -> None:
         n = len(xy)
@@ -78,9 +93,9 @@ class CommonMotion:
         self._xy[place], self._moved[place], self._bin[place] = xy, moved, column * _N_BINS + row
         self._n_seen += n
         self._n_new += n
-        if self._n_new > _RENEWED * min(self._n_seen, _MEMORY):
+        n_known = min(self._n_seen, _MEMORY)
+        if self._n_new > _RENEWED * n_known:
             self._n_new = 0
-            n_known = min(self._n_seen, _MEMORY)
             self.is_fast = _peak(self._bin[:n_known], np.ones(n_known)) is not None
 
     def prior(self, xyah: Array, fps: float) -> tuple[Array, Array]:
@@ -119,8 +134,9 @@ class CommonMotion:
         return _mean_shift(self._moved[known], is_in_lane, in_lane)
 
 
-def _is_similar(ratio: Array) -> Array:
-    return np.asarray((ratio < _SIZE_RATIO) & (ratio > 1 / _SIZE_RATIO))
+def _size(xyah: Array) -> Array:
+    """Width and height of boxes: (N, 4) → (N, 2)."""
+    return np.stack([xyah[:, 2] * xyah[:, 3], xyah[:, 3]], axis=1)
 
 
 def _peak(bins: Array, weight: Array) -> Array | None:

@@ -102,11 +102,6 @@ class Matching:
         matched = (self.track_of >= 0).nonzero()[0]
         return matched, self.track_of[matched]
 
-    def is_unexplained(self) -> Array:
-        """Which detections are not matched to a confirmed track: bool (M,)."""
-        of_confirmed = np.append(self.tracks.confirmed, False)  # the last one is that of no track, −1
-        return np.asarray(~of_confirmed[self.track_of])
-
     def is_complete(self) -> bool:
         """Whether no later stage can add a match: every detection has one."""
         return bool((self.track_of >= 0).all())

@@ -319,11 +319,18 @@ class Tracker:
             self._tracks, detections, features, xyah, first, previous, elapsed_s, self._config, self._noise
         )
         MATCHING_STRATEGIES[self._config.association](matching)
+        matched, rows = matching.pairs()
         if self._config.association == "staged" and matching.newest.any():
-            before = kalman.move(self._tracks.state[matching.newest], -elapsed_s)[:, 0]
-            after = xyah[first & matching.is_unexplained()]
-            self._motion.add(before, after, elapsed_s * self._clock.fps)
-        return matching.pairs()
+            unexplained = first.copy()
+            unexplained[matched[self._tracks.confirmed[rows]]] = False
+            self._learn_motion(self._tracks.state[matching.newest], xyah[unexplained], elapsed_s)
+        return matched, rows
+
+    def _learn_motion(self, newest: Array, xyah: Array, elapsed_s: float) -> None:
+        """Learn from the tracks with one detection, as predicted, and the boxes that older tracks do not explain."""
+        if self._motion.is_fast:
+            newest = kalman.move(newest, -elapsed_s)
+        self._motion.add(newest[:, 0], xyah, elapsed_s * self._clock.fps)
 
     def _update_matched(
         self, frame: int, rows: Array, score: Array, high: Array, xyah: Array, features: Array
@@ -409,7 +416,8 @@ class Tracker:
             state[:, 4, :2] = np.maximum(state[:, 4, :2], variance)
         new = Tracks.initiate(self._next_key, frame, self._time_s, class_id, high, gallery, state, self._window)
         self._next_key += len(new)
-        self._confirm(new)
+        if self._config.n_init == 1:
+            self._confirm(new)
         self._tracks = self._tracks.followed_by(new)
         return new.key, new.track_id
 

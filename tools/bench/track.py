@@ -15,11 +15,9 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import importlib.util
 import time
 import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,22 +27,18 @@ from mtmc.formats.table import Table
 from mtmc.geometry.clock import Clock
 from mtmc.track import TrackConfig, Tracker
 from mtmc.types import Detections
-from tools.bench.workload_track import HEIGHT, WIDTH, Array, Traffic, make
+from tools.bench.rivals import RIVALS, Contestant, Rows, installed
+from tools.bench.workload_track import Traffic, make
 
-#: What a contestant does with frame i; and its rows (frame, ids, boxes) at the end, from what the steps returned.
-Step = Callable[[int], Any]
-Rows = list[tuple[int, Array, Array]]
+_FPS = 10.0
 _TURN = 50
-Contestant = tuple[Step, Callable[[list[Any]], Rows]]
+_OURS = "mtmc"
+_WITHOUT_EMBEDDINGS = "mtmc, no embeddings"
 
 
-def mtmc(traffic: Traffic, *, features: bool) -> Contestant:
-    """This project's tracker as it ships, with the embeddings or without."""
-    frames = [
-        Detections.of(box, conf, appearance=emb if features else None)
-        for box, conf, emb in zip(traffic.xyxy, traffic.score, traffic.features, strict=True)
-    ]
-    tracker = Tracker("bench", Clock(fps=10), TrackConfig())
+def ours(frames: Sequence[Detections]) -> Contestant:
+    """This project's tracker as it ships."""
+    tracker = Tracker("bench", Clock(_FPS), TrackConfig())
 
     def rows(_: list[Any]) -> Rows:
         return [
@@ -56,67 +50,19 @@ def mtmc(traffic: Traffic, *, features: bool) -> Contestant:
     return lambda i: tracker.update(i, frames[i]), rows
 
 
-def boxmot(traffic: Traffic, *, tracker: str) -> Contestant:
-    """A tracker of boxmot, in Python, fed with the embeddings."""
-    import boxmot
-    import torch
-    from boxmot import structures
-
-    torch.set_num_threads(1)
-    blank = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    if tracker == "StrongSort":
-        theirs = boxmot.StrongSort()
-        theirs.apply_cmc = lambda *_: None
-    else:
-        theirs = boxmot.BotSort(use_cmc=False)
+def contestant(name: str, traffic: Traffic) -> Contestant:
+    """A tracker by its name, with the detections of all frames in the form that it likes."""
     frames = [
-        structures.Detections(
-            structures.Boxes(torch.from_numpy(box)),
-            torch.from_numpy(conf),
-            torch.zeros(len(conf), dtype=torch.int64),
-            str(i),
-            embeddings=torch.from_numpy(emb),
-        )
-        for i, (box, conf, emb) in enumerate(zip(traffic.xyxy, traffic.score, traffic.features, strict=True))
+        Detections.of(box, conf, appearance=None if name == _WITHOUT_EMBEDDINGS else emb)
+        for box, conf, emb in zip(traffic.xyxy, traffic.score, traffic.features, strict=True)
     ]
-
-    def rows(found: list[Any]) -> Rows:
-        return [(i, t.track_ids.numpy(), t.geometry.values.numpy()) for i, t in enumerate(found)]
-
-    return lambda i: theirs.update(frames[i], blank), rows
-
-
-def trackers(traffic: Traffic) -> Contestant:
-    """ByteTrack of roboflow/trackers; it takes no embeddings."""
-    import supervision
-    from trackers import ByteTrackTracker
-
-    theirs = ByteTrackTracker()
-    frames = [
-        supervision.Detections(xyxy=box, confidence=conf, class_id=np.zeros(len(conf), int))
-        for box, conf in zip(traffic.xyxy, traffic.score, strict=True)
-    ]
-
-    def rows(found: list[Any]) -> Rows:
-        return [(i, t.tracker_id[t.tracker_id >= 0], t.xyxy[t.tracker_id >= 0]) for i, t in enumerate(found)]
-
-    return lambda i: theirs.update(frames[i]), rows
-
-
-#: Name → (package it needs, how it is set up).
-CONTESTANTS: dict[str, tuple[str, Callable[[Traffic], Contestant]]] = {
-    "mtmc": ("mtmc", partial(mtmc, features=True)),
-    "mtmc, no embeddings": ("mtmc", partial(mtmc, features=False)),
-    "boxmot StrongSORT": ("boxmot", partial(boxmot, tracker="StrongSort")),
-    "boxmot BoT-SORT": ("boxmot", partial(boxmot, tracker="BotSort")),
-    "trackers ByteTrack": ("trackers", trackers),
-}
+    return RIVALS[name][1](frames, _FPS) if name in RIVALS else ours(frames)
 
 
 def race(names: list[str], size: int, frames: int) -> dict[str, tuple[float, float]]:
     """CPU milliseconds per frame and IDF1 of each contestant on traffic of ``size`` vehicles."""
     traffic = make(size, frames)
-    steps, finishes = zip(*(CONTESTANTS[name][1](traffic) for name in names), strict=True)
+    steps, finishes = zip(*(contestant(name, traffic) for name in names), strict=True)
     seconds = np.zeros((frames, len(names)))
     found: list[list[Any]] = [[] for _ in names]
     for turn in range(0, frames, _TURN):
@@ -150,11 +96,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="beginnings of the contestants' names")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    chosen = [
-        name
-        for name, (package, _) in CONTESTANTS.items()
-        if importlib.util.find_spec(package) and name.startswith(tuple(args.only.split(",")))
-    ]
+    names = [_OURS, _WITHOUT_EMBEDDINGS, *(name for name in RIVALS if installed(name))]
+    chosen = [name for name in names if name.startswith(tuple(args.only.split(",")))]
     sizes = [int(size) for size in args.sizes.split(",")]
     results = {size: race(chosen, size, args.frames) for size in sizes}
     print("CPU ms per frame / IDF1 | × our time")
