@@ -39,6 +39,8 @@ _SIGNIFICANCE, _DENSITY = 6.0, 4.0
 _RENEWED = 0.05
 #: So many displacements are computed at once, which saves time where there are few in a picture.
 _AT_ONCE = 64
+#: Boxes of a picture at most, which bounds the memory for their displacements.
+_MOST_BOXES = 256
 _ITERATIONS = 3
 
 
@@ -69,6 +71,7 @@ class CommonMotion:
         """
         if not (len(before) and len(after)):
             return
+        before, after = before[:_MOST_BOXES], after[:_MOST_BOXES]
         self._pending.append((before, after, periods))
         self._n_pending += len(before) * len(after)
         if self._n_pending >= _AT_ONCE:

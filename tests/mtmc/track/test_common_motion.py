@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -139,6 +140,16 @@ def test_memory_is_bounded_and_keeps_the_latest() -> None:
     many = np.tile(box, (100, 1))
     motion.add(many, np.add(many, [[60, 0, 0, 0]]), periods=1.0)
     np.testing.assert_allclose(motion.prior(box, fps=10)[0], [[600, 0]])
+
+
+def test_a_picture_of_very_many_boxes_takes_little_memory() -> None:
+    motion = CommonMotion()
+    crowd = np.random.default_rng(0).uniform(1, 2, (4000, 4)) * [500, 500, 1, 30]
+    tracemalloc.start()
+    motion.add(crowd, crowd, periods=1.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6  # all 16 million displacements would take more than 500 MB
 
 
 def test_a_box_of_another_size_is_another_vehicle() -> None:
