@@ -139,6 +139,10 @@ class ViewedRun:
             "entry": [p.entry for p in self.passages],
             "exit": [p.exit for p in self.passages],
             "run_id": self.run_id.tolist(),
+            "has_picture": [
+                t.track_id in self.run.results[k].thumbnails
+                for t, k in zip(tracklets, self.camera.tolist(), strict=True)
+            ],
         }
 
 

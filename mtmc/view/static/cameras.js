@@ -7,7 +7,7 @@ import { CameraTile } from "./tile.js";
 import { Timeline } from "./timeline.js";
 
 // What the layout counts with, pixels.
-const OTHERS_PX = 140; // header, buttons, margins
+const OTHERS_PX = 112; // header, buttons, margins
 const CAPTION_PX = 30;
 const GAP_PX = 8;
 const LEAST_TILE_PX = 220;

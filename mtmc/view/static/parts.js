@@ -24,9 +24,8 @@ export function chip(vehicle) {
 /** The picture of a passage; a passage without one gets an empty frame. */
 export function crop(passage) {
   const name = `Camera ${store.camera(passage).id}, ${clockText(passage.start)}`;
-  const image = el("img.crop", { src: `/api/passages/${passage.index}/crop.jpg`, alt: name, loading: "lazy" });
-  image.addEventListener("error", () => image.classList.add("missing"));
-  return image;
+  if (!passage.hasPicture) return el("span.crop", { role: "img", "aria-label": `${name}, no picture` });
+  return el("img.crop", { src: `/api/passages/${passage.index}/crop.jpg`, alt: name, loading: "lazy" });
 }
 
 /** The address of the cameras' page at the moment in which a passage is largest. */

@@ -45,6 +45,7 @@ class Store extends EventTarget {
       entry: columns.entry[index],
       exit: columns.exit[index],
       runId: columns.run_id[index],
+      hasPicture: columns.has_picture[index],
     }));
     const spans = this.cameras.map((camera) => [camera.clock.timeAt(0), camera.clock.timeAt(camera.frame_count - 1)]);
     this.start = Math.min(...spans.map((span) => span[0]));

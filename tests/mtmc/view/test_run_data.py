@@ -62,6 +62,7 @@ def test_columns_follow_the_passages(tmp_path: Path) -> None:
     assert columns["camera"] == [0] * VEHICLES + [1] * VEHICLES
     assert columns["track"][VEHICLES + 3] == 4
     assert columns["start_s"][VEHICLES + 3] == 34.0
+    assert columns["has_picture"] == ([True] + [False] * (VEHICLES - 1)) * 2
     assert [camera.as_dict()["has_video"] for camera in viewed.cameras] == [False, False]
 
 

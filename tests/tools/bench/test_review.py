@@ -1,0 +1,46 @@
+"""The oracle of the review bench on a town whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmc.diagnose.matched_run import MatchedRun
+from mtmc.formats.convert import table_of_tracks
+from mtmc.formats.table import Table
+from mtmc.types import GlobalTrack
+from tests.mtmc.view.town import VEHICLES, town
+from tools.bench.review import at_random, idf1_per_answer, true_vehicles
+
+#: The run takes this vehicle of one camera and that of the other for one; by the truth they are two.
+WRONG = 1
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    viewed = town(tmp_path)
+    number = {camera.id: camera.number for camera in viewed.cameras}
+    passages = viewed.passages
+    vehicles = {k + 1: (passages[k], passages[VEHICLES + k]) for k in range(VEHICLES)}
+    vehicles |= {WRONG + 1: (passages[WRONG],), VEHICLES + 1: (passages[VEHICLES + WRONG],)}
+    truth = table_of_tracks([GlobalTrack(k, members) for k, members in vehicles.items()], number)
+    written = table_of_tracks(viewed.run.tracks, number)
+    return viewed, MatchedRun.of(truth, written, Table.empty(), {}, "plain")
+
+
+def test_the_oracle_knows_the_vehicles(world) -> None:
+    viewed, matched = world
+    expected = [*range(1, VEHICLES + 1)] * 2
+    expected[VEHICLES + WRONG] = VEHICLES + 1
+    np.testing.assert_array_equal(true_vehicles(viewed, matched), expected)
+
+
+@pytest.mark.parametrize("choose", [lambda found: found[0], at_random(0)], ids=["review", "random"])
+def test_answers_lead_to_the_truth(world, choose) -> None:
+    viewed, matched = world
+    scores = idf1_per_answer(viewed, matched, choose)
+    assert scores[0] == pytest.approx(matched.score(matched.written).idf1, abs=0.01)
+    assert scores[0] == pytest.approx(1 - 1 / (2 * VEHICLES))  # one of two passages of one vehicle
+    assert scores[-1] == pytest.approx(1.0)
