@@ -90,6 +90,8 @@ class Session:
     def split(self, sequence: int, passages: Sequence[int]) -> Entry:
         """Make some passages of a vehicle a vehicle of their own; raises as :meth:`answer`."""
         chosen = sorted(set(passages))
+        if not all(0 <= k < len(self.viewed.passages) for k in chosen):
+            raise ConfigError(f"expected passages of this run, got {chosen}")
         vehicles = {int(self._solution.vehicle[k]) for k in chosen}
         if len(vehicles) != 1:
             raise ConfigError("expected passages of one vehicle", remedy="split one vehicle at a time")

@@ -111,6 +111,7 @@ def test_merge_and_split_by_hand(session: Session) -> None:
         (lambda s: s.merge(0, [1]), "expected two or more vehicles"),
         (lambda s: s.merge(0, [1, 10**6]), "expected two or more vehicles"),
         (lambda s: s.split(0, []), "expected passages of one vehicle"),
+        (lambda s: s.split(0, [2 * VEHICLES]), "expected passages of this run"),
         (lambda s: s.undo(0, 1), "expected the number of an answer that counts"),
     ],
 )
