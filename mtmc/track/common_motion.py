@@ -24,8 +24,8 @@ _MEMORY = 4096
 _RANGE = 8.0
 _BIN = 0.25
 _N_BINS = round(2 * _RANGE / _BIN)
-#: Up to this displacement the boxes of a vehicle overlap, and are matched without a prior.
-_OVERLAPPING = 0.5
+#: Up to this displacement, in box heights, the boxes of a vehicle overlap, and are matched without a prior.
+_OVERLAPPING = 1.0
 #: Two boxes of different height or width, by more than this factor, are two vehicles.
 _SIZE_RATIO = 1.5
 #: Standard deviations of the weight of other places, in box heights: in all directions; along and across the road.

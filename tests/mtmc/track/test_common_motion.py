@@ -107,12 +107,12 @@ def test_motion_is_known_by_place() -> None:
 
 def test_periods_between_the_pictures_count() -> None:
     """Every other picture is missing: displacements are twice as large, and the motion is the same."""
-    motion = learned(road(80, {100.0: 1.2, 300.0: 1.2})[::2], 2.0)
+    motion = learned(road(80, {100.0: 1.5, 300.0: 1.5})[::2], 2.0)
     velocity, _ = motion.prior(boxes(np.array([[600, 100, 0]])), fps=10)
-    np.testing.assert_allclose(velocity, [[1.2 * HEIGHT * 10, 0]], atol=0.5 * HEIGHT * 10)
+    np.testing.assert_allclose(velocity, [[1.5 * HEIGHT * 10, 0]], atol=0.5 * HEIGHT * 10)
 
 
-@pytest.mark.parametrize("moved", [0.0, 0.3])
+@pytest.mark.parametrize("moved", [0.0, 0.3, 0.6])
 def test_boxes_that_overlap_need_no_prior(moved: float) -> None:
     motion = learned(road(40, {100.0: moved, 400.0: -moved}))
     assert not motion.is_fast
