@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.markdown import table
+
 __all__ = ["page"]
 
 
@@ -35,7 +37,7 @@ def _scenes(scenes: Sequence[dict[str, Any]]) -> str:
     rows = [[*(f"{s['scene'][f]}" for f in facts), *(_figure(get(s)) for _, get in columns)] for s in scenes]
     mean = [_figure(_mean(get(s) for s in scenes)) for _, get in columns]
     rows.append(["mean", *[""] * (len(facts) - 1), *mean])
-    return _table([*facts, *(name for name, _ in columns)], rows) + "\n\n\\* without lookalikes in the gallery"
+    return table([*facts, *(name for name, _ in columns)], rows) + "\n\n\\* without lookalikes in the gallery"
 
 
 def _methods(scenes: Sequence[dict[str, Any]]) -> str:
@@ -47,14 +49,14 @@ def _methods(scenes: Sequence[dict[str, Any]]) -> str:
         known = [s for s in scores if s is not None]
         rows.append([name, *each, *(_figure(_mean(s[k] for s in known)) for k in range(3))])
     titles = [s["scene"]["name"] for s in scenes]
-    return _table(["association", *titles, "mean IDF1", "IDP", "IDR"], rows)
+    return table(["association", *titles, "mean IDF1", "IDP", "IDR"], rows)
 
 
 def _robustness(scenes: Sequence[dict[str, Any]]) -> str:
     kinds = list(scenes[0]["contest"])
     names = list(scenes[0]["contest"][kinds[0]])
     rows = [[name, *(_mean_or_dash([s["contest"][kind][name] for s in scenes]) for kind in kinds)] for name in names]
-    return _table(["mean IDF1", *kinds], rows)
+    return table(["mean IDF1", *kinds], rows)
 
 
 def _mean_or_dash(scores: Sequence[Sequence[float] | None]) -> str:
@@ -68,8 +70,3 @@ def _mean(values: Iterable[float]) -> float:
 
 def _figure(value: float) -> str:
     return f"{value:.3f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -56,6 +56,7 @@ from mtmc.video.read import probe, read_frames
 from tools.bench.perturb import placed, withheld
 from tools.bench.real_clips import CLIPS, UNRELATED, Clip
 from tools.bench.real_measures import count_detections, count_tracks, repeated_identities, share_in_several_cameras
+from tools.markdown import table
 
 __all__ = ["detection_rows", "main"]
 
@@ -279,24 +280,25 @@ _COLUMNS: tuple[tuple[str, str, int | None], ...] = (
 def page(now: dict[str, Any], before: dict[str, Any] | None) -> str:
     """The tables in Markdown; where there are figures of before, each cell reads "before → now"."""
     names = list(now["clips"])
-    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    rows = []
     for key, title, digits in _COLUMNS:
         cells = []
         for name in names:
             earlier = {} if before is None else before["clips"].get(name, {})
             cells.append(_change(_figure(earlier, key), _figure(now["clips"][name], key), digits))
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        rows.append([title, *cells])
+    clips = table(["", *names], rows)
     if "unrelated_clips" not in now:
-        return "\n".join(lines)
-    lines += ["", "| unrelated cameras | vehicles | in several cameras | share |", "|---|---|---|---|"]
+        return clips
+    rows = []
     for title, key in (
         ("six clips of six places", "unrelated_clips"),
         ("draws of synthetic cities", "unrelated_cities"),
     ):
         for label, tables in (("before", before), ("now", now)):
             if tables is not None and key in tables:
-                lines.append(_unrelated_row(f"{title}, {label}", tables[key]))
-    return "\n".join(lines)
+                rows.append(_unrelated_row(f"{title}, {label}", tables[key]))
+    return clips + "\n\n" + table(["unrelated cameras", "vehicles", "in several cameras", "share"], rows)
 
 
 def _figure(row: dict[str, Any], key: str) -> Any:
@@ -319,12 +321,12 @@ def _number(value: float | None, digits: int | None) -> str:
     return str(value) if digits is None else f"{value:.{digits}f}"
 
 
-def _unrelated_row(title: str, counted: dict[str, int] | list[dict[str, int]]) -> str:
+def _unrelated_row(title: str, counted: dict[str, int] | list[dict[str, int]]) -> list[str]:
     draws = counted if isinstance(counted, list) else [counted]
     several, vehicles = sum(draw["several"] for draw in draws), sum(draw["vehicles"] for draw in draws)
     worst = max(draw["several"] / draw["vehicles"] for draw in draws)
     share = f"{several / vehicles:.1%}" + (f", worst draw {worst:.1%}" if len(draws) > 1 else "")
-    return f"| {title} | {vehicles} | {several} | {share} |"
+    return [title, str(vehicles), str(several), share]
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from mtmc.commands import run_command
 from mtmc.errors import MtmcError
 from mtmc.pipeline.cache import cache_key, file_sha256
+from tools import markdown
 from tools.bench.cities import Notebook
 
 __all__ = ["Counts", "measure", "table"]
@@ -73,7 +74,7 @@ def table(found: Mapping[str, Mapping[str, Counts]]) -> str:
     """
     scenes = list(found)
     embedders = list(found[scenes[0]])
-    lines = [f"| embedder | {' | '.join(scenes)} | all | gain |", "|---" * (len(scenes) + 3) + "|"]
+    lines: list[list[str]] = []
     first = None
     for name in embedders:
         rows = [found[scene][name] for scene in scenes]
@@ -81,8 +82,8 @@ def table(found: Mapping[str, Mapping[str, Counts]]) -> str:
         idf1 = _shares(whole)[0]
         first = idf1 if first is None else first
         cells = ["/".join(f"{100 * share:.1f}" for share in _shares(counts)) for counts in (*rows, whole)]
-        lines.append(f"| {Path(name).stem} | {' | '.join(cells)} | {100 * (idf1 - first):+.1f} |")
-    return "\n".join(lines)
+        lines.append([Path(name).stem, *cells, f"{100 * (idf1 - first):+.1f}"])
+    return markdown.table(["embedder", *scenes, "all", "gain"], lines)
 
 
 def _shares(counts: Counts) -> tuple[float, float, float]:

@@ -27,6 +27,7 @@ from scipy import stats
 
 from mtmc.files import atomic_path
 from reid.settings import read_yaml
+from tools import markdown
 
 __all__ = ["Cell", "cells_in_order", "load_cell", "report", "run", "table", "training"]
 
@@ -174,17 +175,17 @@ def table(results: Sequence[Result], order: Sequence[str]) -> str:
 
     Minutes are those of the cells that were trained in one go.
     """
-    lines = ["| variant | mAP % | rank-1 % | CPU minutes | seeds |", "|---|---|---|---|---|"]
+    lines = []
     for variant in order:
         rows = [r for r in results if r["variant"] == variant]
         if not rows:
-            lines.append(f"| {variant} | not yet | | | 0 |")
+            lines.append([variant, "not yet", "", "", "0"])
             continue
         whole = [r["minutes"] for r in rows if not r["resumed"]]
         minutes = f"{statistics.mean(whole):.1f}" if whole else ""
         shares = (_with_interval([100 * r[name] for r in rows]) for name in ("map", "rank1"))
-        lines.append(f"| {variant} | {' | '.join(shares)} | {minutes} | {len(rows)} |")
-    return "\n".join(lines)
+        lines.append([variant, *shares, minutes, str(len(rows))])
+    return markdown.table(["variant", "mAP %", "rank-1 %", "CPU minutes", "seeds"], lines)
 
 
 def claims(results: Sequence[Result], pairs: Sequence[Sequence[str]]) -> str:
@@ -192,14 +193,14 @@ def claims(results: Sequence[Result], pairs: Sequence[Sequence[str]]) -> str:
 
     The interval and p are those of Student's paired t test; p is two-sided.
     """
-    lines = ["| claim | difference in mAP, points | p | seeds |", "|---|---|---|---|"]
+    lines = []
     for better, worse in pairs:
         by_seed = [{r["seed"]: 100 * r["map"] for r in results if r["variant"] == v} for v in (better, worse)]
         shared = sorted(by_seed[0].keys() & by_seed[1].keys())
         gains = [by_seed[0][s] - by_seed[1][s] for s in shared]
         shown = _with_interval(gains, "+") if gains else "not yet"
-        lines.append(f"| {better} over {worse} | {shown} | {_paired_p(gains)} | {len(gains)} |")
-    return "\n".join(lines)
+        lines.append([f"{better} over {worse}", shown, _paired_p(gains), str(len(gains))])
+    return markdown.table(["claim", "difference in mAP, points", "p", "seeds"], lines)
 
 
 def report(path: Path, text: str) -> None:

@@ -27,6 +27,7 @@ import numpy as np
 
 from mtmc.progress import progress_bar
 from mtmc.video.write import VideoWriter
+from tools import markdown
 from tools.synthcity.actors import Actor
 from tools.synthcity.crop_plan import CropPlan
 from tools.synthcity.crops import draw_looks, open_station, shoot
@@ -137,16 +138,15 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(f"one core, CPU seconds (wall seconds), load {load:.1f} on {os.cpu_count()} cores\n")
     if not options.crops:
-        print("| size | " + " | ".join(f"{n} vehicles" for n in COUNTS) + " | background |")
-        print("|---|" + "---|" * (len(COUNTS) + 1))
+        print(markdown.heading(["size", *(f"{n} vehicles" for n in COUNTS), "background"]))
         with progress_bar("sizes", "size") as progress:
             for done, size in enumerate(SIZES, start=1):
                 row = measure_frames(size, COUNTS)
-                print(f"| {size[0]}×{size[1]} | " + " | ".join(row.values()) + " |", flush=True)
+                print(markdown.row([f"{size[0]}×{size[1]}", *row.values()]), flush=True)
                 progress(done, len(SIZES))
         print()
     row = measure_crops()
-    print("| " + " | ".join(row) + " |\n|" + "---|" * len(row) + "\n| " + " | ".join(row.values()) + " |")
+    print(markdown.table(list(row), [row.values()]))
 
 
 if __name__ == "__main__":

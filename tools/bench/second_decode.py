@@ -38,6 +38,7 @@ from mtmc.scene import Camera  # noqa: E402
 from mtmc.types import Array  # noqa: E402
 from mtmc.video.crop import cut  # noqa: E402
 from mtmc.video.source import Recording  # noqa: E402
+from tools.markdown import heading, row  # noqa: E402
 
 __all__ = ["COLUMNS", "crop_pixels", "main", "measure", "wanted_frames"]
 
@@ -134,14 +135,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="+", help="folder of a finished run on videos")
-    print("| " + " | ".join(("camera", *COLUMNS)) + " |")
-    print("|---" * (len(COLUMNS) + 1) + "|")
+    print(heading(["camera", *COLUMNS]))
     for folder in parser.parse_args().run:
         run = load_run(folder)
         for result in run.results:
             figures = measure(run, run.given.camera(result.camera_id), result)
             cells = [f"{figures[column]:.4g}" for column in COLUMNS]
-            print("| " + " | ".join((f"{run.given.name} {result.camera_id}", *cells)) + " |", flush=True)
+            print(row([f"{run.given.name} {result.camera_id}", *cells]), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from mtmc.formats.table import Table
 from mtmc.scene import Camera, load_scenes
 from mtmc.types import Frame
 from mtmc.video.read import read_frames
+from tools import markdown
 from tools.bench.real import detection_rows
 from tools.bench.real_clips import CLIPS, Clip
 from tools.bench.real_measures import DetectionCounts, count_detections
@@ -55,8 +56,8 @@ class TileRow:
 
     def markdown(self) -> str:
         """A row of the table."""
-        shares = f"{self.counts.recall:.3f} | {self.counts.precision:.3f}"
-        return f"| {self.clip} | {self.model} | {self.tiles} | {shares} | {1000 * self.seconds:.0f} |"
+        shares = [f"{share:.3f}" for share in (self.counts.recall, self.counts.precision)]
+        return markdown.row([self.clip, self.model, self.tiles, *shares, f"{1000 * self.seconds:.0f}"])
 
 
 def measure_tiles(
@@ -106,7 +107,7 @@ def main() -> int:
     parser.add_argument("--nms-iou", type=float, default=0.5, help="detect.filter.nms_iou")
     parser.add_argument("--frames", type=int, default=40, help="most annotated frames per clip")
     options = parser.parse_args()
-    print("| clip | model | tiles | recall | precision | ms |\n|---|---|---|---|---|---|")
+    print(markdown.heading(["clip", "model", "tiles", "recall", "precision", "ms"]))
     for row in measure_tiles(options.clips, options.weights, options.tiles, options.frames, options.nms_iou):
         print(row.markdown(), flush=True)
     return 0

@@ -19,6 +19,7 @@ from mtmc.formats.mot import read_mot
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array, Frame
 from mtmc.video.read import read_frames
+from tools import markdown
 from tools.bench.real_clips import CLIPS, Clip
 from tools.detector.ap import Picture, average_precision, recall_precision
 
@@ -86,11 +87,13 @@ def measure_clips(folder: Path, weights: Sequence[Path], confidence: float, size
 
 def table(rows: Sequence[ClipRow]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| clip | frames | boxes | model | AP50 | recall | precision |", "|---|---|---|---|---|---|---|"]
-    for row in rows:
-        figures = f"{row.ap50:.3f} | {row.recall:.3f} | {row.precision:.3f}"
-        lines.append(f"| {row.clip} | {row.frames} | {row.boxes} | {row.model} | {figures} |")
-    return "\n".join(lines)
+    columns = ["clip", "frames", "boxes", "model", "AP50", "recall", "precision"]
+    return markdown.table(columns, map(_cells, rows))
+
+
+def _cells(row: ClipRow) -> list[str]:
+    shares = (f"{share:.3f}" for share in (row.ap50, row.recall, row.precision))
+    return [row.clip, str(row.frames), str(row.boxes), row.model, *shares]
 
 
 def read_boxes(path: Path) -> dict[int, FrameBoxes]:

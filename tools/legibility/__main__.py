@@ -15,6 +15,7 @@ from pathlib import Path
 from tools.legibility.circles import circles, import_graph, module_name
 from tools.legibility.measures import Spread, TreeMeasure, densest, measure_tree, own_word_share
 from tools.legibility.source import SourceFile, read_tree
+from tools.markdown import table
 
 
 def _spread(spread: Spread) -> str:
@@ -49,35 +50,22 @@ ROWS: list[tuple[str, Callable[[TreeMeasure], str]]] = [
 ]
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is the head.
-
-    >>> print(markdown([["a", "b"], ["1", "2"]]))
-    | a | b |
-    |---|---|
-    | 1 | 2 |
-    """
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
-
-
 def figures(trees: Sequence[TreeMeasure], beside: Sequence[TreeMeasure]) -> str:
     """One column per tree, one row per figure."""
     columns = [*trees, *beside]
-    table = [["", *(tree.name for tree in columns)]]
-    table += [[label, *(cell(tree) for tree in columns)] for label, cell in ROWS]
+    rows = [[label, *(cell(tree) for tree in columns)] for label, cell in ROWS]
 
     own_words = [own_word_share(tree, [peer for peer in beside if peer is not tree]) for tree in columns]
-    table.append(["identifier words found in no peer, %", *map(_percent, own_words)])
-    return markdown(table)
+    rows.append(["identifier words found in no peer, %", *map(_percent, own_words)])
+    return table(["", *(tree.name for tree in columns)], rows)
 
 
 def densest_table(tree: TreeMeasure, root: Path, count: int) -> str:
     """The densest functions of a tree, their place relative to it."""
-    table = [["function", "where", "nodes per line", "lines of code", "local names"]]
+    rows = []
     for function in densest(tree.functions, count):
         where = function.path.relative_to(root.parent).as_posix()
-        table.append(
+        rows.append(
             [
                 f"`{function.name}`",
                 f"{where}:{function.line}",
@@ -86,7 +74,7 @@ def densest_table(tree: TreeMeasure, root: Path, count: int) -> str:
                 str(function.local_names),
             ]
         )
-    return markdown(table)
+    return table(["function", "where", "nodes per line", "lines of code", "local names"], rows)
 
 
 def circle_lines(root: Path, sources: Sequence[SourceFile]) -> list[str]:

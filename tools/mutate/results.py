@@ -7,10 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tools.markdown import table
 from tools.mutate.mutants import Mutant
 
 NOTICED = {"killed", "timeout"}
 MISSED = {"survived", "unreached"}
+#: Columns of the summary, by status.
+_TITLES = {
+    "killed": "killed",
+    "timeout": "time ran out",
+    "equivalent": "equivalent",
+    "survived": "survived",
+    "unreached": "not reached",
+}
 
 
 @dataclass(frozen=True)
@@ -86,25 +95,17 @@ def reusable(results: Iterable[Result], digest: str, *, keep_killed: bool) -> di
 
 def summary(results: Sequence[Result]) -> str:
     """A Markdown table: mutants of each target by status, and the share that was noticed or is equivalent."""
-    lines = [
-        "| target | mutants | killed | time ran out | equivalent | survived | not reached | noticed or equivalent |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
     targets = list(dict.fromkeys(result.target for result in results))
     groups = [(target, [result for result in results if result.target == target]) for target in targets]
     if len(groups) > 1:
         groups.append(("all", list(results)))
 
+    rows = []
     for name, group in groups:
-        count = {
-            status: sum(result.status == status for result in group) for status in (*NOTICED, *MISSED, "equivalent")
-        }
+        count = {status: sum(result.status == status for result in group) for status in _TITLES}
         settled = count["killed"] + count["timeout"] + count["equivalent"]
-        lines.append(
-            f"| {name} | {len(group)} | {count['killed']} | {count['timeout']} | {count['equivalent']} | "
-            f"{count['survived']} | {count['unreached']} | {100 * settled / len(group):.1f} % |"
-        )
-    return "\n".join(lines)
+        rows.append([name, str(len(group)), *map(str, count.values()), f"{100 * settled / len(group):.1f} %"])
+    return table(["target", "mutants", *_TITLES.values(), "noticed or equivalent"], rows)
 
 
 def survivors(results: Iterable[Result]) -> str:

@@ -95,7 +95,7 @@ def test_table_by_hand() -> None:
     assert table(results, ["b", "a", "c"]).splitlines()[2:] == [
         "| b | 31.1 | 15.6 |  | 1 |",
         "| a | 24.0 ± 9.9 | 12.0 ± 5.0 | 3.0 | 3 |",
-        "| c | not yet | | | 0 |",
+        "| c | not yet |  |  | 0 |",
     ]
 
 
