@@ -20,7 +20,7 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -39,10 +39,10 @@ from mtmc.postprocess.calibrate import mutual_best
 from mtmc.postprocess.expand import clip_to_image, expand_boxes
 from mtmc.scene import Camera, Scene, read_roi
 from mtmc.types import Array
+from tools.bench.cityflow import DETECTORS
 
 S01, S03 = tuple(range(1, 6)), tuple(range(10, 16))
 S04 = tuple(range(16, 41))
-DETECTORS = ("mask_rcnn", "ssd512", "yolo3")
 _SCALES = (1.0, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4)
 _LIMITS_PX = (None, 20.0, 30.0, 40.0, 60.0)
 
@@ -52,16 +52,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     data: Path = parser.parse_args().data
-    print_ratios(data)
+    sources = dict(_sources(data))
+    print_ratios(data, sources)
     rois = {c: read_roi(data / "roi" / f"c{c:03d}.png", official=True) for c in (*S01, *S03)}
     cameras = [Camera(f"c{c:03d}", c, Clock(10.0), size_wh=roi.shape[::-1]) for c, roi in rois.items()]
     scene = Scene("cityflow", data, tuple(cameras))
-    training = {
-        name: _joined([read_mot(data / "S03" / "mtsc" / f"c{c:03d}" / f"mtsc_deepsort_{name}.txt", c) for c in S03])
-        for name in DETECTORS
-    }
-    test = _joined([read_mot(data / "S01" / "mtsc_deep_sort" / f"c{c:03d}.txt", c) for c in S01])
-    test = test.with_columns(frame=test.frame + 1)
+    training, test = {name: sources[f"S03 {name}"] for name in DETECTORS}, sources["S01 faster_rcnn"]
     submission = read_track1(data / "submissions" / "S01_a.txt")
     preset = load_config([Path("cityflow")]).postprocess
     for version in ("v1", "v2"):
@@ -90,14 +86,14 @@ def main() -> None:
         print(f"  calibration on S01 itself would say: tracks {own}")
 
 
-def print_ratios(data: Path) -> None:
+def print_ratios(data: Path, sources: Mapping[str, Table]) -> None:
     """The table of the size of boxes."""
     truth = read_track1(data / "ground_truth_train_v2.txt")
     sizes = {c: read_roi(data / "roi" / f"c{c:03d}.png").shape[::-1] for c in (*S01, *S03, *S04)}
     share = [_area_share(truth[truth.camera == c].xyxy, sizes[c]) for c in sizes]
     print(f"{np.mean(np.concatenate(share) < 0.002):.1%} of the annotated boxes are below 0.2 % of the image")
     print(f"{'boxes':18}{'pairs':>8}{'width':>8}{'height':>8}{'as is':>8}{'preset':>8}{'left out':>10}")
-    pairs = {name: _pairs(tracks, truth, sizes) for name, tracks in _sources(data)}
+    pairs = {name: _pairs(tracks, truth, sizes) for name, tracks in sources.items()}
     for name, of_camera in pairs.items():
         boxes, true_boxes, size_wh = (np.concatenate(parts) for parts in zip(*of_camera.values(), strict=True))
         ratio = np.median((true_boxes[:, 2:] - true_boxes[:, :2]) / (boxes[:, 2:] - boxes[:, :2]), axis=0)
