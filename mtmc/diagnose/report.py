@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mtmc.diagnose.link_errors import REASONS, LinkError, TrackletView
@@ -20,6 +17,7 @@ from mtmc.diagnose.waterfall import PARTS, Step
 from mtmc.diagnose.waterfall_plot import waterfall_svg
 from mtmc.evaluate import Scores
 from mtmc.files import atomic_path
+from mtmc.render.data_url import jpeg_data_url
 from mtmc.render.style import clock_text
 from mtmc.types import Array
 
@@ -179,7 +177,7 @@ class Diagnosis:
             {
                 "error": error,
                 "views": [
-                    {"view": view, "crops": [_data_url(crop) for crop in crops.get(id(view), [])]}
+                    {"view": view, "crops": [jpeg_data_url(crop, _JPEG_QUALITY) for crop in crops.get(id(view), [])]}
                     for view in (error.first, error.second)
                     if view is not None
                 ],
@@ -218,9 +216,3 @@ def _view(view: TrackletView) -> dict[str, Any]:
         "start_s": round(float(view.time_s[0]), 3),
         "end_s": round(float(view.time_s[-1]), 3),
     }
-
-
-def _data_url(image: Array) -> str:
-    bgr = np.ascontiguousarray(image[..., ::-1])
-    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii")

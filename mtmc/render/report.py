@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 import cv2
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mtmc.files import atomic_path
 from mtmc.render.config import RenderConfig
+from mtmc.render.data_url import jpeg_data_url
 from mtmc.render.style import clock_text, colour, hex_colour
 from mtmc.render.summary import (
     CameraSummary,
@@ -168,9 +167,7 @@ def _data_url(image: Array) -> str:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    bgr = np.ascontiguousarray(image[..., ::-1])
-    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii")
+    return jpeg_data_url(image, _JPEG_QUALITY)
 
 
 def _busiest_s(cameras: Sequence[CameraSummary]) -> float:

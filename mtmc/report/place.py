@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import cv2
@@ -12,6 +11,7 @@ from markupsafe import Markup
 from mtmc.errors import VideoError
 from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.similarity2d import as_complex, as_xy
+from mtmc.render.data_url import jpeg_data_url
 from mtmc.render.report import Section
 from mtmc.report.elements import color_of, rectangle, svg, table, text
 from mtmc.scene import Camera, Scene
@@ -104,8 +104,7 @@ def _background(camera: Camera, width: int, height: int) -> Markup:
         return Markup('<rect width="{}" height="{}" fill="#555"/>').format(width, height)
     size = _WIDTH_PX, round(frame.shape[0] * _WIDTH_PX / frame.shape[1])
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    jpeg = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    address = "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii")
+    address = jpeg_data_url(small, _JPEG_QUALITY)
     return Markup('<image href="{}" width="{}" height="{}" opacity="0.75"/>').format(address, width, height)
 
 
