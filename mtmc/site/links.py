@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from mtmc.multiview.arrays import one_to_one
 from mtmc.site.config import SiteConfig
+from mtmc.site.controls import mirrored_time_s
 from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, similarity_rank_weights
 from mtmc.site.transition_times import transition_evidence
 from mtmc.types import Array
@@ -146,15 +147,10 @@ def find_links(
 
 
 def _mirrored(events: Sequence[Event], part: float) -> list[Event]:
-    """The events of each camera in reversed order of time, then shifted cyclically by a part of their duration.
-
-    Rates, platoons and cycles of traffic lights stay; any relation to the events of another camera is lost.
-    """
+    """The events of each camera at :func:`mtmc.site.controls.mirrored_time_s`."""
     mirrored = []
     for of_camera in _by_camera(events).values():
-        times_s = np.array([event.time_s for event in of_camera])
-        begin_s, duration_s = times_s.min(), max(float(np.ptp(times_s)), 1e-9)
-        moved_s = begin_s + np.mod(times_s.max() - times_s + part * duration_s, duration_s)
+        moved_s = mirrored_time_s(np.array([event.time_s for event in of_camera]), part)
         mirrored += [
             replace(event, time_s=float(t), first_seen_s=float(t))
             for event, t in zip(of_camera, moved_s, strict=True)

@@ -25,10 +25,11 @@ otherwise be paired with all others. L is averaged over the shares s.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
+from scipy.special import logit
 
 from mtmc.geometry.ground import project
 from mtmc.geometry.similarity2d import as_complex
@@ -36,6 +37,7 @@ from mtmc.multiview.arrays import ranges
 from mtmc.multiview.likelihoods import ENDPOINT_KAPPA, drive_density, vector_cosine
 from mtmc.progress import progress_bar
 from mtmc.scene import PlaneAlignment
+from mtmc.site.controls import mirrored_time_s
 from mtmc.site.pose_graph import PairSimilarity, spanning_forest
 from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT
 from mtmc.site.trajectories import STEP_S, ImageTrajectory
@@ -43,7 +45,7 @@ from mtmc.types import Array
 
 __all__ = ["Endpoints", "PlaneAlignmentEstimate", "TransitionSet", "align_planes", "trajectory_endpoints"]
 
-_MIN_LOG_ODDS = -2.0  # of a connection; with less no transform is looked for
+_CONTROLS = 4
 _TRAVEL_TIMES_S = 0.5, 40.0
 _MIN_SPEED_MPS = 2.0
 _MIN_END_SAMPLES, _MAX_END_SAMPLES = 4, 7  # of a trajectory, for position and velocity at one end
@@ -141,10 +143,13 @@ def align_planes(
 ) -> list[PlaneAlignmentEstimate]:
     """Alignments that join ground planes into trees, the most certain first; only those with a high probability.
 
-    The likelihood ratio of a connection is the mean over all transforms of the grid. A priori a plane is connected
-    with one of the P − 1 others, so the prior odds of a pair are 1 / (P − 1), and the posterior log odds
+    The likelihood ratio of a connection is the mean over all transforms of the grid. Traffic is not independent
+    within a camera: platoons, and one vehicle in several tracklets, make some transform fit unrelated traffic, too.
+    How well is measured with the order of time reversed on one plane (as in :func:`mtmc.site.links.find_links`), and
+    the largest likelihood ratio R of these controls is what a true connection is compared with. A priori a plane is
+    connected with one of the P − 1 others, so the prior odds of a pair are 1 / (P − 1), and the posterior log odds
 
-        log(mean of exp L) − log(P − 1).
+        log(mean of exp L) − max(log R, 0) − log(P − 1).
 
     Args:
         planes: Entries and exits by camera, by ground plane.
@@ -157,8 +162,8 @@ def align_planes(
     prior_log_odds = -float(np.log(max(len(planes) - 1, 1)))
     with progress_bar("ground planes aligned", unit="pair") as progress:
         for number, (reference, plane) in enumerate(pairs, start=1):
-            estimate = _align(plane, reference, planes, similarity, span_s, prior_log_odds)
-            if estimate is not None and estimate.confidence >= min_probability:
+            estimate = _align(plane, reference, planes, similarity, span_s, prior_log_odds, min_probability)
+            if estimate is not None:
                 estimates.append(estimate)
             progress(number, len(pairs))
     estimates.sort(key=lambda e: (-e.log_odds, e.alignment.reference_plane, e.alignment.plane))
@@ -244,15 +249,23 @@ def _align(
     similarity: PairSimilarity,
     span_s: float,
     prior_log_odds: float,
+    min_probability: float,
 ) -> PlaneAlignmentEstimate | None:
-    """The most likely alignment of one plane with another; None if a connection is improbable."""
+    """The most likely alignment of one plane with another; None if a connection is not probable enough."""
     pair = _plane_pair(planes[reference], planes[plane], similarity, span_s)
     if pair is None:
         return None
     grid = _grid()
     values = pair.log_likelihood_ratio(*grid)
-    log_odds = float(np.logaddexp.reduce(values) - np.log(len(values))) + prior_log_odds
-    if log_odds < _MIN_LOG_ODDS:
+    min_log_odds = float(logit(min_probability))
+    log_odds = given = _log_mean_exp(values) + prior_log_odds
+    for part in range(_CONTROLS):
+        if log_odds < min_log_odds:
+            return None
+        control = _plane_pair(planes[reference], _mirrored(planes[plane], part / _CONTROLS), similarity, span_s)
+        by_chance = 0.0 if control is None else _log_mean_exp(control.log_likelihood_ratio(*grid))
+        log_odds = min(log_odds, given - by_chance)
+    if log_odds < min_log_odds:
         return None
 
     best = _best_refined(pair, values, *grid)
@@ -261,6 +274,19 @@ def _align(
     rotation_deg = round(float(np.rad2deg(best.rotation_rad)), 1)
     alignment = PlaneAlignment(plane, reference, rotation_deg, _rounded_xy(complex(translation)))
     return PlaneAlignmentEstimate(alignment, float(abs(best.offset)), log_odds)
+
+
+def _log_mean_exp(values: Array) -> float:
+    return float(np.logaddexp.reduce(values) - np.log(len(values)))
+
+
+def _mirrored(plane: PlaneEndpoints, part: float) -> PlaneEndpoints:
+    """The same entries and exits at :func:`mtmc.site.controls.mirrored_time_s`."""
+
+    def mirrored(ends: Endpoints) -> Endpoints:
+        return replace(ends, time_s=mirrored_time_s(ends.time_s, part))
+
+    return {camera: (mirrored(entries), mirrored(exits)) for camera, (entries, exits) in plane.items()}
 
 
 def _plane_pair(

@@ -183,15 +183,20 @@ def test_every_plane_is_aligned_once_and_an_inverted_alignment_leads_back() -> N
     assert np.exp(-1j * np.pi / 2) * there + complex(-20, 0) == pytest.approx(3 + 4j)
 
 
-@pytest.mark.parametrize(("planes", "is_written"), [(2, True), (3, True), (4, False)])
-def test_the_more_planes_the_less_likely_two_of_them_are_connected(
-    planes: int, is_written: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("planes", "by_chance", "is_written"), [(2, 1e-3, True), (3, 1e-3, True), (4, 1e-3, False), (2, 20.0, False)]
+)
+def test_the_more_planes_and_the_better_a_control_the_less_likely_two_planes_are_connected(
+    planes: int, by_chance: float, is_written: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A likelihood ratio of 20 is a probability of 0.95 with two planes, 0.91 with three, 0.87 with four."""
+    """A likelihood ratio of 20 is a probability of 0.95 with two planes, 0.91 with three, 0.87 with four.
+
+    Where traffic in reversed order of time has the same likelihood ratio, it is no evidence.
+    """
     names = "abcd"[:planes]
     nothing = np.zeros(1), np.zeros(1)
     pair = _PlanePair((), (), 0j, 50 + 0j)
-    ratios = {("a", "b"): 20.0}
+    ratios = {("a", "b"): 20.0, ("a", "b reversed"): by_chance}
     asked: list[tuple[str, str]] = []
 
     def pair_of(reference: str, plane: str, similarity: object, span_s: float) -> _PlanePair:
@@ -203,6 +208,7 @@ def test_the_more_planes_the_less_likely_two_of_them_are_connected(
 
     monkeypatch.setattr(plane_alignment, "_plane_pair", pair_of)
     monkeypatch.setattr(_PlanePair, "log_likelihood_ratio", ratio_of)
+    monkeypatch.setattr(plane_alignment, "_mirrored", lambda plane, part: f"{plane} reversed")
     monkeypatch.setattr(plane_alignment, "_grid", lambda: nothing)
     found = align_planes({name: name for name in names}, lambda a, b: None, 60.0)  # type: ignore[misc]
     assert [(e.alignment.reference_plane, e.alignment.plane) for e in found] == ([("a", "b")] if is_written else [])
