@@ -29,11 +29,16 @@ export function plural(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** The colour of a vehicle, the same as in the rendered videos; gray where one camera only saw it. */
+const colors = new Map();
+
+/** The color of a vehicle, the same as in the rendered videos; gray where one camera only saw it. */
 export function colorOf(vehicle, isShared = true) {
   if (!isShared) return "rgb(170 176 184)";
-  const hue = (vehicle * 180 * (3 - Math.sqrt(5))) % 360;
-  return `oklch(${[76, 66, 84][vehicle % 3]}% 0.17 ${hue.toFixed(1)})`;
+  if (!colors.has(vehicle)) {
+    const hue = (vehicle * 180 * (3 - Math.sqrt(5))) % 360;
+    colors.set(vehicle, `oklch(${[76, 66, 84][vehicle % 3]}% 0.17 ${hue.toFixed(1)})`);
+  }
+  return colors.get(vehicle);
 }
 
 /** A signed number with a real minus sign. */

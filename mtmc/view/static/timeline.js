@@ -69,20 +69,36 @@ export class Timeline {
     const scale = window.devicePixelRatio || 1;
     const [width, height] = [this.width, canvas.clientHeight];
     if (!width) return;
-    Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
+    const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
+    if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
     const style = getComputedStyle(canvas);
     this.ink = style.color;
     this.faint = style.borderTopColor; // resolved by the browser, which a custom property is not
     const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, size.width, size.height);
+    context.drawImage(this.background(size, scale, height), 0, 0);
+    context.scale(scale, scale);
+    this.drawMoment(context, height);
+    canvas.setAttribute("aria-valuenow", this.player.time.toFixed(1));
+    canvas.setAttribute("aria-valuetext", clockText(this.player.time));
+  }
+
+  /** Everything but the moment, drawn again only when it has changed: while the clock runs, only the moment does. */
+  background(size, scale, height) {
+    const shown = [size.width, size.height, this.from, this.to, this.ink, store.sequence, this.highlight()].join();
+    if (this.shown === shown) return this.layer;
+    this.shown = shown;
+    this.layer ??= document.createElement("canvas");
+    Object.assign(this.layer, size);
+    const context = this.layer.getContext("2d");
     context.scale(scale, scale);
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     this.drawAxis(context, height);
     this.drawBars(context);
     this.drawLabels(context);
-    this.drawMoment(context, height);
-    canvas.setAttribute("aria-valuenow", this.player.time.toFixed(1));
-    canvas.setAttribute("aria-valuetext", clockText(this.player.time));
+    return this.layer;
   }
 
   drawAxis(context, height) {
