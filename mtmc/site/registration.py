@@ -21,7 +21,7 @@ number that is found with a clock shifted so far that no pair can be the same ve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from mtmc.geometry.ground import project
 from mtmc.geometry.similarity2d import Similarity2D, as_complex, fit_groups
 from mtmc.site.camera_model import GroundScale
 from mtmc.site.matching import simultaneous_rows
-from mtmc.site.similarity import NEGATIVE_PAIR_WEIGHT, similarity_zscore
+from mtmc.site.similarity import similarity_zscore
 from mtmc.site.trajectories import STEP_S, ImageTrajectory
 from mtmc.types import Array
 
@@ -51,7 +51,7 @@ MIN_SIMILAR_INLIERS = 2.0  # with embeddings: inliers, weighted by appearance,
 MIN_SIMILARITY_ZSCORE = 5.2  # and by how many standard deviations they are more similar than non-matching pairs
 _MIN_INLIERS = 5.0  # without embeddings: inliers,
 _MIN_INLIER_RATIO = 1.4  # and their ratio to the number expected by chance
-_CHANCE_OFFSETS_S = (35.0, 50.0)  # clock shifts at which no pair of trajectories is one vehicle
+_CONTROL_PARTS = (0.2, 0.4, 0.6, 0.8)  # shifts of the clock by parts of the recording, at which no inlier is real
 _FULL_CONFIDENCE_INLIERS = 6.0
 _MIN_EXPECTED = 0.5  # inliers by chance, at least
 
@@ -139,9 +139,11 @@ class Registration:
     @property
     def is_valid(self) -> bool:
         """Whether the inliers are significant."""
+        if self.inliers < _MIN_INLIER_RATIO * self.expected_by_chance:
+            return False
         if self.similarity_zscore is not None:
             return self.inliers >= MIN_SIMILAR_INLIERS and self.similarity_zscore >= MIN_SIMILARITY_ZSCORE
-        return self.inliers >= _MIN_INLIERS and self.inliers >= _MIN_INLIER_RATIO * self.expected_by_chance
+        return self.inliers >= _MIN_INLIERS
 
     @property
     def confidence(self) -> float:
@@ -154,8 +156,8 @@ class Registration:
 
         With n inliers and λ expected by chance, the log likelihood ratio of Poisson counts is
         G = n ln(n/λ) − (n − λ), and the probability 1 / (1 + tried · e^−G): the best of many pairs by chance has many
-        inliers, too. With embeddings it is 1 for a valid registration, whose similarity is significant among any
-        number of pairs.
+        inliers, too. With embeddings it is 1 for a valid registration: its similarity is significant among any number
+        of pairs, and its inliers are beyond those of controls with the same embeddings.
         """
         if self.similarity_zscore is not None:
             return float(self.is_valid)
@@ -372,23 +374,22 @@ def _significance(
     a: GroundSamples, b: GroundSamples, found: _Alignment, similarity_weight: Array | None
 ) -> tuple[float, float | None]:
     """Inliers expected by chance, and the z-score of their similarity."""
+    zscore, least = None, _MIN_INLIERS
     if similarity_weight is not None and found.pairs:
-        weight = np.array([similarity_weight[pair] for pair in found.pairs])
-        share = min(1.0, NEGATIVE_PAIR_WEIGHT / float(weight.mean()))
-        return found.inliers * share, similarity_zscore(weight)
-    if found.inliers < _MIN_INLIERS:
-        return found.inliers, None  # not valid in any case
-    by_chance = [_inliers_by_chance(a, b, sign * s) for s in _CHANCE_OFFSETS_S for sign in (-1, 1)]
-    return float(np.median(by_chance)), None
+        zscore = similarity_zscore(np.array([similarity_weight[pair] for pair in found.pairs]))
+        least = MIN_SIMILAR_INLIERS
+    if found.inliers < least:
+        return found.inliers, zscore  # not valid in any case
+    by_chance = [_inliers_by_chance(a, b, part, similarity_weight) for part in _CONTROL_PARTS]
+    return float(np.median(by_chance)), zscore
 
 
-def _inliers_by_chance(a: GroundSamples, b: GroundSamples, offset_s: float) -> float:
-    """Inliers with a clock shifted so far that none is real, scaled to as many co-observations as there are at 0."""
-    found = _search(a, b, _to_ticks(np.array([offset_s - 1.0, offset_s, offset_s + 1.0])), None)
-    if found is None:
-        return 0.0
-    observed, shifted = (len(co_observe(a, b, ticks).begin) for ticks in _to_ticks(np.array([0.0, offset_s])))
-    return found.inliers * max(1.0, observed / max(shifted, 1))
+def _inliers_by_chance(a: GroundSamples, b: GroundSamples, part: float, similarity_weight: Array | None) -> float:
+    """Inliers where the times of b are shifted cyclically by a part of their duration, so that none is real."""
+    duration = max(int(np.ptp(b.tick)), 1)
+    shifted = b.tick.min() + (b.tick - b.tick.min() + round(part * duration)) % duration
+    found = _search(a, replace(b, tick=shifted), _to_ticks(np.array([-1.0, 0.0, 1.0])), similarity_weight)
+    return 0.0 if found is None else found.inliers
 
 
 # RANSAC

@@ -72,7 +72,7 @@ def registration(inliers: float, chance: float, zscore: float | None = None) -> 
     ("inliers", "chance", "zscore", "valid"),
     [
         (5.0, 3.5, None, True), (4.9, 0.0, None, False), (7.0, 5.1, None, False),
-        (2.0, 9.0, 5.2, True), (1.9, 0.0, 9.0, False), (9.0, 0.0, 5.1, False),
+        (2.0, 1.4, 5.2, True), (2.0, 1.5, 5.2, False), (1.9, 0.0, 9.0, False), (9.0, 0.0, 5.1, False),
     ],
 )  # fmt: skip
 def test_significance(inliers: float, chance: float, zscore: float | None, valid: bool) -> None:
