@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mtmc.associate import AssociateConfig
 from mtmc.commands import config_command
 from mtmc.config import RunConfig, load_config
 from mtmc.errors import ConfigError
@@ -152,3 +153,50 @@ def test_configurations_that_come_with_the_package_are_found_by_name(
     for missing in ("nowhere", "configs/nowhere", "nowhere.yaml"):
         with pytest.raises(ConfigError, match=missing):
             load_config([Path(missing)])
+
+
+@pytest.mark.parametrize(
+    ("key", "accepted", "refused"),
+    [
+        ("graph.max_distance_m", [0.01], [0]),
+        ("graph.min_position_sigma_m", [0.01], [0]),
+        ("graph.extrapolation_sigma_mps", [0.01], [0]),
+        ("graph.max_extrapolation_s", [0], [-0.01]),
+        ("graph.max_reentry_gap_s", [0], [-0.01]),
+        ("graph.max_unlinked_gap_s", [0], [-0.01]),
+        ("graph.travel_time_slack_s", [0], [-0.01]),
+        ("graph.default_speed_mps", [0.01], [0]),
+        ("graph.heading_kappa", [0.01], [0]),
+        ("graph.appearance_weight", [0], [-0.01]),
+        ("graph.max_appearance_log_odds", [0.01], [0]),
+        ("graph.appearance_outlier_rate", [0, 0.99], [-0.01, 1]),
+        ("electricity.scale", [0.01], [0]),
+        ("electricity.match_distance", [0], [-0.01]),
+        ("electricity.isolation_distance", [0], [-0.01]),
+        ("electricity.negative_quantile", [0, 1], [-0.01, 1.01]),
+        ("electricity.calibrated_distance", [0], [-0.01]),
+        ("electricity.min_boxes", [1], [0]),
+        ("hierarchical.max_ground_m", [0.01], [0]),
+        ("hierarchical.ground_weight", [0, 1], [-0.01, 1.01]),
+        ("hierarchical.min_overlap_s", [0], [-0.01]),
+        ("crossroad_zones.whitening", [0.01], [0]),
+        ("crossroad_zones.k1", [1], [0]),
+        ("crossroad_zones.k2", [1], [0]),
+        ("crossroad_zones.rerank_weight", [0, 1], [-0.01, 1.01]),
+        ("crossroad_zones.pair_similarity", [-1, 1], [-1.01, 1.01]),
+        ("crossroad_zones.merge_similarity", [-1, 1], [-1.01, 1.01]),
+        ("crossroad_zones.time_decay_s", [0], [-0.01]),
+        ("crossroad_zones.votes_per_tracklet", [1], [0]),
+        ("crossroad_zones.top_k", [1], [0]),
+        ("crossroad_zones.min_votes", [1], [0]),
+        ("crossroad_zones.vote_ratio", [0, 1], [-0.01, 1.01]),
+    ],
+)
+def test_ranges_of_association(key: str, accepted: list[float], refused: list[float]) -> None:
+    method, name = key.split(".")
+    for value in accepted:
+        config = AssociateConfig.model_validate({method: {name: value}})
+        assert getattr(getattr(config, method), name) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=name):
+            AssociateConfig.model_validate({method: {name: value}})

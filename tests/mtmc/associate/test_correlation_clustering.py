@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mtmc.associate.correlation_clustering import PairwiseLogOdds, greedy_edge_contraction, local_search
+from mtmc.associate.correlation_clustering import PairwiseLogOdds, _labels, greedy_edge_contraction, local_search
 
 
 def random_odds(rng, n, share=0.5):
@@ -114,3 +114,7 @@ def test_a_newcomer_turns_out_who_cannot_stay():
 def test_nothing_in_favour_joins_nothing(solver):
     odds = PairwiseLogOdds(3, np.array([1, 2, 5]), np.array([-1.0, 0.0, -2.0]))
     assert solver(odds, lambda these, those: False).tolist() == [0, 1, 2]
+
+
+def test_a_group_is_labeled_by_its_least_member():
+    assert _labels(6, [[4, 2], [], [3, 0, 5]]).tolist() == [0, 1, 2, 0, 2, 0]

@@ -19,6 +19,7 @@ from mtmc.associate.methods.crossroad_zones.match import candidates_by_direction
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import Camera, Link, Scene
+from mtmc.settings import UsedWhen
 from mtmc.types import Passage, Tracklet
 from reid.evaluation.rerank import k_reciprocal
 
@@ -431,3 +432,9 @@ def test_missing_appearance_is_an_error_with_a_remedy():
 def test_nothing_gives_nothing():
     assert associate([], scene(), choices()) == []
     assert associate([passage("c0", 0, 1, 0)], scene(), choices()) != []
+
+
+def test_whitening_is_used_where_the_bias_is_whitened():
+    assert CrossroadZonesConfig.used_when["whitening"] == UsedWhen(
+        "associate.crossroad_zones.camera_bias", "=", "whiten"
+    )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mtmc.associate import AssociateConfig
-from mtmc.associate.candidates import CUES, HYPOTHESES, Candidates, score_candidates
+from mtmc.associate.candidates import CUES, HYPOTHESES, Candidates, motion_of, score_candidates
 from mtmc.associate.constraints import Constraints
 from mtmc.associate.evidence import align, gather_evidence
 from mtmc.associate.graph import solve
@@ -510,3 +510,10 @@ def test_pairs_conflict_by_the_rules(kind: str, seed: int) -> None:
     for i, j in combinations(range(len(w.drives)), 2):
         assert constraints.conflict([i], [j]) == forbidden(w, [i, j])
         assert bool(constraints.rule(i, j)) == forbidden(w, [i, j])
+
+
+def test_motion_that_is_known_is_not_computed_again() -> None:
+    w = world(KINDS[0], SEEDS[0])
+    evidence = gather_evidence(align([d.passage for d in w.drives], w.scene, CONFIG, w.model), w.scene, CONFIG)
+    motion = motion_of(evidence, evidence.model)
+    assert score_candidates(evidence, evidence.model, CONFIG, motion).motion is motion

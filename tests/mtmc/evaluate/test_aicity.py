@@ -97,6 +97,21 @@ def test_identities_of_one_camera_go_even_if_another_has_no_truth() -> None:
     assert notes[1].startswith("2 of 4 predicted boxes dropped: of identities seen by one camera")
 
 
+def test_every_step_says_what_it_dropped() -> None:
+    """Six boxes: identity 5 in one camera alone, 6 in cameras 1, 2 and 9, twice in one frame of camera 2."""
+    predicted = Table.of([1, 1, 1, 2, 2, 9], [5, 5, 6, 6, 6, 6], [0, 1, 0, 0, 0, 0], [[10, 10, 20, 20]] * 6)
+    regions = dict.fromkeys((1, 2, 9), np.ones((50, 50), bool))
+    _, notes = filter_predictions(predicted, np.array([1, 2]), regions)
+    assert notes == (
+        "0 of 6 predicted boxes dropped: outside the region of interest",
+        "2 of 6 predicted boxes dropped: of identities seen by one camera only",
+        "1 of 4 predicted boxes dropped: that repeat an identity in a frame",
+        "1 of 3 predicted boxes dropped: in cameras that do not count",
+    )
+    with pytest.raises(ConfigError, match="got none for camera 9"):
+        filter_predictions(predicted, np.array([1, 2]), {1: regions[1], 2: regions[2]})
+
+
 def test_the_region_filter_comes_before_the_camera_count_and_repeats_go_last() -> None:
     roi = np.ones((50, 50), bool)
     roi[:, :5] = False

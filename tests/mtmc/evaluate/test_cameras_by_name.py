@@ -76,9 +76,15 @@ def test_a_single_file_is_matched_by_its_name(tmp_path: Path, rows: Table, scene
     result = evaluate_files(scene, tmp_path / "north gate.txt", protocol="plain")
     assert result.per_camera[1].idf1 == 1.0
     assert result.per_camera[2].idtp == 0
-    write_mot(rows[rows.camera == 1], tmp_path / "elsewhere.txt")
-    with pytest.raises(FormatError, match="ground truth of cam 0, north gate, süd and predictions of elsewhere"):
-        evaluate_files(scene, tmp_path / "elsewhere.txt")
+    write_mot(rows[rows.camera == 1], tmp_path / "elsewhere_gt.txt")
+    with pytest.raises(
+        FormatError, match="ground truth of cam 0, north gate, süd and predictions of elsewhere"
+    ) as error:
+        evaluate_files(scene, tmp_path / "elsewhere_gt.txt")
+    assert str(error.value).endswith(
+        "predictions of elsewhere; "
+        "give files of the same cameras; one of a single camera is named like it, such as c006.txt"
+    )
 
 
 def test_the_scenes_regions_of_interest_count(tmp_path: Path, rows: Table, scene: Path) -> None:

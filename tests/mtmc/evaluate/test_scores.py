@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mtmc.errors import ConfigError
 from mtmc.evaluate import Scores, score, score_per_camera
 from mtmc.evaluate import match as match_module
-from mtmc.evaluate.match import overlapping_pairs
+from mtmc.evaluate.hota import _share
+from mtmc.evaluate.match import Pairs, overlapping_pairs
 from mtmc.evaluate.rows import joint_key, without_repeats
 from mtmc.formats.table import Table
 from mtmc.geometry.boxes import iou_matrix
@@ -147,3 +148,9 @@ def test_joint_keys_order_like_their_columns() -> None:
         key = joint_key(*columns[np.random.default_rng(1).permutation(27)].T)
         assert len(set(key.tolist())) == 27
         assert (np.diff(joint_key(*columns.T)) > 0).all()
+
+
+def test_shares_of_overlaps() -> None:
+    """Prediction 0 overlaps two true boxes; an overlap below the precision of the numbers counts as 0."""
+    pairs = Pairs(np.array([0, 1, 2]), np.array([0, 0, 1]), np.array([0.6, 0.2, 1e-17]), np.zeros(3, np.int64))
+    assert _share(track(1, 7, range(3)), track(1, 1, range(2)), pairs).tolist() == pytest.approx([0.75, 0.25, 0.0])

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtmc.multiview.appearance import appearance_log_odds, remove_camera_mean, sample_negative_pairs
+from mtmc.multiview import appearance
+from mtmc.multiview.appearance import (
+    CameraMeans,
+    appearance_log_odds,
+    fit_appearance,
+    remove_camera_mean,
+    sample_negative_pairs,
+)
 
 NONE = np.zeros(0)
 
@@ -137,3 +144,44 @@ def test_what_a_camera_adds_to_all_is_taken_out():
     assert first(clear) > first(vectors)
     assert first(clear) > 0.95
     assert not remove_camera_mean(np.zeros((3, 4), np.float32), np.zeros(3, np.int64)).any()
+
+
+def test_means_of_cameras_by_hand():
+    """One embedding in each of two cameras, 20 times the overall mean beside it; a component may be 0."""
+    found = CameraMeans.fit(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([0, 1, 1]))
+    assert found.overall.tolist() == [0.5, 0.5]
+    expected = [[(1 + 20 * 0.5) / 21, 20 * 0.5 / 21], [20 * 0.5 / 21, (1 + 20 * 0.5) / 21]]
+    np.testing.assert_allclose(found.mean, expected, rtol=1e-6)
+
+
+def test_without_candidates_all_pairs_of_two_cameras_are_of_two_vehicles():
+    found = sample_negative_pairs(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), np.zeros(0, np.int64))
+    assert found.tolist() == [0.0, 0.0]
+
+
+def test_of_too_few_pairs_the_thresholds_normal_distributions_stay():
+    """With the threshold 0.5, two vehicles have 0.25 ± 1.2 · 0.2, one is uniform from 0.25 + 2 · 0.2 to 1."""
+    model = fit_appearance(np.array([0.25]), NONE, NONE, np.array([-8.0]), 0.5, 8.0)
+    low, high = model.log_odds(np.array([0.6, 0.8]))
+    one, two = norm((0.65 + 1) / 2, 0.35 / np.sqrt(12)), norm(0.25, 0.24)
+    expected = one.logpdf(0.8) - one.logpdf(0.6) - two.logpdf(0.8) + two.logpdf(0.6)
+    assert high - low == pytest.approx(expected, rel=1e-3)
+
+
+def test_pairs_are_counted_by_cosine_and_prior(monkeypatch):
+    """Prior log odds are counted in eighths from −8 to 4, cosines in steps of 0.005, in blocks of any length."""
+    monkeypatch.setattr(appearance, "_PAIRS_PER_BLOCK", 2)
+    cosine, prior = np.array([0.5, -1.0, 0.5, 0.501, 1.0]), np.array([0.0, -20.0, 0.05, 0.0, 9.0])
+    cell, count, cell_prior = appearance._histogram(cosine, prior)
+    assert list(zip(cell.tolist(), count.tolist(), cell_prior.tolist(), strict=True)) == [
+        (0, 1.0, -8.0),
+        (300, 3.0, 0.0),
+        (400, 1.0, 4.0),
+    ]
+
+
+def test_the_tail_of_a_density_has_a_share_of_its_own():
+    """Three values at 0.2: a share 1 / √4 of the density, and at 0.8 all of it, is the normal tail of σ = 0.15."""
+    typical = appearance._Normal(0.2, 0.1)
+    found = appearance._smoothed_log_density(np.array([240] * 3), np.ones(3), typical)
+    assert np.exp(found[360]) == pytest.approx(0.5 * norm.pdf(0.8, 0.2, 0.15), rel=1e-4)

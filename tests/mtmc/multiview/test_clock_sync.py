@@ -155,3 +155,23 @@ def test_offsets_and_losses_are_found_more_finely_than_a_bin() -> None:
 
     # Frames get lost, and are never found.
     assert (np.diff(offsets.offset_s, axis=0) >= 0).all()
+
+
+def test_passages_late_in_a_recording_are_compared() -> None:
+    """Two cameras see a vehicle at one position, the second one three seconds later, after an hour."""
+    ground = np.stack([10 * np.arange(0, 8, 0.1), np.zeros(80)], axis=1)
+    passages = [passage(f"c{c}", 1, 3600 + 3 * c + np.arange(0, 8, 0.1), ground) for c in range(2)]
+    found = clock_sync._find_co_observations(sample_trajectories(passages), np.array([0, 1]), 6.0)
+    assert (found.first.tolist(), found.second.tolist()) == ([0], [1])
+    assert found.second_s - found.first_s == pytest.approx([3.0])
+
+
+def test_passages_without_a_calibration_have_no_samples() -> None:
+    ground = np.stack([np.arange(20.0), np.zeros(20)], axis=1)
+    passages = [passage("c0", 1, 0.1 * np.arange(20), np.full((20, 2), np.nan))]
+    passages.append(passage("c0", 2, 0.1 * np.arange(20), ground))
+    found = sample_trajectories(passages)
+    assert found.owner.tolist() == [1, 1, 1, 1]  # at 0, 0.5, 1 and 1.5 s
+    np.testing.assert_allclose(found.xy[:, 0], [0, 5, 10, 15], atol=1e-9)
+    assert found.first.tolist() == [-1, 0]
+    assert found.last.tolist() == [-1, 3]

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from mtmc.multiview import registration
+from mtmc.multiview.arrays import one_to_one
 from mtmc.multiview.registration import CalibrationCorrection, fit_calibration_correction
 from mtmc.multiview.trajectories import Trajectories, sample_trajectories
 from mtmc.types import Array
@@ -122,3 +123,11 @@ def test_sightings_against_a_sum_by_hand() -> None:
             expected[key] = expected.get(key, 0.0) + 0.9 * near + 0.1 * far
     assert keys.tolist() == sorted(expected)
     np.testing.assert_allclose(odds, [expected[k] for k in sorted(expected)])
+
+
+def test_greedy_matching_goes_on_after_a_pair_that_is_taken() -> None:
+    """Costs ascend; the second pair's row is taken by the first pair, the third pair is free."""
+    cost, row, column = np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1]), np.array([0, 1, 1])
+    assert one_to_one(cost, row, column).tolist() == [0, 2]
+    assert one_to_one(cost, row, column, np.array([False, True, True])).tolist() == [1]
+    assert one_to_one(cost, row, np.array([0, 1, 2]), np.array([False, True, True])).tolist() == [1, 2]
