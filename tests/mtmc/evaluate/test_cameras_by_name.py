@@ -10,7 +10,7 @@ import pytest
 
 from mtmc.errors import FormatError
 from mtmc.evaluate import evaluate_files
-from mtmc.evaluate.load import load_pair, load_truth
+from mtmc.evaluate.load import load_pair, load_scene_truth, load_truth
 from mtmc.formats.mot import write_mot
 from mtmc.formats.table import Table
 from mtmc.formats.track1 import write_track1
@@ -166,3 +166,17 @@ def test_frames_that_count_from_zero(tmp_path: Path, rows: Table) -> None:
     assert evaluate_files(from_one, tmp_path / "zero.txt", predicted_offset=1).overall.idf1 == 1.0
     assert evaluate_files(tmp_path / "zero.txt", from_one, truth_offset=1).overall.idf1 == 1.0
     assert evaluate_files(from_one, from_one, predicted_offset=1).overall.idf1 < 1.0
+
+
+def test_numbers_that_a_scene_states_are_kept(tmp_path: Path, rows: Table) -> None:
+    lines = ["cameras:"]
+    for number, name in ((7, "cam 1"), (4, "cam 2")):
+        write_mot(rows[rows.camera == 1], tmp_path / f"{name}_gt.txt")
+        lines.append(
+            f"  - {{id: {name}, number: {number}, detections: [{name}_gt.txt], ground_truth: {name}_gt.txt}}"
+        )
+    (tmp_path / "scene.yaml").write_text("\n".join(lines), encoding="utf-8")
+    truth = load_scene_truth(tmp_path)
+    assert truth is not None
+    assert truth.names == {7: "cam 1", 4: "cam 2"}
+    assert sorted(set(truth.table.camera.tolist())) == [4, 7]

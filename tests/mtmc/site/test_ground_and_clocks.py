@@ -13,10 +13,11 @@ from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import project
 from mtmc.geometry.similarity2d import as_complex
 from mtmc.scene import Camera, Scene
+from mtmc.site import clocks, common_ground
 from mtmc.site.bundle_adjustment import bundle_adjust
 from mtmc.site.camera_model import GroundScale, fit_ground_scale
-from mtmc.site.clocks import fit_clocks
-from mtmc.site.common_ground import learn_common_grounds
+from mtmc.site.clocks import PairClock, fit_clocks
+from mtmc.site.common_ground import CommonGround, learn_common_grounds
 from mtmc.site.config import SiteConfig
 from mtmc.site.learn import learn_scene
 from mtmc.site.pose_graph import PairSimilarity, attach_camera, build_pose_graph
@@ -353,3 +354,22 @@ def _brief(whole: Passage, number: int) -> Passage:
     """Seven boxes of a tracklet from somewhere in its middle, as another one."""
     first = len(whole.tracklet) // 3 + number % 5
     return bare(replace(whole.tracklet[first : first + 7], track_id=100 + number), whole.embedding)
+
+
+def test_every_group_of_cameras_has_clocks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clock b is 2 s ahead of a, d 1 s behind c; nothing connects the two pairs."""
+    ahead_s = {("a", "b"): 2.0, ("c", "d"): -1.0}
+    known = {pair: PairClock(pair, s, 0.1, 0.0, 0.001, 50.0, 10, 0.1) for pair, s in ahead_s.items()}
+    monkeypatch.setattr(clocks, "fit_pair_clock", lambda cameras, *_: known.get(cameras))
+    fits, pairs = fit_clocks(dict.fromkeys("abcd", ()), dict.fromkeys("abcd", np.eye(3)))
+    assert pairs == list(known.values())
+    assert [fit.camera for fit in fits] == ["a", "b", "c", "d"]
+    assert [fit.reference for fit in fits] == ["a", "a", "c", "c"]
+    assert [fit.offset_s for fit in fits] == pytest.approx([0.0, -2.0, 0.0, 1.0])
+
+
+def test_the_ground_plane_of_most_cameras_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    planes = [CommonGround({}, {}, dict.fromkeys(cameras, 5), 0.5, {}, ()) for cameras in ("cd", "bg", "aef")]
+    monkeypatch.setattr(common_ground, "_join", lambda *_: planes.copy())
+    found, _ = learn_common_grounds({}, {})
+    assert ["".join(sorted(plane.co_observed)) for plane in found] == ["aef", "bg", "cd"]

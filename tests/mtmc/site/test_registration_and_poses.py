@@ -12,9 +12,18 @@ from mtmc.geometry.ground import project
 from mtmc.geometry.similarity2d import Similarity2D, as_complex, as_xy
 from mtmc.site.bundle_adjustment import CameraPose, Correspondences, ImageSamples, match_trajectories, residuals_m
 from mtmc.site.camera_model import GroundScale, fit_ground_scale
+from mtmc.site.common_ground import _common_ground
 from mtmc.site.matching import best_of_both, simultaneous_rows
 from mtmc.site.pose_graph import propagate_pose, spanning_forest
-from mtmc.site.registration import GroundSamples, Registration, co_observe, register_cameras
+from mtmc.site.registration import (
+    CoObservations,
+    GroundSamples,
+    Registration,
+    _MatchedPositions,
+    _propose,
+    co_observe,
+    register_cameras,
+)
 from mtmc.site.trajectories import STEP_S, ImageTrajectory
 from mtmc.types import Array
 
@@ -177,3 +186,27 @@ def test_in_one_direction_the_translation_is_corrected_instead_of_the_clock() ->
     assert (found.clock_b_minus_a_s, found.searched_b_minus_a_s) == (0.0, 1.0)
     behind = TO_B.translation - TO_B.rotation_scale * 7.0
     assert found.similarity.translation == pytest.approx(behind, abs=1e-3)
+
+
+def test_transforms_are_proposed_by_long_trajectories_of_a_plausible_scale() -> None:
+    """Three pairs: one shifted by 5 m, one three times as long in view b, one of only half a meter."""
+    line = 4.0 * np.arange(5) + 0j
+    a, b = np.concatenate([line, line, line / 32]), np.concatenate([line + 5j, 3 * line, line / 32])
+    index, rows = np.arange(3), np.arange(15)
+    observed = CoObservations(index, index, 5 * index, rows, rows, np.ones(3))
+    rotation_scale, translation = _propose(_MatchedPositions(a, b, observed), 10)
+    assert rotation_scale.tolist() == pytest.approx([1.0])
+    assert translation.tolist() == pytest.approx([5j])
+
+
+def test_trajectories_that_coincide_with_one_of_any_camera_are_counted_once() -> None:
+    """Trajectories 0 and 1 of camera a coincide with two of b, 1 and 2 with two of c."""
+    a, b = views()
+    trajectories, scales = {"a": a, "b": b, "c": b}, dict.fromkeys("abc", SCALE)
+    poses = dict.fromkeys("abc", CameraPose(0.65, 100.0, 0.0, Similarity2D()))
+    row = np.array([0, 14])
+    matches = [
+        Correspondences(("a", "b"), (row, row), np.zeros(2), np.arange(2), ((0, 0), (1, 1))),
+        Correspondences(("a", "c"), (row, row), np.zeros(2), np.arange(2), ((1, 1), (2, 2))),
+    ]
+    assert _common_ground(poses, matches, trajectories, scales, ()).co_observed == {"a": 3, "b": 2, "c": 2}

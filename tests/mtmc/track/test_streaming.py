@@ -9,6 +9,7 @@ import pytest
 
 from mtmc.geometry.clock import Clock
 from mtmc.track import TrackConfig, Tracker, track
+from mtmc.track.track_log import FrameBoxes, TrackLog
 from mtmc.types import Detections, TrackedDetections, Tracklet
 from tests.mtmc.track.traffic import CONFIGS, boxes_at, crossing_traffic
 
@@ -221,3 +222,16 @@ def test_tracked_detections_are_checked() -> None:
     assert (empty.frame, len(empty), empty.confirmed.tolist(), empty.detected.tolist()) == (4, 0, [], [])
     with pytest.raises(ValueError, match=r"TrackedDetections\.score: expected float32 \(0\)"):
         TrackedDetections(4, empty.track_id, empty.xyxy, np.zeros(1, np.float32), empty.class_id, empty.detection)
+
+
+def test_observations_of_two_blocks_are_one_tracklet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block holds two rows, so that the third observation is in another one."""
+    monkeypatch.setattr("mtmc.track.track_log._BLOCK_ROWS", 2)
+    log = TrackLog()
+    for frame in range(3):
+        box, score = np.full((1, 4), frame, np.float32), np.full(1, 0.5, np.float32)
+        boxes = FrameBoxes(frame, box, score, np.ones(1, np.int64), np.zeros((1, 0), np.float32), detected=True)
+        log.add(boxes, np.array([0]), np.array([7]))
+    tracklet = log.pop(7, 1, "c", CLOCK)
+    assert tracklet.frame.tolist() == [0, 1, 2]
+    assert tracklet.xyxy[:, 0].tolist() == [0, 1, 2]
