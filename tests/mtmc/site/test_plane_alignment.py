@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +124,19 @@ def test_log_likelihood_ratio_against_every_pair(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(plane_alignment, "_MAX_PAIRS", int(some.sum()))
     found = TransitionSet.between(leaving, coming, ratio, 150.0).log_likelihood_ratio(turn, shift)
     assert found == pytest.approx(TransitionSet.between(few, coming, ratio, 150.0).log_likelihood_ratio(turn, shift))
+
+
+def test_transitions_count_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their ratio is a multiple of the translation's real part; those that lead back see the inverse transform."""
+
+    def transitions(factor: float) -> Any:
+        return SimpleNamespace(log_likelihood_ratio=lambda rotation, translation: factor * translation.real)
+
+    pair = _PlanePair((transitions(1.0), transitions(10.0)), (transitions(100.0),), 3 + 0j, 2j)
+    monkeypatch.setattr(plane_alignment, "_TRANSFORMS_PER_BATCH", 1)
+    found = pair.log_likelihood_ratio(np.array([0.0, np.pi / 2]), np.array([1.0, 1j]))
+    # The translations are 3 + 1 − 2i = 4 − 2i and 3 + i − i·2i = 5 + i, those of the inverses −4 + 2i and −1 + 5i.
+    assert found.tolist() == pytest.approx([11 * 4 - 100 * 4, 11 * 5 - 100 * 1])
 
 
 def naive(leaving, coming, ratio: Array, turn: complex, shift: complex) -> float:  # type: ignore[no-untyped-def]
