@@ -28,7 +28,7 @@ from mtmc.types import Array
 __all__ = ["COEFFICIENTS", "LinkFeatures", "link_features", "link_probability"]
 
 #: β, in the order of :meth:`LinkFeatures.matrix`.
-COEFFICIENTS = (-1.431, 0.367, 0.107, -0.276, 2.126)
+COEFFICIENTS = (-1.603, 0.446, 0.051, -0.310, 2.949)
 
 _OWN_LIMIT, _SUPPORT_LIMIT, _ALTERNATIVE_LIMIT = 8.0, 12.0, 8.0
 
