@@ -6,7 +6,7 @@ import ast
 import difflib
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -181,7 +181,14 @@ def _spread_over_operators(changes: Sequence[_Change], chance: random.Random) ->
     return ordered
 
 
-def mutants_of(root: Path, path: PurePosixPath, *, seed: int = 0, count: int | None = None) -> list[Mutant]:
+def mutants_of(
+    root: Path,
+    path: PurePosixPath,
+    *,
+    seed: int = 0,
+    count: int | None = None,
+    lines: Collection[int] | None = None,
+) -> list[Mutant]:
     """Mutants of one file: all of them, or the first ``count`` of an order that the seed gives.
 
     Args:
@@ -189,6 +196,7 @@ def mutants_of(root: Path, path: PurePosixPath, *, seed: int = 0, count: int | N
         path: a file relative to it.
         seed: names the random order.
         count: at most so many; None for all.
+        lines: numbers of lines, from 1; only statements that hold one of them are changed. None for all.
     """
     text = (root / path).read_text(encoding="utf-8")
     program = ast.parse(text)
@@ -202,6 +210,9 @@ def mutants_of(root: Path, path: PurePosixPath, *, seed: int = 0, count: int | N
     for change in changes:
         if count is not None and len(mutants) == count:
             break
+        first, last = change.statement
+        if lines is not None and not any(first <= line <= last for line in lines):
+            continue
         changed = wrapper.module.deep_replace(change.original, change.changed)
         assert isinstance(changed, cst.Module)
         if changed.code in seen or _same_program(program, changed.code) is not False:
