@@ -85,7 +85,7 @@ def fit_categories(probability: Array, camera: Array, pairs: Array, matching: Ar
 
 
 def _log_ratio(agreement: Array, noise: Array) -> Array:
-    """log[η + (1 − η) agreement]: float64 (P,). An agreement of 1 says nothing, whatever η is."""
+    """log[η + (1 − η) agreement]: float64 (P,). An agreement of 1 gives 0 for every η."""
     return np.asarray(np.log(noise + (1 - noise) * agreement))
 
 

@@ -1,10 +1,10 @@
 """How vehicles move from picture to picture in each part of the image, learned from detections without a track.
 
 Where vehicles move by more than their length from one picture to the next, the box of a new track does not overlap
-with the next box of the same vehicle, and the nearest box may belong to another one. But vehicles move alike: of all
-displacements from a box of one picture to a box of the next, those between two vehicles are spread widely, and those
-of one vehicle lie close together. The peak of their distribution is the common motion, which gives a new track its
-first velocity.
+with the next box of the same vehicle, and the nearest box may belong to another one. But vehicles at one place have
+similar velocities: of all displacements from a box of one picture to a box of the next, those between two vehicles
+are spread widely, and those of one vehicle lie close together. The peak of their distribution is the common motion,
+which gives a new track its first velocity.
 
 Displacements are in heights of the box, so that they do not depend on the distance of a vehicle, and per frame
 period.

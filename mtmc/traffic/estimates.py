@@ -56,7 +56,7 @@ class Estimate:
     high: float
 
 
-#: What cannot be told.
+#: Unknown.
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 

@@ -41,7 +41,7 @@ __all__ = [
 DEFAULT_BIN_S = 900.0
 
 _FREE_FLOW_PERCENTILE = 15.0
-_LEAST_FREE = 5  # vehicles that free flow is told from
+_LEAST_FREE = 5  # vehicles that determine free flow
 
 _HOUR_S, _QUARTER_S = 3600.0, 900.0
 

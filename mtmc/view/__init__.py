@@ -9,7 +9,7 @@
     association.py  association solved again under corrections
     questions.py    which links to ask about
     session.py      a user's work on one run
-    security.py     who may talk to the server
+    security.py     access to the server
     server.py       the routes
     static/         the pages: ES modules, no build step
 """

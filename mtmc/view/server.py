@@ -244,7 +244,7 @@ def _whole(text: str) -> int:
 def _byte_range(header: str, size: int) -> tuple[int, int]:
     """First and last byte of what is sent: a browser that wants all gets the first part and asks for more.
 
-    A browser has six connections to a server. Whole videos would keep them all busy while nobody watches.
+    A browser has six connections to a server. Whole videos would keep them all busy while they are not shown.
     """
     match = re.fullmatch(r"bytes=(\d{1,15})-(\d{0,15})", header) if header else None
     first, last = (int(match[1]), int(match[2] or size - 1)) if match else (0, size - 1)

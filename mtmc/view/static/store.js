@@ -1,4 +1,4 @@
-// What the server knows: the run, its passages, and who is who. One copy, which all pages share.
+// What the server knows: the run, its passages and their identities. One copy, which all pages share.
 
 import { Clock } from "./clock.js";
 

@@ -117,7 +117,7 @@ def test_timeline_has_a_bar_per_passage(tmp_path):
 
 
 def test_names_of_cameras_fit_beside_the_timeline(tmp_path):
-    """Cameras whose names begin alike are told apart, and no name reaches the bars: a letter is at most 7.7 wide."""
+    """Names with the same beginning stay distinct, and none reaches the bars: a letter is at most 7.7 wide."""
     names = ["625_201707211410", "625_201709042122", "crossroads at the old station, north"]
     cameras = [replace(camera(n), id=name, frame_count=50) for n, name in enumerate(names, start=1)]
     page = write(tmp_path, scene=scene(*cameras), tracks=[track(1, passage(cameras[0], 1, 0, 5))])

@@ -83,7 +83,7 @@ def _passage(camera: str, vehicle: int, shift: int) -> Passage:
 
 
 def _looks(vehicle: int, camera: str) -> Array:
-    """Vehicles 2k and 2k + 1 look alike."""
+    """Vehicles 2k and 2k + 1 have the same appearance."""
     own = np.random.default_rng(vehicle).normal(size=_DIM)
     pair = np.random.default_rng(100 + vehicle // 2).normal(size=_DIM)
     noise = np.random.default_rng([vehicle, len(camera), ord(camera[-1])]).normal(size=_DIM)
