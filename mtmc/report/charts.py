@@ -26,7 +26,7 @@ class Range:
     Attributes:
         name: Text of the row.
         low, middle, high: 15th, 50th and 85th percentile.
-        interval: 90 % interval of the median; None where it cannot be told.
+        interval: 90 % interval of the median; None where it cannot be estimated.
         count: Number of vehicles.
     """
 

@@ -69,7 +69,7 @@ def _origins_and_destinations(rows: Sequence[ODCount]) -> Section:
     columns = ("Origin", "Destination", "Class", "Vehicles", "Estimate", "90 % interval")
     lead = (
         "From the camera and zone where a vehicle is first seen to those where it is last seen. Estimates are "
-        "corrected for uncertain links and missing zones; – cannot be told."
+        "corrected for uncertain links and missing zones; – no estimate."
     )
     return Section("Origins and destinations", lead, sankey_svg(shown) + table(columns, cells, words=(1, 2)))
 

@@ -7,7 +7,7 @@ a count k of a sample stands for
     k − A + B,   A, B ~ Binomial(k, ρ).
 
 The estimate is the mean over the samples, the interval goes from the 5 % to the 95 % quantile of these numbers. The
-rate cannot be told from a run alone: :data:`MISCOUNT_RATE` was measured by ``python -m tools.bench.traffic``.
+rate cannot be estimated from a run alone: :data:`MISCOUNT_RATE` was measured by ``python -m tools.bench.traffic``.
 
 **Medians.** A median varies with the vehicles that happened to drive, too. Of n independent values the number K below
 the median of their distribution is binomial with p = 1/2, so that this median lies between the order statistics x_(K)
@@ -47,8 +47,8 @@ class Estimate:
     """A figure and its 90 % interval.
 
     Attributes:
-        value: The estimate, NaN where it cannot be told.
-        low, high: Ends of the interval, NaN where they cannot be told.
+        value: The estimate, NaN where it cannot be estimated.
+        low, high: Ends of the interval, NaN where they cannot be estimated.
     """
 
     value: float

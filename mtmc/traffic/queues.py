@@ -1,6 +1,6 @@
 """Queues: vehicles that stand in a camera's view at one time, by the zone they came from.
 
-A vehicle that stands throughout its time in view is parked, as far as can be told, and in no queue.
+A vehicle that stands throughout its time in view is taken to be parked, and is in no queue.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class MovementSamples:
     completed: Sequence[Sequence[Movement]]
 
 
-#: The samples of a run whose association gives no probabilities: nothing can be told.
+#: The samples of a run whose association gives no probabilities: there is no estimate.
 NO_SAMPLES = MovementSamples((), ())
 
 

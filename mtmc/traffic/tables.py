@@ -272,7 +272,7 @@ def turning_counts(
             (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class, *_bin_of(m.enter_s, bin_s)) for m in movements
         )
 
-    rows = _counted(count(movements), [count(sample) for sample in samples])
+    rows = _counted(count, movements, samples)
     return [TurningCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
@@ -292,7 +292,7 @@ def od_matrix(
             counts[(*origin, *destination, first.vehicle_class, *_bin_of(first.enter_s, bin_s))] += 1
         return counts
 
-    rows = _counted(count(movements), [count(sample) for sample in samples])
+    rows = _counted(count, movements, samples)
     return [ODCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
@@ -412,10 +412,13 @@ def peak_hours(movements: Sequence[Movement]) -> list[PeakHour]:
 
 
 def _counted(
-    counts: Mapping[_Key, int], samples: Sequence[Mapping[_Key, int]]
+    count: Callable[[Iterable[Movement]], Mapping[_Key, int]],
+    movements: Iterable[Movement],
+    samples: Sequence[Sequence[Movement]],
 ) -> list[tuple[_Key, int, tuple[float, float, float]]]:
     """Key, count and estimate of everything that was counted or is estimated to at least half a vehicle, by key."""
-    estimates = estimate_counts(samples)
+    counts = count(movements)
+    estimates = estimate_counts([count(sample) for sample in samples])
     keys = {*counts, *(key for key, estimate in estimates.items() if estimate.value >= _LEAST_ESTIMATE)}
     unseen = _NONE if samples else UNKNOWN
     return [(key, counts.get(key, 0), _cells(estimates.get(key, unseen))) for key in sorted(keys)]  # type: ignore[type-var]

@@ -4,7 +4,7 @@
     python -m tools.bench.traffic --scenes crossroads:91001 --minutes 5
     python -m tools.bench.traffic --cities DIR --runs DIR          # rendered cities and their runs
 
-The true movements are the ways of the simulated vehicles: the streets by which they enter and leave each picture, as
+The true movements are those of the simulated vehicles: the streets by which they enter and leave each picture, as
 far as they are labelled. Tracklets have the errors of :class:`tools.synthcity.tracklets.TrackNoise`, are cleaned,
 located and associated by the defaults, and counted as by ``mtmc count``. A cell is a turning movement, an origin and
 destination, or a pair of places, all classes together. Cells whose zones are unknown, as those of vehicles that are
@@ -180,7 +180,7 @@ def rendered_case(folder: Path, run_folder: Path) -> Case:
 
 
 def true_movements(passings: Mapping[str, Sequence[Passing]], truth: Mapping[str, Table]) -> list[Movement]:
-    """The ways of the vehicles through each picture."""
+    """The movements of the vehicles through each picture."""
     movements = []
     for camera, of_camera in passings.items():
         table = truth[camera]
@@ -198,8 +198,8 @@ def true_movements(passings: Mapping[str, Sequence[Passing]], truth: Mapping[str
 def with_distinct_zones(found: Simulation) -> Simulation:
     """The simulation with zones as an engineer would draw them, and links between these.
 
-    A zone is drawn around the places where the vehicles of a street come in or leave. Streets whose places cannot be
-    told apart in the picture share one.
+    A zone is drawn around the places where the vehicles of a street come in or leave. Streets whose places overlap
+    in the picture share one.
     """
     passings = {camera.id: _distinct(found.passings[camera.id]) for camera in found.scene.cameras}
     cameras = []

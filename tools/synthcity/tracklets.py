@@ -69,7 +69,7 @@ class Simulation:
         tracks: The tracker's boxes of each camera; ``id`` is the track.
         vehicle: (camera id, track id) → vehicle, the ``id`` of the truth; 0 for a ghost.
         embedding: (camera id, track id) → float32 (D,), unit length.
-        passings: The true ways of vehicles through each camera's picture, as far as they are labelled.
+        passings: The true movements of vehicles through each camera's picture, as far as they are labelled.
     """
 
     scene: Scene
