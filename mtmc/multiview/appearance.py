@@ -287,6 +287,7 @@ def fit_appearance(
     # Matches among the background would pass for similar vehicles; a straight tail has no room for them.
     most = np.full(len(_GRID), np.inf) if enough_negatives or not enough_background else _log_tail(background)
     log_negative = np.minimum(log_negative, most)
+    all_cells, is_two = np.concatenate([_nearest_cell(negatives), cell]), np.ones(len(negatives))
     match, shift = start, 0.0
     for _ in range(_EM_ROUNDS):
         ratio = _log_ratio(match, log_negative, typical.mean, limit)
@@ -296,9 +297,8 @@ def fit_appearance(
         typical_share = np.exp(np.log1p(-outlier_rate) + ratio - mixed)
         match = _updated_match(cell, matching * typical_share[cell], start, typical)
         if enough_background:
-            cells = np.concatenate([_nearest_cell(negatives), cell])
-            weights = np.concatenate([np.ones(len(negatives)), count - matching])
-            log_negative = np.minimum(_smoothed_log_density(cells, weights, typical), most)
+            weights = np.concatenate([is_two, count - matching])
+            log_negative = np.minimum(_smoothed_log_density(all_cells, weights, typical), most)
     return AppearanceModel(_with_outliers(_log_ratio(match, log_negative, typical.mean, limit), outlier_rate))
 
 
