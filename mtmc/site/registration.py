@@ -523,6 +523,8 @@ def _refine(matched: _MatchedPositions, similarity: Similarity2D) -> _Hypothesis
         if score <= best.inliers + 1e-9:
             break
         best = _Hypothesis(similarity, score, matched.observed.indices(is_inlier))
+        if not score:
+            break  # nothing to refit to
 
         rows = np.repeat(is_inlier, count)
         weight = np.repeat(1 / np.sqrt(count), count)[rows]

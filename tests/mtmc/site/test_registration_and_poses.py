@@ -77,6 +77,14 @@ def registration(inliers: float, chance: float, zscore: float | None = None) -> 
     return Registration(("a", "b"), (0.65, 0.65), TO_B, 1.0, 1.0, inliers, chance, (), zscore)
 
 
+def test_positions_that_no_transform_brings_near_are_no_registration() -> None:
+    """Two positions of one moment stay 3.4 m apart under any transform, so that nothing is left to refit to."""
+    position = np.linspace(-32, 32, 14) + 45j
+    jagged = position + 3.4j * np.resize([1, -1, -1, 1], 14)
+    found = register_cameras([seen("a", 0, position, 0)], [seen("b", 0, jagged, 0)], (SCALE, SCALE))
+    assert found is None or not found.is_valid
+
+
 @pytest.mark.parametrize(
     ("inliers", "chance", "zscore", "valid"),
     [
