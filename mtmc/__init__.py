@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mtmc.geometry.clock import Clock
     from mtmc.pipeline.results import LoadedRun, load_run
     from mtmc.pipeline.run import RunResult, run
-    from mtmc.scene import Camera, Link, PlaneAlignment, Scene, Zone, load_scenes, write_scene
+    from mtmc.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone, load_scenes, write_scene
     from mtmc.track import TrackConfig, Tracker
     from mtmc.types import Detections, Frame, GlobalTrack, Passage, Tracklet
 
@@ -45,6 +45,7 @@ _MODULES = {
     "MtmcError": "mtmc.errors",
     "Passage": "mtmc.types",
     "PlaneAlignment": "mtmc.scene",
+    "PlaneOrigin": "mtmc.scene",
     "RunConfig": "mtmc.config",
     "RunResult": "mtmc.pipeline.run",
     "Scene": "mtmc.scene",
@@ -95,6 +96,7 @@ __all__ = [
     "MtmcError",
     "Passage",
     "PlaneAlignment",
+    "PlaneOrigin",
     "RunConfig",
     "RunResult",
     "Scene",

@@ -108,7 +108,7 @@ def _reason_against(scene: Scene, results: Sequence[CameraResult], config: Learn
 
 
 def with_learned(scene: Scene, learned: Scene) -> Scene:
-    """The given scene with clocks, ground planes, zones, links and plane alignments of another description of it."""
+    """The given scene with clocks, ground planes, zones and links, as another description of it has them."""
     cameras = []
     for camera in scene.cameras:
         facts = learned.camera(camera.id)
@@ -121,7 +121,13 @@ def with_learned(scene: Scene, learned: Scene) -> Scene:
                 zones=facts.zones,
             )
         )
-    return replace(scene, cameras=tuple(cameras), links=learned.links, plane_alignments=learned.plane_alignments)
+    return replace(
+        scene,
+        cameras=tuple(cameras),
+        links=learned.links,
+        plane_alignments=learned.plane_alignments,
+        origins=learned.origins,
+    )
 
 
 def located(results: Sequence[CameraResult], scene: Scene) -> list[CameraResult]:

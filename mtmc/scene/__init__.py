@@ -2,7 +2,17 @@
 
 from mtmc.scene.load import load_scenes
 from mtmc.scene.roi import read_roi
-from mtmc.scene.scene import Camera, Link, PlaneAlignment, Scene, Zone
+from mtmc.scene.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.scene.write import write_scene
 
-__all__ = ["Camera", "Link", "PlaneAlignment", "Scene", "Zone", "load_scenes", "read_roi", "write_scene"]
+__all__ = [
+    "Camera",
+    "Link",
+    "PlaneAlignment",
+    "PlaneOrigin",
+    "Scene",
+    "Zone",
+    "load_scenes",
+    "read_roi",
+    "write_scene",
+]

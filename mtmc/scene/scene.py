@@ -11,9 +11,10 @@ import numpy as np
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
+from mtmc.geometry.ground import gps_from_metres
 from mtmc.types import Array
 
-__all__ = ["Camera", "Link", "PlaneAlignment", "Scene", "Zone"]
+__all__ = ["Camera", "Link", "PlaneAlignment", "PlaneOrigin", "Scene", "Zone"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +79,30 @@ class PlaneAlignment:
     translation_m: tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class PlaneOrigin:
+    """Where on Earth the point (0, 0) of a ground plane lies, and which way the plane is turned.
+
+    Seen from above, the plane's second axis lies 90° to the left of its first; with a bearing of 0, the first points
+    east and the second north.
+
+    Attributes:
+        plane: Name of the ground plane.
+        latitude_deg: North of the equator, degrees, WGS 84.
+        longitude_deg: East of Greenwich, degrees.
+        bearing_deg: Compass bearing of the second axis: degrees clockwise from north.
+    """
+
+    plane: str
+    latitude_deg: float
+    longitude_deg: float
+    bearing_deg: float = 0.0
+
+    def gps_from_ground(self, ground_m: Array) -> Array:
+        """Latitude and longitude in degrees of positions on the plane: float64 (…, 2), NaN → (…, 2), NaN."""
+        return gps_from_metres(ground_m, (self.latitude_deg, self.longitude_deg), self.bearing_deg)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
     """One camera and what lies on disk of it.
@@ -136,6 +161,7 @@ class Scene:
         plane_alignments: Approximate transforms between ground planes; each plane is aligned at most once, and the
             alignments form no cycle.
         start_utc: Date and time of second 0 of the scene's clock, with a time zone; None if unknown.
+        origins: Where ground planes lie on Earth, each plane at most once.
     """
 
     name: str
@@ -145,6 +171,7 @@ class Scene:
     overrides: dict[str, Any] = field(default_factory=dict)
     plane_alignments: tuple[PlaneAlignment, ...] = ()
     start_utc: datetime | None = None
+    origins: tuple[PlaneOrigin, ...] = ()
 
     def __post_init__(self) -> None:
         for what in ("id", "number"):
@@ -152,6 +179,12 @@ class Scene:
             twice = sorted({v for v in values if values.count(v) > 1})
             if twice:
                 raise SceneError(f"scene {self.name}: expected every camera {what} once, got {twice[0]} twice")
+        located = [origin.plane for origin in self.origins]
+        twice = sorted({plane for plane in located if located.count(plane) > 1})
+        if twice:
+            raise SceneError(
+                f"scene {self.name}: ground plane {twice[0]!r} has two origins", remedy="give every plane one at most"
+            )
         reference: dict[str, str] = {}
         for alignment in self.plane_alignments:
             end = alignment.reference_plane
@@ -183,6 +216,10 @@ class Scene:
                 root = step.reference_plane
             out[name] = (root, rotation, translation)
         return out
+
+    def origin_of(self, plane: str) -> PlaneOrigin | None:
+        """Where on Earth a ground plane lies; None if the scene does not say."""
+        return next((origin for origin in self.origins if origin.plane == plane), None)
 
     def camera(self, camera_id: str) -> Camera:
         """The camera of that id.

@@ -7,7 +7,7 @@
     cameras:
       - id: north
         video: north.mp4            # or a folder of numbered images; found by itself if named like the id
-        start_s: 1.64               # scene time of frame 0
+        start_s: 1.64               # scene time of frame 0; or its date and time, start_utc: 2026-05-12T07:00:01.64Z
         fps: 9.33                   # effective rate, where it differs from the file's
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
@@ -20,8 +20,12 @@
       - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
     plane_alignments:               # approximate transforms between ground planes
       - {plane: north, reference_plane: south, rotation_deg: 35, translation_m: [80, -12]}
+    origins:                        # where (0, 0) of a ground plane lies on Earth, and where its second axis points
+      - {plane: north, latitude_deg: 48.13713, longitude_deg: 11.57539, bearing_deg: 12}
     overrides:                      # settings of a run that replace the defaults here
       detect: {weights: weights/detector.onnx}
+
+Without a ``start_utc`` of the scene, second 0 of its clock is the earliest ``start_utc`` of a camera.
 
 What the folder's own layout says (plain or CityFlow) is taken first; the file adds to it and overrides it.
 """
@@ -37,13 +41,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
-from mtmc.scene.scene import Camera, Link, PlaneAlignment, Scene, Zone
+from mtmc.scene.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
 
@@ -53,6 +57,17 @@ __all__ = ["SceneFile", "load", "restore"]
 _FINITE = ConfigDict(allow_inf_nan=False)
 #: What would be read as seconds since 1970.
 _NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
+
+
+def _is_date_with_zone(value: Any, validate: ValidatorFunctionWrapHandler) -> datetime:
+    """A date and time with a zone; a bare number, which pydantic would take for seconds since 1970, is refused."""
+    with suppress(ValidationError):
+        if not _NUMBER.fullmatch(str(value)):
+            return validate(value)  # type: ignore[no-any-return]
+    raise ValueError("expected a date and time with a time zone, such as 2026-05-12T07:00:00Z")
+
+
+DateWithZone = Annotated[AwareDatetime, Field(strict=False), WrapValidator(_is_date_with_zone)]
 
 
 class ZoneEntry(Settings):
@@ -75,6 +90,7 @@ class CameraEntry(Settings):
     video: str | None = None
     fps: float | None = Field(None, gt=0, description="effective frames per second")
     start_s: float | None = Field(None, description="scene time of frame 0")
+    start_utc: DateWithZone | None = Field(None, description="date and time, with a time zone, of frame 0")
     time_map: list[tuple[int, float]] = Field(default_factory=list, description="[frame, scene seconds] knots")
     frame_count: int | None = Field(None, ge=1)
     size_wh: tuple[int, int] | None = None
@@ -118,30 +134,35 @@ class PlaneAlignmentEntry(Settings):
     translation_m: tuple[float, float] = Field(description="translation after the rotation, in meters")
 
 
+class OriginEntry(Settings):
+    """Where on Earth a ground plane lies."""
+
+    model_config = _FINITE
+
+    plane: str = Field("", description="the ground_plane")
+    latitude_deg: float = Field(ge=-90, le=90, description="latitude of its point (0, 0) in degrees, WGS 84")
+    longitude_deg: float = Field(ge=-180, le=180, description="longitude of its point (0, 0) in degrees")
+    bearing_deg: float = Field(
+        0.0, ge=-360, le=360, description="compass bearing of its second axis, degrees clockwise from north"
+    )
+
+
 class SceneFile(Settings):
     """The whole file."""
 
     renamed: ClassVar[Mapping[str, str]] = {"models": "overrides", "placements": "plane_alignments"}
 
     name: str | None = None
-    start_utc: AwareDatetime | None = Field(
-        None, strict=False, description="date and time, with a time zone, of second 0 of the scene's clock"
+    start_utc: DateWithZone | None = Field(
+        None, description="date and time, with a time zone, of second 0 of the scene's clock"
     )
     cameras: list[CameraEntry] = Field(default_factory=list)
     links: list[LinkEntry] = Field(default_factory=list)
     plane_alignments: list[PlaneAlignmentEntry] = Field(default_factory=list)
+    origins: list[OriginEntry] = Field(default_factory=list)
     overrides: dict[str, Any] = Field(
         default_factory=dict, description="settings of a run that replace the defaults here"
     )
-
-    @field_validator("start_utc", mode="wrap")
-    @classmethod
-    def _is_date_with_zone(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> datetime | None:
-        """A bare number, which pydantic would take for seconds since 1970, is refused."""
-        with suppress(ValidationError):
-            if not _NUMBER.fullmatch(str(value)):
-                return validate(value)  # type: ignore[no-any-return]
-        raise ValueError("expected a date and time with a time zone, such as 2026-05-12T07:00:00Z")
 
 
 def load(folder: Path, path: Path) -> Scene:
@@ -154,10 +175,11 @@ def load(folder: Path, path: Path) -> Scene:
     written = parse_settings(SceneFile, file.data, file=file, error=SceneError)
     base = _layout(folder, {entry.id for entry in written.cameras})
     cameras = {camera.id: camera for camera in base}
+    start_utc = written.start_utc or min((e.start_utc for e in written.cameras if e.start_utc), default=None)
     for index, entry in enumerate(written.cameras):
         here = _Place(file, folder, ("cameras", index))
         try:
-            cameras[entry.id] = _camera(entry, cameras.get(entry.id), here)
+            cameras[entry.id] = _camera(entry, cameras.get(entry.id), here, start_utc)
         except _MissingFile as error:
             # One camera's missing file is that camera's problem; the others can be used.
             unusable = cameras.get(entry.id) or Camera(entry.id, 0, Clock(entry.fps or plain.IMAGE_FOLDER_FPS))
@@ -173,10 +195,10 @@ def load(folder: Path, path: Path) -> Scene:
         cameras=tuple(replace(c, number=numbers[c.id]) for c in ordered),
         links=_links(written),
         overrides=_absolute_files(written.overrides, folder),
-        start_utc=written.start_utc,
+        start_utc=start_utc,
     )
     _check_links(scene, file)
-    return _with_alignments(scene, written, file)
+    return _with_origins(_with_alignments(scene, written, file), written, file)
 
 
 def restore(content: dict[str, Any], folder: Path) -> Scene:
@@ -223,6 +245,7 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
         overrides=overrides,
         plane_alignments=_plane_alignments(written),
         start_utc=written.start_utc,
+        origins=_origins(written),
     )
 
 
@@ -236,18 +259,49 @@ def _plane_alignments(written: SceneFile) -> tuple[PlaneAlignment, ...]:
     )
 
 
+def _origins(written: SceneFile) -> tuple[PlaneOrigin, ...]:
+    return tuple(PlaneOrigin(e.plane, e.latitude_deg, e.longitude_deg, e.bearing_deg) for e in written.origins)
+
+
+def _planes(scene: Scene) -> list[str]:
+    """Names of the ground planes of calibrated cameras."""
+    return sorted({c.ground_plane for c in scene.cameras if c.ground_from_image is not None})
+
+
+def _with_origins(scene: Scene, written: SceneFile, file: YamlFile) -> Scene:
+    """The scene with the origins of its ground planes, each of which is checked."""
+    planes = _planes(scene)
+    for index, origin in enumerate(_origins(written)):
+        line = file.line(("origins", index))
+        if origin.plane not in planes:
+            raise SceneError(
+                f"an origin names ground plane {origin.plane!r}, which no camera has",
+                path=file.path,
+                line=line,
+                remedy=f"the planes of calibrated cameras are {_listed(planes)}",
+            )
+        try:
+            scene = replace(scene, origins=(*scene.origins, origin))
+        except SceneError as cause:
+            raise SceneError(str(cause), path=file.path, line=line) from None
+    return scene
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"
+
+
 def _with_alignments(scene: Scene, written: SceneFile, file: YamlFile) -> Scene:
     """The scene with its plane alignments, each of which is checked."""
-    planes = {c.ground_plane for c in scene.cameras if c.ground_from_image is not None}
+    planes = _planes(scene)
     for index, alignment in enumerate(_plane_alignments(written)):
-        unknown = sorted({alignment.plane, alignment.reference_plane} - planes)
+        unknown = sorted({alignment.plane, alignment.reference_plane}.difference(planes))
         if unknown:
-            known = ", ".join(repr(name) for name in sorted(planes)) or "none"
             raise SceneError(
                 f"a plane alignment names ground plane {unknown[0]!r}, which no camera has",
                 path=file.path,
                 line=file.line(("plane_alignments", index)),
-                remedy=f"the planes of calibrated cameras are {known}",
+                remedy=f"the planes of calibrated cameras are {_listed(planes)}",
             )
         try:
             scene = replace(scene, plane_alignments=(*scene.plane_alignments, alignment))
@@ -295,7 +349,10 @@ class _Place:
         return path
 
 
-def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
+def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_utc: datetime | None) -> Camera:
+    """A camera as its entry has it, on top of what the folder's layout says; ``start_utc`` is that of the scene."""
+    if entry.start_s is not None and entry.start_utc is not None:
+        raise here.error("start_utc", "expected start_s or start_utc, got both", "remove one of them")
     if entry.video is not None and (base is None or base.video != here.folder / entry.video):
         # A video named in the file replaces the layout's, with what lies beside it.
         found = plain.camera_from_video(entry.id, here.existing("video", entry.video), entry.fps)
@@ -313,6 +370,8 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
             clock = base.clock if entry.start_s is None else base.clock.starting_at(entry.start_s)
     except SceneError as cause:
         raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
+    if entry.start_utc is not None and start_utc is not None:
+        clock = clock.starting_at((entry.start_utc - start_utc).total_seconds())
     return replace(
         base,
         clock=clock,
@@ -326,7 +385,7 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place) -> Camera:
         ground_plane=entry.ground_plane,
         zones=_zones(entry) or base.zones,
         box_scale=entry.box_scale or base.box_scale,
-        clock_is_stated=entry.start_s is not None or bool(knots),
+        clock_is_stated=entry.start_s is not None or entry.start_utc is not None or bool(knots),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def content_of(scene: Scene, folder: Path) -> dict[str, Any]:
             }
             for p in scene.plane_alignments
         ]
+    if scene.origins:
+        content["origins"] = [asdict(origin) for origin in scene.origins]
     if scene.overrides:
         content["overrides"] = _relative_files(scene.overrides, home)
     return content

@@ -255,7 +255,10 @@ def _learn_ground_planes(
         config.min_ground_probability,
     )
     unknown = sorted({c.id for c in scene.cameras} - set(scales))
-    return ground_planes, [f"{camera}: no calibration, so no homography is written" for camera in unknown]
+    notes = [f"{camera}: no calibration, so no homography is written" for camera in unknown]
+    if scene.origins:
+        notes.append("origins: left out, since they are those of the ground planes that were replaced")
+    return ground_planes, notes
 
 
 def _with_ground_planes(
@@ -272,7 +275,7 @@ def _with_ground_planes(
     cameras = tuple(
         replace(c, ground_from_image=homography.get(c.id), ground_plane=plane.get(c.id, "")) for c in scene.cameras
     )
-    return replace(scene, cameras=cameras)
+    return replace(scene, cameras=cameras, origins=())
 
 
 def _homographies_by_plane(scene: Scene) -> dict[str, Homographies]:

@@ -66,7 +66,7 @@ def withheld(scene: Scene, *, ground: bool = True) -> Scene:
         )
         for camera in scene.cameras
     ]
-    return replace(scene, cameras=tuple(cameras), links=(), plane_alignments=())
+    return replace(scene, cameras=tuple(cameras), links=(), plane_alignments=(), origins=())
 
 
 def placed(passages: Sequence[Passage], scene: Scene) -> tuple[Passage, ...]:
@@ -165,7 +165,8 @@ def _without_appearance(case: Case, rng: np.random.Generator) -> Case:
 
 def _without_geometry(case: Case, rng: np.random.Generator) -> Case:
     """No homographies; zones and links stay."""
-    scene = replace(case.scene, cameras=tuple(replace(c, ground_from_image=None) for c in case.scene.cameras))
+    cameras = tuple(replace(c, ground_from_image=None) for c in case.scene.cameras)
+    scene = replace(case.scene, cameras=cameras, origins=())
     return replace(case, scene=scene, passages=placed(case.passages, scene))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Link, PlaneAlignment, Scene, Zone, load_scenes, write_scene
+from mtmc.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone, load_scenes, write_scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.scene.write import content_of
 
@@ -55,6 +55,7 @@ def scene(tmp_path: Path) -> Scene:
         overrides,
         (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),),
         datetime(2026, 5, 12, 7, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2))),
+        (PlaneOrigin("north", 48.1 + 1e-13, -11.5, 350.25), PlaneOrigin("", -48.1, 11.5)),
     )
 
 
@@ -76,7 +77,7 @@ def same(a: Scene, b: Scene) -> None:
             [
                 scene.name,
                 cameras,
-                [repr(x) for x in (*scene.links, *scene.plane_alignments)],
+                [repr(x) for x in (*scene.links, *scene.plane_alignments, *scene.origins)],
                 scene.overrides,
                 scene.start_utc,
             ],
@@ -129,6 +130,18 @@ def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
         ("start_utc: '1700000000'", "start_utc: expected a date and time"),
         ("start_utc: 1.7e+9", "start_utc: expected a date and time"),
         ("start_utc: true", "start_utc: expected a date and time"),
+        ("cameras: [{id: a, start_utc: 1700000000}]", r"cameras\.0\.start_utc: expected a date and time with a time"),
+        (
+            "cameras: [{id: a, detections: [a_det.txt], start_s: 1, start_utc: 2026-05-12T07:00:00Z}]",
+            r"scene\.yaml:1: start_utc: expected start_s or start_utc, got both; remove one of them",
+        ),
+        ("origins: [{latitude_deg: 91, longitude_deg: 0}]", "latitude_deg: input should be less than or equal to 90"),
+        ("origins: [{latitude_deg: 1, longitude_deg: .nan}]", "longitude_deg: input should be"),
+        ("origins: [{latitude_deg: 1}]", "origins.0.longitude_deg"),
+        (
+            "origins: [{latitude_deg: 1, longitude_deg: 2}]",
+            r"scene\.yaml:1: an origin names ground plane '', which no camera has; the planes .* are none",
+        ),
         ("cameras: [{id: a, start_s: .inf}]", "cameras.0.start_s: input should be a finite number, got inf"),
         (
             "plane_alignments: [{plane: b, reference_plane: '', turn_deg: 9, translation_m: [1, 2]}]",
@@ -155,6 +168,46 @@ def test_the_date_of_the_scene_clock(tmp_path: Path, written: str) -> None:
     (tmp_path / "scene.yaml").write_text(f"start_utc: {written}\ncameras: [{{id: a, detections: [a_det.txt]}}]\n")
     [scene] = load_scenes(tmp_path)
     assert scene.start_utc == datetime(2026, 5, 12, 7, 0, 0, 250_000, tzinfo=timezone.utc)
+
+
+def test_cameras_may_state_date_and_time(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}_det.txt").write_text("")
+    knots = "time_map: [[0, 3.0], [50, 9.0]]"
+    cameras = [
+        "{id: a, detections: [a_det.txt], start_utc: 2026-05-12T07:00:02.5Z}",
+        f"{{id: b, detections: [b_det.txt], start_utc: 2026-05-12T09:00:01+02:00, {knots}}}",
+        "{id: c, detections: [c_det.txt]}",
+    ]
+    entries = f"cameras: [{', '.join(cameras)}]\n"
+    for given, a, b in (("", 1.5, 0.0), ("start_utc: 2026-05-12T07:01:00Z\n", -57.5, -59.0)):
+        (tmp_path / "scene.yaml").write_text(given + entries)
+        [scene] = load_scenes(tmp_path)
+        assert [camera.clock.start_s for camera in scene.cameras] == [a, 0.0, 0.0]
+        assert scene.camera("b").clock.time_map == ((0, b), (50, b + 6.0))
+        assert [camera.clock_is_stated for camera in scene.cameras] == [True, True, False]
+        second = 1 if not given else 60
+        assert scene.start_utc == datetime(2026, 5, 12, 7, 0, tzinfo=timezone.utc) + timedelta(seconds=second)
+        write_scene(scene, tmp_path / "again" / "scene.yaml")
+        [again] = load_scenes(tmp_path / "again")
+        same(scene, again)
+
+
+def test_origins_of_ground_planes(tmp_path: Path) -> None:
+    (tmp_path / "a_det.txt").write_text("")
+    camera = "{id: a, detections: [a_det.txt], ground_from_image: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}"
+    origin = "{latitude_deg: 48, longitude_deg: 11, bearing_deg: 90}"
+    (tmp_path / "scene.yaml").write_text(f"cameras: [{camera}]\norigins:\n  - {origin}\n")
+    [scene] = load_scenes(tmp_path)
+    found = scene.origin_of("")
+    assert found == PlaneOrigin("", 48.0, 11.0, 90.0)
+    assert scene.origin_of("other") is None
+    latitude, longitude = found.gps_from_ground(np.array([0.0, 100.0]))  # the second axis points east
+    assert latitude == pytest.approx(48.0, abs=1e-7)
+    assert 11 < longitude < 11.01
+    (tmp_path / "scene.yaml").write_text(f"cameras: [{camera}]\norigins:\n  - {origin}\n  - {origin}\n")
+    with pytest.raises(SceneError, match=r"scene\.yaml:4: .*ground plane '' has two origins; give every plane one"):
+        load_scenes(tmp_path)
 
 
 def test_plane_transforms_are_composed_along_chains() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Scene
+from mtmc.pipeline.learning import with_learned
+from mtmc.scene import Camera, PlaneOrigin, Scene
 from mtmc.site.config import LearnConfig, SiteConfig
 from mtmc.site.learn import learn_scene
 from mtmc.types import Passage
@@ -96,3 +98,14 @@ def test_a_key_changes_the_scene_model(key: str) -> None:
 def test_every_key_has_a_case() -> None:
     assert CASES.keys() == SiteConfig.model_fields.keys()
     assert LearnConfig.model_fields.keys() - CASES.keys() == {"enabled"}
+
+
+def test_an_origin_goes_with_the_ground_plane_that_it_belongs_to() -> None:
+    scene, passages, settings = place("frozen")
+    scene = replace(scene, origins=(PlaneOrigin("", 48.0, 11.0),))
+    anew = learn_scene(scene, passages, SiteConfig(**settings))
+    assert anew.scene.origins == ()
+    assert any(note.startswith("origins: left out") for note in anew.notes)
+    kept = learn_scene(scene, passages, SiteConfig(**{**settings, "ground": "keep"}))
+    assert kept.scene.origins == scene.origins
+    assert with_learned(replace(scene, origins=()), kept.scene).origins == scene.origins
