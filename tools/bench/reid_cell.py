@@ -31,7 +31,7 @@ from reid.training.engine import train
 from tools.bench.reid_methods import Cell
 from tools.embedder.export import equal_error, pair_similarities
 
-__all__ = ["crops_for", "fewer_pictures", "measure_on", "shared_stages"]
+__all__ = ["adaptation_part", "crops_for", "fewer_pictures", "measure_on", "shared_stages"]
 
 _NUMBER = re.compile(r"_(\d+)$")
 
@@ -41,17 +41,36 @@ def fewer_pictures(split: DatasetSplit, pictures: int) -> DatasetSplit:
     return replace(split, train=tuple(r for r in split.train if _number(r.path) < pictures))
 
 
+def adaptation_part(split: DatasetSplit, vehicles: int) -> tuple[DatasetSplit, DatasetSplit]:
+    """The test part cut in two: its first vehicles are learned from without labels, the others are tested with.
+
+    Args:
+        split: A data set whose query and gallery hold the same vehicles.
+        vehicles: How many are learned from.
+
+    Returns:
+        The training part, and the adaptation part in its place, both with the test part that is left.
+    """
+    first = set(sorted({r.vehicle_id for r in split.query})[:vehicles])
+    left = {
+        name: tuple(r for r in getattr(split, name) if r.vehicle_id not in first) for name in ("query", "gallery")
+    }
+    seen = tuple(r for r in (*split.query, *split.gallery) if r.vehicle_id in first)
+    return replace(split, **left), replace(split, train=seen, **left)
+
+
 def crops_for(data: Mapping[str, Any], root: Path) -> DatasetSplit:
     """The benchmark's crops below ``root``, rendered where they are missing or incomplete.
 
     Args:
-        data: ``data`` of ``tools/bench/reid_methods.yaml``: a plan of :mod:`tools.synthcity.crops`, and ``pictures``.
+        data: ``data`` of ``tools/bench/reid_methods.yaml``: a plan of :mod:`tools.synthcity.crops`, and what is not
+            part of it: ``pictures`` of each vehicle by each camera to train on, and ``adaptation_identities``.
         root: The folder that holds ``crops``.
 
     Raises:
         ConfigError: It holds crops of another plan.
     """
-    plan = {name: value for name, value in data.items() if name != "pictures"}
+    plan = {name: value for name, value in data.items() if name not in ("pictures", "adaptation_identities")}
     written = root / "plan.json"
     if not (root / "crops").exists():
         with atomic_path(written) as path:
@@ -76,15 +95,18 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
         threads: Of torch.
     """
     torch.set_num_threads(threads)
-    split = crops_for(data, work)
+    labeled, adaptation = adaptation_part(crops_for(data, work), data.get("adaptation_identities", 0))
 
     def measure(cell: Cell) -> dict[str, Any]:
-        source = {"name": "synthcity", "root": str(work)}
-        output = work / f"{cell.name}_{cell.key(data)}"
-        config = make_config({**cell.content, "data": source, "output": str(output), "seed": cell.seed})
+        split = labeled if cell.adapts is None else adaptation
+        output = _output(cell, work, data)
+        choices = {**cell.content, "data": {"name": "synthcity", "root": str(work)}, "output": str(output)}
+        if cell.adapts is not None:
+            choices["weights"] = str(_output(cell.adapts, work, data) / "checkpoint" / "embedder.safetensors")
+        config = make_config({**choices, "seed": cell.seed})
         resumed = (output / "checkpoint").exists()
         if (origin := cell.stages_of) is not None:
-            shared_stages(work / f"{origin.name}_{origin.key(data)}", output)
+            shared_stages(_output(origin, work, data), output)
         begin = time.process_time()
         embedder = _untrained(config, split) if cell.untrained else _trained(config, split)
         minutes = (time.process_time() - begin) / 60
@@ -104,6 +126,10 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
         }
 
     return measure
+
+
+def _output(cell: Cell, work: Path, data: Mapping[str, Any]) -> Path:
+    return work / f"{cell.name}_{cell.key(data)}"
 
 
 def shared_stages(origin: Path, output: Path) -> None:

@@ -50,6 +50,8 @@ class Cell:
         content: The whole training as nested mappings, but for root and output.
         untrained: Measure the network as it starts.
         stages_of: The cell whose earlier stages, such as generated images, this one uses where they are there.
+        adapts: The cell whose trained network this one starts from; it learns from the adaptation part, which holds
+            other vehicles by the cameras of the test part.
     """
 
     variant: str
@@ -58,6 +60,7 @@ class Cell:
     content: dict[str, Any]
     untrained: bool = False
     stages_of: Cell | None = None
+    adapts: Cell | None = None
 
     @property
     def name(self) -> str:
@@ -68,6 +71,8 @@ class Cell:
     def key(self, data: Mapping[str, Any]) -> str:
         """Tells this training from one with other choices or other data."""
         facts = [self.content, self.untrained, self.seed, dict(data)]
+        if self.adapts is not None:
+            facts.append(self.adapts.key(data))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -99,7 +104,7 @@ def cells_in_order(bench: Mapping[str, Any], seeds: int, only: str = "") -> list
                 seed,
                 training(entry["method"], entry.get("options") or {}, bench),
                 bool(entry.get("untrained")),
-                of_seed[entry["stages_of"]] if "stages_of" in entry else None,
+                *(of_seed[entry[role]] if role in entry else None for role in ("stages_of", "adapts")),
             )
             of_seed[cell.variant] = cell
         cells += [cell for cell in of_seed.values() if cell.variant.startswith(only)]

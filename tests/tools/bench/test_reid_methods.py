@@ -11,12 +11,16 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 from mtmc.errors import ConfigError
 from reid.card import read_card
 from reid.config import make_config
+from reid.data import DatasetSplit, Record
 from reid.networks import gan
 from reid.settings import read_yaml
-from tools.bench.reid_cell import crops_for, measure_on
+from reid.training.checkpoint import open_checkpoint
+from tools.bench.reid_cell import adaptation_part, crops_for, measure_on
 from tools.bench.reid_methods import _BENCHES, Cell, cells_in_order, claims, load_cell, report, run, table, training
 
 PLANS = [read_yaml(Path(__file__).parents[3] / "tools" / "bench" / name).data for name in _BENCHES.values()]
@@ -32,7 +36,8 @@ def test_every_variant_is_a_training_on_the_same_network_and_length(bench: dict[
     cells = cells_in_order(bench, 3)
     assert len(cells) == 3 * len(bench["variants"]) == len({cell.name for cell in cells})
     made = [make_config({**c.content, "data": {"name": "synthcity", "root": "x"}, "output": "y"}) for c in cells]
-    assert len({(c.backbone, c.options.size_hw, c.schedule.epochs, c.schedule.batch) for c in made}) == 1
+    assert len({(c.backbone, c.options.size_hw, c.schedule.batch) for c in made}) == 1
+    assert len({c.schedule.epochs for c, cell in zip(made, cells, strict=True) if cell.adapts is None}) == 1
     named = {entry["name"] for entry in bench["variants"]}
     assert named >= {variant for pair in bench["claims"] for variant in pair}
 
@@ -79,8 +84,10 @@ def test_a_key_follows_choices_seed_and_data() -> None:
         Cell("a", "val", 1, cell.content).key({"pictures": 1}),
         Cell("a", "val", 0, {"options": {"x": 1, "y": 3}}).key({"pictures": 1}),
         Cell("a", "val", 0, cell.content, untrained=True).key({"pictures": 1}),
+        Cell("a", "val", 0, cell.content, adapts=Cell("c", "val", 0, {})).key({"pictures": 1}),
+        Cell("a", "val", 0, cell.content, adapts=Cell("c", "val", 1, {})).key({"pictures": 1}),
     }
-    assert len(keys) == 5
+    assert len(keys) == 7
     assert Cell("b", "val", 0, {"options": {"y": 2, "x": 1}}).key({"pictures": 1}) == cell.key({"pictures": 1})
 
 
@@ -191,12 +198,12 @@ def test_no_cell_is_begun_that_would_end_too_late(tmp_path: Path) -> None:
 DATA = {"identities": 4, "test_identities": 2, "pictures": 1}
 
 
-def make_crops(root: Path, plan: dict[str, Any]) -> None:
+def make_crops(root: Path, plan: dict[str, Any], vehicles: int = 6) -> None:
     """Plain colors, a vehicle each: pictures 0, 1 and 2 by cameras 1 and 2, and one query of each test vehicle."""
     import cv2
 
     rng = np.random.default_rng(5)
-    for vehicle in range(6):
+    for vehicle in range(vehicles):
         paint = rng.integers(0, 256, 3)
         for camera in (1, 2):
             for number in range(3):
@@ -281,6 +288,57 @@ def test_a_variant_uses_the_earlier_stages_of_another(tmp_path: Path, monkeypatc
     assert len(trained) == 3
     assert drawn(third) != pictures
     assert len(trained) == 6
+
+
+def test_the_adaptation_part_is_of_other_vehicles_by_the_cameras_of_the_test() -> None:
+    def records(vehicles: range, cameras: range) -> tuple[Record, ...]:
+        return tuple(Record(Path(f"{v}_{c}.jpg"), v, c) for v in vehicles for c in cameras)
+
+    split = DatasetSplit(
+        "s",
+        "synthcity",
+        records(range(4), range(3)),
+        records(range(10, 15), range(5, 6)),
+        records(range(10, 15), range(6, 8)),
+    )
+    labeled, adaptation = adaptation_part(split, 2)
+    assert labeled.train == split.train
+    assert {(r.vehicle_id, r.camera_id) for r in adaptation.train} == {(v, c) for v in (10, 11) for c in (5, 6, 7)}
+    for part in (labeled, adaptation):
+        assert {r.vehicle_id for r in part.query} == {r.vehicle_id for r in part.gallery} == {12, 13, 14}
+        assert (len(part.query), len(part.gallery)) == (3, 6)
+    assert adaptation_part(split, 0)[0] == split
+
+
+def test_an_adaptation_starts_from_the_trained_network(tmp_path: Path) -> None:
+    """With a vanishing learning rate its weights stay those of the network that it starts from."""
+    data = {"identities": 4, "test_identities": 3, "pictures": 1, "adaptation_identities": 1}
+    make_crops(tmp_path, {"identities": 4, "test_identities": 3}, vehicles=7)
+    shared = {
+        "backbone": "resnet18_x0_25",
+        "pretrained": False,
+        "options": {"size_hw": [32, 32]},
+        "schedule": {"epochs": 1, "batch": 4, "warm_up_epochs": 0},
+        "device": "cpu",
+        "workers": 0,
+    }
+    bench = {
+        "shared": shared,
+        "methods": {"ssml": {"schedule": {"learning_rate": 1e-12, "weight_decay": 0.0}}},
+        "variants": [{"name": "a", "method": "baseline"}, {"name": "b", "method": "ssml", "adapts": "a"}],
+    }
+    first, second = cells_in_order(bench, 1)
+    assert second.adapts == first
+    measure = measure_on(tmp_path, data, threads=1)
+    measure(first)
+    assert measure(second)["images"] == 6  # three pictures of one vehicle by two cameras
+    start, adapted = (
+        open_checkpoint(tmp_path / f"{cell.name}_{cell.key(data)}").embedder.state_dict() for cell in (first, second)
+    )
+    weights = [name for name in start if name.endswith("conv1.weight")]
+    assert weights
+    for name in weights:
+        assert torch.allclose(start[name], adapted[name], atol=1e-6)
 
 
 def test_crops_of_another_plan_are_refused(tmp_path: Path) -> None:
