@@ -63,6 +63,7 @@ VENDORS = {
     "ultralytics": {"mtmc/detect/yolo.py"},
     "starlette": {"mtmc/view/security.py", "mtmc/view/server.py"},
     "uvicorn": {"mtmc/view/__init__.py"},
+    "ruamel": {"mtmc/scene/edit.py"},
 }
 
 

@@ -127,6 +127,7 @@ def with_learned(scene: Scene, learned: Scene) -> Scene:
         links=learned.links,
         plane_alignments=learned.plane_alignments,
         origins=learned.origins,
+        maps=learned.maps,
     )
 
 

@@ -2,11 +2,12 @@
 
 from mtmc.scene.load import load_scenes
 from mtmc.scene.roi import read_roi
-from mtmc.scene.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
+from mtmc.scene.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.scene.write import write_scene
 
 __all__ = [
     "Camera",
+    "GroundMap",
     "Link",
     "PlaneAlignment",
     "PlaneOrigin",

@@ -14,7 +14,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import gps_from_metres
 from mtmc.types import Array
 
-__all__ = ["Camera", "Link", "PlaneAlignment", "PlaneOrigin", "Scene", "Zone"]
+__all__ = ["Camera", "GroundMap", "Link", "PlaneAlignment", "PlaneOrigin", "Scene", "Zone"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +103,33 @@ class PlaneOrigin:
         return gps_from_metres(ground_m, (self.latitude_deg, self.longitude_deg), self.bearing_deg)
 
 
+@dataclass(frozen=True, slots=True)
+class GroundMap:
+    """A picture of the ground from above, such as a map or an aerial photo, and where it lies on a ground plane.
+
+    Attributes:
+        plane: Name of the ground plane.
+        image: The picture's file.
+        m_per_px: Its scale: meters per pixel.
+        origin_px: Its pixel (x, y), y downwards, that shows the plane's point (0, 0).
+        rotation_deg: Direction on the plane of the picture's rows, from left to right: degrees from the plane's first
+            axis towards its second.
+    """
+
+    plane: str
+    image: Path
+    m_per_px: float
+    origin_px: tuple[float, float] = (0.0, 0.0)
+    rotation_deg: float = 0.0
+
+    def ground_from_map(self) -> Array:
+        """Homography from pixels of the picture to meters on the plane: float64 (3, 3)."""
+        scale, angle = self.m_per_px, np.deg2rad(self.rotation_deg)
+        cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+        x, y = self.origin_px
+        return np.array([[cos, sin, -cos * x - sin * y], [sin, -cos, -sin * x + cos * y], [0.0, 0.0, 1.0]])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
     """One camera and what lies on disk of it.
@@ -162,6 +189,7 @@ class Scene:
             alignments form no cycle.
         start_utc: Date and time of second 0 of the scene's clock, with a time zone; None if unknown.
         origins: Where ground planes lie on Earth, each plane at most once.
+        maps: Pictures of the ground from above.
     """
 
     name: str
@@ -172,6 +200,7 @@ class Scene:
     plane_alignments: tuple[PlaneAlignment, ...] = ()
     start_utc: datetime | None = None
     origins: tuple[PlaneOrigin, ...] = ()
+    maps: tuple[GroundMap, ...] = ()
 
     def __post_init__(self) -> None:
         for what in ("id", "number"):

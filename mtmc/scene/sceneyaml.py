@@ -22,6 +22,8 @@
       - {plane: north, reference_plane: south, rotation_deg: 35, translation_m: [80, -12]}
     origins:                        # where (0, 0) of a ground plane lies on Earth, and where its second axis points
       - {plane: north, latitude_deg: 48.13713, longitude_deg: 11.57539, bearing_deg: 12}
+    maps:                           # pictures of the ground from above; origin_px shows (0, 0) of the plane
+      - {plane: north, image: map.png, m_per_px: 0.12, origin_px: [640, 480], rotation_deg: 0}
     overrides:                      # settings of a run that replace the defaults here
       detect: {weights: weights/detector.onnx}
 
@@ -47,7 +49,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
-from mtmc.scene.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
+from mtmc.scene.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
 
@@ -147,6 +149,20 @@ class OriginEntry(Settings):
     )
 
 
+class MapEntry(Settings):
+    """A picture of the ground from above."""
+
+    model_config = _FINITE
+
+    plane: str = Field("", description="the ground_plane that it shows")
+    image: str = Field(min_length=1, description="its file")
+    m_per_px: float = Field(gt=0, description="its scale in meters per pixel")
+    origin_px: tuple[float, float] = Field((0.0, 0.0), description="its pixel that shows the plane's point (0, 0)")
+    rotation_deg: float = Field(
+        0.0, description="direction of its rows on the plane, degrees from the first axis to the second"
+    )
+
+
 class SceneFile(Settings):
     """The whole file."""
 
@@ -160,6 +176,7 @@ class SceneFile(Settings):
     links: list[LinkEntry] = Field(default_factory=list)
     plane_alignments: list[PlaneAlignmentEntry] = Field(default_factory=list)
     origins: list[OriginEntry] = Field(default_factory=list)
+    maps: list[MapEntry] = Field(default_factory=list)
     overrides: dict[str, Any] = Field(
         default_factory=dict, description="settings of a run that replace the defaults here"
     )
@@ -196,6 +213,9 @@ def load(folder: Path, path: Path) -> Scene:
         links=_links(written),
         overrides=_absolute_files(written.overrides, folder),
         start_utc=start_utc,
+        maps=tuple(
+            _map(e, _Place(file, folder, ("maps", k)).existing("image", e.image)) for k, e in enumerate(written.maps)
+        ),
     )
     _check_links(scene, file)
     return _with_origins(_with_alignments(scene, written, file), written, file)
@@ -246,6 +266,7 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
         plane_alignments=_plane_alignments(written),
         start_utc=written.start_utc,
         origins=_origins(written),
+        maps=tuple(_map(entry, folder / entry.image) for entry in written.maps),
     )
 
 
@@ -257,6 +278,10 @@ def _plane_alignments(written: SceneFile) -> tuple[PlaneAlignment, ...]:
     return tuple(
         PlaneAlignment(e.plane, e.reference_plane, e.rotation_deg, e.translation_m) for e in written.plane_alignments
     )
+
+
+def _map(entry: MapEntry, image: Path) -> GroundMap:
+    return GroundMap(entry.plane, image, entry.m_per_px, entry.origin_px, entry.rotation_deg)
 
 
 def _origins(written: SceneFile) -> tuple[PlaneOrigin, ...]:

@@ -59,6 +59,10 @@ def content_of(scene: Scene, folder: Path) -> dict[str, Any]:
         ]
     if scene.origins:
         content["origins"] = [asdict(origin) for origin in scene.origins]
+    if scene.maps:
+        content["maps"] = [
+            {**asdict(m), "image": _relative(m.image, home), "origin_px": list(m.origin_px)} for m in scene.maps
+        ]
     if scene.overrides:
         content["overrides"] = _relative_files(scene.overrides, home)
     return content

@@ -256,8 +256,8 @@ def _learn_ground_planes(
     )
     unknown = sorted({c.id for c in scene.cameras} - set(scales))
     notes = [f"{camera}: no calibration, so no homography is written" for camera in unknown]
-    if scene.origins:
-        notes.append("origins: left out, since they are those of the ground planes that were replaced")
+    if scene.origins or scene.maps:
+        notes.append("origins and maps: left out, since they belong to the ground planes that were replaced")
     return ground_planes, notes
 
 
@@ -275,7 +275,7 @@ def _with_ground_planes(
     cameras = tuple(
         replace(c, ground_from_image=homography.get(c.id), ground_plane=plane.get(c.id, "")) for c in scene.cameras
     )
-    return replace(scene, cameras=cameras, origins=())
+    return replace(scene, cameras=cameras, origins=(), maps=())
 
 
 def _homographies_by_plane(scene: Scene) -> dict[str, Homographies]:

@@ -12,7 +12,8 @@ import pytest
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
-from mtmc.scene import Camera, Link, PlaneAlignment, PlaneOrigin, Scene, Zone, load_scenes, write_scene
+from mtmc.geometry.ground import project
+from mtmc.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone, load_scenes, write_scene
 from mtmc.scene.sceneyaml import restore
 from mtmc.scene.write import content_of
 
@@ -56,6 +57,7 @@ def scene(tmp_path: Path) -> Scene:
         (PlaneAlignment("north", "", -33.4, (80.5, -12.0)),),
         datetime(2026, 5, 12, 7, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2))),
         (PlaneOrigin("north", 48.1 + 1e-13, -11.5, 350.25), PlaneOrigin("", -48.1, 11.5)),
+        (GroundMap("north", home / "a/roi.png", 0.1 + 0.2, (1 / 3, 480.0), -12.5),),
     )
 
 
@@ -78,6 +80,7 @@ def same(a: Scene, b: Scene) -> None:
                 scene.name,
                 cameras,
                 [repr(x) for x in (*scene.links, *scene.plane_alignments, *scene.origins)],
+                [repr(replace(m, image=m.image.resolve())) for m in scene.maps],
                 scene.overrides,
                 scene.start_utc,
             ],
@@ -137,6 +140,7 @@ def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
         ),
         ("origins: [{latitude_deg: 91, longitude_deg: 0}]", "latitude_deg: input should be less than or equal to 90"),
         ("origins: [{latitude_deg: 1, longitude_deg: .nan}]", "longitude_deg: input should be"),
+        ("maps: [{image: a.png, m_per_px: 0}]", "maps.0.m_per_px: input should be greater than 0"),
         ("origins: [{latitude_deg: 1}]", "origins.0.longitude_deg"),
         (
             "origins: [{latitude_deg: 1, longitude_deg: 2}]",
@@ -208,6 +212,21 @@ def test_origins_of_ground_planes(tmp_path: Path) -> None:
     (tmp_path / "scene.yaml").write_text(f"cameras: [{camera}]\norigins:\n  - {origin}\n  - {origin}\n")
     with pytest.raises(SceneError, match=r"scene\.yaml:4: .*ground plane '' has two origins; give every plane one"):
         load_scenes(tmp_path)
+
+
+def test_maps_of_the_ground(tmp_path: Path) -> None:
+    (tmp_path / "a_det.txt").write_text("")
+    text = "cameras: [{id: a, detections: [a_det.txt]}]\nmaps:\n  - {image: map.png, m_per_px: 0.5%s}\n"
+    (tmp_path / "scene.yaml").write_text(text % "")
+    with pytest.raises(SceneError, match=r"scene\.yaml:3: image: there is no file map\.png beside it"):
+        load_scenes(tmp_path)
+    (tmp_path / "map.png").write_bytes(b"")
+    assert load_scenes(tmp_path)[0].maps == (GroundMap("", tmp_path / "map.png", 0.5),)
+    (tmp_path / "scene.yaml").write_text(text % ", origin_px: [100, 40], rotation_deg: 90")
+    [[found]] = [scene.maps for scene in load_scenes(tmp_path)]
+    # The row to the right goes along the second axis, the column downwards along the first.
+    ground = project(np.array([[100.0, 40.0], [110.0, 40.0], [100.0, 60.0]]), found.ground_from_map())
+    assert ground == pytest.approx(np.array([[0.0, 0.0], [0.0, 5.0], [10.0, 0.0]]), abs=1e-9)
 
 
 def test_plane_transforms_are_composed_along_chains() -> None:

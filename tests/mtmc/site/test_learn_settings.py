@@ -105,7 +105,7 @@ def test_an_origin_goes_with_the_ground_plane_that_it_belongs_to() -> None:
     scene = replace(scene, origins=(PlaneOrigin("", 48.0, 11.0),))
     anew = learn_scene(scene, passages, SiteConfig(**settings))
     assert anew.scene.origins == ()
-    assert any(note.startswith("origins: left out") for note in anew.notes)
+    assert any(note.startswith("origins and maps: left out") for note in anew.notes)
     kept = learn_scene(scene, passages, SiteConfig(**{**settings, "ground": "keep"}))
     assert kept.scene.origins == scene.origins
     assert with_learned(replace(scene, origins=()), kept.scene).origins == scene.origins
