@@ -20,6 +20,7 @@ number that is found with a clock shifted so far that no pair can be the same ve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -286,8 +287,7 @@ def register_cameras(
     b = GroundSamples.of(trajectories_b, scales[1], _FOCALS)
     if not len(a.tick) or not len(b.tick):
         return None
-    offsets = _to_ticks(np.arange(-max_clock_offset_s, max_clock_offset_s + 0.5, 1.0))
-    found = _search(a, b, offsets, similarity_weight)
+    found = _search(a, b, _clock_offsets(a, b, max_clock_offset_s), similarity_weight)
     if found is None:
         return None
 
@@ -325,6 +325,16 @@ def _is_one_direction(velocity: Array) -> bool:
 def _median_velocity(velocity: Array) -> complex:
     """Componentwise median, 0 for no velocities."""
     return complex(np.median(velocity.real), np.median(velocity.imag)) if len(velocity) else 0j
+
+
+def _clock_offsets(a: GroundSamples, b: GroundSamples, max_s: float) -> list[int]:
+    """Clock offsets to try, ticks: even steps of one second at most from −``max_s`` to ``max_s``, with 0 among them.
+
+    Offsets at which the two recordings have no time in common are left out.
+    """
+    longest_s = STEP_S * max(b.tick.max() - a.tick.min(), a.tick.max() - b.tick.min(), 0)
+    reach_s = min(max_s, math.ceil(longest_s))
+    return _to_ticks(np.linspace(-reach_s, reach_s, 2 * math.ceil(reach_s) + 1))
 
 
 def _to_ticks(seconds: Array) -> list[int]:
@@ -427,7 +437,7 @@ def _search(
 ) -> _Alignment | None:
     """The best transform over clock offsets (ticks) and focal lengths; None where nothing is co-observed."""
     focal_pairs = list(product(range(len(_FOCALS)), repeat=2))
-    max_hypotheses = _MAX_HYPOTHESES // (len(focal_pairs) * len(offsets))
+    max_hypotheses = max(1, _MAX_HYPOTHESES // (len(focal_pairs) * len(offsets)))
     best: _Alignment | None = None
     best_score = -1.0
     for offset in offsets:

@@ -73,6 +73,35 @@ def test_the_transform_and_the_clock_offset_are_found(ticks: int) -> None:
     assert found.inliers == pytest.approx(7.0, abs=1e-3)  # of 14 common samples 12 count, so each weighs 1
 
 
+@pytest.mark.parametrize("max_clock_offset_s", [0.0, 0.5, 1.5, 3.7])
+def test_equal_clocks_are_found_whatever_the_greatest_offset(max_clock_offset_s: float) -> None:
+    a, b = views()
+    found = register_cameras(a, b, (SCALE, SCALE), max_clock_offset_s)
+    assert found is not None
+    assert found.clock_b_minus_a_s == 0.0
+    assert found.inliers == pytest.approx(7.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("ticks", [6, -6])
+def test_the_greatest_offset_itself_is_tried(ticks: int) -> None:
+    found = register_cameras(*views(ticks), (SCALE, SCALE), max_clock_offset_s=1.5)
+    assert found is not None
+    assert found.clock_b_minus_a_s == 1.5 * np.sign(ticks)
+
+
+def test_more_offsets_than_hypotheses_find_the_transform() -> None:
+    """Vehicles of 20 minutes: 2401 offsets have common times, and clocks that may differ by years add none."""
+    start_tick = 800 * np.arange(7)
+    first = [seen("a", k, v + w * STEP_S * np.arange(14), start_tick[k]) for k, (v, w) in enumerate(ROADS)]
+    second = [
+        seen("b", k, TO_B.apply(v + w * STEP_S * np.arange(14)), start_tick[k] + 4) for k, (v, w) in enumerate(ROADS)
+    ]
+    found = register_cameras(first, second, (SCALE, SCALE), max_clock_offset_s=1e8)
+    assert found is not None
+    assert found.clock_b_minus_a_s == 1.0
+    assert found.pairs == tuple((k, k) for k in range(7))
+
+
 def registration(inliers: float, chance: float, zscore: float | None = None) -> Registration:
     return Registration(("a", "b"), (0.65, 0.65), TO_B, 1.0, 1.0, inliers, chance, (), zscore)
 
