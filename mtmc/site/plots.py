@@ -22,7 +22,7 @@ from mtmc.site.zones import FoundZone
 from mtmc.types import Array, Frame
 from mtmc.video.read import read_frames
 
-__all__ = ["draw_camera", "draw_ground", "draw_plots"]
+__all__ = ["draw_camera", "draw_ground", "draw_plots", "label_places"]
 
 Color = tuple[int, int, int]
 
@@ -32,6 +32,7 @@ _BACKGROUND, _CHART_BACKGROUND, _LABEL_BACKGROUND = 42, 30, (30, 30, 30)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CHART_HEIGHT_PX, _CHART_BINS, _CHARTS_PER_ROW = 190, 40, 3
 _LEGEND_ROW_PX = 22
+_LABEL_SCALE, _LABEL_PAD_PX = 0.45, 4
 
 _CHART_MARGIN_PX = 12  # left and right of the bars
 _CHART_TOP_PX = 52  # below the two lines of text
@@ -108,8 +109,7 @@ def draw_camera(learned: LearnedScene, camera_id: str, frame: Array | None = Non
     plot = cv2.addWeighted(filled, 0.3, plot, 0.7, 0)
     for zone in zones:
         cv2.polylines(plot, [_corners(zone.polygon * scale)], True, _color(zone), 2, cv2.LINE_AA)
-    for zone in zones:
-        _draw_label(plot, f"{zone.name}: {zone.count}", zone.polygon.mean(axis=0) * scale, _color(zone))
+    _draw_labels(plot, [(f"{z.name}: {z.count}", z.polygon.mean(axis=0) * scale, _color(z)) for z in zones])
 
     links = [link for link in learned.links if link.from_camera == camera_id]
     return np.concatenate([plot, _draw_charts(links)]) if links else plot
@@ -128,12 +128,40 @@ def _draw_line(image: Array, points: Array, color: Color) -> None:
     cv2.polylines(image, [_corners(points)], False, color, 1, cv2.LINE_AA)
 
 
-def _draw_label(image: Array, text: str, center: Array, color: Color) -> None:
-    (width, height), _ = cv2.getTextSize(text, _FONT, 0.45, 1)
-    x = int(np.clip(center[0] - width / 2, 4, image.shape[1] - width - 4))
-    y = int(np.clip(center[1] + height / 2, height + 4, image.shape[0] - 6))
-    cv2.rectangle(image, (x - 3, y - height - 3), (x + width + 3, y + 4), _LABEL_BACKGROUND, -1)
-    cv2.putText(image, text, (x, y), _FONT, 0.45, color, 1, cv2.LINE_AA)
+def _draw_labels(image: Array, labels: Sequence[tuple[str, Array, Color]]) -> None:
+    """Text, center (2,) and color of each label."""
+    sizes = [cv2.getTextSize(text, _FONT, _LABEL_SCALE, 1)[0] for text, _, _ in labels]
+    places = label_places(sizes, [center for _, center, _ in labels], image.shape[1::-1])
+    for (text, _, color), (left, top, right, bottom) in zip(labels, places, strict=True):
+        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), _LABEL_BACKGROUND, -1)
+        baseline = (left + _LABEL_PAD_PX, bottom - _LABEL_PAD_PX - 1)
+        cv2.putText(image, text, baseline, _FONT, _LABEL_SCALE, color, 1, cv2.LINE_AA)
+
+
+def label_places(
+    sizes_wh: Sequence[tuple[int, int]], centers: Sequence[Array], image_wh: tuple[int, int]
+) -> list[tuple[int, int, int, int]]:
+    """Rectangles (left, top, right, bottom) of labels, each as near to its center as the earlier ones allow.
+
+    Args:
+        sizes_wh: Sizes of the texts, pixels.
+        centers: Points (2,) in the image, pixels.
+        image_wh: Size of the image. Where it has no room left, labels overlap.
+    """
+    places: list[tuple[int, int, int, int]] = []
+    for (text_width, text_height), (x, y) in zip(sizes_wh, centers, strict=True):
+        width, height = text_width + 2 * _LABEL_PAD_PX, text_height + 2 * _LABEL_PAD_PX
+        left = int(np.clip(x - width / 2, 0, max(image_wh[0] - width, 0)))
+        tops = range(max(image_wh[1] - height, 0) + 1)
+        candidates = [
+            (left, top, left + width, top + height) for top in sorted(tops, key=lambda t: abs(t + height / 2 - y))
+        ]
+        places.append(next((c for c in candidates if not any(_overlap(c, p) for p in places)), candidates[0]))
+    return places
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _draw_charts(links: Sequence[FoundLink]) -> Array:

@@ -16,7 +16,7 @@ from mtmc.site.camera_model import GroundScale
 from mtmc.site.clocks import ClockFit
 from mtmc.site.learn import CameraZones, LearnedClocks, LearnedScene, _clock_notes, _scale_notes
 from mtmc.site.links import FoundLink
-from mtmc.site.plots import draw_camera, draw_plots
+from mtmc.site.plots import draw_camera, draw_plots, label_places
 from mtmc.site.report import report
 from mtmc.types import Array, Passage, Tracklet
 from tests.mtmc.site.world import passage
@@ -143,3 +143,21 @@ def test_a_plot_has_the_picture_in_the_middle_of_what_was_tracked(
     assert found is not None
     assert found[0, 0].tolist() == [2, 1, 0]  # RGB → BGR
     assert asked == [[20]]
+
+
+def test_labels_of_one_place_do_not_overlap() -> None:
+    """Every pixel of the image belongs to one label at most, and all labels lie in the image."""
+    centers = [np.array(at) for at in [(50, 60), (52, 62), (50, 60), (2, 1), (99, 119), (98, 118)]]
+    places = label_places([(40, 10)] * len(centers), centers, (100, 120))
+    covered = np.zeros((120, 100), int)
+    for left, top, right, bottom in places:
+        covered[top:bottom, left:right] += 1
+    assert covered.max() == 1
+    assert covered.sum() == len(centers) * 48 * 18  # a margin of 4 pixels around each text
+    assert places[0] == (26, 51, 74, 69)
+    assert abs(places[1][1] - 51) == 18
+
+
+def test_labels_overlap_where_the_image_has_no_room() -> None:
+    places = label_places([(40, 10)] * 3, [np.array([50, 10])] * 3, (100, 20))
+    assert places == [(26, 1, 74, 19)] * 3
