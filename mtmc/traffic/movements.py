@@ -1,4 +1,12 @@
-"""Movements: each vehicle's pass through the view of one camera, the unit that traffic counts are made of."""
+"""Movements: each vehicle's pass through the view of one camera, the unit that traffic counts are made of.
+
+A vehicle that leaves a view and returns has turned round, one that was hidden has not. Where positions on the ground
+are known, the two are told apart by the length of the path in between: of all arcs over a chord of length d that turn
+by no more than half a circle, the half circle is the longest, so that a vehicle at mean speed v was hidden for a gap
+Δt if
+
+    v Δt ≤ (π / 2) d.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmc.traffic.ground_paths import GroundPath, ground_path
-from mtmc.types import CLASSES, GlobalTrack, Passage
+from mtmc.types import CLASSES, Array, GlobalTrack, Passage
 
 __all__ = ["Movement", "movement_paths", "movements_of"]
 
@@ -19,6 +27,8 @@ MAX_GAP_S = 30.0
 
 #: A vehicle that is out of view for less than this has not left and returned, but was hidden.
 MIN_RETURN_S = 3.0
+
+_SPEED_WINDOW_S = 1.0  # in which the speed before and after a gap is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +62,8 @@ def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) ->
     """The movements of all vehicles, by vehicle and time.
 
     Tracklets of a vehicle in one camera belong to one movement, unless the gap between them is longer than
-    ``max_gap_s``, or it is longer than :data:`MIN_RETURN_S` and the earlier one ends in an exit zone and the later
-    one starts in an entry zone.
+    ``max_gap_s``, or it is longer than :data:`MIN_RETURN_S`, the earlier one ends in an exit zone and the later one
+    starts in an entry zone, and the vehicle was not hidden in between.
 
     Args:
         tracks: Vehicles with their passages.
@@ -84,12 +94,31 @@ def _split_at_returns(passages: Sequence[Passage], max_gap_s: float) -> list[lis
     for passage in ordered[1:]:
         earlier = max(groups[-1], key=lambda p: p.tracklet.end_s)
         gap_s = passage.tracklet.start_s - end_s
-        is_return = bool(earlier.exit and passage.entry) and gap_s > MIN_RETURN_S
+        has_zones = bool(earlier.exit and passage.entry)
+        is_return = has_zones and gap_s > MIN_RETURN_S and not _was_hidden(earlier, passage)
         if is_return or gap_s > max_gap_s:
             groups.append([])
         groups[-1].append(passage)
         end_s = max(p.tracklet.end_s for p in groups[-1])
     return groups
+
+
+def _was_hidden(earlier: Passage, later: Passage) -> bool:
+    """Whether v Δt ≤ (π / 2) d, with v the mean of the speeds before and after; False without positions."""
+    gap_s = later.tracklet.start_s - earlier.tracklet.end_s
+    distance_m = float(np.linalg.norm(later.ground_m[0] - earlier.ground_m[-1]))
+    is_before = earlier.tracklet.time_s >= earlier.tracklet.end_s - _SPEED_WINDOW_S
+    is_after = later.tracklet.time_s <= later.tracklet.start_s + _SPEED_WINDOW_S
+    speed_mps = (_speed_mps(earlier, is_before) + _speed_mps(later, is_after)) / 2
+    return speed_mps * gap_s <= math.pi / 2 * distance_m
+
+
+def _speed_mps(passage: Passage, rows: Array) -> float:
+    """Distance between the first and the last of the chosen rows (L,) divided by its time; NaN for a single row."""
+    time_s, ground_m = passage.tracklet.time_s[rows], passage.ground_m[rows]
+    if len(time_s) < 2:
+        return math.nan
+    return float(np.linalg.norm(ground_m[-1] - ground_m[0]) / (time_s[-1] - time_s[0]))
 
 
 def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> tuple[Movement, GroundPath]:

@@ -68,8 +68,10 @@ SCENES = (
     ("arterial", 91006),
 )
 
-#: The detector sees what is labelled, so that both watch the same part of the street.
+#: The detector sees what is labelled, so that both watch the same part of the street: vehicles are in view until
+#: their boxes have left the picture.
 _NOISE = TrackNoise(min_visibility=0.35, min_area_px=900)
+_LABELS = {"max_truncation": 1.0}
 
 _MOST_SHARED = 0.02  # of the places of a street, in the zone of another
 
@@ -120,7 +122,8 @@ class Cell:
 def simulated_case(kind: str, seed: int, minutes: float) -> Case:
     """Tracklets simulated without rendering, associated by the defaults."""
     name = f"{kind}-{seed}"
-    recipe = Recipe.model_validate({"name": name, "place": kind, "seed": seed, "duration_s": 60 * minutes})
+    fields = {"name": name, "place": kind, "seed": seed, "duration_s": 60 * minutes, "labels": _LABELS}
+    recipe = Recipe.model_validate(fields)
     return case_of(name, simulate_tracklets(recipe, _NOISE), minutes)
 
 

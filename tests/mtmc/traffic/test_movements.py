@@ -9,7 +9,7 @@ import pytest
 
 from mtmc.traffic.ground_paths import ground_path
 from mtmc.traffic.movements import movements_of
-from mtmc.types import CLASSES, GlobalTrack, Passage
+from mtmc.types import CLASSES, Array, GlobalTrack, Passage
 from tests.builders import tracklet
 
 CAR, TRUCK, VEHICLE = (CLASSES.index(name) for name in ("car", "truck", "vehicle"))
@@ -50,6 +50,38 @@ def test_leaving_by_a_zone_and_entering_by_one_is_a_return() -> None:
     assert len(spans(a, passage("a", 2, 5.0))) == 1
     assert len(spans(a, passage("a", 2, 3.5, entry="south"))) == 1  # hidden for 2.6 s
     assert len(spans(passage("a", 1, 0.0), b)) == 1
+
+
+def part(track: int, time_s: Array, ground_m: Array, *, entry: str = "", exit: str = "") -> Passage:
+    """A tracklet with given times and positions, (L,) and (L, 2)."""
+    own = replace(tracklet("a", track, length=len(time_s)), time_s=time_s)
+    return Passage(own, np.zeros(0, np.float32), entry, exit, ground_m)
+
+
+def driven(turn_deg: float, hidden_s: float, speed_mps: float = 8.0) -> tuple[Passage, Passage]:
+    """A vehicle that drives straight for 2 s, turns by ``turn_deg`` along an arc out of view, and is seen again."""
+    turn = np.deg2rad(turn_deg)
+    before, after = np.arange(-20, 1) / 10, np.arange(21) / 10
+    radius = speed_mps * hidden_s / turn
+    end = radius * np.array([np.sin(turn), 1 - np.cos(turn)])
+    first = np.stack([speed_mps * before, 0 * before], axis=1)
+    second = end + speed_mps * after[:, None] * np.array([np.cos(turn), np.sin(turn)])
+    return part(1, before + 5, first, exit="north"), part(2, after + 5 + hidden_s, second, entry="south")
+
+
+@pytest.mark.parametrize("hidden_s", [4.0, 10.0])
+@pytest.mark.parametrize(("turn_deg", "movements"), [(1, 1), (90, 1), (170, 1), (190, 2), (270, 2), (330, 2)])
+def test_a_vehicle_that_turns_by_less_than_half_a_circle_was_hidden(
+    turn_deg: float, hidden_s: float, movements: int
+) -> None:
+    assert len(spans(*driven(turn_deg, hidden_s))) == movements
+
+
+def test_a_vehicle_that_stood_behind_another_was_hidden() -> None:
+    time_s, still = np.arange(21) / 10, np.zeros((21, 2))
+    first = part(1, time_s, still, exit="north")
+    second = part(2, time_s + 10, still + [3.0, 0.0], entry="south")
+    assert len(spans(first, second)) == 1
 
 
 def test_zones_are_those_of_the_first_and_of_the_last_tracklet() -> None:
