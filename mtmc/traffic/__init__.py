@@ -11,7 +11,8 @@
     tables.py           turning counts, origin–destination matrix, travel times, headways, speeds, delays, peak hours
     queues.py           vehicles that stand at one time
     write.py            CSV and Parquet, one type of row per file
-    exports.py          files for SUMO, GeoParquet and OTAnalytics
+    exports.py          files for SUMO and OTAnalytics
+    trajectory_files.py  paths as GeoParquet and GeoJSON
 """
 
 from __future__ import annotations

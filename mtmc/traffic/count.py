@@ -12,7 +12,7 @@ import numpy as np
 from mtmc.errors import ConfigError
 from mtmc.log import plural
 from mtmc.pipeline.results import LoadedRun, load_run
-from mtmc.traffic.exports import write_otanalytics_counts, write_sumo_matrix, write_trajectories
+from mtmc.traffic.exports import write_otanalytics_counts, write_otanalytics_events, write_sumo_matrix
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.queues import Queue, queues
 from mtmc.traffic.samples import NO_SAMPLES, MovementSamples, View, sample_movements
@@ -33,6 +33,7 @@ from mtmc.traffic.tables import (
     travel_times,
     turning_counts,
 )
+from mtmc.traffic.trajectory_files import ground_lines, on_earth, write_geojson, write_geoparquet
 from mtmc.traffic.write import columns_of, write_csv, write_parquet_rows
 from mtmc.types import GlobalTrack
 
@@ -149,11 +150,23 @@ def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) 
     tables = run_tables(loaded, bin_s)
     folder = run / "traffic" if out is None else out
     tables.write(folder)
-    write_sumo_matrix(tables.od_matrix, folder / "sumo_od.xml")
-    write_trajectories(loaded.tracks, folder / "trajectories.parquet")
-    if tables.start_utc is not None:
-        write_otanalytics_counts(tables.turning_counts, tables.start_utc, folder / "otanalytics_counts.csv")
+    _export(loaded, tables, folder)
     return tables
+
+
+def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
+    """Write the files for other programs."""
+    write_sumo_matrix(tables.od_matrix, folder / "sumo_od.xml")
+    lines = ground_lines(run.tracks, run.scene)
+    write_geoparquet(lines, folder / "trajectories.parquet", is_on_earth=False)
+    if run.scene.origins:
+        lines = on_earth(lines, run.scene)
+        write_geoparquet(lines, folder / "trajectories_wgs84.parquet", is_on_earth=True)
+        write_geojson(lines, folder / "trajectories.geojson")
+    if tables.start_utc is not None:
+        videos = {camera.id: camera.video.name for camera in run.scene.cameras if camera.video is not None}
+        write_otanalytics_counts(tables.turning_counts, tables.start_utc, folder / "otanalytics_counts.csv")
+        write_otanalytics_events(run.tracks, tables.start_utc, videos, folder / "otanalytics_events.csv")
 
 
 def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:

@@ -3,35 +3,37 @@
 ::
 
     sumo_od.xml             origin–destination matrix for SUMO: od2trips --tazrelation-files
-    trajectories.parquet    GeoParquet 1.1: the path of every movement on the ground plane, by the second
     otanalytics_counts.csv  turning counts as OTAnalytics writes them, where the date is known
+    otanalytics_events.csv  its events: every vehicle that enters or leaves a view or passes a zone
 
 SUMO reads no spaces and few other characters in names, so those of places are changed; comments say which is which.
-GeoParquet's coordinates are meters on the ground plane, which has no coordinate reference system (``crs`` is null).
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import re
-import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
-
 from mtmc.files import atomic_path
-from mtmc.traffic.movements import movement_paths
+from mtmc.geometry.boxes import bottom_center
+from mtmc.traffic.movements import movement_passages
 from mtmc.traffic.tables import ODCount, TurningCount
-from mtmc.types import Array, GlobalTrack
+from mtmc.types import GlobalTrack, Tracklet
 
-__all__ = ["write_otanalytics_counts", "write_sumo_matrix", "write_trajectories"]
+__all__ = ["write_otanalytics_counts", "write_otanalytics_events", "write_sumo_matrix"]
 
-_LITTLE_ENDIAN, _LINE_STRING = 1, 2  # of well-known binary
+_COUNT_COLUMNS = "start time", "end time", "classification", "flow", "from section", "to section", "count"
+_EVENT_COLUMNS = (
+    *("road_user_id", "road_user_type", "hostname", "occurrence", "occurrence_day", "occurrence_time"),
+    *("frame_number", "section_id", "section_name", "event_type"),
+    *("coordinate_px_x", "coordinate_px_y", "vector_px_x", "vector_px_y", "video_name"),
+)
+_OCCURRENCE = _EVENT_COLUMNS.index("occurrence")
 
 
 def write_sumo_matrix(rows: Iterable[ODCount], path: Path) -> None:
@@ -85,49 +87,6 @@ class _SumoNames:
         return self._names[camera, zone]
 
 
-def write_trajectories(tracks: Iterable[GlobalTrack], path: Path) -> None:
-    """Every movement with positions as a line on the ground plane.
-
-    Args:
-        tracks: The vehicles.
-        path: Parquet file.
-
-    Raises:
-        MtmcError: The file cannot be written.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    known = [(movement, track) for movement, track in movement_paths(tracks) if len(track.time_s) > 1]
-    movements = [movement for movement, _ in known]
-    points = np.concatenate([np.zeros((0, 2)), *(track.xy_m for _, track in known)])
-    column: dict[str, object] = {"encoding": "WKB", "geometry_types": ["LineString"], "crs": None}
-    if len(points):
-        column["bbox"] = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
-    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-    table = pa.table(
-        {
-            "vehicle": pa.array([m.vehicle for m in movements], pa.int64()),
-            "vehicle_class": pa.array([m.vehicle_class for m in movements], pa.string()),
-            "camera": pa.array([m.camera for m in movements], pa.string()),
-            "entry_zone": pa.array([m.entry_zone for m in movements], pa.string()),
-            "exit_zone": pa.array([m.exit_zone for m in movements], pa.string()),
-            "enter_s": pa.array([m.enter_s for m in movements], pa.float64()),
-            "leave_s": pa.array([m.leave_s for m in movements], pa.float64()),
-            "time_s": pa.array([track.time_s.tolist() for _, track in known], pa.list_(pa.float64())),
-            "geometry": pa.array([_line_string(track.xy_m) for _, track in known], pa.binary()),
-        }
-    )
-    with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), temporary, compression="zstd")
-
-
-def _line_string(points: Array) -> bytes:
-    """Points, (N, 2), as a line in well-known binary."""
-    head = struct.pack("<BII", _LITTLE_ENDIAN, _LINE_STRING, len(points))
-    return head + np.ascontiguousarray(points, "<f8").tobytes()
-
-
 def write_otanalytics_counts(rows: Sequence[TurningCount], start_utc: datetime, path: Path) -> None:
     """Turning counts in the columns of OTAnalytics' export of counts; zones are sections, pairs of zones are flows.
 
@@ -143,13 +102,71 @@ def write_otanalytics_counts(rows: Sequence[TurningCount], start_utc: datetime, 
     """
 
     def moment(scene_s: float) -> str:
-        return f"{(start_utc + timedelta(seconds=scene_s)).astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+        return f"{_utc(start_utc, scene_s):%Y-%m-%d %H:%M:%S}"
 
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("start time", "end time", "classification", "flow", "from section", "to section", "count"))
+        writer.writerow(_COUNT_COLUMNS)
         for row in rows:
             if row.entry_zone and row.exit_zone and row.vehicles:
                 sections = f"{row.camera}: {row.entry_zone}", f"{row.camera}: {row.exit_zone}"
                 times = moment(row.bin_start_s), moment(row.bin_end_s)
                 writer.writerow((*times, row.vehicle_class, " --> ".join(sections), *sections, row.vehicles))
+
+
+def write_otanalytics_events(
+    tracks: Iterable[GlobalTrack], start_utc: datetime, videos: Mapping[str, str], path: Path
+) -> None:
+    """Events in the columns of OTAnalytics' export of events, in order of time.
+
+    Every movement enters and leaves the scene, which is its camera's view, and passes the section of its entry zone
+    and that of its exit zone where these are known. The place of an event is the bottom center of the box, its vector
+    the displacement between two consecutive boxes there, both in pixels. Frames count from 1.
+
+    Args:
+        tracks: The vehicles of the run.
+        start_utc: Date and time of second 0 of the scene's clock.
+        videos: Name of each camera's video; its id where there is none.
+        path: CSV file.
+
+    Raises:
+        MtmcError: The file cannot be written.
+    """
+    events: list[tuple[object, ...]] = []
+    for movement, passages in movement_passages(tracks):
+        first, last = passages[0].tracklet, max((p.tracklet for p in passages), key=lambda t: t.end_s)
+        entry, leave = (
+            f"{movement.camera}: {zone}" if zone else "" for zone in (movement.entry_zone, movement.exit_zone)
+        )
+        found = [
+            (first, 0, "", "enter-scene"),
+            (first, 0, entry, "section-enter"),
+            (last, len(last) - 1, leave, "section-enter"),
+            (last, len(last) - 1, "", "leave-scene"),
+        ]
+        for tracklet, row, section, kind in found:
+            if section or kind != "section-enter":
+                moment = _utc(start_utc, float(tracklet.time_s[row]))
+                times = f"{moment:%Y-%m-%d %H:%M:%S.%f}", f"{moment:%Y-%m-%d}", f"{moment:%H:%M:%S.%f}"
+                user = movement.vehicle, movement.vehicle_class, movement.camera
+                at = (*times, int(tracklet.frame[row]) + 1, section, section, kind, *_place_and_vector(tracklet, row))
+                events.append((*user, *at, videos.get(movement.camera, movement.camera)))
+
+    events.sort(key=lambda event: str(event[_OCCURRENCE]))
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_EVENT_COLUMNS)
+        writer.writerows(events)
+
+
+def _place_and_vector(tracklet: Tracklet, row: int) -> tuple[float, float, float, float]:
+    """Bottom center of a box, and its displacement from the previous box or, of the first, to the next: pixels."""
+    after = min(max(row, 1), len(tracklet) - 1)
+    points = bottom_center(tracklet.xyxy[[row, max(after - 1, 0), after]].astype(float))
+    x, y = points[0].round(2).tolist()
+    vector_x, vector_y = (points[2] - points[1]).round(2).tolist()
+    return x, y, vector_x, vector_y
+
+
+def _utc(start_utc: datetime, scene_s: float) -> datetime:
+    return (start_utc + timedelta(seconds=scene_s)).astimezone(timezone.utc)

@@ -20,7 +20,7 @@ import numpy as np
 from mtmc.traffic.ground_paths import GroundPath, ground_path
 from mtmc.types import CLASSES, Array, GlobalTrack, Passage
 
-__all__ = ["Movement", "movement_paths", "movements_of"]
+__all__ = ["Movement", "movement_passages", "movement_paths", "movements_of"]
 
 #: A vehicle that is out of a camera's view for longer than this has left and returned.
 MAX_GAP_S = 30.0
@@ -69,11 +69,18 @@ def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) ->
         tracks: Vehicles with their passages.
         max_gap_s: Longest gap within a movement, seconds.
     """
-    return [movement for movement, _ in movement_paths(tracks, max_gap_s)]
+    return [movement for movement, _ in movement_passages(tracks, max_gap_s)]
 
 
 def movement_paths(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) -> list[tuple[Movement, GroundPath]]:
     """The same movements, each with its path on the ground; arguments as of :func:`movements_of`."""
+    return [(movement, _path_of(passages)) for movement, passages in movement_passages(tracks, max_gap_s)]
+
+
+def movement_passages(
+    tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S
+) -> list[tuple[Movement, Sequence[Passage]]]:
+    """The same movements, each with its passages in order of time; arguments as of :func:`movements_of`."""
     movements = []
     for track in tracks:
         vehicle_class = CLASSES[track.class_id]
@@ -82,7 +89,7 @@ def movement_paths(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) 
             by_camera[passage.tracklet.camera_id].append(passage)
         for passages in by_camera.values():
             for group in _split_at_returns(passages, max_gap_s):
-                movements.append(_movement(track.global_id, vehicle_class, group))
+                movements.append((_movement(track.global_id, vehicle_class, group), group))
     return sorted(movements, key=lambda pair: (pair[0].vehicle, pair[0].enter_s, pair[0].leave_s, pair[0].camera))
 
 
@@ -121,14 +128,11 @@ def _speed_mps(passage: Passage, rows: Array) -> float:
     return float(np.linalg.norm(ground_m[-1] - ground_m[0]) / (time_s[-1] - time_s[0]))
 
 
-def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> tuple[Movement, GroundPath]:
+def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> Movement:
     first = min(passages, key=lambda p: p.tracklet.start_s)
     last = max(passages, key=lambda p: p.tracklet.end_s)
-    time_s = np.concatenate([p.tracklet.time_s for p in passages])
-    ground_m = np.concatenate([p.ground_m for p in passages])
-    order = np.argsort(time_s, kind="stable")
-    path = ground_path(time_s[order], ground_m[order])
-    movement = Movement(
+    path = _path_of(passages)
+    return Movement(
         vehicle=vehicle,
         vehicle_class=vehicle_class,
         camera=first.tracklet.camera_id,
@@ -140,4 +144,10 @@ def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> 
         tracklets=len(passages),
         standing_s=path.standing_s(),
     )
-    return movement, path
+
+
+def _path_of(passages: Sequence[Passage]) -> GroundPath:
+    time_s = np.concatenate([p.tracklet.time_s for p in passages])
+    ground_m = np.concatenate([p.ground_m for p in passages])
+    order = np.argsort(time_s, kind="stable")
+    return ground_path(time_s[order], ground_m[order])

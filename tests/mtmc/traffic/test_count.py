@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 from dataclasses import fields, replace
@@ -18,7 +19,7 @@ from mtmc.config import load_config
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.pipeline.run import run
-from mtmc.scene import Camera, Scene, Zone
+from mtmc.scene import Camera, PlaneOrigin, Scene, Zone
 from mtmc.traffic.count import ROW_TYPES, tables_of
 from mtmc.types import GlobalTrack, Passage
 from tests.builders import tracklet
@@ -46,7 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(
         overrides=["embed.weights=none", "render.report=false", "associate.graph.learn_travel_times=false"]
     )
-    run(Scene("road", home, tuple(cameras)), config, home / "out", map_cameras=lambda fn, c: [fn(x) for x in c])
+    start = datetime(2026, 5, 12, 7, 0, tzinfo=timezone.utc)
+    scene = Scene("road", home, tuple(cameras), start_utc=start, origins=(PlaneOrigin("", 60.0, 10.0),))
+    run(scene, config, home / "out", map_cameras=lambda fn, c: [fn(x) for x in c])
     return home / "out"
 
 
@@ -81,11 +84,15 @@ def test_csv_and_parquet_hold_the_same(folder: Path) -> None:
     for name, row_type in ROW_TYPES.items():
         lines = table(folder / "again" / f"{name}.csv")
         parquet = pq.read_table(folder / "again" / f"{name}.parquet")
-        assert parquet.column_names == [field.name for field in fields(row_type)]
+        assert [n for n in parquet.column_names if not n.endswith("_utc")] == [
+            field.name for field in fields(row_type)
+        ]
         assert parquet.num_rows == len(lines)
         for line, row in zip(lines, parquet.to_pylist(), strict=True):
             for column, value in row.items():
                 text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+                if isinstance(value, datetime):
+                    text = f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
                 assert line[column] == text
 
 
@@ -116,6 +123,23 @@ def test_the_page_describes_every_column() -> None:
         section = re.split(r"\n## ", page.split(f"`{name}.csv`", 1)[1])[0]
         for field in fields(row_type):
             assert f"`{field.name}`" in section, f"{name}: {field.name}"
+
+
+def test_files_of_other_programs_hold_the_movements_of_the_run(folder: Path) -> None:
+    main(["count", str(folder), "--out", str(folder / "files")])
+    features = json.loads((folder / "files" / "trajectories.geojson").read_text())["features"]
+    assert [feature["properties"]["camera"] for feature in features] == ["a", "b"] * 3
+    for feature in features:
+        longitude, latitude = np.array(feature["geometry"]["coordinates"]).T
+        east_m, north_m = (longitude - 10) * 55_800, (latitude - 60) * 111_412  # meters per degree at 60° (WGS 84)
+        assert east_m.min() > 3.0
+        assert east_m.max() < 62.0
+        assert np.diff(east_m) / np.diff(feature["properties"]["time_s"]) == pytest.approx(10.0, rel=0.02)  # 36 km/h
+        assert north_m == pytest.approx(23.0, abs=0.02)
+    assert pq.read_table(folder / "files" / "trajectories_wgs84.parquet").num_rows == 6
+    events = table(folder / "files" / "otanalytics_events.csv")
+    assert [event["event_type"] for event in events].count("section-enter") == 12
+    assert min(event["occurrence"] for event in events) == "2026-05-12 07:00:00.000000"
 
 
 def test_a_run_without_links_tells_no_estimates(folder: Path, tmp_path: Path) -> None:

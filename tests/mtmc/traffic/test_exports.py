@@ -14,8 +14,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mtmc.traffic.exports import write_otanalytics_counts, write_sumo_matrix, write_trajectories
+from mtmc.geometry.clock import Clock
+from mtmc.scene import Camera, PlaneOrigin, Scene
+from mtmc.traffic.exports import write_otanalytics_counts, write_otanalytics_events, write_sumo_matrix
 from mtmc.traffic.tables import ODCount, TurningCount
+from mtmc.traffic.trajectory_files import ground_lines, on_earth, write_geojson, write_geoparquet
 from mtmc.types import Array, GlobalTrack, Passage
 from tests.builders import tracklet
 
@@ -59,9 +62,24 @@ def track(xy_m: Array) -> GlobalTrack:
     return GlobalTrack(3, (Passage(own, np.zeros(0, np.float32), "n", "s", xy_m),))
 
 
+def place(*origins: PlaneOrigin) -> Scene:
+    return Scene("town", Path(), (Camera("a", 1, Clock(10.0)),), origins=origins)
+
+
+def line_points(wkb: bytes) -> Array:
+    """The points of a line in well-known binary, by the standard's table."""
+    order, kind, count = struct.unpack("<BII", wkb[:9])
+    points = np.frombuffer(wkb[9:], "<f8").reshape(-1, 2)
+    assert (order, kind, count) == (1, 2, len(points))
+    return points
+
+
+DIAGONAL_M = np.stack([np.arange(30.0), 2.0 + np.arange(30.0)], axis=1)
+
+
 def test_trajectories_are_geoparquet(tmp_path: Path) -> None:
-    xy_m = np.stack([np.arange(30.0), 2.0 + np.arange(30.0)], axis=1)
-    write_trajectories([track(xy_m), replace(track(np.full((30, 2), np.nan)), global_id=4)], tmp_path / "t.parquet")
+    tracks = [track(DIAGONAL_M), replace(track(np.full((30, 2), np.nan)), global_id=4)]
+    write_geoparquet(ground_lines(tracks, place()), tmp_path / "t.parquet", is_on_earth=False)
     table = pq.read_table(tmp_path / "t.parquet")
     geo = json.loads(table.schema.metadata[b"geo"])
     assert (geo["version"], geo["primary_column"]) == ("1.1.0", "geometry")
@@ -70,16 +88,40 @@ def test_trajectories_are_geoparquet(tmp_path: Path) -> None:
     assert column["bbox"] == [4.5, 6.5, 24.5, 26.5]
     [row] = table.to_pylist()
     assert (row["vehicle"], row["camera"], row["entry_zone"], row["enter_s"]) == (3, "a", "n", 7.0)
-    order, kind, count = struct.unpack("<BII", row["geometry"][:9])
-    points = np.frombuffer(row["geometry"][9:], "<f8").reshape(-1, 2)
-    assert (order, kind, count, len(points)) == (1, 2, 3, 3)
-    assert points.tolist() == [[4.5, 6.5], [14.5, 16.5], [24.5, 26.5]]  # means of ten positions
+    assert line_points(row["geometry"]).tolist() == [[4.5, 6.5], [14.5, 16.5], [24.5, 26.5]]  # means of ten positions
     assert row["time_s"] == pytest.approx([7.45, 8.45, 9.45])
 
 
 def test_no_trajectories_without_calibration(tmp_path: Path) -> None:
-    write_trajectories([track(np.full((30, 2), np.nan))], tmp_path / "t.parquet")
+    lines = ground_lines([track(np.full((30, 2), np.nan))], place())
+    write_geoparquet(lines, tmp_path / "t.parquet", is_on_earth=False)
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 0
+
+
+def test_longitude_and_latitude_of_trajectories(tmp_path: Path) -> None:
+    """In both files; a degree of latitude at 60° is 111.412 km, one of longitude 55.800 km (WGS 84)."""
+    lines = on_earth(ground_lines([track(DIAGONAL_M)], place()), place(PlaneOrigin("", 60.0, 10.0)))
+    write_geoparquet(lines, tmp_path / "t.parquet", is_on_earth=True)
+    write_geojson(lines, tmp_path / "t.geojson")
+    table = pq.read_table(tmp_path / "t.parquet")
+    assert "crs" not in json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]  # OGC:CRS84
+    [row] = table.to_pylist()
+    expected = [[10.0 + x / 55_800, 60.0 + y / 111_412] for x, y in [(4.5, 6.5), (14.5, 16.5), (24.5, 26.5)]]
+    np.testing.assert_allclose(line_points(row["geometry"]), expected, atol=2e-8)
+
+    collection = json.loads((tmp_path / "t.geojson").read_text())
+    assert collection["type"] == "FeatureCollection"
+    [feature] = collection["features"]
+    assert (feature["type"], feature["geometry"]["type"]) == ("Feature", "LineString")
+    np.testing.assert_allclose(feature["geometry"]["coordinates"], expected, atol=1e-7)
+    assert feature["properties"] == {
+        "vehicle": 3, "vehicle_class": "car", "camera": "a", "ground_plane": "", "entry_zone": "n", "exit_zone": "s",
+        "enter_s": 7.0, "leave_s": 9.9, "time_s": [7.45, 8.45, 9.45],
+    }  # fmt: skip
+
+
+def test_planes_without_an_origin_are_not_on_earth() -> None:
+    assert on_earth(ground_lines([track(DIAGONAL_M)], place()), place(PlaneOrigin("harbor", 60.0, 10.0))) == []
 
 
 def test_counts_in_the_columns_of_otanalytics(tmp_path: Path) -> None:
@@ -101,3 +143,36 @@ def test_counts_in_the_columns_of_otanalytics(tmp_path: Path) -> None:
         "to section": "a: s",
         "count": "7",
     }
+
+
+def test_events_in_the_columns_of_otanalytics(tmp_path: Path) -> None:
+    """A vehicle in two cameras: four events in one, and two in the other, where its zones are unknown."""
+    own = [tracklet("a", 1, first=70, length=30, start_s=0.0), tracklet("b", 1, first=100, length=10, start_s=0.5)]
+    unknown = np.full((40, 2), np.nan)
+    vehicle = GlobalTrack(
+        3,
+        (
+            Passage(own[0], np.zeros(0, np.float32), "n", "s", unknown[:30]),
+            Passage(own[1], np.zeros(0, np.float32), "", "", unknown[:10]),
+        ),
+    )
+    start = datetime(2026, 5, 12, 23, 59, 50, tzinfo=timezone.utc)
+    write_otanalytics_events([vehicle], start, {"a": "a_1.mp4"}, tmp_path / "e.csv")
+    with (tmp_path / "e.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["event_type"], r["section_id"], r["video_name"], r["frame_number"]) for r in rows] == [
+        ("enter-scene", "", "a_1.mp4", "71"),
+        ("section-enter", "a: n", "a_1.mp4", "71"),
+        ("section-enter", "a: s", "a_1.mp4", "100"),
+        ("leave-scene", "", "a_1.mp4", "100"),
+        ("enter-scene", "", "b", "101"),
+        ("leave-scene", "", "b", "110"),
+    ]
+    assert rows[1] == {
+        "road_user_id": "3", "road_user_type": "car", "hostname": "a", "occurrence": "2026-05-12 23:59:57.000000",
+        "occurrence_day": "2026-05-12", "occurrence_time": "23:59:57.000000", "frame_number": "71",
+        "section_id": "a: n", "section_name": "a: n", "event_type": "section-enter", "coordinate_px_x": "70.0",
+        "coordinate_px_y": "80.0", "vector_px_x": "5.0", "vector_px_y": "0.0", "video_name": "a_1.mp4",
+    }  # fmt: skip
+    assert rows[3]["coordinate_px_x"] == "215.0"
+    assert (rows[4]["occurrence"], rows[4]["occurrence_day"]) == ("2026-05-13 00:00:00.500000", "2026-05-13")

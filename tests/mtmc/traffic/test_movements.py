@@ -80,7 +80,7 @@ def test_a_vehicle_that_turns_by_less_than_half_a_circle_was_hidden(
 def test_a_vehicle_that_stood_behind_another_was_hidden() -> None:
     time_s, still = np.arange(21) / 10, np.zeros((21, 2))
     first = part(1, time_s, still, exit="north")
-    second = part(2, time_s + 10, still + [3.0, 0.0], entry="south")
+    second = part(2, time_s + 10, still + np.array([3.0, 0.0]), entry="south")
     assert len(spans(first, second)) == 1
 
 
