@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from reid.errors import ConfigError, MissingDependency, WeightsError
 from reid.networks.base import Backbone, Halves, SizeHw
 from reid.networks.packaged import in_order, packaged_weights
-from reid.networks.weights import read_state
+from reid.networks.weights import matching_state, read_state, without_prefix
 
 __all__ = ["timm_backbone"]
 
@@ -80,13 +81,13 @@ def timm_backbone(
         near = timm.list_models(f"*{name[:6]}*")[:3]
         remedy = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them"
         raise ConfigError(f"timm has no network {name}", remedy=remedy)
+    net = _create(timm, name, sizes, pretrained and weights is None, drop_path)
     packaged = packaged_weights(weights, f"timm:{name}")
-    if packaged is None:
-        net = _create(timm, name, sizes, pretrained, weights, drop_path)
-    else:
-        net = _create(timm, name, sizes, False, None, drop_path)
+    if packaged is not None:
         path = packaged.locate()
         net.load_state_dict(in_order(read_state(path), net.state_dict(), name, path), strict=False)
+    elif weights is not None:
+        net.load_state_dict(_adapted(read_state(weights), net, name, weights), strict=False)
     config = net.pretrained_cfg
     body = _Body(net)
     pool = _Pool(body)
@@ -112,25 +113,41 @@ def timm_backbone(
     )
 
 
-def _create(
-    timm: Any, name: str, sizes: Sequence[SizeHw], pretrained: bool, weights: Path | None, drop_path: float
-) -> Any:
+def _adapted(state: dict[str, Tensor], net: Any, name: str, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file under the network's names; timm converts other namings and sizes of position embeddings.
+
+    Raises:
+        WeightsError: The file holds another network.
+    """
+    wanted = net.state_dict()
+    bare = without_prefix(state, wanted)
+    convert = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
+    if convert is not None:
+        try:
+            bare = convert(bare, net)
+        except (KeyError, RuntimeError, ValueError):  # nothing that it knows; the names that are there tell why
+            bare = state
+    return matching_state(bare, wanted, name, path)
+
+
+def _create(timm: Any, name: str, sizes: Sequence[SizeHw], pretrained: bool, drop_path: float) -> Any:
     """Create the network with as much of what is wanted as its constructor knows."""
     several = {"dynamic_img_size": True} if len(set(sizes)) > 1 else {}
-    overlay = {"pretrained_cfg_overlay": {"file": str(weights)}} if weights is not None else {}
     of_size: list[dict[str, Any]] = [{"img_size": sizes[0], **several}, {"img_size": sizes[0]}, {}]
     of_depth: list[dict[str, Any]] = [{"drop_path_rate": drop_path}, {}] if drop_path else [{}]
-    wanted = pretrained or weights is not None
     for choice in ({**a, **b} for a in of_size for b in of_depth):
         try:
             with _without_retry_messages():
-                return timm.create_model(name, pretrained=wanted, num_classes=0, **choice, **overlay)
+                return timm.create_model(name, pretrained=pretrained, num_classes=0, **choice)
         except TypeError:  # an argument the constructor does not know
             continue
         except Exception as cause:
-            if not wanted:
+            if not pretrained:
                 raise
-            raise _unloadable(name, weights, cause) from cause
+            raise WeightsError(
+                f"weights of {name} cannot be fetched, perhaps for want of a connection",
+                remedy="give a local file as weights, or set pretrained to false",
+            ) from cause
     raise ConfigError(f"{name} cannot be built without a classifier", remedy="choose another network")
 
 
@@ -144,14 +161,6 @@ def _without_retry_messages() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _unloadable(name: str, weights: Path | None, cause: Exception) -> WeightsError:
-    remedy = "give a local file as weights, or set pretrained to false"
-    if weights is None:
-        return WeightsError(f"weights of {name} cannot be fetched, perhaps for want of a connection", remedy=remedy)
-    lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return WeightsError(f"weights of {name} cannot be loaded: {lines[0].strip()[:200]}", path=weights, remedy=remedy)
 
 
 def _halves_of_convnext(whole: Backbone) -> Halves:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reid.errors import WeightsError
 
-__all__ = ["PUBLISHED", "load_weights", "matching_state", "read_state"]
+__all__ = ["PUBLISHED", "load_weights", "matching_state", "read_state", "without_prefix"]
 
 _ANOTHER_FILE = "give the file of that network, or set pretrained to false"
 
@@ -86,6 +86,21 @@ def matching_state(
                 remedy=_ANOTHER_FILE,
             )
     return found
+
+
+def without_prefix(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file whose names begin with what stands before the wanted names there, without it.
+
+    Args:
+        state: Tensors by name.
+        wanted: State of the network.
+
+    Returns:
+        All tensors as they are where no wanted name is found behind any prefix.
+    """
+    prefixes = _prefixes(state, [key for key in wanted if not key.endswith("num_batches_tracked")])
+    prefix = prefixes[0] if prefixes else ""
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _prefixes(state: Mapping[str, Tensor], needed: list[str]) -> list[str]:
