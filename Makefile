@@ -80,7 +80,8 @@ TARGETS ?=
 mutate: $(READY)  ## mutation testing of TARGETS (default: all of the core); hours, finished mutants in runs/mutation are kept
 	$(BIN)/python -m tools.mutate --sample $(SAMPLE) --seed $(SEED) --jobs $(JOBS) $(TARGETS)
 
-mutate-reid: $(READY)  ## mutation testing of the training methods, losses and mining
+mutate-reid: SAMPLE = 400
+mutate-reid: $(READY)  ## mutation testing of the embedders: methods, losses, mining, networks
 	$(BIN)/python -m tools.mutate --sample $(SAMPLE) --seed $(SEED) --jobs $(JOBS) --out runs/mutation-reid reid
 
 PEERS ?=

@@ -43,7 +43,7 @@ TARGETS = {
     "associate": Target(("mtmc/associate",), ("tests/mtmc/associate", "mtmc/associate")),
     "site": Target(("mtmc/site",), ("tests/mtmc/site", "mtmc/site")),
     "reid": Target(
-        ("reid/methods", "reid/losses", "reid/mining.py"),
+        ("reid/methods", "reid/losses", "reid/mining.py", "reid/networks"),
         ("tests/reid", "reid"),
         ("torch", "torchvision.transforms.v2", "timm", "onnxruntime"),
     ),
