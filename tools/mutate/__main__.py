@@ -94,9 +94,10 @@ def run_target(
     preload([*NUMERIC, *TESTING, *target.preload])
     first = workspaces[0]
     tests = find_test_files(first.copy, [test for test in target.tests if (first.copy / test).exists()])
-    test_files = list(record_test_files(first, tests, target.sources))
+    recorded = record_test_files(first, tests, target.sources, out / "recorded", quick=target.quick)
+    test_files = list(recorded)
     print(f"{name}: {len(test_files)} test files, {sum(file.cpu_s for file in test_files):.0f} s", flush=True)
-    run_mutants(workspaces, remaining, test_files, report)
+    run_mutants(workspaces, remaining, test_files, report, quick=target.quick)
     return finished
 
 

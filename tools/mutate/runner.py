@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import json
 import os
@@ -18,7 +19,7 @@ from typing import Any
 
 from tools.mutate.mutants import Mutant
 from tools.mutate.session import attempt, output_of, record
-from tools.mutate.workspace import Workspace
+from tools.mutate.workspace import Workspace, digest_of
 
 #: Processor seconds of a run: the time of its tests unchanged, times this, plus some for the start.
 TIME_FACTOR = 4
@@ -58,11 +59,15 @@ class TestFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The test files that can notice a mutant, the quickest first, and the order of the tests in them."""
+    """The test files that can notice a mutant, the quickest first, and the order of the tests in them.
+
+    With ``only``, tests without a rank are left out, and ranks count over all files.
+    """
 
     test_files: tuple[str, ...]
     ranks: Mapping[str, int]
     cpu_s: float
+    only: bool = False
 
 
 def plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
@@ -90,6 +95,30 @@ def plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
         test_files=tuple(test_file.path for _, test_file, _ in chosen),
         ranks=ranks,
         cpu_s=sum(test_file.cpu_s for _, test_file, _ in chosen),
+    )
+
+
+def quick_plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
+    """The tests that run the statement and no others, the quickest of all files first.
+
+    A statement that runs while modules are imported is one for every test of a file that imports it; tests that run
+    it once more come first.
+    """
+    keys: dict[str, tuple[bool, float, str]] = {}
+    chosen, overhead_s = [], 0.0
+    for test_file in test_files:
+        names = test_file.reaching(mutant)
+        if names:
+            chosen.append(test_file.path)
+            overhead_s += max(0.0, test_file.cpu_s - sum(test_file.tests.values()))
+            for name in test_file.tests if "" in names else names:
+                keys[name] = (name not in names, test_file.tests[name], name)
+    order = sorted(keys, key=lambda name: keys[name])
+    return Plan(
+        test_files=tuple(chosen),
+        ranks={name: rank for rank, name in enumerate(order)},
+        cpu_s=overhead_s + sum(seconds for _, seconds, _ in keys.values()),
+        only=True,
     )
 
 
@@ -223,33 +252,58 @@ def find_test_files(root: Path, tests: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def record_test_files(workspace: Workspace, test_files: Sequence[str], sources: Sequence[str]) -> Iterator[TestFile]:
+def record_test_files(
+    workspace: Workspace, test_files: Sequence[str], sources: Sequence[str], kept: Path, *, quick: bool
+) -> Iterator[TestFile]:
     """Run each test file unchanged in a process of its own and see which lines it runs.
+
+    Args:
+        workspace: where to run them.
+        test_files: relative to the repository.
+        sources: files and folders whose lines count.
+        kept: folder for what was seen, so that it need not be run again while source and test file are the same.
+        quick: leave out tests that are marked slow.
 
     Raises:
         RuntimeError: a test fails without any mutant.
     """
     forks = Forks([workspace])
+    options = ("-m", "not slow") if quick else ()
+    shared = digest_of(workspace, tests=False)
+    kept.mkdir(parents=True, exist_ok=True)
     try:
         for test_file in test_files:
-            outcome = _recorded(forks, test_file, sources)
-            code = None if outcome.answer is None else outcome.answer["code"]
-            if code == PYTEST_NO_TESTS:
-                continue
-            if outcome.answer is None or code != PYTEST_PASSED:
-                printed = output_of(workspace.copy).read_text(encoding="utf-8")[-2000:]
-                raise RuntimeError(f"expected tests that pass before anything is changed, {test_file}: {printed}")
-            answer = outcome.answer
-            yield TestFile(path=test_file, cpu_s=answer["cpu_s"], tests=answer["tests"], lines=answer["lines"])
+            facts = [shared, sources, options, (workspace.copy / test_file).read_text(encoding="utf-8"), test_file]
+            path = kept / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
+            if not path.exists():
+                _record(forks, workspace, test_file, sources, options, path)
+            answer = json.loads(path.read_text(encoding="utf-8"))
+            if answer["code"] != PYTEST_NO_TESTS:
+                yield TestFile(path=test_file, cpu_s=answer["cpu_s"], tests=answer["tests"], lines=answer["lines"])
     finally:
         forks.stop()
 
 
-def _recorded(forks: Forks, test_file: str, sources: Sequence[str]) -> Outcome:
+def _record(
+    forks: Forks, workspace: Workspace, test_file: str, sources: Sequence[str], options: Sequence[str], path: Path
+) -> None:
+    """Run one test file unchanged and keep what was seen at ``path``.
+
+    Raises:
+        RuntimeError: a test fails.
+    """
+    answer = _recorded(forks, test_file, sources, options).answer
+    if answer is None or answer["code"] not in {PYTEST_PASSED, PYTEST_NO_TESTS}:
+        printed = output_of(workspace.copy).read_text(encoding="utf-8")[-2000:]
+        raise RuntimeError(f"expected tests that pass before anything is changed, {test_file}: {printed}")
+    path.write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _recorded(forks: Forks, test_file: str, sources: Sequence[str], options: Sequence[str]) -> Outcome:
     """Outcome of one test file, unchanged."""
 
     def work(workspace: Workspace, answer: Path) -> None:
-        record(workspace.copy, test_file, sources, workspace.temporary, answer)
+        record(workspace.copy, test_file, sources, workspace.temporary, answer, options)
 
     outcomes: list[Outcome] = []
     forks.start(work, lambda workspace, stack: None, RECORD_WALL_S, outcomes.append)
@@ -262,15 +316,17 @@ def run_mutants(
     mutants: Sequence[Mutant],
     test_files: Sequence[TestFile],
     report: Callable[[Mutant, str, str], None],
+    *,
+    quick: bool,
 ) -> None:
-    """Run the tests of each mutant; ``report`` gets the mutant, its status, and the test that noticed it.
+    """Run the tests of each mutant, the cheapest first; ``report`` gets the mutant, its status, and the test.
 
     A status is ``killed``, ``timeout`` (counts as noticed), ``survived`` or ``unreached`` (no test runs the line).
     """
     forks = Forks(workspaces)
+    planned = [(mutant, (quick_plan_for if quick else plan_for)(mutant, test_files)) for mutant in mutants]
     try:
-        for mutant in mutants:
-            plan = plan_for(mutant, test_files)
+        for mutant, plan in sorted(planned, key=lambda pair: pair[1].cpu_s):
             if not plan.test_files:
                 report(mutant, "unreached", "")
                 continue
@@ -288,7 +344,7 @@ def _start(forks: Forks, mutant: Mutant, plan: Plan, report: Callable[[Mutant, s
     cpu_s = TIME_FACTOR * plan.cpu_s + TIME_EXTRA_S
 
     def work(workspace: Workspace, answer: Path) -> None:
-        attempt(workspace.copy, plan.test_files, plan.ranks, workspace.temporary, cpu_s, answer)
+        attempt(workspace.copy, plan.test_files, plan.ranks, workspace.temporary, cpu_s, answer, only=plan.only)
 
     def prepare(workspace: Workspace, stack: ExitStack) -> None:
         stack.enter_context(workspace.changed(mutant.path, mutant.text))

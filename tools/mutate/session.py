@@ -18,21 +18,31 @@ MEMORY_LIMIT = 6 << 30
 
 
 class TestOrder:
-    """pytest plugin: the tests that reach the changed line first; the name of the first that fails."""
+    """pytest plugin: the tests that reach the changed line first; the name of the first that fails.
+
+    Args:
+        ranks: place of a test among those that reach the line.
+        only: leave all other tests out, and sort over all files.
+    """
 
     __test__ = False
 
-    def __init__(self, ranks: Mapping[str, int]) -> None:
-        self._ranks = ranks
+    def __init__(self, ranks: Mapping[str, int], *, only: bool) -> None:
+        self._ranks, self._only = ranks, only
         self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Files keep the order of the command line; within one, tests are sorted by their rank."""
+        if self._only:
+            items[:] = sorted((item for item in items if item.nodeid in self._ranks), key=self._rank)
+            return
         files: dict[str, int] = {}
         for item in items:
             files.setdefault(str(item.path), len(files))
-        last = len(self._ranks)
-        items.sort(key=lambda item: (files[str(item.path)], self._ranks.get(item.nodeid, last)))
+        items.sort(key=lambda item: (files[str(item.path)], self._rank(item)))
+
+    def _rank(self, item: Any) -> int:
+        return self._ranks.get(item.nodeid, len(self._ranks))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Remember the first failure."""
@@ -111,8 +121,10 @@ def _check_origin(copy: Path) -> None:
             raise RuntimeError(f"expected {name} from {copy}, it was loaded from {origin}")
 
 
-def record(copy: Path, test_file: str, sources: Sequence[str], temporary: Path, answer: Path) -> None:
-    """Run one test file unchanged and write the lines that it runs.
+def record(
+    copy: Path, test_file: str, sources: Sequence[str], temporary: Path, answer: Path, options: Sequence[str] = ()
+) -> None:
+    """Run one test file unchanged, with further options of pytest, and write the lines that it runs.
 
     The answer (JSON) holds ``code``, ``cpu_s``, ``tests`` (seconds by name) and ``lines`` (names of the tests by file
     and line; an empty name stands for imports).
@@ -123,7 +135,7 @@ def record(copy: Path, test_file: str, sources: Sequence[str], temporary: Path, 
     recorder = coverage.Coverage(data_file=None, config_file=False, source=[str(copy / path) for path in sources])
     plugin = LineRecorder(recorder)
     recorder.start()
-    code = _pytest([test_file], temporary, [plugin])
+    code = _pytest([*options, test_file], temporary, [plugin])
     recorder.stop()
     _check_origin(copy)
 
@@ -136,13 +148,20 @@ def record(copy: Path, test_file: str, sources: Sequence[str], temporary: Path, 
 
 
 def attempt(
-    copy: Path, test_files: Sequence[str], ranks: Mapping[str, int], temporary: Path, cpu_seconds: float, answer: Path
+    copy: Path,
+    test_files: Sequence[str],
+    ranks: Mapping[str, int],
+    temporary: Path,
+    cpu_seconds: float,
+    answer: Path,
+    *,
+    only: bool,
 ) -> None:
-    """Run test files until the first failure. The answer (JSON) holds ``code`` and ``failed``."""
+    """Run test files until the first failure; see :class:`TestOrder`. The answer holds ``code`` and ``failed``."""
     _enter(copy, cpu_seconds)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    order = TestOrder(ranks)
+    order = TestOrder(ranks, only=only)
     code = _pytest(["-x", *test_files], temporary, [order])
     _check_origin(copy)
     answer.write_text(json.dumps({"code": code, "failed": order.failed}), encoding="utf-8")

@@ -64,10 +64,15 @@ def clone(workspace: Workspace, folder: Path) -> Workspace:
     return Workspace(copy=folder / "tree", temporary=folder / "tmp")
 
 
-def digest_of(workspace: Workspace) -> str:
-    """SHA-256 of all Python files of a copy, shortened: results are valid for this code and these tests only."""
+def digest_of(workspace: Workspace, *, tests: bool = True) -> str:
+    """SHA-256 of all Python files of a copy, shortened: results are valid for this code and these tests only.
+
+    Without ``tests`` the modules that pytest collects are left out, what they share is not.
+    """
     hashed = hashlib.sha256()
     for path in sorted(workspace.copy.rglob("*.py")):
+        if not tests and path.name.startswith("test_"):
+            continue
         hashed.update(path.relative_to(workspace.copy).as_posix().encode())
         hashed.update(path.read_bytes())
     return hashed.hexdigest()[:16]
