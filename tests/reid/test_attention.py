@@ -26,6 +26,13 @@ def test_attention(exponent: Any, key: str) -> None:
     assert found.sum().item() == pytest.approx(1)
 
 
+def test_attention_is_scaled_over_seven_places_unless_asked() -> None:
+    x = torch.rand(2, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(interpretable_attention(x), interpretable_attention(x, 7, "scaled"))
+    assert not torch.allclose(interpretable_attention(x), interpretable_attention(x, 7, "raw"))
+    assert not torch.allclose(interpretable_attention(x), interpretable_attention(x, 5, "scaled"))
+
+
 def test_attention_survives_large_values_and_empty_maps() -> None:
     assert interpretable_attention(torch.rand(2, 4, 9, 9) * 1e4, 7, "raw").isfinite().all()
     empty = torch.zeros(1, 2, 5, 5, requires_grad=True)

@@ -13,7 +13,7 @@ import torch
 from reid.losses.dictionary import dictionary_triplet, hard_negative_count
 from reid.losses.distillation import distillation, distillation_rmse, moved_center
 from reid.losses.identity import smoothed_cross_entropy, soft_cross_entropy
-from reid.losses.precision import full_precision
+from reid.losses.precision import full_precision, wide
 from reid.losses.sparse_labels import cluster_targets, uniform_targets
 from reid.losses.triplet import batch_hard
 from reid.losses.viewpoint import boundary_scores, partition, reunion
@@ -160,6 +160,21 @@ def test_boundary_slope_depends_on_detaching(detach: bool, slope: Any) -> None:
     assert cosines.grad[0, 0, 0].item() == near(slope(0.3))
 
 
+def test_the_weights_of_the_boundary_carry_no_gradient_unless_asked() -> None:
+    """As in circle loss; the published sums leave it open."""
+    start = 2 * torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    labels, views = torch.tensor([0, 3, 1]), torch.tensor([1, 0, 0])
+
+    def slope(**choices: Any) -> torch.Tensor:
+        cosines = start.clone().requires_grad_()
+        partition(cosines, labels, views, scale=4, margin=0.5, **choices).backward()
+        assert cosines.grad is not None
+        return cosines.grad
+
+    assert torch.equal(slope(), slope(detach=True))
+    assert not torch.allclose(slope(), slope(detach=False))
+
+
 def test_reunion_of_one_viewpoint_is_nothing() -> None:
     assert reunion(torch.randn(3, 1, 4)).item() == 0
 
@@ -188,3 +203,8 @@ def test_losses_ignore_autocast() -> None:
         assert batch_hard(x, y) == exact
         with full_precision(torch.device("cpu")):
             assert (x @ x.T).dtype == torch.float32
+
+
+def test_only_half_precision_is_widened() -> None:
+    for given, expected in (("float16", "float32"), ("bfloat16", "float32"), ("float32",) * 2, ("float64",) * 2):
+        assert wide(torch.zeros(2, dtype=getattr(torch, given))).dtype == getattr(torch, expected)

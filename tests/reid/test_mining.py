@@ -40,6 +40,35 @@ def naive_positives(dictionary: torch.Tensor, threshold: float) -> list[list[int
     return found
 
 
+def naive_released(dictionary: torch.Tensor, anchor: int, threshold: float) -> list[int]:
+    """The published program's rule in the order of its own loops.
+
+    Lists have at least ten entries. Adjacency compares rows of the similarities among the anchor's hundred nearest,
+    each with itself counted as 0. Ranks are looked up candidate by candidate until one fails; a candidate that is not
+    adjacent is looked up as the last row of all; the first two are never lost this way.
+    """
+    similarity = (dictionary @ dictionary.T).tolist()
+    n = len(similarity)
+    order = sorted(range(n), key=lambda j: -similarity[anchor][j])
+    above = sum(s >= threshold for s in similarity[anchor])
+    length = min(max(above, 10), n)
+
+    near = order[:100]
+    rows = [torch.tensor([0.0 if a == b else similarity[a][b] for b in near]) for a in near]
+    distance = [float((rows[0] - row).norm()) for row in rows]
+    adjacent = {near[place] for place in sorted(range(len(near)), key=lambda place: distance[place])[:length]}
+
+    passed = 0
+    for candidate in order[:length]:
+        looked_up = candidate if candidate in adjacent or above == 1 else n - 1
+        ahead = sum(s > similarity[looked_up][anchor] for s in similarity[looked_up])
+        if ahead > length:
+            break
+        passed += 1
+    kept = order[: min(max(2, passed), above)]
+    return sorted({anchor, *(j for j in kept if j in adjacent)})
+
+
 def clustered(n: int, d: int, centers: int, noise: float, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     middle = torch.randn(centers, d, generator=generator)
@@ -127,3 +156,36 @@ def test_published_mining_on_well_separated_groups_finds_them() -> None:
     for anchor, found in zip(range(60), released_positives(dictionary, torch.arange(60), 0.6), strict=True):
         assert anchor in found
         assert all(groups[anchor][j] for j in found.tolist())
+
+
+@pytest.mark.parametrize(("noise", "threshold"), [(0.5, 0.6), (0.9, 0.5), (1.5, 0.2), (1.5, 0.7)])
+def test_published_mining_agrees_with_a_twin_of_loops(noise: float, threshold: float) -> None:
+    dictionary = clustered(130, 8, 12, noise, seed=8)
+    found = lists(released_positives(dictionary, torch.arange(130), threshold))
+    assert found == [naive_released(dictionary, anchor, threshold) for anchor in range(130)]
+    assert len(set(map(len, found))) > 2 or threshold == 0.7
+
+
+def test_the_smallest_of_many_ties_are_those_of_the_lower_columns() -> None:
+    generator = torch.Generator().manual_seed(9)
+    squared = torch.randint(4, (40, 12), generator=generator).double()
+    count = torch.randint(1, 12, (40,), generator=generator)
+    which, column = (torch.rand(40, 12, generator=generator) < 0.5).nonzero(as_tuple=True)
+    expected = []
+    for row, asked in zip(which.tolist(), column.tolist(), strict=True):
+        order = sorted(range(12), key=lambda c: (squared[row, c].item(), c))
+        expected.append(asked in order[: count[row]])
+    assert mining._among_smallest(squared, which, column, count).tolist() == expected
+
+
+def test_anchors_are_taken_in_portions_of_bounded_work() -> None:
+    """Ten equal rows have ten neighbors of ten entries each, beside which each anchor needs a row of all forty."""
+    miner = DictionaryMiner(torch.eye(4).repeat(10, 1), 0.6)
+    portions = list(miner._parts(torch.arange(40)))
+    assert torch.cat(portions).tolist() == list(range(40))
+    of_one = 10 * 10 + 40
+    if 40 * of_one < mining._BLOCK:
+        assert len(portions) == 1
+    else:
+        assert max(map(len, portions)) * of_one <= mining._BLOCK + of_one
+        assert max(map(len, portions)) > 1

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.mutate.mutants import Mutant
-from tools.mutate.session import attempt, output_of, record
+from tools.mutate.session import attempt, attempt_portions, output_of, record
 from tools.mutate.workspace import Workspace, digest_of
 
 #: Processor seconds of a run: the time of its tests unchanged, times this, plus some for the start.
@@ -27,6 +27,8 @@ TIME_EXTRA_S = 15
 #: Wall seconds for each processor second: other programs may have the processors.
 WALL_FACTOR = 10
 POLL_S = 0.02
+#: Tests that are tried before all others, so that few test files have to be imported for most mutants.
+FIRST_PORTION = 8
 #: The longest that one test file may take unchanged.
 RECORD_WALL_S = 3600
 PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NO_TESTS = 0, 1, 2, 5
@@ -61,13 +63,13 @@ class TestFile:
 class Plan:
     """The test files that can notice a mutant, the quickest first, and the order of the tests in them.
 
-    With ``only``, tests without a rank are left out, and ranks count over all files.
+    With ``portions``, lists of tests, these alone are run, one portion after the other in its order.
     """
 
     test_files: tuple[str, ...]
     ranks: Mapping[str, int]
     cpu_s: float
-    only: bool = False
+    portions: tuple[tuple[str, ...], ...] = ()
 
 
 def plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
@@ -114,11 +116,12 @@ def quick_plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
             for name in test_file.tests if "" in names else names:
                 keys[name] = (name not in names, test_file.tests[name], name)
     order = sorted(keys, key=lambda name: keys[name])
+    portions = tuple(order[:FIRST_PORTION]), tuple(order[FIRST_PORTION:])
     return Plan(
         test_files=tuple(chosen),
-        ranks={name: rank for rank, name in enumerate(order)},
+        ranks={},
         cpu_s=overhead_s + sum(seconds for _, seconds, _ in keys.values()),
-        only=True,
+        portions=tuple(portion for portion in portions if portion),
     )
 
 
@@ -344,7 +347,10 @@ def _start(forks: Forks, mutant: Mutant, plan: Plan, report: Callable[[Mutant, s
     cpu_s = TIME_FACTOR * plan.cpu_s + TIME_EXTRA_S
 
     def work(workspace: Workspace, answer: Path) -> None:
-        attempt(workspace.copy, plan.test_files, plan.ranks, workspace.temporary, cpu_s, answer, only=plan.only)
+        if plan.portions:
+            attempt_portions(workspace.copy, plan.portions, workspace.temporary, cpu_s, answer)
+        else:
+            attempt(workspace.copy, plan.test_files, plan.ranks, workspace.temporary, cpu_s, answer)
 
     def prepare(workspace: Workspace, stack: ExitStack) -> None:
         stack.enter_context(workspace.changed(mutant.path, mutant.text))

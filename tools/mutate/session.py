@@ -15,6 +15,8 @@ from typing import Any
 OWN_PACKAGES = ("mtmc", "reid", "tests", "tools")
 #: Bytes of private memory that a run may use, so that a mutant cannot take all of the machine's.
 MEMORY_LIMIT = 6 << 30
+#: Exit code of pytest.
+NO_TESTS = 5
 
 
 class TestOrder:
@@ -27,7 +29,7 @@ class TestOrder:
 
     __test__ = False
 
-    def __init__(self, ranks: Mapping[str, int], *, only: bool) -> None:
+    def __init__(self, ranks: Mapping[str, int], *, only: bool = False) -> None:
         self._ranks, self._only = ranks, only
         self.failed = ""
 
@@ -148,20 +150,37 @@ def record(
 
 
 def attempt(
-    copy: Path,
-    test_files: Sequence[str],
-    ranks: Mapping[str, int],
-    temporary: Path,
-    cpu_seconds: float,
-    answer: Path,
-    *,
-    only: bool,
+    copy: Path, test_files: Sequence[str], ranks: Mapping[str, int], temporary: Path, cpu_seconds: float, answer: Path
 ) -> None:
-    """Run test files until the first failure; see :class:`TestOrder`. The answer holds ``code`` and ``failed``."""
+    """Run test files until the first failure. The answer (JSON) holds ``code`` and ``failed``."""
     _enter(copy, cpu_seconds)
-    sys.dont_write_bytecode = True
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    order = TestOrder(ranks, only=only)
+    _leave_no_bytecode()
+    order = TestOrder(ranks)
     code = _pytest(["-x", *test_files], temporary, [order])
     _check_origin(copy)
     answer.write_text(json.dumps({"code": code, "failed": order.failed}), encoding="utf-8")
+
+
+def attempt_portions(
+    copy: Path, portions: Sequence[Sequence[str]], temporary: Path, cpu_seconds: float, answer: Path
+) -> None:
+    """Run lists of tests, one after the other, until the first failure; the answer is that of :func:`attempt`."""
+    _enter(copy, cpu_seconds)
+    _leave_no_bytecode()
+    code, failed = 0, ""
+    for portion in portions:
+        order = TestOrder({name: rank for rank, name in enumerate(portion)}, only=True)
+        test_files = dict.fromkeys(name.partition("::")[0] for name in portion)
+        code, failed = _pytest(["-x", *test_files], temporary, [order]), order.failed
+        if code == NO_TESTS:  # their names come from what was changed
+            code = 0
+        if code:
+            break
+    _check_origin(copy)
+    answer.write_text(json.dumps({"code": code, "failed": failed}), encoding="utf-8")
+
+
+def _leave_no_bytecode() -> None:
+    """What is compiled from a changed file must not be found by the next run."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -67,11 +67,11 @@ def clone(workspace: Workspace, folder: Path) -> Workspace:
 def digest_of(workspace: Workspace, *, tests: bool = True) -> str:
     """SHA-256 of all Python files of a copy, shortened: results are valid for this code and these tests only.
 
-    Without ``tests`` the modules that pytest collects are left out, what they share is not.
+    Without ``tests`` the modules that pytest collects and the tools are left out.
     """
     hashed = hashlib.sha256()
     for path in sorted(workspace.copy.rglob("*.py")):
-        if not tests and path.name.startswith("test_"):
+        if not tests and (path.name.startswith("test_") or path.is_relative_to(workspace.copy / "tools")):
             continue
         hashed.update(path.relative_to(workspace.copy).as_posix().encode())
         hashed.update(path.read_bytes())
