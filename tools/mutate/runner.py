@@ -29,6 +29,8 @@ WALL_FACTOR = 10
 POLL_S = 0.02
 #: Tests that are tried before all others, so that few test files have to be imported for most mutants.
 FIRST_PORTION = 8
+#: Processor seconds of tests, unchanged, that a quick plan spends on a mutant.
+QUICK_S = 15
 #: The longest that one test file may take unchanged.
 RECORD_WALL_S = 3600
 PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NO_TESTS = 0, 1, 2, 5
@@ -41,7 +43,7 @@ class TestFile:
     Attributes:
         path: relative to the repository.
         cpu_s: processor seconds of the whole file, unchanged.
-        tests: seconds of each test.
+        tests: processor seconds of each test.
         lines: for each source file the tests that run a line; an empty name stands for imports.
     """
 
@@ -101,28 +103,28 @@ def plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
 
 
 def quick_plan_for(mutant: Mutant, test_files: Sequence[TestFile]) -> Plan:
-    """The tests that run the statement and no others, the quickest of all files first.
+    """The tests that run the statement and no others, the quickest of all files first, within ``QUICK_S``.
 
     A statement that runs while modules are imported is one for every test of a file that imports it; tests that run
     it once more come first.
     """
     keys: dict[str, tuple[bool, float, str]] = {}
-    chosen, overhead_s = [], 0.0
+    chosen = []
     for test_file in test_files:
         names = test_file.reaching(mutant)
         if names:
             chosen.append(test_file.path)
-            overhead_s += max(0.0, test_file.cpu_s - sum(test_file.tests.values()))
             for name in test_file.tests if "" in names else names:
                 keys[name] = (name not in names, test_file.tests[name], name)
-    order = sorted(keys, key=lambda name: keys[name])
+    order: list[str] = []
+    cpu_s = 0.0
+    for name in sorted(keys, key=lambda name: keys[name]):
+        seconds = keys[name][1]
+        if not order or cpu_s + seconds <= QUICK_S:
+            order.append(name)
+            cpu_s += seconds
     portions = tuple(order[:FIRST_PORTION]), tuple(order[FIRST_PORTION:])
-    return Plan(
-        test_files=tuple(chosen),
-        ranks={},
-        cpu_s=overhead_s + sum(seconds for _, seconds, _ in keys.values()),
-        portions=tuple(portion for portion in portions if portion),
-    )
+    return Plan(test_files=tuple(chosen), ranks={}, cpu_s=cpu_s, portions=tuple(filter(None, portions)))
 
 
 @dataclass
@@ -322,14 +324,15 @@ def run_mutants(
     *,
     quick: bool,
 ) -> None:
-    """Run the tests of each mutant, the cheapest first; ``report`` gets the mutant, its status, and the test.
+    """Run the tests of each mutant; ``report`` gets the mutant, its status, and the test that noticed it.
 
+    Mutants come in an order that does not depend on their place, so that a run that was stopped has a fair part.
     A status is ``killed``, ``timeout`` (counts as noticed), ``survived`` or ``unreached`` (no test runs the line).
     """
     forks = Forks(workspaces)
-    planned = [(mutant, (quick_plan_for if quick else plan_for)(mutant, test_files)) for mutant in mutants]
     try:
-        for mutant, plan in sorted(planned, key=lambda pair: pair[1].cpu_s):
+        for mutant in sorted(mutants, key=lambda mutant: mutant.key):
+            plan = (quick_plan_for if quick else plan_for)(mutant, test_files)
             if not plan.test_files:
                 report(mutant, "unreached", "")
                 continue

@@ -62,15 +62,17 @@ class LineRecorder:
 
     def __init__(self, coverage: Any) -> None:
         self._coverage = coverage
+        self._start = 0.0
         self.seconds: dict[str, float] = {}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Lines from here on belong to this test."""
         self._coverage.switch_context(nodeid)
+        self._start = time.process_time()
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Add up setup, call and teardown."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Processor seconds of setup, call and teardown."""
+        self.seconds[nodeid] = time.process_time() - self._start
 
 
 def output_of(copy: Path) -> Path:
