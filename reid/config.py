@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +13,12 @@ from reid.data import DatasetSplit, load_dataset
 from reid.methods import METHODS
 from reid.methods.base import BaseConfig
 from reid.networks import family_of
-from reid.settings import Settings, YamlFile, parse_settings, read_yaml
+from reid.settings import Settings, YamlFile, parse_settings, read_yaml, settings_without_effect
 from reid.training.schedule import Schedule
 
 __all__ = ["DataConfig", "TrainConfig", "load_config", "load_split", "make_config"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class DataConfig(Settings):
@@ -99,11 +102,17 @@ class _Choices(Settings):
 def load_config(path: Path, assignments: Sequence[str] = ()) -> TrainConfig:
     """Read a configuration from YAML and apply ``key.inner=value`` assignments.
 
+    A warning names each given key that changes nothing beside the other ones.
+
     Raises:
         ConfigError: The file or an assignment is no good.
     """
     file = read_yaml(path).override(assignments)
-    return make_config(file.data, file=file)
+    config = make_config(file.data, file=file)
+    given = {group: file.data.get(group) or {} for group in ("options", "schedule")}
+    for sentence in settings_without_effect(config, given):
+        _LOG.warning("%s: %s", path, sentence)
+    return config
 
 
 def load_split(data: DataConfig) -> DatasetSplit:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from reid.losses.circle import circle_scores
 from reid.losses.precision import full_precision, wide
 
 __all__ = ["boundary_scores", "partition", "reunion"]
@@ -19,7 +20,7 @@ Reunion = Literal["pair_mean_sum", "pair_mean_mean", "literal"]
 
 
 def boundary_scores(cosines: Tensor, labels: Tensor, margin: float, *, detach: bool = True) -> Tensor:
-    """VAL Eq. 7: similarities re-weighted so that identities part more strictly than viewpoints.
+    """VAL Eq. 7: the scores of circle loss, so that identities part more strictly than viewpoints.
 
     Args:
         cosines: (B, C, V) of each image with each subclass center.
@@ -30,11 +31,8 @@ def boundary_scores(cosines: Tensor, labels: Tensor, margin: float, *, detach: b
     Returns:
         (B, C, V).
     """
-    weights = cosines.detach() if detach else cosines
-    positive = (1 + margin - weights).clamp(min=0) * (cosines - 1 + margin)
-    negative = (weights + margin).clamp(min=0) * (cosines - margin)
     own = functional.one_hot(labels, cosines.shape[1]).bool()[:, :, None]
-    return torch.where(own, positive, negative)
+    return circle_scores(cosines, own, margin, detach=detach)
 
 
 def partition(

@@ -6,7 +6,7 @@ whole story of the method but for the losses: networks, views, one training step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -22,7 +22,8 @@ from reid.data.records import Record
 from reid.data.views import AugmentationRecipe
 from reid.losses.precision import wide
 from reid.networks.base import Backbone, Family
-from reid.settings import Settings
+from reid.networks.pooling import Pooling
+from reid.settings import Condition, Settings, UsedWhen
 from reid.training.schedule import Schedule
 
 __all__ = [
@@ -55,9 +56,16 @@ class BaseConfig(Settings):
     """Choices that every method has."""
 
     schedules: ClassVar[dict[Family, Schedule]]
+    used_when: ClassVar[Mapping[str, Condition]] = {"gem_p": UsedWhen("options.pooling", "≠", "own")}
 
     size_hw: tuple[int, int] = Field((256, 256), description="height and width of the images, px")
     last_stride: int = Field(1, ge=1, le=2, description="of the backbone's last stage, where it has one")
+    pooling: Pooling = Field(
+        "own",
+        description="from the last map to the feature: the backbone's own way, or generalized mean with an exponent "
+        "that is learned (gem) or fixed (gem_fixed)",
+    )
+    gem_p: float = Field(3.0, ge=1, description="exponent of the generalized mean, at first; 1 is the mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class MethodContext:
         training_data: Labeled training records.
         unlabeled: Further records whose identities must not be looked at.
         classes: Number of identities.
+        cameras: Numbers of the cameras that took the training records, ascending.
         device: Where to compute.
         precision: As configured.
         seed: Root of all randomness.
@@ -101,6 +110,7 @@ class MethodContext:
     training_data: TrainingData
     unlabeled: tuple[Record, ...]
     classes: int
+    cameras: tuple[int, ...]
     device: torch.device
     precision: str
     seed: int

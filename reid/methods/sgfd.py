@@ -18,9 +18,7 @@ from reid.data.loader import Batch
 from reid.data.views import RECIPES
 from reid.errors import ConfigError
 from reid.losses.identity import smoothed_cross_entropy
-from reid.losses.triplet import batch_hard
 from reid.methods.base import (
-    BaseConfig,
     BaseMethod,
     Logs,
     MethodContext,
@@ -28,9 +26,9 @@ from reid.methods.base import (
     embedding_spread,
     resize_recipe,
     total,
-    triplet_features,
     triplet_on,
 )
+from reid.methods.objectives import ObjectiveConfig, identity_loss, pair_loss
 from reid.networks.attention import interpretable_attention, rotate
 from reid.networks.base import Backbone, Family
 from reid.networks.convolutional import unstride
@@ -40,7 +38,7 @@ from reid.training.schedule import Schedule
 __all__ = ["Config", "GeometricNetwork", "Method"]
 
 
-class Config(BaseConfig):
+class Config(ObjectiveConfig):
     """Choices of SGFD. The paper's ablation: branches global; attention with rotation_weight 0; all."""
 
     schedules: ClassVar[dict[Family, Schedule]] = {
@@ -120,9 +118,9 @@ class Method(BaseMethod):
             ("global", "attended"), features, self.network.norms, self.classifiers, strict=False
         ):
             behind = norm(x)
-            identity = smoothed_cross_entropy(classify(behind), batch.label, config.smoothing)
-            triplet = batch_hard(triplet_features(x, behind, config.triplet_on), batch.label, config.margin)
-            parts[name] = (identity + triplet) / len(features)
+            identity = identity_loss(config, classify, behind, batch.label, config.smoothing)
+            pairs = pair_loss(config, x, behind, batch.label, on=config.triplet_on, margin=config.margin)
+            parts[name] = (identity + pairs) / len(features)
         loss, logs = total(parts)
         return loss, {**logs, "spread": embedding_spread(features[0])}
 

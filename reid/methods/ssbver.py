@@ -18,10 +18,7 @@ from torch import Tensor, nn
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
 from reid.losses.distillation import distillation, distillation_rmse, moved_center
-from reid.losses.identity import smoothed_cross_entropy
-from reid.losses.triplet import batch_hard
 from reid.methods.base import (
-    BaseConfig,
     BaseMethod,
     Logs,
     MethodContext,
@@ -29,9 +26,9 @@ from reid.methods.base import (
     embedding_spread,
     resize_recipe,
     total,
-    triplet_features,
     triplet_on,
 )
+from reid.methods.objectives import ObjectiveConfig, identity_loss, pair_loss
 from reid.networks.base import Backbone, Family
 from reid.networks.heads import BNNeck, DinoHead, Embedder
 from reid.training import distributed
@@ -40,7 +37,7 @@ from reid.training.schedule import Schedule
 __all__ = ["Config", "Method", "move_average", "teacher_temperature"]
 
 
-class Config(BaseConfig):
+class Config(ObjectiveConfig):
     """Choices of SSBVER."""
 
     schedules: ClassVar[dict[Family, Schedule]] = {
@@ -134,14 +131,12 @@ class Method(BaseMethod):
             teacher = self.teacher.ssl(t).view(2, size, self.config.outputs)
         self._teacher_mean = teacher.flatten(0, 1).mean(0)
         behind = self.student.head.norm(x)
-        triplets = triplet_features(x, behind, self.config.triplet_on)
+        config, classify = self.config, self.student.head.classifier
         loss, logs = total(
             {
-                "identity": smoothed_cross_entropy(
-                    self.student.head.classifier(behind), label, self.config.smoothing
-                ),
-                "triplet": batch_hard(triplets, label, self.config.margin),
-                "distillation": self.config.weight * self._distillation(student, teacher),
+                "identity": identity_loss(config, classify, behind, label, config.smoothing),
+                config.pair_loss: pair_loss(config, x, behind, label, on=config.triplet_on, margin=config.margin),
+                "distillation": config.weight * self._distillation(student, teacher),
             }
         )
         return loss, {**logs, "spread": embedding_spread(x)}

@@ -9,10 +9,12 @@ from typing import Any
 
 from reid.errors import ConfigError
 from reid.networks.base import Backbone, Family, SizeHw
+from reid.networks.cameras import use_cameras
 from reid.networks.convolutional import densenet, resnet
 from reid.networks.narrow import narrow_resnet
 from reid.networks.osnet import osnet
 from reid.networks.packaged import packaged_weights
+from reid.networks.pooling import Pooling, use_gem
 from reid.networks.timm import timm_backbone
 from reid.networks.weights import load_weights
 
@@ -54,6 +56,10 @@ def build(
     last_stride: int = 1,
     stem_relu: bool = True,
     drop_path: float = 0.0,
+    pooling: Pooling = "own",
+    gem_p: float = 3.0,
+    cameras: int = 0,
+    camera_weight: float = 0.0,
 ) -> Backbone:
     """A backbone without classifier.
 
@@ -65,9 +71,14 @@ def build(
         last_stride: Of the last stage, where the network has one.
         stem_relu: Whether the first activation is there, likewise.
         drop_path: Stochastic depth, where the network has it.
+        pooling: From the last map to the feature.
+        gem_p: Exponent of generalized-mean pooling, at first.
+        cameras: Number of camera embeddings; 0 for none.
+        camera_weight: Their weight λ.
 
     Raises:
-        ConfigError: No such backbone, it does not take images of one of ``sizes``, or the weights are of another.
+        ConfigError: No such backbone, it does not take images of one of ``sizes``, the weights are of another, or it
+            cannot have that pooling or camera embeddings.
         WeightsError: Weights cannot be had or are of another network.
         MissingDependency: The package of the weights is not installed.
     """
@@ -84,6 +95,10 @@ def build(
     else:
         known = ", ".join([*BACKBONES, *TIMM_NAMES])
         raise ConfigError(f"unknown backbone {name}", remedy=f"known are {known} and timm:<any>")
+    if pooling != "own":
+        use_gem(found, gem_p, learned=pooling == "gem")
+    if cameras:
+        use_cameras(found, cameras, camera_weight)
     for size in dict.fromkeys(sizes):
         if not found.accepts(size):
             raise ConfigError(

@@ -47,9 +47,15 @@ class Backbone(nn.Module):  # type: ignore[misc]
         self.name, self.dim, self.family, self.mean, self.std = name, dim, family, mean, std
         self.body, self.pool, self._halves = body, pool, halves
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Pooled features (B, d), before any neck."""
-        return self.pool(self.body(x))
+    def forward(self, x: Tensor, camera: Tensor | None = None) -> Tensor:
+        """Pooled features (B, d), before any neck.
+
+        Args:
+            x: (B, 3, h, w).
+            camera: int64 (B,), number of each image's camera from 0, −1 where unknown; for a backbone with
+                :class:`reid.networks.cameras.CameraTokens` alone.
+        """
+        return self.pool(self.body(x) if camera is None else self.body(x, camera))
 
     def features(self, x: Tensor) -> Tensor:
         """The last map before pooling, (B, c, h', w').

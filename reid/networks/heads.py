@@ -19,6 +19,7 @@ __all__ = [
     "Embedder",
     "SubclassHead",
     "classifier",
+    "cosines",
     "neck",
 ]
 
@@ -35,6 +36,12 @@ def classifier(dim: int, classes: int) -> nn.Linear:
     layer = nn.Linear(dim, classes, bias=False)
     nn.init.normal_(layer.weight, std=0.001)
     return layer
+
+
+def cosines(x: Tensor, weights: Tensor) -> Tensor:
+    """Cosines (B, C) of features (B, d) and class weights (C, d), of any length, in full precision."""
+    with full_precision(x.device):
+        return functional.normalize(wide(x)) @ functional.normalize(weights).T
 
 
 class Embedder(nn.Module):  # type: ignore[misc]
@@ -100,10 +107,8 @@ class SubclassHead(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Cosines (B, C, V) of features (B, d)."""
-        with full_precision(x.device):
-            classes, views, dim = self.centers.shape
-            centers = functional.normalize(self.centers.view(-1, dim))
-            return (functional.normalize(wide(x)) @ centers.T).view(-1, classes, views)
+        classes, views, dim = self.centers.shape
+        return cosines(x, self.centers.view(-1, dim)).view(-1, classes, views)
 
 
 class DinoHead(nn.Module):  # type: ignore[misc]
@@ -136,9 +141,7 @@ class DinoHead(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, E), cosines in fp32: at the teacher's temperature half precision would choose for it."""
-        x = self.mlp(x)
-        with full_precision(x.device):
-            return functional.normalize(wide(x)) @ functional.normalize(self.prototypes).T
+        return cosines(self.mlp(x), self.prototypes)
 
 
 class BottleneckClassifier(nn.Sequential):  # type: ignore[misc]

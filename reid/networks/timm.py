@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reid.errors import ConfigError, MissingDependency, WeightsError
 from reid.networks.base import Backbone, Halves, SizeHw
+from reid.networks.cameras import CameraTokens
 from reid.networks.packaged import in_order, packaged_weights
 from reid.networks.weights import matching_state, read_state, without_prefix
 
@@ -26,9 +27,17 @@ class _Body(nn.Module):  # type: ignore[misc]
     def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
+        # The camera embeddings inside the network, if it has them; in a list, as in _Pool.
+        self.cameras: list[CameraTokens] = []
 
-    def forward(self, x: Tensor) -> Tensor:
-        found = self.net.forward_features(x)
+    def forward(self, x: Tensor, camera: Tensor | None = None) -> Tensor:
+        for tokens in self.cameras:
+            tokens.camera = camera
+        try:
+            found = self.net.forward_features(x)
+        finally:
+            for tokens in self.cameras:
+                tokens.camera = None
         # Swin keeps channels last; everything here expects them second.
         return found.permute(0, 3, 1, 2) if self.channels_last else found
 

@@ -41,6 +41,7 @@ def build_method(
     device: torch.device,
     *,
     classes: int = 0,
+    cameras: tuple[int, ...] = (),
     fresh: bool = True,
     train_stage: Callable[..., nn.Module] = _no_earlier_stages,
 ) -> tuple[BaseMethod, MethodContext]:
@@ -51,6 +52,7 @@ def build_method(
         split: The data; None to build what a checkpoint fits into.
         device: Where it will compute.
         classes: Number of identities, if ``split`` does not tell.
+        cameras: Numbers of the training's cameras, likewise.
         fresh: Start from the configured weights; otherwise from noise, to be overwritten.
         train_stage: See :attr:`reid.methods.base.MethodContext.train`.
 
@@ -68,6 +70,7 @@ def build_method(
         training_data=training_data,
         unlabeled=split.gallery if split is not None else (),
         classes=classes or training_data.classes,
+        cameras=cameras or tuple(sorted({record.camera_id for record in records})),
         device=device,
         precision=config.precision,
         seed=config.seed,
@@ -80,8 +83,10 @@ def build_method(
 
 
 def _network(config: TrainConfig, fresh: bool, *, name: str | None = None, **choices: Any) -> Backbone:
-    """A backbone: the configured one, or another by name with weights of its own."""
+    """A backbone: the configured one with its pooling, or another by name with weights of its own."""
     weights = choices.pop("weights", None) if name else config.weights
+    if name is None:
+        choices |= {"pooling": config.options.pooling, "gem_p": config.options.gem_p}
     return build(
         name or config.backbone,
         pretrained=fresh and config.pretrained,
@@ -100,7 +105,8 @@ def _network_facts(config: TrainConfig) -> tuple[Any, ...]:
         weights = hashlib.sha256(config.weights.read_bytes()).hexdigest()
     # A stage has a length of its own, so more epochs of the training itself change nothing.
     schedule = config.schedule.model_dump(mode="json", exclude={"epochs"})
-    return config.backbone, config.pretrained, weights, config.precision, schedule
+    pooling = config.options.pooling, config.options.gem_p
+    return config.backbone, config.pretrained, weights, *pooling, config.precision, schedule
 
 
 def _extract(

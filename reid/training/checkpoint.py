@@ -59,6 +59,7 @@ def save(
         "config": config.model_dump(mode="json"),
         "epochs_done": epochs_done,
         "classes": context.classes,
+        "cameras": context.cameras,
         "images": len(context.training_data.records),
         "records": _digest(context),
         "processes": distributed.world_size(),
@@ -176,7 +177,8 @@ def open_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Trained
     """
     about = checkpoint_files.read_json(folder)
     config = make_config(about["config"])
-    method, _ = build_method(config, None, torch.device(device), classes=about["classes"], fresh=False)
+    known = {"classes": about["classes"], "cameras": tuple(about.get("cameras", ()))}
+    method, _ = build_method(config, None, torch.device(device), fresh=False, **known)
     embedder = method.embedder
     embedder.load_state_dict(checkpoint_files.read_embedder(folder))
     embedder.eval()
