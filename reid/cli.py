@@ -171,12 +171,15 @@ def _add_runtime(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
     command.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of the computation")
     command.add_argument("--threads", type=int, default=1, help="how many threads compute")
+    command.add_argument(
+        "--flip", action="store_true", help="give the mean of a picture's and its mirror image's embedding"
+    )
 
 
 def _embedder(arguments: argparse.Namespace) -> Embedder:
     from reid.inference import load_embedder
 
-    return load_embedder(
+    embedder = load_embedder(
         arguments.weights,
         runtime=arguments.runtime,
         device=arguments.device,
@@ -184,6 +187,7 @@ def _embedder(arguments: argparse.Namespace) -> Embedder:
         threads=arguments.threads,
         card=arguments.card,
     )
+    return embedder.with_flip_test() if arguments.flip else embedder
 
 
 def _add_card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -237,9 +241,20 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         metavar="KEY=VALUE",
         help="an option of the data set, such as size=1600; may be repeated",
     )
-    command.add_argument("--seed", type=int, default=0, help="of protocols that draw at random")
+    command.add_argument("--seed", type=int, default=0, help="of protocols that draw at random, and of the bootstrap")
     command.add_argument("--rerank", action="store_true", help="measure k-reciprocal re-ranking too")
+    command.add_argument(
+        "--expand",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="measure queries expanded by the N most similar pictures too, by the plain and by the weighted mean",
+    )
+    command.add_argument("--roc", action="store_true", help="measure the acceptance of pairs too: TAR at FAR")
     _add_out(command, "write the scores as JSON")
+    command.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw the CMC curves and the ROC of pairs here; implies --roc"
+    )
     command.add_argument(
         "--pictures", type=Path, metavar="FOLDER", help="write ranked lists and a map of the embedding here"
     )
@@ -248,11 +263,13 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from reid.analysis.plots import write_plots
     from reid.analysis.visualization import write_showcase
     from reid.data import load_dataset
+    from reid.evaluation.bootstrap import DRAWS
     from reid.evaluation.extract import extract
     from reid.evaluation.protocols import PROTOCOLS
-    from reid.evaluation.retrieval import Embeddings, check_answerable, evaluate_split
+    from reid.evaluation.retrieval import Embeddings, check_answerable, evaluate_split, verify_split
 
     split = load_dataset(arguments.data, arguments.root, **dict(_option(text) for text in arguments.data_option))
     check_answerable(split)
@@ -260,10 +277,25 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     query = Embeddings.of(extract(embedder, split.query), split.query) if split.query else None
     gallery = Embeddings.of(extract(embedder, split.gallery), split.gallery)
     print(f"{split.name} by {PROTOCOLS[split.protocol]}")
-    found = evaluate_split(split, query, gallery, seed=arguments.seed, rerank=arguments.rerank)
+    found = evaluate_split(
+        split,
+        query,
+        gallery,
+        seed=arguments.seed,
+        rerank=arguments.rerank,
+        expand=arguments.expand,
+        bootstrap=DRAWS,
+    )
     print(*found, sep="\n")
+    report: dict[str, object] = {"data": split.name, "scores": [scores.as_dict() for scores in found]}
+    if arguments.roc or arguments.plots:
+        pairs = verify_split(split, query, gallery, seed=arguments.seed)
+        print(pairs)
+        report["pairs"] = pairs.as_dict()
+        if arguments.plots:
+            write_plots(arguments.plots, found, pairs)
     if arguments.out:
-        _write_json(arguments.out, {"data": split.name, "scores": [scores.as_dict() for scores in found]})
+        _write_json(arguments.out, report)
     if arguments.pictures:
         write_showcase(arguments.pictures, split, query, gallery)
 
@@ -348,6 +380,12 @@ def _write_json(path: Path, content: dict[str, object]) -> None:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write this file ({error.strerror or error})", path=path) from error
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
 
 
 def _three(text: str) -> list[float]:

@@ -69,6 +69,17 @@ class Embedder:
         """Standard deviation of the cosine of two different vehicles; None if not measured."""
         return self.card.spread
 
+    def with_flip_test(self) -> Embedder:
+        """An embedder that gives the mean of a picture's embedding and its mirror image's, at twice the cost."""
+        network = self._network
+
+        def both(images: NDArray[Any]) -> NDArray[Any]:
+            # Pixels are normalized by channel, so the mirror image can be made behind that.
+            mirrored = np.ascontiguousarray(images[..., ::-1])
+            return (network(images) + network(mirrored)) / 2
+
+        return Embedder(self.card, both, batch=self.batch, exact=self._exact)
+
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
         """Embed pictures: uint8 (N, h, w, 3) RGB → float32 (N, D), as the network gives them, not normalized.
 

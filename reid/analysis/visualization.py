@@ -17,6 +17,7 @@ from reid.data.records import JUNK, DatasetSplit
 from reid.errors import ConfigError
 from reid.evaluation.extract import read_crop
 from reid.evaluation.protocols import PROTOCOLS
+from reid.evaluation.ranks import unit
 from reid.evaluation.retrieval import Embeddings
 
 __all__ = [
@@ -147,9 +148,7 @@ def write_showcase(folder: Path, split: DatasetSplit, query: Embeddings | None, 
     shown = np.unique(gallery.vehicle_id[gallery.vehicle_id != JUNK])[:30]
     some = np.isin(gallery.vehicle_id, shown)
     if some.any():
-        save_picture(
-            folder / "embedding.png", embedding_plot(_unit(gallery.features[some]), gallery.vehicle_id[some])
-        )
+        save_picture(folder / "embedding.png", embedding_plot(unit(gallery.features[some]), gallery.vehicle_id[some]))
 
 
 def ranked_lists(
@@ -163,7 +162,7 @@ def ranked_lists(
 ) -> NDArray[Any]:
     """One row per query with its first answers; queries are taken at equal distances from the whole list."""
     rows = []
-    asked, offered = _unit(query.features), _unit(gallery.features)
+    asked, offered = unit(query.features), unit(gallery.features)
     for i in np.unique(np.linspace(0, len(query) - 1, min(count, len(query))).round().astype(int)):
         similarity = offered @ asked[i]
         right = gallery.vehicle_id == query.vehicle_id[i]
@@ -177,8 +176,3 @@ def ranked_lists(
             ranked_list(read_crop(split.query[i], size_hw), crops, right[first].tolist(), similarity[first].tolist())
         )
     return stack(rows)
-
-
-def _unit(features: NDArray[Any]) -> NDArray[Any]:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(length, np.finfo(features.dtype).tiny))

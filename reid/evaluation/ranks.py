@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reid.data.records import JUNK
 
-__all__ = ["Labels", "Ranks", "positive_ranks", "similarity_blocks"]
+__all__ = ["Blocks", "Labels", "Ranks", "members", "positive_ranks", "similarity_blocks", "unit"]
 
 Array = NDArray[Any]
 #: A slice of queries and their similarities to the whole gallery; the array may be overwritten by the caller.
@@ -69,6 +69,14 @@ class Ranks:
             precision = (precision + before) / 2
         return np.asarray(np.add.reduceat(precision, starts) / counts)
 
+    def inverse_negative_penalty(self) -> Array:
+        """Of each matched query: float64 (M,), its number of right answers over the rank of the last of them.
+
+        Its mean is mINP (Ye et al., TPAMI 2022): 1 where nothing wrong stands before the hardest right answer.
+        """
+        counts = self.count[self.matched()]
+        return np.asarray(counts / self.rank[self._starts() + counts - 1])
+
     def _starts(self) -> Array:
         counts = self.count[self.matched()]
         return np.asarray(np.cumsum(counts) - counts)
@@ -83,13 +91,13 @@ def positive_ranks(blocks: Blocks, query: Labels, gallery: Labels, *, camera_rul
         gallery: Of the gallery. Junk entries are left out.
         camera_rule: Leave out the gallery entries with the query's identity and camera.
     """
-    members = _members(query.vehicle_id, gallery.vehicle_id)
+    of_vehicle = members(query.vehicle_id, gallery.vehicle_id)
     junk = np.flatnonzero(gallery.vehicle_id == JUNK)
     ranks: list[Array] = []
     for rows, block in blocks:
         block[:, junk] = -np.inf
         for i, similarity in enumerate(block, rows.start):
-            right = members[i]
+            right = of_vehicle[i]
             if camera_rule:
                 own = gallery.camera_id[right] == query.camera_id[i]
                 similarity[right[own]] = -np.inf
@@ -116,13 +124,19 @@ def _ranks(similarity: Array, right: Array) -> Array:
     return rank
 
 
-def _members(query_id: Array, gallery_id: Array) -> list[Array]:
+def members(query_id: Array, gallery_id: Array) -> list[Array]:
     """For each query the gallery entries of its identity, ascending; none for junk."""
     order = np.argsort(gallery_id, kind="stable")
     ordered = gallery_id[order]
     start, stop = (np.searchsorted(ordered, query_id, side) for side in ("left", "right"))
     stop = np.where(query_id == JUNK, start, stop)
     return [order[a:b] for a, b in zip(start, stop, strict=True)]
+
+
+def unit(features: Array) -> Array:
+    """Features (N, D) at unit length; one of zeros stays as it is."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(length, np.finfo(features.dtype).tiny))
 
 
 def similarity_blocks(

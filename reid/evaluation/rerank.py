@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["k_reciprocal"]
+__all__ = ["k_reciprocal", "smallest"]
 
 Array = NDArray[Any]
 
@@ -79,11 +79,11 @@ def _search(features: Array, queries: int, k: int) -> tuple[Array, Array, Array]
         if asked.stop > start:
             np.divide(distance[: asked.stop - start, queries:], largest[asked, None], out=original[asked])
         distance[np.arange(len(left)), np.arange(start, rows.stop)] = -1  # each image comes first
-        nearest[rows] = _smallest(distance, k)
+        nearest[rows] = smallest(distance, k)
     return np.maximum(original, 0, out=original), nearest, largest
 
 
-def _smallest(distance: Array, k: int) -> Array:
+def smallest(distance: Array, k: int) -> Array:
     """Indices of the k smallest of each row (n, N), ascending, ties by index.
 
     The k-th smallest of the minima of disjoint groups bounds the k-th smallest of all, so a comparison leaves few

@@ -60,6 +60,32 @@ def test_evaluate_scores_and_shows(crops: Path, weights: str, tmp_path: Path, ca
     assert cv2.imread(str(out / "embedding.png")) is not None
 
 
+def test_evaluate_measures_pairs_expansion_and_intervals(crops: Path, weights: str, tmp_path: Path, capsys) -> None:
+    command = ["evaluate", str(crops), "-d", "folder", "-w", weights, "--data-option", "held_out=1", "--flip"]
+    out = tmp_path / "out"
+    assert main([*command, "--expand", "2", "--plots", str(out), "--out", str(out / "scores.json")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "folder",
+        "folder, expanded by 2",
+        "folder, expanded by 2, α = 3",
+        "pairs",
+    ]
+    assert lines[1].endswith("; 95 %: mAP 100.00 to 100.00, R1 100.00 to 100.00")
+    # Twelve queries, each beside two pictures of its own vehicle by the other camera and twenty of others.
+    assert lines[-1] == "pairs: TAR 100.00 at FAR 0.01; 24 of one vehicle, 240 of two"
+    found = json.loads((out / "scores.json").read_text())
+    assert found["pairs"]["tar_at_far_0.01"] == 1.0
+    assert found["scores"][0]["r1_interval"] == [1.0, 1.0]
+    assert found["scores"][0]["minp"] == 1.0
+    assert {path.name for path in out.iterdir()} == {"cmc.png", "roc.png", "scores.json"}
+    assert main([*command, "--roc"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == lines[-1]
+    with pytest.raises(SystemExit):
+        main([*command, "--expand", "0"])
+    assert "expected a whole number from 1, got 0" in capsys.readouterr().err
+
+
 def test_efficiency_counts(weights: str, tmp_path: Path, capsys) -> None:
     assert main(["efficiency", weights, "--warmup", "1", "--runs", "3", "--out", str(tmp_path / "cost.json")]) == 0
     assert "3 dimensions" in capsys.readouterr().out

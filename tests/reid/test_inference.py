@@ -44,6 +44,19 @@ def write_onnx(path, batch="n", size_hw=(6, 4), metadata=None):
     return path
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_flip_test_is_the_mean_of_both_ways_round(exact):
+    """A network that sees the left column alone: together with the mirror image it sees the mean of both edges."""
+    embedder = Embedder(CARD, lambda images: images[:, :, :, 0].mean(axis=2), batch=3, exact=exact)
+    images = pictures(7)
+    edges = images[:, :, [0, -1]].astype(float)
+    flipped = embedder.with_flip_test()
+    np.testing.assert_allclose(flipped(images), channel_means(edges), atol=1e-5)
+    np.testing.assert_allclose(flipped(images[:, :, ::-1]), flipped(images), atol=1e-6)
+    np.testing.assert_allclose(embedder(images), channel_means(edges[:, :, :1]), atol=1e-5)
+    assert (flipped.card, flipped.batch, flipped.dim) == (embedder.card, 3, 3)
+
+
 @pytest.mark.parametrize("batch", ["n", 1, 5])
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_onnx_gives_the_channel_means_in_any_batch(tmp_path, batch, runtime):

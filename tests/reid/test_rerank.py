@@ -91,7 +91,7 @@ def test_smallest_is_a_stable_sort(count: int) -> None:
     rng = np.random.default_rng(3)
     distance = rng.integers(0, 300, (30, count)).astype(np.float32)
     expected = np.argsort(distance, axis=1, kind="stable")[:, :21]
-    np.testing.assert_array_equal(rerank._smallest(distance, 21), expected)
+    np.testing.assert_array_equal(rerank.smallest(distance, 21), expected)
 
 
 def test_unnormalized_features() -> None:

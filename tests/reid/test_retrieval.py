@@ -24,9 +24,12 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "g10_eval.json").rea
 
 def naive(
     similarity: np.ndarray, query: Labels, gallery: Labels, camera_rule: bool
-) -> list[tuple[float, float, int] | None]:
-    """Per query (step AP, trapezoid AP, first rank), or None: sort the kept gallery and walk down the list."""
-    results: list[tuple[float, float, int] | None] = []
+) -> list[tuple[float, float, int, float] | None]:
+    """Per query (step AP, trapezoid AP, first rank, right answers by last rank), or None.
+
+    The kept gallery is sorted, and the list walked down.
+    """
+    results: list[tuple[float, float, int, float] | None] = []
     for i, row in enumerate(similarity):
         vehicle, camera = query.vehicle_id[i], query.camera_id[i]
         kept = [
@@ -49,7 +52,8 @@ def naive(
                 step += found / rank / total
                 trapezoid += (found / rank + before) / 2 / total
             before = found / rank
-        results.append((step, trapezoid, hits.index(True) + 1))
+        last = max(rank for rank, hit in enumerate(hits, 1) if hit)
+        results.append((step, trapezoid, hits.index(True) + 1, total / last))
     return results
 
 
@@ -74,6 +78,7 @@ def test_ranks_agree_with_sorting_even_in_ties(seed: int, camera_rule: bool, siz
     assert ranks.matched().tolist() == [e is not None for e in expected]
     np.testing.assert_allclose(ranks.average_precision("step"), [e[0] for e in matched], rtol=1e-12)
     np.testing.assert_allclose(ranks.average_precision("trapezoid"), [e[1] for e in matched], rtol=1e-12)
+    np.testing.assert_allclose(ranks.inverse_negative_penalty(), [e[3] for e in matched], rtol=1e-12)
     assert ranks.first().tolist() == [e[2] for e in matched]
 
 
@@ -128,6 +133,8 @@ def test_scores_agree_with_the_naive_twin() -> None:
     scores = evaluate(query, gallery)
     assert scores.map == pytest.approx(np.mean([e[0] for e in expected]))
     assert scores.map_trapezoid == pytest.approx(np.mean([e[1] for e in expected]))
+    assert scores.minp == pytest.approx(np.mean([e[3] for e in expected]))
+    assert f"mINP {100 * scores.minp:.2f}, " in str(scores)
     for k in (1, 2, 5, 10, 50):
         assert scores.cmc[k - 1] == pytest.approx(np.mean([e[2] <= k for e in expected]))
     assert scores.queries + scores.unmatched == 60

@@ -20,6 +20,7 @@ from mtmc.errors import FormatError
 from mtmc.types import Array
 from mtmc.video.images import read_image
 from reid.data.augment import resize
+from reid.evaluation.bootstrap import identity_interval
 
 __all__ = [
     "HsvHistogram",
@@ -149,8 +150,7 @@ def bootstrap_rank1(kind: str, forth: Array, back: Array, seed: int = 0, draws: 
     together, since they depend on the same two pictures.
     """
     share = (forth.astype(float) + back) / 2 * 100
-    drawn = np.random.default_rng(seed).integers(len(share), size=(draws, len(share)))
-    low, high = np.percentile(share[drawn].mean(axis=1), [2.5, 97.5])
+    (low,), (high,) = identity_interval(share[:, None], np.arange(len(share)), draws=draws, seed=seed)
     return PairScores(
         kind,
         len(share),
