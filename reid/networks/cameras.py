@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +52,7 @@ def use_cameras(backbone: Backbone, cameras: int, weight: float) -> None:
     Raises:
         ConfigError: The backbone is of another kind.
     """
-    net = getattr(backbone.body, "net", None)
+    net: Any = getattr(backbone.body, "net", None)
     if not hasattr(net, "norm_pre") or not hasattr(net, "_pos_embed"):
         raise ConfigError(
             f"{backbone.name} cannot have camera embeddings: it is no vision transformer with position embeddings",
