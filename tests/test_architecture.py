@@ -61,7 +61,7 @@ REID_LAYERS = [
 VENDORS = {
     "ray": {"mtmc/runners/ray.py"},
     "ultralytics": {"mtmc/detect/yolo.py"},
-    "starlette": {"mtmc/view/security.py", "mtmc/view/server.py"},
+    "starlette": {f"mtmc/view/{name}.py" for name in ("bodies", "place_routes", "security", "server")},
     "uvicorn": {"mtmc/view/__init__.py"},
     "ruamel": {"mtmc/scene/edit.py"},
 }

@@ -9,8 +9,9 @@
     association.py  association solved again under corrections
     questions.py    which links to ask about
     session.py      a user's work on one run
+    place.py        what scene.yaml says of the place, and changes of it
     security.py     access to the server
-    server.py       the routes
+    server.py       the routes; place_routes.py those of the place editor, bodies.py what pages send
     static/         the pages: ES modules, no build step
 """
 

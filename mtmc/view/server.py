@@ -24,8 +24,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from mtmc.errors import ConfigError, MtmcError
+from mtmc.scene.edit import StaleScene
 from mtmc.types import CLASSES, COLORS
+from mtmc.view.bodies import sent_json
 from mtmc.view.journal import StaleSequence
+from mtmc.view.place import PlaceEditor
+from mtmc.view.place_routes import place_routes
 from mtmc.view.proxies import Proxies
 from mtmc.view.run_data import FRAMES_PER_CHUNK
 from mtmc.view.security import Guard
@@ -33,7 +37,6 @@ from mtmc.view.session import Session
 
 __all__ = ["make_app"]
 
-_MAX_BODY_BYTES = 1 << 20
 _MAX_QUESTIONS = 100
 _MAX_PART_BYTES = 1 << 20  # of a video, sent at once
 _MEDIA_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
@@ -65,6 +68,7 @@ def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None
         Route("/api/journal", api.answer, methods=["POST"]),
         Route("/api/scores", api.scores),
         Route("/api/track1.txt", api.export),
+        *place_routes(PlaceEditor(session.viewed)),
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         HTTPException: _http_error,
@@ -152,7 +156,7 @@ class _Api:
         return JSONResponse([{**asdict(entry), "counts": counts} for entry, counts in entries])
 
     async def answer(self, request: Request) -> Response:
-        data = await _body(request)
+        data = await sent_json(request)
         [sequence] = _integers(data, "sequence", exactly=1)
         await run_in_threadpool(self._append, sequence, data.get("action"), data)
         return self._identities()
@@ -207,24 +211,6 @@ def _static(name: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object that a page sent. A form of a foreign page cannot send this type."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise HTTPException(415, "expected JSON")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MAX_BODY_BYTES:
-            raise HTTPException(413, "expected a shorter request")
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise HTTPException(422, "expected a JSON object")
-    return data
-
-
 def _integers(data: Mapping[str, Any], name: str, exactly: int | None = None) -> list[int]:
     """One whole number, or a list of them, that a page sent under a name."""
     value = data.get(name)
@@ -269,5 +255,5 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _mtmc_error(request: Request, error: Exception) -> Response:
-    stale = isinstance(error, StaleSequence)
+    stale = isinstance(error, (StaleSequence, StaleScene))
     return JSONResponse({"error": str(error)}, 409 if stale else 422)

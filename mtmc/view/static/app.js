@@ -3,12 +3,13 @@
 import { camerasPage } from "./cameras.js";
 import { el, plural } from "./dom.js";
 import { galleryPage } from "./gallery.js";
+import { placePage } from "./place.js";
 import { resultPage } from "./result.js";
 import { reviewPage } from "./review.js";
 import { getJson, store } from "./store.js";
 import { vehiclePage } from "./vehicle.js";
 
-const PAGES = { "": camerasPage, vehicles: galleryPage, vehicle: vehiclePage, review: reviewPage, result: resultPage };
+const PAGES = { "": camerasPage, vehicles: galleryPage, vehicle: vehiclePage, review: reviewPage, place: placePage, result: resultPage };
 const HELP = [
   ["space", "play or pause"],
   ["← →", "one picture back or on"],
@@ -16,7 +17,7 @@ const HELP = [
   ["[ ]", "slower, faster"],
   ["+ −", "enlarge or shrink the timeline"],
   ["n p", "next or previous passage of the chosen vehicle"],
-  ["1 … 4", "cameras, vehicles, review, result"],
+  ["1 … 5", "cameras, vehicles, review, place, result"],
   ["s d k", "review: same, different, skip"],
   ["z", "review: whole picture or enlarged"],
   ["u", "undo the last answer"],
@@ -39,6 +40,7 @@ function say(text, isError = false) {
 
 /** What pages may do beyond showing. */
 const tools = {
+  say,
   async answer(action, facts) {
     try {
       const changed = await store.answer(action, facts);
@@ -87,7 +89,7 @@ document.addEventListener("keydown", (event) => {
   const isPressing = event.target.closest("button, a") && (event.key === " " || event.key === "Enter");
   if (isPressing) return;
   const name = event.shiftKey && event.key.startsWith("Arrow") ? `shift+${event.key}` : event.key;
-  const pages = ["#/", "#/vehicles", "#/review", "#/result"];
+  const pages = ["#/", "#/vehicles", "#/review", "#/place", "#/result"];
   if (event.key === "?") help.showModal();
   else if (page?.keys?.[name]) page.keys[name]();
   else if (pages[Number(event.key) - 1]) location.hash = pages[Number(event.key) - 1];

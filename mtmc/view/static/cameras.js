@@ -52,7 +52,9 @@ export function camerasPage(parameters) {
   );
   const chosen = el("div.chosen");
   const grid = el("div.grid", {}, tiles.map((tile) => tile.node));
-  const node = el("section.cameras", { "aria-label": "Cameras" }, grid, el("div.row", {}, bar, chosen), timeline.node);
+  const title = el("h1.unseen", {}, "Cameras");
+  const row = el("div.row", {}, bar, chosen);
+  const node = el("section.cameras", { "aria-label": "Cameras" }, title, grid, row, timeline.node);
 
   const visible = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {

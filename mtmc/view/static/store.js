@@ -22,6 +22,18 @@ async function request(path, options) {
 export const getJson = async (path) => (await request(path)).json();
 export const getBuffer = async (path) => (await request(path)).arrayBuffer();
 
+/** Send a file as it is. */
+export async function postFile(path, file) {
+  const headers = { "content-type": "application/octet-stream" };
+  return (await request(path, { method: "POST", headers, body: file })).json();
+}
+
+/** Send an object as JSON. */
+export async function postJson(path, data) {
+  const headers = { "content-type": "application/json" };
+  return (await request(path, { method: "POST", headers, body: JSON.stringify(data) })).json();
+}
+
 class Store extends EventTarget {
   /** Load everything that does not change, and the identities. */
   async load() {
