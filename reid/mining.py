@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +23,11 @@ from torch.nn import functional
 from reid.errors import DataError
 from reid.losses.precision import full_precision
 
-__all__ = ["DictionaryMiner", "released_positives", "update_dictionary"]
+__all__ = ["DictionaryMiner", "PositiveRule", "released_positives", "update_dictionary"]
+
+#: Which rows are positives: ``similarity`` (Eq. 7), of these the ``rank``-consistent ones (Eq. 10), the rows of most
+#: similar neighborhood (Eq. 13), or those that are ``both`` of the latter (Eq. 14, the method).
+PositiveRule = Literal["both", "rank", "adjacent", "similarity"]
 
 _CROWDED = 2000  # mean neighbors per row beyond which no threshold of the paper makes sense
 _BLOCK = 1 << 22  # entries expanded at a time, and elements of a similarity block: tens of megabytes
@@ -66,13 +71,14 @@ class DictionaryMiner:
     Args:
         dictionary: (n, d) unit rows; read now, and again by :meth:`update`.
         threshold: τ.
+        rule: See :data:`PositiveRule`; all but ``both`` are the paper's ablation.
 
     Raises:
         DataError: Rows have so many neighbors that the features must have collapsed.
     """
 
-    def __init__(self, dictionary: Tensor, threshold: float) -> None:
-        self.dictionary, self.threshold = dictionary, threshold
+    def __init__(self, dictionary: Tensor, threshold: float, rule: PositiveRule = "both") -> None:
+        self.dictionary, self.threshold, self.rule = dictionary, threshold, rule
         # The metal backend has no float64; its near-ties may then fall either way.
         self._exact = torch.float32 if dictionary.device.type == "mps" else torch.float64
         self._rows = self._build()
@@ -111,25 +117,31 @@ class DictionaryMiner:
 
     # --- mining ------------------------------------------------------------------------------------------------
     def _positives(self, anchors: Tensor) -> list[Tensor]:
-        """Both tests for a few anchors, from one expansion of their neighbors' sparse rows."""
-        device, n = anchors.device, len(self.dictionary)
+        """The rule for a few anchors, from one expansion of their neighbors' sparse rows."""
         rows = self._rows
         pair_entry, which = _expand(rows.start, anchors)  # pair p: anchor which[p] and its neighbor[p]
         neighbor, similarity = rows.column[pair_entry].long(), rows.value[pair_entry]
         count = torch.bincount(which, minlength=len(anchors))
+        if self.rule == "similarity":
+            return list(neighbor.split(count.tolist()))
+
         entry, pair = _expand(rows.start, neighbor)  # every entry of every neighbor's row
         column, value = rows.column[entry].long(), rows.value[entry]
-
-        ahead = (value > similarity[pair]) | ((value == similarity[pair]) & (column < anchors[which[pair]]))
-        rank = torch.zeros(len(neighbor), dtype=torch.int64, device=device).index_add_(0, pair, ahead.long())
-        ranked = rank < count[which]
-
-        product = torch.zeros(len(anchors) * n, dtype=self._exact, device=device)
-        product.index_add_(0, which[pair] * n + column, (similarity[pair] * value.to(self._exact)))
-        squared = self._length[anchors][:, None] + self._length[None, :] - 2 * product.view(-1, n)
-        adjacent = _among_smallest(squared, which, neighbor, count)
-
-        chosen = ranked & adjacent
+        chosen = torch.ones_like(neighbor, dtype=torch.bool)
+        if self.rule != "adjacent":
+            ahead = (value > similarity[pair]) | ((value == similarity[pair]) & (column < anchors[which[pair]]))
+            rank = torch.zeros_like(neighbor).index_add_(0, pair, ahead.long())
+            chosen = rank < count[which]
+        if self.rule != "rank":
+            n = len(self.dictionary)
+            product = torch.zeros(len(anchors) * n, dtype=self._exact, device=anchors.device)
+            product.index_add_(0, which[pair] * n + column, (similarity[pair] * value.to(self._exact)))
+            squared = self._length[anchors][:, None] + self._length[None, :] - 2 * product.view(-1, n)
+            if self.rule == "adjacent":  # by itself it does not ask for similarity: every row is a candidate
+                place = torch.arange(squared.numel(), device=anchors.device)
+                which, neighbor = place // n, place % n
+                chosen = torch.ones_like(neighbor, dtype=torch.bool)
+            chosen &= _among_smallest(squared, which, neighbor, count)
         sizes = torch.bincount(which[chosen], minlength=len(anchors)).tolist()
         return list(neighbor[chosen].split(sizes))
 

@@ -1,4 +1,4 @@
-"""Dictionary-based triplet loss of SSML: regression of similarities towards 1 and -1.
+"""Dictionary-based triplet loss of SSML: regression of similarities towards 1 and -1; and the plain triplet loss.
 
 B live features, n dictionary rows, d channels.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reid.losses.precision import full_precision, wide
 
-__all__ = ["dictionary_triplet", "hard_negative_count"]
+__all__ = ["dictionary_hinge", "dictionary_triplet", "hard_negative_count"]
 
 Reduction = Literal["mean", "sum"]
 
@@ -67,6 +67,34 @@ def dictionary_triplet(
         if reduction == "sum":
             return (attract + weight * push).sum()
         return (attract / size + weight * push / taken.sum(1).clamp(min=1)).mean()
+
+
+def dictionary_hinge(
+    z: Tensor, dictionary: Tensor, positives: Sequence[Tensor], *, share: float = 0.01, margin: float = 0.3
+) -> Tensor:
+    """SSML Eq. 15, the ablation: ``max(0, |z - p| - |z - n| + m)`` for positive rows p and hard negative rows n.
+
+    The mean over all such triplets of a feature, which is what one drawn triplet per feature gives on average; then
+    the mean over the batch. Rows of the dictionary stand for the images that the paper would load.
+
+    Args:
+        z: (B, d) unit features.
+        dictionary: (n, d) unit rows, or zero rows not yet seen.
+        positives: For each of the B features, indices of its positive rows, at least one.
+        share: γ, the share of negatives that count as hard.
+        margin: m, in Euclidean distance.
+    """
+    with full_precision(z.device):
+        distance = torch.cdist(wide(z), wide(dictionary.detach()))
+        counts = [hard_negative_count(distance.shape[1] - len(p), share) for p in positives]
+        row, column, size = _flatten(positives, distance.device)
+        nearest = -_hardest(-distance, row, column, counts)
+        count = torch.tensor(counts, device=z.device)
+        taken = torch.arange(nearest.shape[1], device=z.device) < count[:, None]
+        gap = distance[row, column][:, None] - nearest[row] + margin
+        each = torch.where(taken[row], gap.clamp(min=0), torch.zeros_like(gap)).sum(1)
+        total = distance.new_zeros(len(counts)).index_add(0, row, each)
+        return (total / (size * count).clamp(min=1)).mean()
 
 
 def _flatten(positives: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

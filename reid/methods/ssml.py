@@ -7,6 +7,7 @@ their positives and away from the most similar other rows (DTL).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -18,7 +19,8 @@ from torch.nn import functional
 
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
-from reid.losses.dictionary import dictionary_triplet
+from reid.errors import ConfigError
+from reid.losses.dictionary import dictionary_hinge, dictionary_triplet
 from reid.methods.base import (
     BaseConfig,
     BaseMethod,
@@ -28,7 +30,7 @@ from reid.methods.base import (
     embedding_spread,
     resize_recipe,
 )
-from reid.mining import DictionaryMiner, released_positives, update_dictionary
+from reid.mining import DictionaryMiner, PositiveRule, released_positives, update_dictionary
 from reid.networks.base import Family
 from reid.networks.heads import Embedder, neck
 from reid.training import distributed
@@ -71,7 +73,15 @@ class Config(BaseConfig):
     share: float = Field(0.01, gt=0, le=1, description="γ, share of negatives that count as hard")
     weight: float = Field(0.4, ge=0, description="σ, weight of the negatives; the paper's text says 0.2")
     reduction: Literal["mean", "sum"] = Field("mean", description="of both losses; sum as printed")
+    objective: Literal["dictionary", "triplet"] = Field(
+        "dictionary", description="triplet is the paper's ablation, a hinge loss on the same positives and negatives"
+    )
+    margin: float = Field(0.3, gt=0, description="m of the objective triplet; the paper does not say")
     mining: Literal["paper", "released"] = Field("paper", description="rule by which positives are found")
+    positives: PositiveRule = Field(
+        "both",
+        description="both tests, or as the paper's ablation one of rank and adjacent, or similarity without a test",
+    )
     mine_from_epoch: int = Field(6, ge=0, description="before it, an image is its own only positive")
     mine_every: Literal["step", "epoch"] = Field(
         "step", description="dictionary that is mined: as of this step, or as of the epoch's start (not the paper)"
@@ -92,6 +102,11 @@ class Method(BaseMethod):
     def __init__(self, context: MethodContext) -> None:
         super().__init__()
         self.config: Config = context.config
+        if self.config.mining == "released" and self.config.positives != "both":
+            raise ConfigError(
+                f"positives: the released mining has both tests, got {self.config.positives}",
+                remedy="set mining to paper, or positives to both",
+            )
         size = self.config.size_hw
         self.views = (replace(resize_recipe(RECIPES["ssml"], size), crop=self.config.crop),)
         self.test_view = resize_recipe(RECIPES["test"], size)
@@ -124,21 +139,14 @@ class Method(BaseMethod):
         self._snapshot = mined
         # Built here also after a restart, so that both see the same similarities to the last bit.
         paper = self._mining and self.config.mining == "paper"
-        self._miner = DictionaryMiner(mined, self.config.threshold) if paper else None
+        choices = self.config.threshold, self.config.positives
+        self._miner = DictionaryMiner(mined, *choices) if paper else None
 
     def step(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """DTL of the live features against the dictionary as it was before this step."""
+        """The loss of the live features against the dictionary as it was before this step."""
         z = self._features(batch.views[0])
         positives = self._positives(batch.index)
-        loss = dictionary_triplet(
-            z,
-            self.dictionary,
-            positives,
-            share=self.config.share,
-            weight=self.config.weight,
-            reduction=self.config.reduction,
-            rounding="down" if self.config.mining == "released" else "up",
-        )
+        loss = self._loss(z, positives)
         self._latest = z.detach().float()
         count = sum(map(len, positives)) / len(positives)
         return loss, {"spread": embedding_spread(z), "positives": torch.tensor(count, device=z.device)}
@@ -153,6 +161,20 @@ class Method(BaseMethod):
 
     def _features(self, images: Tensor) -> Tensor:
         return functional.normalize(self.norm(self.backbone(images)).float(), dim=1)
+
+    def _loss(self, z: Tensor, positives: Sequence[Tensor]) -> Tensor:
+        config = self.config
+        if config.objective == "triplet":
+            return dictionary_hinge(z, self.dictionary, positives, share=config.share, margin=config.margin)
+        return dictionary_triplet(
+            z,
+            self.dictionary,
+            positives,
+            share=config.share,
+            weight=config.weight,
+            reduction=config.reduction,
+            rounding="down" if config.mining == "released" else "up",
+        )
 
     def _positives(self, index: Tensor) -> list[Tensor]:
         if not self._mining:

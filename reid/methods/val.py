@@ -115,7 +115,9 @@ class Method(BaseMethod):
         if config.triplet_weight:
             parts["triplet"] = config.triplet_weight * batch_hard(x, batch.label)
         loss, logs = total(parts)
-        return loss, {**logs, "spread": embedding_spread(x)}
+        # 1 where the viewpoints of an identity have become one class: the partition is then without effect.
+        cosine = -reunion(self.head.centers.detach(), "pair_mean_mean")
+        return loss, {**logs, "center_cosine": cosine, "spread": embedding_spread(x)}
 
     def _label(self, context: MethodContext) -> NDArray[np.int64]:
         config, records = self.config, context.training_data.records
