@@ -1,4 +1,4 @@
-"""k-means with careful seeding, and clusters numbered by size."""
+"""k-means with careful seeding, clusters numbered by size, and the silhouette that judges them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
-__all__ = ["kmeans"]
+__all__ = ["kmeans", "silhouette"]
 
 #: Iterations between two comparisons of the labels; scipy itself does not stop when nothing changes any more.
 _ITERATIONS = 10
+_BLOCK = 1 << 22  # distances at a time
 
 
 def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, rounds: int = 10) -> NDArray[np.int64]:
@@ -41,6 +42,41 @@ def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, rounds
         if cost < least:
             best, least = labels, cost
     return _by_size(best, k)
+
+
+def silhouette(points: NDArray[Any], labels: NDArray[Any]) -> float:
+    """How well points lie in their clusters: the mean of ``(b - a) / max(a, b)`` (Rousseeuw, 1987), in [-1, 1].
+
+    a is a point's mean Euclidean distance to the others of its cluster, b the least of its mean distances to the
+    points of each other cluster. A point alone in its cluster counts as 0, and so does everything if there is only
+    one cluster.
+
+    Args:
+        points: float (N, d).
+        labels: int64 (N,), clusters from 0.
+    """
+    every = np.arange(len(points))
+    member = np.eye(int(labels.max()) + 1)[labels]
+    size = member.sum(0)
+    sums = _distance_sums(np.asarray(points, np.float64), member)
+    a = sums[every, labels] / np.maximum(size[labels] - 1, 1)
+    means = np.where(size > 0, sums / np.maximum(size, 1), np.inf)
+    means[every, labels] = np.inf
+    b = means.min(1)
+    alone = (size[labels] == 1) | np.isinf(b)
+    widest = np.where(alone, 0.0, np.maximum(a, b))
+    return float(np.divide(b - a, widest, out=np.zeros(len(points)), where=widest > 0).mean())
+
+
+def _distance_sums(points: NDArray[Any], member: NDArray[Any]) -> NDArray[Any]:
+    """The sum of the Euclidean distances from each of N points to those of each of k clusters: float64 (N, k)."""
+    square = np.square(points).sum(1)
+    sums = []
+    for part in np.array_split(np.arange(len(points)), -(-(len(points) ** 2) // _BLOCK)):
+        squared = square[part, None] + square - 2 * points[part] @ points.T
+        squared[np.arange(len(part)), part] = 0.0  # rounding would leave a little
+        sums.append(np.sqrt(np.maximum(squared, 0.0)) @ member)
+    return np.concatenate(sums)
 
 
 def _converged(

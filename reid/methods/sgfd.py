@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -39,7 +39,7 @@ __all__ = ["Config", "GeometricNetwork", "Method"]
 
 
 class Config(ObjectiveConfig):
-    """Choices of SGFD. The paper's ablation: branches global; attention with rotation_weight 0; all."""
+    """Choices of SGFD. The paper's ablation: branches global; independent; attention with rotation_weight 0; all."""
 
     schedules: ClassVar[dict[Family, Schedule]] = {
         "cnn": Schedule(epochs=80, batch=28, learning_rate=1e-4, weight_decay=5e-4, milestones=(20, 40, 60)),
@@ -54,7 +54,11 @@ class Config(ObjectiveConfig):
         ),
     }
 
-    branches: Literal["global", "attention"] = Field("attention", description="global leaves out all that is new")
+    branches: Literal["global", "independent", "attention"] = Field(
+        "attention",
+        description="global leaves out all that is new; independent adds the encoder as a network of its own, whose "
+        "pooled feature stands beside the global one, without attention and rotation",
+    )
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing ε")
     margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for VehicleID and persons")
     triplet_on: TripletOn = triplet_on()
@@ -81,17 +85,19 @@ class Method(BaseMethod):
             raise ConfigError(f"window: expected an odd number, got {config.window}")
         self.views = (resize_recipe(RECIPES["sgfd"], size),)
         self.test_view = resize_recipe(RECIPES["test"], size)
-        encoder, channels = None, 0
+        encoder: Any = None
+        channels = 0
+        if config.branches != "global":
+            encoder = context.network(name=config.encoder, weights=config.encoder_weights, sizes=[size])
         if config.branches == "attention":
-            whole = context.network(name=config.encoder, weights=config.encoder_weights, sizes=[size])
-            encoder, channels = unstride(whole.body, "layer3"), whole.dim
+            encoder, channels = unstride(encoder.body, "layer3"), encoder.dim
         self.network = GeometricNetwork(
             context.network(sizes=[size], last_stride=config.last_stride), encoder, config
         )
         self.classifiers = nn.ModuleList(
             classifier(norm.num_features, context.classes) for norm in self.network.norms
         )
-        turned = encoder is not None and config.rotation_weight > 0
+        turned = config.branches == "attention" and config.rotation_weight > 0
         self.rotation = _RotationHead(channels) if turned else None
 
     @property
@@ -101,11 +107,11 @@ class Method(BaseMethod):
 
     @property
     def embedder(self) -> nn.Module:
-        """Both features behind their necks; the rotation branch is dropped."""
+        """All features behind their necks; the rotation branch is dropped."""
         return self.network
 
     def step(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """Identity losses on both features, rotation loss on the turned images."""
+        """Identity losses on each feature, rotation loss on the turned images."""
         images, config = batch.views[0], self.config
         parts: Logs = {}
         if self.rotation is not None and self.network.encoder is not None:
@@ -114,9 +120,8 @@ class Method(BaseMethod):
             seen = self.rotation(self.network.encoder(rotate(images, turns)))
             parts["rotation"] = config.rotation_weight * smoothed_cross_entropy(seen, turns)
         features = self.network.features(images)
-        for name, x, norm, classify in zip(
-            ("global", "attended"), features, self.network.norms, self.classifiers, strict=False
-        ):
+        names = ("global", "attended" if config.branches == "attention" else "independent")
+        for name, x, norm, classify in zip(names, features, self.network.norms, self.classifiers, strict=False):
             behind = norm(x)
             identity = identity_loss(config, classify, behind, batch.label, config.smoothing)
             pairs = pair_loss(config, x, behind, batch.label, on=config.triplet_on, margin=config.margin)
@@ -130,26 +135,29 @@ class GeometricNetwork(nn.Module):  # type: ignore[misc]
 
     Args:
         backbone: The main network.
-        encoder: Images (B, 3, s, s) to a map (B, c, s/8, s/8); None leaves out the attended feature.
-        config: Choices of the attention.
+        encoder: Images (B, 3, s, s) to a map (B, c, s/8, s/8); with independent branches a backbone, whose feature is
+            the second one; None leaves that out.
+        config: Choices of branches and attention.
     """
 
     def __init__(self, backbone: Backbone, encoder: nn.Module | None, config: Config) -> None:
         super().__init__()
         self.backbone, self.encoder, self.config = backbone, encoder, config
-        _, upper, _ = backbone.split()
-        self.attended = None if encoder is None else copy.deepcopy(upper)
-        count = 1 if encoder is None else 2
-        self.norms = nn.ModuleList(neck(backbone.dim) for _ in range(count))
-        self.dim = count * backbone.dim
+        self.attended = copy.deepcopy(backbone.split()[1]) if config.branches == "attention" else None
+        second = {"global": [], "independent": [getattr(encoder, "dim", 0)], "attention": [backbone.dim]}
+        dims = [backbone.dim, *second[config.branches]]
+        self.norms = nn.ModuleList(map(neck, dims))
+        self.dim = sum(dims)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, s, s) to (B, dim): the attended feature, then the global one, each behind its neck."""
+        """(B, 3, s, s) to (B, dim): the second feature, then the global one, each behind its neck."""
         found = [norm(x) for norm, x in zip(self.norms, self.features(images), strict=True)]
         return torch.cat(found[::-1], dim=1)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The global feature (B, d), and the attended one if there is that branch."""
+        """The global feature (B, d), and the attended one or the encoder's if there is that branch."""
+        if self.config.branches == "independent" and self.encoder is not None:
+            return [self.backbone(images), self.encoder(images)]
         lower, upper, _ = self.backbone.split()
         middle = lower(images)
         if self.attended is None:
@@ -166,7 +174,7 @@ class GeometricNetwork(nn.Module):  # type: ignore[misc]
         Raises:
             ConfigError: The network has no attention.
         """
-        if self.encoder is None:
+        if self.encoder is None or self.attended is None:
             raise ConfigError("this network has no attention", remedy="train sgfd with branches: attention")
         return interpretable_attention(self.encoder(images), self.config.window, self.config.exponent)
 

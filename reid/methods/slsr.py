@@ -14,7 +14,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from reid.methods.base import (
     embedding_spread,
     resize_recipe,
 )
-from reid.methods.clustering import kmeans
+from reid.methods.clustering import kmeans, silhouette
 from reid.networks import gan
 from reid.networks.base import Backbone, Family
 from reid.networks.heads import BottleneckClassifier
@@ -46,6 +46,8 @@ from reid.training.device import mixed_precision
 from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
+
+_CANDIDATES = range(2, 6)  # numbers of clusters that the paper compares
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,7 +83,9 @@ class Config(BaseConfig):
     last_stride: int = Field(2, ge=1, le=2, description="of the backbone's last stage, where it has one")
     generated: int = Field(12_000, ge=0, description="number of generated images; 0 is the baseline without any")
     targets: Literal["cluster", "all"] = Field("cluster", description="identities a generated image stands for")
-    clusters: int = Field(3, ge=1, description="k, clusters and generative networks")
+    clusters: Annotated[int, Field(ge=1)] | Literal["silhouette"] = Field(
+        3, description="k, clusters and generative networks; silhouette takes the k of 2 … 5 with the highest one"
+    )
     feature_epochs: int = Field(40, ge=1, description="epochs of the classifier whose features are clustered")
     gan_epochs: int = Field(30, ge=1, description="epochs of each generative network, after as many on all images")
     gan_batch: int = Field(64, ge=2, description="images per step of a generative network")
@@ -174,10 +178,10 @@ class Method(BaseMethod):
         if kept is None:
             options = {**config.model_dump(), "generated": 0, "flip_test": False}
             schedule = {"epochs": config.feature_epochs, "learning_rate": 1e-3, "milestones": ()}
-            _LOG.info("features for %d clusters: a classifier of %d epochs", config.clusters, config.feature_epochs)
+            _LOG.info("features to be clustered: a classifier of %d epochs", config.feature_epochs)
             network = context.train("slsr", options, schedule, context.folder / f"features_{key[:12]}")
             features = context.extract(network, records, self.test_view, network.backbone).numpy()
-            kept = kmeans(features, config.clusters, seed=context.seed).tolist()
+            kept = _divided(features, config.clusters, context.seed).tolist()
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"key": key, "values": kept}), encoding="utf-8")
         return np.array(kept, np.int64)
@@ -232,6 +236,17 @@ class Method(BaseMethod):
             new = gan.generate(pair[0], len(numbers), seed=context.seed + 1 + c, device=context.device).numpy()
             for i, picture in zip(numbers, new, strict=True):
                 cv2.imwrite(str(folder / f"{i:06d}_{c}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def _divided(features: NDArray[Any], clusters: int | str, seed: int) -> NDArray[np.int64]:
+    """k-means (N,) of features (N, d) with the given k, or with the one of the highest silhouette (Table 1)."""
+    if isinstance(clusters, int):
+        return kmeans(features, clusters, seed=seed)
+    divisions = {k: kmeans(features, k, seed=seed) for k in _CANDIDATES}
+    score = {k: silhouette(features, labels) for k, labels in divisions.items()}
+    best = max(score, key=lambda k: score[k])
+    _LOG.info("silhouettes %s: %d clusters", ", ".join(f"{k}: {s:.3f}" for k, s in score.items()), best)
+    return divisions[best]
 
 
 class _Mirrored(nn.Module):  # type: ignore[misc]

@@ -38,7 +38,7 @@ __all__ = ["Config", "Method", "move_average", "teacher_temperature"]
 
 
 class Config(ObjectiveConfig):
-    """Choices of SSBVER."""
+    """Choices of SSBVER. The paper's baseline: weight 0, the same moving average without anything to predict."""
 
     schedules: ClassVar[dict[Family, Schedule]] = {
         "cnn": Schedule(
@@ -63,7 +63,9 @@ class Config(ObjectiveConfig):
 
     local_views: int = Field(4, ge=0, description="small crops per image, L")
     local_size_hw: tuple[int, int] = Field((112, 112), description="height and width of the small crops, px")
-    weight: float = Field(0.005, ge=0, description="λ_s of the self-supervised loss")
+    weight: float = Field(
+        0.005, ge=0, description="λ_s of the self-supervised loss; 0 leaves out its head and the small crops"
+    )
     objective: Literal["cross_entropy", "rmse"] = Field("cross_entropy", description="rmse is the paper's ablation")
     outputs: int = Field(1024, ge=2, description="E of the self-supervised head; 16384 beyond VeRi-776")
     hidden: int = Field(2048, ge=2, description="channels of that head's hidden layers")
@@ -90,9 +92,10 @@ class Method(BaseMethod):
         self.config = config
         first, second, local = (RECIPES[f"ssbver_{name}"] for name in ("first", "second", "local"))
         globals_ = (resize_recipe(first, config.size_hw), resize_recipe(second, config.size_hw))
-        self.views = globals_ + config.local_views * (resize_recipe(local, config.local_size_hw),)
+        local_views = config.local_views if config.weight else 0
+        self.views = globals_ + local_views * (resize_recipe(local, config.local_size_hw),)
         self.test_view = replace(resize_recipe(RECIPES["test"], config.size_hw), interpolation="cubic")
-        sizes = [config.size_hw] + ([config.local_size_hw] if config.local_views else [])
+        sizes = [config.size_hw] + ([config.local_size_hw] if local_views else [])
         build = {"sizes": sizes, "last_stride": config.last_stride, "stem_relu": config.stem_relu}
         self.student = _Network(context.network(drop_path=config.drop_path, **build), context.classes, config)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
@@ -123,30 +126,31 @@ class Method(BaseMethod):
         large = torch.cat(batch.views[:2])  # (2B, 3, h, w), crop-major like everything below
         label = batch.label.repeat(2)
         x = self.student.backbone(large)
-        seen = [x, self.student.backbone(torch.cat(batch.views[2:]))] if self.config.local_views else [x]
-        student = self.student.ssl(torch.cat(seen)).view(-1, size, self.config.outputs)  # (V, B, E)
+        small = [self.student.backbone(torch.cat(batch.views[2:]))] if len(batch.views) > 2 else []
         with torch.no_grad():
             t = self.teacher.backbone(large)
             self.teacher.head.norm(t)  # what is deployed keeps its own running statistics
-            teacher = self.teacher.ssl(t).view(2, size, self.config.outputs)
-        self._teacher_mean = teacher.flatten(0, 1).mean(0)
         behind = self.student.head.norm(x)
         config, classify = self.config, self.student.head.classifier
-        loss, logs = total(
-            {
-                "identity": identity_loss(config, classify, behind, label, config.smoothing),
-                config.pair_loss: pair_loss(config, x, behind, label, on=config.triplet_on, margin=config.margin),
-                "distillation": config.weight * self._distillation(student, teacher),
-            }
-        )
+        parts = {
+            "identity": identity_loss(config, classify, behind, label, config.smoothing),
+            config.pair_loss: pair_loss(config, x, behind, label, on=config.triplet_on, margin=config.margin),
+        }
+        if config.weight:
+            student = self.student.ssl(torch.cat([x, *small])).view(-1, size, config.outputs)  # (V, B, E)
+            with torch.no_grad():
+                teacher = self.teacher.ssl(t).view(2, size, config.outputs)
+            self._teacher_mean = teacher.flatten(0, 1).mean(0)
+            parts["distillation"] = config.weight * self._distillation(student, teacher)
+        loss, logs = total(parts)
         return loss, {**logs, "spread": embedding_spread(x)}
 
     def after_step(self, batch: Batch) -> None:
         """Let the teacher and the center follow; the center is that of all processes' crops."""
         move_average(self.teacher, self.student, self.config.average_momentum)
-        assert self._teacher_mean is not None
-        mean = distributed.average(self._teacher_mean)
-        self.center.copy_(moved_center(self.center, mean, self.config.center_momentum))
+        if self._teacher_mean is not None:
+            mean = distributed.average(self._teacher_mean)
+            self.center.copy_(moved_center(self.center, mean, self.config.center_momentum))
 
     def _distillation(self, student: Tensor, teacher: Tensor) -> Tensor:
         if self.config.objective == "rmse":
@@ -161,13 +165,14 @@ class Method(BaseMethod):
 
 
 class _Network(nn.Module):  # type: ignore[misc]
-    """Backbone with both heads: what student and teacher have in common."""
+    """Backbone with one or both heads: what student and teacher have in common."""
 
     def __init__(self, backbone: Backbone, classes: int, config: Config) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = BNNeck(backbone.dim, classes)
-        self.ssl = DinoHead(backbone.dim, config.outputs, config.hidden)
+        head = DinoHead(backbone.dim, config.outputs, config.hidden) if config.weight else nn.Identity()
+        self.ssl: nn.Module = head
 
 
 def teacher_temperature(config: Config, epoch: int) -> float:

@@ -150,15 +150,19 @@ def test_baseline_learns_the_cars(city: DatasetSplit, tmp_path: Path) -> None:
     [
         ("ssml", {"mining": "released", "dictionary_start": "zeros", "renew_as": "train", "with_gallery": True}),
         ("ssml", {"mine_every": "epoch", "reduction": "sum", "crop": "none"}),
+        ("ssml", {"objective": "triplet", "positives": "rank"}),
         ("ssbver", {"local_views": 0, "objective": "rmse"}),
+        ("ssbver", {"weight": 0.0}),
         ("val", {"views": 8, "margin": None, "triplet_weight": 1.0, "unknown": "nearest"}),
         ("val", {"views": 2, "unknown": "classify", "classifier_epochs": 1, "neck": False}),
         ("val", {"views": 1, "margin": None, "reunion_weight": 0}),
         ("sgfd", {"branches": "global"}),
         ("sgfd", {"encoder": "resnet18_x0_25"}),
+        ("sgfd", {"branches": "independent", "encoder": "resnet18_x0_25"}),
         ("sgfd", {"rotation_weight": 0, "exponent": "raw", "gain": "places"}),
         ("slsr", {"targets": "all", "noise_layer": "output", "flip_test": False}),
         ("slsr", {"generated": 0, "noise_layer": "feature"}),
+        ("slsr", {"clusters": "silhouette"}),
     ],
 )
 def test_named_alternatives_train(method: str, options: dict[str, Any], city: DatasetSplit, tmp_path: Path) -> None:

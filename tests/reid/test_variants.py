@@ -17,8 +17,9 @@ from reid.data import DatasetSplit, Record
 from reid.data.loader import Batch
 from reid.errors import ConfigError
 from reid.losses.dictionary import dictionary_hinge
-from reid.methods import ssml
+from reid.methods import clustering, slsr, ssml
 from reid.methods.base import MethodContext
+from reid.methods.clustering import silhouette
 from reid.mining import DictionaryMiner
 from reid.training.build import build_method
 
@@ -129,3 +130,86 @@ def test_the_rule_of_the_configuration_is_mined_by(tmp_path: Path, monkeypatch: 
     assert made == [(0.55, "rank")]
     with pytest.raises(ConfigError, match="positives: the released mining has both tests, got rank"):
         make("ssml", tmp_path, positives="rank", mining="released")
+
+
+# --- SSBVER, the baseline of Section 4.3 ----------------------------------------------------------------------------
+def test_without_distillation_the_student_is_the_baseline_on_two_crops(tmp_path: Path) -> None:
+    """λ_s = 0: no head, no small crops; the losses are those of the method ``baseline`` on 2B images."""
+    method, _ = make("ssbver", tmp_path, weight=0.0, margin=0.4)
+    baseline, _ = make("baseline", tmp_path, smoothing=0.2, margin=0.4)
+    assert len(method.views) == 2
+    assert not [name for name, _ in method.named_parameters() if "ssl" in name]
+    baseline.backbone.load_state_dict(method.student.backbone.state_dict())
+    baseline.head.load_state_dict(method.student.head.state_dict())
+    seen = batch([SIDE, SIDE])
+    loss, logs = method.train().step(seen)
+    both = Batch([torch.cat(seen.views)], seen.flipped, seen.index, seen.label.repeat(2), seen.camera, seen.view)
+    expected, _ = baseline.train().step(both)
+    assert set(logs) == {"identity", "triplet", "spread"}
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_without_distillation_the_average_is_what_is_deployed(tmp_path: Path) -> None:
+    method, _ = make("ssbver", tmp_path, weight=0.0, average_momentum=0.75)
+    seen = batch([SIDE, SIDE])
+    before = method.student.backbone.body.conv1.weight.detach().clone()
+    with torch.no_grad():
+        method.student.backbone.body.conv1.weight.add_(1.0)
+    method.train().step(seen)
+    method.after_step(seen)
+    assert torch.allclose(method.embedder.backbone.body.conv1.weight, before + 0.25, atol=1e-6)
+    assert method.center.abs().sum() == 0
+
+
+# --- SGFD, Table 4 --------------------------------------------------------------------------------------------------
+def test_an_independent_encoder_adds_its_own_feature(tmp_path: Path) -> None:
+    """GB + ResNet-18: both pooled features behind necks of their own, half of the losses each, no attention."""
+    method, _ = make("sgfd", tmp_path, branches="independent", encoder="resnet18")
+    network, seen = method.embedder.eval(), batch([SIDE])
+    assert method.rotation is None
+    with torch.no_grad():
+        first, second = network.backbone(seen.views[0]), network.encoder(seen.views[0])
+        assert (first.shape[1], second.shape[1], network.dim) == (128, 512, 640)
+        expected = torch.cat([network.norms[1](second), network.norms[0](first)], 1)
+        assert torch.allclose(network(seen.views[0]), expected)
+    loss, logs = method.train().step(seen)
+    assert set(logs) == {"global", "independent", "spread"}
+    assert loss.item() == pytest.approx(float(logs["global"] + logs["independent"]), rel=1e-6)
+    loss.backward()
+    assert network.encoder.body.conv1.weight.grad.abs().sum() > 0
+    with pytest.raises(ConfigError, match="no attention"):
+        network.attention(seen.views[0])
+
+
+# --- SLSR, Table 1 --------------------------------------------------------------------------------------------------
+def test_silhouette_by_hand() -> None:
+    """Points 0, 1 | 4, 6 | 20 on a line; the last is alone and counts as 0."""
+    points, labels = np.array([0.0, 1, 4, 6, 20])[:, None], np.array([0, 0, 1, 1, 2])
+    by_hand = [(5 - 1) / 5, (4 - 1) / 4, (3.5 - 2) / 3.5, (5.5 - 2) / 5.5, 0.0]
+    assert silhouette(points, labels) == pytest.approx(sum(by_hand) / 5)
+    assert silhouette(points, np.zeros(5, np.int64)) == 0
+    assert silhouette(np.zeros((4, 2)), np.array([0, 0, 1, 1])) == 0
+
+
+def test_silhouette_in_portions_agrees_with_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "_BLOCK", 100)
+    rng = np.random.default_rng(0)
+    points, labels = rng.normal(size=(37, 5)), rng.integers(0, 4, 37)
+    scores = []
+    for i in range(37):
+        apart = [np.linalg.norm(points[i] - points[j]) for j in range(37)]
+        own = [apart[j] for j in range(37) if j != i and labels[j] == labels[i]]
+        others = [np.mean([apart[j] for j in range(37) if labels[j] == c]) for c in set(labels) - {labels[i]}]
+        scores.append((min(others) - np.mean(own)) / max(min(others), np.mean(own)))
+    assert silhouette(points, labels) == pytest.approx(np.mean(scores))
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4])
+def test_the_silhouette_chooses_the_number_of_clusters(groups: int, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(groups)
+    points = 20 * np.eye(8)[np.repeat(np.arange(groups), 6)] + rng.normal(size=(6 * groups, 8))
+    with caplog.at_level("INFO", "reid"):
+        labels = slsr._divided(points, "silhouette", 0)
+    assert np.bincount(labels).tolist() == [6] * groups
+    assert caplog.messages[-1].endswith(f": {groups} clusters")
+    assert len(set(slsr._divided(points, 5, 0).tolist())) == 5
