@@ -1,4 +1,4 @@
-"""SSML: an embedding learned without labels from a dictionary of all training features (Yu et al., 2021).
+"""SSML: an embedding learned without labels from a dictionary of all training features (Yu and Oh, 2021).
 
 Every image starts as a class of its own. A dictionary keeps a slowly moving feature of each; images that agree in the
 dictionary about who their neighbors are become positives (DPLM), and live features are drawn towards the rows of

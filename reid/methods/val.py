@@ -1,4 +1,4 @@
-"""VAL: identities divided into viewpoints, and reunited (Li et al., viewpoint-aware loss).
+"""VAL: identities divided into viewpoints, and reunited (Chen et al., viewpoint-aware loss).
 
 The classifier has one center for every viewpoint of every identity. Images are sorted into these subclasses
 (partition), the centers of an identity are drawn together (reunion), and scores are weighted so that identities part
