@@ -114,13 +114,15 @@ def measure_on(work: Path, data: Mapping[str, Any], threads: int) -> Callable[[C
         found = evaluate(query, gallery)
         if not cell.untrained:
             _deploy(output, query, gallery, work / f"{cell.name}.onnx")
+        log = output / "log.jsonl"
+        losses = [json.loads(line)["loss"] for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
         return {
             "map": round(found.map, 5),
             "rank1": round(found.r1, 5),
             "minutes": round(minutes, 2),
             "resumed": resumed,
             "images": len(split.train),
-            **_curves(output / "log.jsonl"),
+            "loss": [round(loss, 4) for loss in losses],
         }
 
     return measure
@@ -156,13 +158,6 @@ def _trained(config: TrainConfig, split: DatasetSplit) -> Embedder:
 def _untrained(config: TrainConfig, split: DatasetSplit) -> Embedder:
     method, _ = build_method(config, split, torch.device("cpu"))
     return Embedder(make_card(config, method), runner(method.embedder.eval(), threads=torch.get_num_threads()))
-
-
-def _curves(log: Path) -> dict[str, list[float]]:
-    """The loss of each epoch, and what VAL alone logs, the cosine of the centers of an identity."""
-    epochs = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
-    names = ["loss", *(["center_cosine"] if any("center_cosine" in epoch for epoch in epochs) else [])]
-    return {name: [round(epoch[name], 4) for epoch in epochs] for name in names}
 
 
 def _number(path: Path) -> int:

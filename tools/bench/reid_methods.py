@@ -4,7 +4,6 @@
     python -m tools.bench.reid_methods --only val --minutes 30
     python -m tools.bench.reid_methods --table                 # no training, the table of what is there
     python -m tools.bench.reid_methods --bench imagenet        # days: from ImageNet weights, five seeds
-    python -m tools.bench.reid_methods --bench val             # the readings of VAL's reunion
 
 A cell is one variant of a method with one seed. It is trained by ``configs/reid/<method>_synthcity.yaml``, changed as
 ``tools/bench/reid_methods.yaml`` says, and becomes one JSON file; an interrupted one goes on from its checkpoint. The
@@ -35,11 +34,7 @@ __all__ = ["Cell", "cells_in_order", "load_cell", "report", "run", "table", "tra
 _CONFIGS = Path(__file__).parents[2] / "configs" / "reid"
 _MARKS = ("<!-- bench-reid -->", "<!-- /bench-reid -->")
 _GUESS_MIN = 8.0
-_BENCHES = {
-    "small": "reid_methods.yaml",
-    "imagenet": "reid_methods_imagenet.yaml",
-    "val": "reid_methods_val.yaml",
-}
+_BENCHES = {"small": "reid_methods.yaml", "imagenet": "reid_methods_imagenet.yaml"}
 
 Result = dict[str, Any]
 
