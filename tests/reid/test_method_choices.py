@@ -184,7 +184,7 @@ def test_triplets_beside_the_viewpoint_loss_by_hand(tmp_path: Path) -> None:
     plain, context = make("val", tmp_path)
     plain.prepare(context)
     with torch.no_grad():
-        assert set(plain.step(seen)[1]) == {"partition", "reunion", "spread"}
+        assert set(plain.step(seen)[1]) == {"partition", "reunion", "center_cosine", "spread"}
 
 
 def test_the_neck_of_val_can_be_left_out(tmp_path: Path) -> None:
