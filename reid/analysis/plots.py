@@ -85,7 +85,8 @@ def roc_plot(pairs: Verification) -> Image:
     name = f"{pairs.same} pairs of one vehicle, {pairs.different} of two"
     x = Axis("false accept rate", decades, log=True)
     y = Axis("true accept rate", tuple(np.linspace(0, 1, 11).round(1).tolist()))
-    return line_plot({name: (far, pairs.true / pairs.same)}, x, y)
+    # Between two thresholds of the curve only false pairs are added.
+    return line_plot({name: (np.repeat(far, 2)[1:], np.repeat(pairs.true / pairs.same, 2)[:-1])}, x, y)
 
 
 def line_plot(curves: dict[str, tuple[NDArray[Any], NDArray[Any]]], x: Axis, y: Axis) -> Image:
@@ -122,7 +123,7 @@ def _empty_plot(x: Axis, y: Axis) -> Image:
     for value, (_, place) in zip(y.ticks, _places(x, y, np.zeros(len(y.ticks)), np.array(y.ticks)), strict=True):
         row = round(place)
         cv2.line(picture, (_LEFT, row), (width - _RIGHT, row), _GRID, 1)
-        cv2.putText(picture, f"{value:g}", (_LEFT - 36, row + 5), _FONT, 0.45, _BLACK, 1, cv2.LINE_AA)
+        _centered(picture, f"{value:g}", (_LEFT - 22, row + 5))
     cv2.rectangle(picture, (_LEFT, _TOP), (width - _RIGHT, height - _BOTTOM), _BLACK, 1)
     _centered(picture, x.title, ((_LEFT + width - _RIGHT) // 2, height - 20), 0.55)
     aside = np.full((28, height, 3), 255, np.uint8)

@@ -57,6 +57,7 @@ def test_cmc_and_roc_show_their_numbers(tmp_path: Path) -> None:
     roc = roc_plot(pairs)
     assert near(roc, 80, 530 - 200, BLUE)
     assert near(roc, 80 + 690 * 0.75, 530 - 500, BLUE)
+    assert near(roc, 80 + 690 * 0.4, 530 - 200, BLUE)  # a step: no true pair is added on the way
     write_plots(tmp_path / "plots", [scores("market", [1.0] * 50)], pairs)
     assert read_image(tmp_path / "plots/cmc.png").shape == (600, 800, 3)
     assert np.array_equal(read_image(tmp_path / "plots/roc.png"), roc)

@@ -3,6 +3,7 @@
     python -m tools.bench.reid_eval                     # VeRi size, and re-ranking of 2,000 and 10,000 features
     python -m tools.bench.reid_eval --evaluate wild --only ours
     python -m tools.bench.reid_eval --evaluate "" --rerank 5000
+    python -m tools.bench.reid_eval --evaluate "" --rerank "" --measures veri     # what the other measures cost
 
 Each contestant runs in a process of its own on one pinned thread. Time is CPU time, the best of some runs, distances
 included; memory is what the process grew by beyond the features (Linux only). Equal values are the point: all print
@@ -18,13 +19,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reid.evaluation.bootstrap import DRAWS
+from reid.evaluation.expansion import expanded
+from reid.evaluation.ranks import similarity_blocks
 from reid.evaluation.rerank import k_reciprocal
 from reid.evaluation.retrieval import Embeddings, evaluate
+from reid.evaluation.verification import verify
 from tools.bench.workload_reid import SIZES, Size, make
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -35,12 +41,12 @@ Contestant = Callable[[Embeddings, Embeddings], Values]
 def ours(query: Embeddings, gallery: Embeddings) -> Values:
     """Ranks by counting."""
     found = evaluate(query, gallery)
-    return {"mAP": found.map, "R1": found.r1}
+    return {"mAP": found.map, "R1": found.r1, "mINP": found.minp}
 
 
 def sorting(query: Embeddings, gallery: Embeddings) -> Values:
     """The textbook way, vectorised in blocks: sort each row of the distances, look up who is where."""
-    precisions, first = [], []
+    precisions, first, penalties = [], [], []
     for start in range(0, len(query), 256):
         rows = slice(start, start + 256)
         order = np.argsort(-(query.features[rows] @ gallery.features.T), axis=1)
@@ -51,7 +57,8 @@ def sorting(query: Embeddings, gallery: Embeddings) -> Values:
             if len(right):
                 precisions.append(np.mean(np.arange(1, len(right) + 1) / (right + 1)))
                 first.append(right[0] == 0)
-    return {"mAP": float(np.mean(precisions)), "R1": float(np.mean(first))}
+                penalties.append(len(right) / (right[-1] + 1))
+    return {"mAP": float(np.mean(precisions)), "R1": float(np.mean(first)), "mINP": float(np.mean(penalties))}
 
 
 def torchreid(query: Embeddings, gallery: Embeddings) -> Values:
@@ -83,6 +90,27 @@ def oml(query: Embeddings, gallery: Embeddings) -> Values:
         retrieved, right, cmc_top_k=(1,), precision_top_k=(), map_top_k=every, verbose=False
     )
     return {"mAP": float(found["map"][every[0]]), "R1": float(found["cmc"][1])}
+
+
+def intervals(query: Embeddings, gallery: Embeddings) -> Values:
+    """Ranks by counting, and 2,000 samples of identities."""
+    found = evaluate(query, gallery, bootstrap=DRAWS)
+    low, high = found.map_interval or (np.nan, np.nan)
+    return {"mAP": found.map, "low": low, "high": high}
+
+
+def pairs(query: Embeddings, gallery: Embeddings) -> Values:
+    """All pairs, by sorted blocks."""
+    found = verify(
+        lambda: similarity_blocks(query.features, gallery.features), query.labels, gallery.labels, camera_rule=True
+    )
+    return {"TAR at FAR 1e-4": found.true_accept_rate(1e-4) or np.nan}
+
+
+def expansion(query: Embeddings, gallery: Embeddings) -> Values:
+    """Queries expanded by five pictures."""
+    found = evaluate(replace(query, features=expanded(query.features, gallery.features, 5)), gallery)
+    return {"mAP": found.map, "R1": found.r1}
 
 
 def rerank_ours(query: Embeddings, gallery: Embeddings) -> Values:
@@ -146,13 +174,14 @@ def _reranked(query: Embeddings, gallery: Embeddings, distances: Array) -> Value
 _spent: float | None = None
 
 EVALUATE: dict[str, Contestant] = {"ours": ours, "sorting": sorting, "oml": oml, "torchreid": torchreid}
+MEASURES: dict[str, Contestant] = {"scores": ours, "intervals": intervals, "pairs": pairs, "expansion": expansion}
 RERANK: dict[str, Contestant] = {"ours": rerank_ours, "dense": rerank_dense, "torchreid": rerank_torchreid}
 
 
 def measure(task: str, name: str, size: Size, noise: float, seed: int, repeat: int) -> dict[str, Any]:
     """Run one contestant in this process."""
     global _spent
-    contestant = {"evaluate": EVALUATE, "rerank": RERANK}[task][name]
+    contestant = {"evaluate": EVALUATE, "measures": MEASURES, "rerank": RERANK}[task][name]
     contestant(*make(Size(40, 200, 10, 4)))  # imports
     query, gallery = make(size, noise=noise, seed=seed)
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of making the features
@@ -194,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluate", default="veri", help="sizes, with commas: veri, wild")
     parser.add_argument("--rerank", default="2000,10000", help="numbers of features, an eighth of them queries")
+    parser.add_argument("--measures", default="", help="sizes at which our further measures are timed, with commas")
     parser.add_argument("--only", default="", help="contestants, with commas")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
@@ -205,6 +235,8 @@ def main() -> None:
     only = set(filter(None, arguments.only.split(",")))
     for name in filter(None, arguments.evaluate.split(",")):
         race("evaluate", [n for n in EVALUATE if not only or n in only], SIZES[name], 2.3, 99, arguments.repeat)
+    for name in filter(None, arguments.measures.split(",")):
+        race("measures", [n for n in MEASURES if not only or n in only], SIZES[name], 2.3, 99, arguments.repeat)
     for count in map(int, filter(None, arguments.rerank.split(","))):
         size = Size(count // 8, count - count // 8, count // 50, 20)
         race(
