@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reid.evaluation.extract import extract
     from reid.evaluation.protocols import PROTOCOLS
     from reid.evaluation.rerank import k_reciprocal
-    from reid.evaluation.retrieval import Embeddings, RetrievalScores, evaluate, evaluate_split
+    from reid.evaluation.retrieval import Embeddings, RetrievalScores, evaluate, evaluate_split, verify_split
     from reid.export import export_checkpoint
     from reid.inference import Embedder, load_embedder
     from reid.methods import METHODS
@@ -66,6 +66,7 @@ __all__ = [
     "open_checkpoint",
     "read_card",
     "train",
+    "verify_split",
     "write_card",
 ]
 
@@ -78,7 +79,7 @@ _HOMES = {
     "reid.evaluation.extract": ("extract",),
     "reid.evaluation.protocols": ("PROTOCOLS",),
     "reid.evaluation.rerank": ("k_reciprocal",),
-    "reid.evaluation.retrieval": ("Embeddings", "RetrievalScores", "evaluate", "evaluate_split"),
+    "reid.evaluation.retrieval": ("Embeddings", "RetrievalScores", "evaluate", "evaluate_split", "verify_split"),
     "reid.export": ("export_checkpoint",),
     "reid.inference": ("Embedder", "load_embedder"),
     "reid.methods": ("METHODS",),

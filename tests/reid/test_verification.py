@@ -85,6 +85,9 @@ def test_rates_by_hand() -> None:
         "same": 4,
         "different": 200,
     }
+    # In floating point 0.29 · 100 falls short of the 29 pairs that it allows.
+    exact = Verification(np.array([0.5]), np.array([1]), np.array([29]), same=1, different=100)
+    assert exact.true_accept_rate(0.29) == 1.0
     few = Verification(np.array([0.5]), np.array([1]), np.array([3]), same=1, different=10)
     assert few.true_accept_rate(0.2) == 0.0
     assert str(few) == "pairs: TAR untold; 1 of one vehicle, 10 of two"
