@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP_ARGS ?=
 BENCH ?= .venv-bench
 
-.PHONY: demo test check format bench bench-pipeline bench-association bench-cityflow bench-scale bench-cities bench-real bench-reid mutate mutate-reid legibility clean
+.PHONY: demo test check format docs bench bench-pipeline bench-association bench-cityflow bench-scale bench-cities bench-real bench-reid mutate mutate-reid legibility clean
 
 $(SMALL): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ check: $(READY)  ## format, lint, types, architecture and all tests
 format: $(READY)  ## rewrite in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY)  ## the documentation as web pages: build/docs/index.html
+	$(BIN)/zensical build --strict --clean
 
 $(BENCH)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
