@@ -49,6 +49,8 @@ def keys_of(model: type[Settings]) -> set[str]:
         ("Cameras", sceneyaml.CameraEntry),
         ("Links", sceneyaml.LinkEntry),
         ("Plane alignments", sceneyaml.PlaneAlignmentEntry),
+        ("Origins", sceneyaml.OriginEntry),
+        ("Maps", sceneyaml.MapEntry),
     ],
 )
 def test_keys_of_a_scene_file(title: str, model: type[Settings]) -> None:
