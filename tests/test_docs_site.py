@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shutil
 import subprocess
 import sys
@@ -72,11 +73,10 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 def target(page: str, link: str) -> tuple[str, str]:
-    """What a link of a page leads to: a path from the root of the site, and an anchor."""
+    """What a link of a page leads to: a path from the root of the site (``..`` outside of it), and an anchor."""
     parts = urlsplit(link)
-    folder = Path("/site") / Path(page).parent
-    path = (folder / unquote(parts.path)).resolve() if parts.path else Path("/site") / page
-    return path.relative_to("/site").as_posix(), unquote(parts.fragment)
+    path = posixpath.join(posixpath.dirname(page), unquote(parts.path)) if parts.path else page
+    return posixpath.normpath(path), unquote(parts.fragment)
 
 
 def is_within(link: str) -> bool:
