@@ -14,6 +14,7 @@ from reid.log import ToStderr
 
 if TYPE_CHECKING:
     from reid.card import Card
+    from reid.data import DatasetSplit
     from reid.inference import Embedder
 
 __all__ = ["main"]
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    _add_config(commands)
     _add_train(commands)
     _add_export(commands)
     _add_attention(commands)
@@ -75,6 +77,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_efficiency(commands)
     _add_explain(commands)
     return parser
+
+
+def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("config", help="print a whole configuration with what each key means")
+    command.add_argument("method", nargs="?", default="baseline", help="what to train by, default baseline")
+    command.add_argument("--backbone", default="resnet50_ibn_a", help="the network; decides the schedule too")
+    command.add_argument("-d", "--data", default="veri776", help="name of the data set, such as veri776 or folder")
+    _add_out(command, "default: the terminal")
+    command.set_defaults(run=_config)
+
+
+def _config(arguments: argparse.Namespace) -> None:
+    from reid.config import commented_yaml, make_config
+
+    name = f"{arguments.method}_{arguments.data}"
+    config = make_config(
+        {
+            "method": arguments.method,
+            "backbone": arguments.backbone,
+            "data": {"name": arguments.data, "root": f"datasets/{arguments.data}"},
+            "output": f"runs/reid/{name}",
+        }
+    )
+    if arguments.out is None:
+        print(commented_yaml(config))
+    else:
+        _write_text(arguments.out, commented_yaml(config) + "\n")
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -231,15 +260,17 @@ def _card(arguments: argparse.Namespace) -> None:
 
 def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("evaluate", help="how well a network finds the same vehicle again")
-    command.add_argument("root", type=Path, help="folder of the data set")
-    command.add_argument("-d", "--data", required=True, help="name of the data set, such as veri776 or folder")
+    command.add_argument("root", type=Path, nargs="+", help="folders of one or several data sets")
+    command.add_argument(
+        "-d", "--data", action="append", required=True, help="name of each, such as veri776 or folder, in their order"
+    )
     command.add_argument("-w", "--weights", required=True, help=_WEIGHTS)
     command.add_argument(
         "--data-option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the data set, such as size=1600; may be repeated",
+        help="an option of the data sets, such as size=1600, or of one, such as vehicleid.size=1600; may be repeated",
     )
     command.add_argument("--seed", type=int, default=0, help="of protocols that draw at random, and of the bootstrap")
     command.add_argument("--rerank", action="store_true", help="measure k-reciprocal re-ranking too")
@@ -263,19 +294,36 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from reid.data import load_dataset
+    from reid.evaluation.retrieval import check_answerable
+
+    names, roots = arguments.data, arguments.root
+    if len(names) != len(roots):
+        raise ConfigError(f"expected one -d for each of {len(roots)} folders, got {len(names)}")
+    options = [_option(text) for text in arguments.data_option]
+    splits = [load_dataset(name, root, **_options_of(name, options)) for name, root in zip(names, roots, strict=True)]
+    for split in splits:
+        check_answerable(split)
+    embedder = _embedder(arguments)
+    reports = [_evaluate_one(arguments, split, embedder, alone=len(splits) == 1) for split in splits]
+    if arguments.out:
+        _write_json(arguments.out, reports[0] if len(reports) == 1 else reports)
+
+
+def _evaluate_one(
+    arguments: argparse.Namespace, split: DatasetSplit, embedder: Embedder, *, alone: bool
+) -> dict[str, object]:
+    """Measure, print and draw one data set, in a folder of its own unless it is ``alone``; its report as JSON values."""
     from reid.analysis.plots import write_plots
     from reid.analysis.visualization import write_showcase
-    from reid.data import load_dataset
     from reid.evaluation.bootstrap import DRAWS
     from reid.evaluation.extract import extract
     from reid.evaluation.protocols import PROTOCOLS
-    from reid.evaluation.retrieval import Embeddings, check_answerable, evaluate_split, verify_split
+    from reid.evaluation.retrieval import Embeddings, evaluate_split, verify_split
 
-    split = load_dataset(arguments.data, arguments.root, **dict(_option(text) for text in arguments.data_option))
-    check_answerable(split)
-    embedder = _embedder(arguments)
     query = Embeddings.of(extract(embedder, split.query), split.query) if split.query else None
     gallery = Embeddings.of(extract(embedder, split.gallery), split.gallery)
+    own = "" if alone else split.name
     print(f"{split.name} by {PROTOCOLS[split.protocol]}")
     found = evaluate_split(
         split,
@@ -293,11 +341,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(pairs)
         report["pairs"] = pairs.as_dict()
         if arguments.plots:
-            write_plots(arguments.plots, found, pairs)
-    if arguments.out:
-        _write_json(arguments.out, report)
+            write_plots(arguments.plots / own, found, pairs)
     if arguments.pictures:
-        write_showcase(arguments.pictures, split, query, gallery)
+        write_showcase(arguments.pictures / own, split, query, gallery)
+    return report
+
+
+def _options_of(name: str, options: Sequence[tuple[str, object]]) -> dict[str, Any]:
+    """The options of one data set: those without a name before them, and those with its own."""
+    split = [(key.rpartition("."), value) for key, value in options]
+    return {key: value for (owner, _, key), value in split if owner in ("", name)}
 
 
 def _add_efficiency(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -372,12 +425,16 @@ def _option(text: str) -> tuple[str, object]:
     return name.replace("-", "_"), parse_value(value)
 
 
-def _write_json(path: Path, content: dict[str, object]) -> None:
+def _write_json(path: Path, content: object) -> None:
     import json
 
+    _write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write this file ({error.strerror or error})", path=path) from error
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from reid.data.augment import resize
 from reid.data.checks import PICTURES, is_picture
 from reid.data.images import read_image
 from reid.errors import ConfigError, DataError
 from reid.inference import Embedder
+from reid.progress import progress
 
 __all__ = ["embed_folder", "save"]
 
@@ -33,12 +33,10 @@ def embed_folder(folder: Path, embedder: Embedder) -> tuple[list[str], NDArray[A
         kinds = ", ".join(sorted(PICTURES))
         raise DataError(f"expected a folder with pictures ({kinds}), got none in it", path=folder)
     rows = []
-    with tqdm(total=len(paths), desc="embed", unit="picture", disable=None, dynamic_ncols=True) as bar:
-        for start in range(0, len(paths), embedder.batch):
-            part = paths[start : start + embedder.batch]
-            seen = [resize(read_image(path), embedder.size_hw, embedder.interpolation) for path in part]
-            rows.append(embedder(np.stack(seen)))
-            bar.update(len(part))
+    for start in progress(range(0, len(paths), embedder.batch), "embed"):
+        part = paths[start : start + embedder.batch]
+        seen = [resize(read_image(path), embedder.size_hw, embedder.interpolation) for path in part]
+        rows.append(embedder(np.stack(seen)))
     return [path.relative_to(folder).as_posix() for path in paths], np.concatenate(rows)
 
 

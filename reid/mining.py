@@ -22,6 +22,8 @@ from torch.nn import functional
 
 from reid.errors import DataError
 from reid.losses.precision import full_precision
+from reid.progress import progress
+from reid.training import distributed
 
 __all__ = ["DictionaryMiner", "PositiveRule", "released_positives", "update_dictionary"]
 
@@ -159,9 +161,8 @@ class DictionaryMiner:
         """All entries above τ; each pair is computed once and mirrored, so that S is symmetric to the bit."""
         n, device = len(self.dictionary), self.dictionary.device
         keys, values = [], []
-        first = 0
-        while first < n:
-            last = min(n, first + max(16, _BLOCK * 4 // (n - first)))
+        bounds = list(_blocks(n))
+        for first, last in progress(bounds, f"neighbors of {n} features", shown=distributed.is_main()):
             block = self._similarity(self.dictionary[first:last], self.dictionary[first:])
             row, column = torch.nonzero((block >= self.threshold).triu_(), as_tuple=True)
             value = block[row, column]
@@ -171,7 +172,6 @@ class DictionaryMiner:
             values += [value, value[off]]
             if sum(map(len, keys)) > _CROWDED * n:
                 self._complain(sum(map(len, keys)) / last)
-            first = last
         key, order = torch.cat(keys or [torch.zeros(0, dtype=torch.int64, device=device)]).sort()
         return _compress(key, torch.cat(values)[order], n)
 
@@ -214,6 +214,15 @@ class DictionaryMiner:
             remedy="the features have collapsed, or the network lacks the normalization before them: "
             "lower the learning rate or raise the threshold",
         )
+
+
+def _blocks(n: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rows of the upper triangle of an n × n matrix, of about as many elements each."""
+    first = 0
+    while first < n:
+        last = min(n, first + max(16, _BLOCK * 4 // (n - first)))
+        yield first, last
+        first = last
 
 
 def _expand(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -154,7 +154,8 @@ class YamlFile:
         """
         data = override(self.data, assignments)
         assigned: dict[Location, str] = {
-            tuple(text.partition("=")[0].strip().split(".")): text for text in assignments
+            tuple(_position_or_key(part) for part in text.partition("=")[0].strip().split(".")): text
+            for text in assignments
         }
         return YamlFile(self.path, data, self._lines, {**self._assignments, **assigned})
 
@@ -209,6 +210,8 @@ def _key_lines(node: Any, location: Location) -> list[tuple[Location, int]]:
 def override(data: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """A copy of nested ``data`` with ``key.inner=value`` assignments applied; values are read as YAML.
 
+    A part of the key that leads into a list is a position, counted from 0: ``data.1.root=/veri``.
+
     Example:
         >>> override({"data": {"name": "veri776"}}, ["data.root=/veri", "seed=1"])
         {'data': {'name': 'veri776', 'root': '/veri'}, 'seed': 1}
@@ -216,7 +219,7 @@ def override(data: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, A
     Raises:
         ConfigError: An assignment has no ``=``, or leads through something that is not a mapping.
     """
-    result = _copy_mappings(data)
+    result: dict[str, Any] = _copied(data)
     for text in assignments:
         dotted, equals, value = text.partition("=")
         *groups, last = dotted.strip().split(".")
@@ -224,12 +227,12 @@ def override(data: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, A
             raise ConfigError(f"-o {text}: expected dotted.key=value", remedy="for example -o seed=1")
         group: Any = result
         for key in groups:
-            if group.get(key) is None:
+            if isinstance(group, dict) and group.get(key) is None:
                 group[key] = {}
-            group = group[key]
-            if not isinstance(group, dict):
+            group = group[_key_in(group, key, text)]
+            if not isinstance(group, (dict, list)):
                 raise ConfigError(f"-o {text}: {key} holds a value, not a group of keys")
-        group[last] = parse_value(value)
+        group[_key_in(group, last, text)] = parse_value(value)
     return result
 
 
@@ -246,8 +249,24 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def _copy_mappings(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copy_mappings(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+def _key_in(group: dict[str, Any] | list[Any], key: str, text: str) -> Any:
+    """The key as the group takes it: a position of a list, or the key itself."""
+    if isinstance(group, dict):
+        return key
+    if not key.isdecimal() or int(key) >= len(group):
+        raise ConfigError(f"-o {text}: expected a position from 0 to {len(group) - 1}, got {key}")
+    return int(key)
+
+
+def _position_or_key(part: str) -> int | str:
+    return int(part) if part.isdecimal() else part
+
+
+def _copied(value: Any) -> Any:
+    """A copy of nested mappings and lists."""
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def parse_settings(

@@ -44,7 +44,7 @@ DOORS = {
 #: The rows of reid, read in the same way; a module belongs to the longest name here that it begins with. Schedule,
 #: processes and device are what methods may know of a training, so they stand below them.
 REID_LAYERS = [
-    {"errors", "log"},
+    {"errors", "log", "progress"},
     {"settings", "card", "runtime"},
     {"data", "losses", "training.schedule", "training.distributed", "training.device"},
     {"networks", "mining", "evaluation"},

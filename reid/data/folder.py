@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from reid.data.checks import files
-from reid.data.records import DatasetSplit, Record, held_out_identities
+from reid.data.records import DatasetSplit, Record, hold_out
 
 __all__ = ["load", "records"]
 
@@ -20,8 +20,7 @@ __all__ = ["load", "records"]
 def load(root: Path, *, held_out: float = 0.5, seed: int = 0, check_counts: bool = True) -> DatasetSplit:
     """Read the folder and hold out a share of its identities for retrieval.
 
-    Of each held-out identity and camera one crop, drawn at random, is a query. The gallery is all held-out crops: the
-    camera rule keeps a query from finding itself.
+    See :func:`reid.data.records.hold_out`.
 
     Args:
         root: The folder.
@@ -33,15 +32,8 @@ def load(root: Path, *, held_out: float = 0.5, seed: int = 0, check_counts: bool
         ConfigError: ``held_out`` is no share.
         DataError: No crops are found, or some lie where they would be left out.
     """
-    found = records(root)
-    rng = np.random.default_rng(seed)
-    tested = held_out_identities(found, held_out, rng)
-    gallery = tuple(r for r in found if r.vehicle_id in tested)
-    seen: dict[tuple[int, int], list[Record]] = {}
-    for r in gallery:
-        seen.setdefault((r.vehicle_id, r.camera_id), []).append(r)
-    query = tuple(same[int(rng.integers(len(same)))] for same in seen.values())
-    return DatasetSplit(root.name, "folder", tuple(r for r in found if r.vehicle_id not in tested), query, gallery)
+    train, query, gallery = hold_out(records(root), held_out, np.random.default_rng(seed))
+    return DatasetSplit(root.name, "folder", train, query, gallery)
 
 
 def records(root: Path) -> tuple[Record, ...]:

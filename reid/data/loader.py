@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class Batch:
                 for n in ("flipped", "index", "label", "camera", "view")
             ),
         )
+
+    def channels_last(self) -> Batch:
+        """The same batch with the channels of its views last in memory."""
+        return replace(self, views=[v.contiguous(memory_format=torch.channels_last) for v in self.views])
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory; the data loader calls it."""

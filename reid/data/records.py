@@ -26,7 +26,9 @@ __all__ = [
     "cameras",
     "class_labels",
     "held_out_identities",
+    "hold_out",
     "identities",
+    "together",
     "views",
 ]
 
@@ -135,3 +137,47 @@ def held_out_identities(records: Sequence[Record], share: float, rng: np.random.
         raise ConfigError(f"held_out: expected a share of the identities from 0 to 1, got {share}")
     present = sorted({r.vehicle_id for r in records})
     return set(rng.permutation(present)[: round(share * len(present))].tolist())
+
+
+def hold_out(
+    records: Sequence[Record], share: float, rng: np.random.Generator
+) -> tuple[tuple[Record, ...], tuple[Record, ...], tuple[Record, ...]]:
+    """Training, query and gallery: a share of the identities is kept for retrieval.
+
+    Of each identity kept and each of its cameras one crop, drawn at random, is a query. The gallery is all crops of
+    these identities: the camera rule keeps a query from finding itself.
+
+    Raises:
+        ConfigError: ``share`` is not in 0…1.
+    """
+    tested = held_out_identities(records, share, rng)
+    gallery = tuple(r for r in records if r.vehicle_id in tested)
+    seen: dict[tuple[int, int], list[Record]] = {}
+    for r in gallery:
+        seen.setdefault((r.vehicle_id, r.camera_id), []).append(r)
+    query = tuple(same[int(rng.integers(len(same)))] for same in seen.values())
+    return tuple(r for r in records if r.vehicle_id not in tested), query, gallery
+
+
+def together(splits: Sequence[DatasetSplit]) -> DatasetSplit:
+    """Several data sets as one to learn from; one alone stays as it is.
+
+    Identities and cameras are numbered anew, so that equal numbers of different data sets stay apart. There are no
+    queries: every data set is measured by its own protocol.
+    """
+    if len(splits) == 1:
+        return splits[0]
+    train: list[Record] = []
+    gallery: list[Record] = []
+    vehicles = cameras_before = 0
+    for split in splits:
+        both = (*split.train, *split.gallery)
+        vehicle = {v: vehicles + i for i, v in enumerate(sorted({r.vehicle_id for r in both} - {JUNK, DISTRACTOR}))}
+        camera = {c: cameras_before + i for i, c in enumerate(sorted({r.camera_id for r in both}))}
+        vehicles, cameras_before = vehicles + len(vehicle), cameras_before + len(camera)
+        vehicle |= {JUNK: JUNK, DISTRACTOR: DISTRACTOR}
+        renumbered = [r._replace(vehicle_id=vehicle[r.vehicle_id], camera_id=camera[r.camera_id]) for r in both]
+        train += renumbered[: len(split.train)]
+        gallery += renumbered[len(split.train) :]
+    name = "+".join(split.name for split in splits)
+    return DatasetSplit(name, splits[0].protocol, tuple(train), gallery=tuple(gallery))

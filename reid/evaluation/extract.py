@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from reid.data.augment import resize
 from reid.data.images import read_image
 from reid.data.records import Record
+from reid.progress import progress
 
 __all__ = ["Embed", "extract", "read_crop"]
 
@@ -53,7 +53,7 @@ def extract(embed: Embed, records: Sequence[Record], *, batch: int = 64, threads
     with ThreadPoolExecutor(threads) as pool:
         read = partial(read_crop, size_hw=embed.size_hw, interpolation=embed.interpolation)
         coming = [pool.submit(read, r) for r in parts[0]] if parts else []
-        for following in tqdm([*parts[1:], []][: len(parts)], desc="embed", unit="batch", disable=None):
+        for following in progress([*parts[1:], []][: len(parts)], "embed"):
             images = np.stack([crop.result() for crop in coming])
             coming = [pool.submit(read, r) for r in following]
             rows.append(embed(images))

@@ -145,24 +145,15 @@ class BaseMethod(nn.Module):  # type: ignore[misc]
         """Forward pass and losses of a batch: the loss to minimise, and its parts to be logged."""
         raise NotImplementedError
 
+    def after_update(self) -> None:
+        """Called after each update of the parameters, before :meth:`after_step` of the batch that completed it."""
+
     def after_step(self, batch: Batch) -> None:
-        """Called after each step of the optimizer."""
+        """Called after each batch."""
 
     def forward(self, batch: Batch) -> tuple[Tensor, Logs]:
         """The step, under the name by which several processes share gradients."""
         return self.step(batch)
-
-    def parameter_groups(self, schedule: Schedule) -> list[dict[str, Any]]:
-        """Parameters with their learning rates."""
-        slow = {id(p) for p in self.backbone.parameters()}
-        trained = [p for p in self.parameters() if p.requires_grad]
-        groups = {
-            1.0: [p for p in trained if id(p) in slow],
-            schedule.new_layers: [p for p in trained if id(p) not in slow],
-        }
-        if schedule.new_layers == 1.0:
-            groups = {1.0: trained}
-        return [{"params": p, "lr": schedule.learning_rate * f, "lr_scale": f} for f, p in groups.items()]
 
 
 def resize_recipe(recipe: AugmentationRecipe, size_hw: tuple[int, int]) -> AugmentationRecipe:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
+from reid.progress import progress
+
 __all__ = ["kmeans", "silhouette"]
 
 #: Iterations between two comparisons of the labels; scipy itself does not stop when nothing changes any more.
@@ -36,7 +38,7 @@ def kmeans(points: NDArray[Any], k: int, *, seed: int, attempts: int = 5, rounds
 
     rng = np.random.default_rng(seed)
     best, least = np.zeros(len(points), np.int64), np.inf
-    for _ in range(attempts):
+    for _ in progress(range(attempts), f"{k} clusters of {len(points)} features", unit="attempt"):
         centers, labels = _converged(points, k, rng, rounds)
         cost = float(np.square(points - centers[labels]).sum())
         if cost < least:

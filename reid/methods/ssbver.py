@@ -145,9 +145,12 @@ class Method(BaseMethod):
         loss, logs = total(parts)
         return loss, {**logs, "spread": embedding_spread(x)}
 
-    def after_step(self, batch: Batch) -> None:
-        """Let the teacher and the center follow; the center is that of all processes' crops."""
+    def after_update(self) -> None:
+        """Let the teacher follow the student."""
         move_average(self.teacher, self.student, self.config.average_momentum)
+
+    def after_step(self, batch: Batch) -> None:
+        """Let the center follow the mean of all processes' crops."""
         if self._teacher_mean is not None:
             mean = distributed.average(self._teacher_mean)
             self.center.copy_(moved_center(self.center, mean, self.config.center_momentum))

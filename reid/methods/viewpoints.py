@@ -26,6 +26,7 @@ from reid.data.views import AugmentationRecipe
 from reid.errors import DataError
 from reid.losses.identity import smoothed_cross_entropy
 from reid.networks.base import Backbone
+from reid.progress import progress
 
 __all__ = ["MIRRORED", "SUBCLASS", "cached", "classify", "fill_from_neighbors", "read_labels"]
 
@@ -132,7 +133,7 @@ def classify(
     batches = ShuffledBatches(len(known), 32, seed=seed)
     optimizer = torch.optim.AdamW(network.parameters(), 3e-4, weight_decay=1e-4)
     network.train()
-    for epoch in range(epochs):
+    for epoch in progress(range(epochs), f"viewpoints of {len(known)} labeled pictures", unit="epoch"):
         batches.epoch = epoch
         for batch in make_loader(crops, batches):
             loss = smoothed_cross_entropy(network(batch.views[0].to(device)), batch.label.to(device))

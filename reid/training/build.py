@@ -23,6 +23,8 @@ from reid.methods.base import BaseMethod, MethodContext, TrainingData
 from reid.networks import build
 from reid.networks.base import Backbone
 from reid.networks.packaged import packaged_weights
+from reid.progress import progress
+from reid.training import distributed
 from reid.training.device import derived_seed, mixed_precision
 
 __all__ = ["build_method"]
@@ -123,8 +125,9 @@ def _extract(
     )
     samples = [Sample(i, i) for i in range(len(records))]
     batches = [samples[i : i + _EXTRACTION_BATCH] for i in range(0, len(samples), _EXTRACTION_BATCH)]
+    loader = make_loader(crops, batches, workers=config.workers, pin_memory=device.type == "cuda")
     features = []
     with torch.no_grad(), mixed_precision(config.precision, device):
-        for batch in make_loader(crops, batches, workers=config.workers, pin_memory=device.type == "cuda"):
+        for batch in progress(loader, f"features of {len(records)} pictures", shown=distributed.is_main()):
             features.append(network(batch.views[0].to(device)).float().cpu())
     return torch.cat(features)

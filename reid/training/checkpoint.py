@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -19,14 +20,17 @@ from reid.methods.base import BaseMethod, MethodContext
 from reid.networks.packaged import packaged_weights
 from reid.training import checkpoint_files, distributed
 from reid.training.build import build_method
+from reid.training.optimizer import restore_optimizer
 from reid.training.schedule import Schedule, rate
 
-__all__ = ["Trained", "epochs_to_continue_from", "make_card", "open_checkpoint", "restore", "save"]
+__all__ = ["Best", "Trained", "epochs_to_continue_from", "make_card", "open_checkpoint", "restore", "save"]
 
-#: Where, how fast and with what messages a training runs.
-_MATTERS_NOT = {"output", "device", "workers", "save_every", "check_every", "tensorboard"}
-#: Data are compared themselves, by :func:`_digest`: the same ones may lie elsewhere.
-_WHERE_DATA_LIE = ("data.root", "data.options.")
+#: Where, how fast and with what messages and scores a training runs.
+_MATTERS_NOT = re.compile(
+    r"output|device|workers|save_every|check_every|tensorboard|wandb|evaluate_every|validation\..*|speed\..*"
+    # The same data may lie elsewhere: they are compared themselves, by _digest.
+    r"|schedule\.fused|data\.\d+\.(root|options\..*)"
+)
 #: Compared by their effect, see :func:`_check_schedule`.
 _SHAPES_THE_RATE = {
     f"schedule.{name}"
@@ -43,6 +47,13 @@ _SHAPES_THE_RATE = {
 }
 
 
+class Best(NamedTuple):
+    """The best network so far: after how many epochs, and its mAP on the validation data."""
+
+    epoch: int
+    map: float
+
+
 def save(
     folder: Path,
     config: TrainConfig,
@@ -51,6 +62,7 @@ def save(
     method: BaseMethod,
     optimizer: torch.optim.Optimizer,
     scaler: Any,
+    best: Best | None = None,
 ) -> None:
     """Write the checkpoint, in the main process."""
     if not distributed.is_main():
@@ -65,6 +77,7 @@ def save(
         "processes": distributed.world_size(),
         "torch": torch.__version__,
         "scaler": scaler.state_dict(),
+        "best": None if best is None else best._asdict(),
     }
     card = make_card(config, method)
     checkpoint_files.write(
@@ -88,9 +101,10 @@ def epochs_to_continue_from(config: TrainConfig, folder: Path, context: MethodCo
         return 0
     about = checkpoint_files.read_json(found)
     done: int = about["epochs_done"]
-    asked, kept = (_flat(choices) for choices in (config.model_dump(mode="json"), about["config"]))
+    # Read anew, because a checkpoint of an earlier version lacks the settings that are new since then.
+    asked, kept = (_flat(each.model_dump(mode="json")) for each in (config, make_config(about["config"])))
     for key in sorted(asked.keys() | kept.keys()):
-        free = key in _MATTERS_NOT or key in _SHAPES_THE_RATE or key.startswith(_WHERE_DATA_LIE)
+        free = _MATTERS_NOT.fullmatch(key) or key in _SHAPES_THE_RATE
         if not free and kept.get(key) != asked.get(key):
             raise ConfigError(
                 f"this folder holds a training with {key} {kept.get(key)}, asked for is {asked.get(key)}",
@@ -135,13 +149,16 @@ def _digest(context: MethodContext) -> str:
     return hashlib.sha256(json.dumps([(r.path.name, *r[1:]) for r in records]).encode()).hexdigest()
 
 
-def restore(folder: Path, method: BaseMethod, optimizer: torch.optim.Optimizer, scaler: Any) -> None:
-    """Load the state of a training from its checkpoint."""
+def restore(folder: Path, method: BaseMethod, optimizer: torch.optim.Optimizer, scaler: Any) -> Best | None:
+    """Load the state of a training from its checkpoint; which network was the best until then."""
     state, of_optimizer = checkpoint_files.read_training(folder)
     method.load_state_dict(state)
-    optimizer.load_state_dict(of_optimizer)
+    restore_optimizer(optimizer, of_optimizer)
+    about = checkpoint_files.read_json(folder)
     if scaler.is_enabled():
-        scaler.load_state_dict(checkpoint_files.read_json(folder)["scaler"])
+        scaler.load_state_dict(about["scaler"])
+    best = about.get("best")
+    return None if best is None else Best(**best)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +211,7 @@ def make_card(config: TrainConfig, method: BaseMethod) -> Card:
         mean=method.backbone.mean,
         std=method.backbone.std,
         interpolation=method.test_view.interpolation,
-        trained_on=config.data.name,
+        trained_on=", ".join(data.name for data in config.data),
         source=_start(config),
     )
 
@@ -210,8 +227,10 @@ def _start(config: TrainConfig) -> str:
 
 
 def _flat(group: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested choices under dotted names."""
+    """Nested choices under dotted names; the groups of a list are named by their positions."""
     flat: dict[str, Any] = {}
     for key, value in group.items():
+        if isinstance(value, list) and value and all(isinstance(inner, dict) for inner in value):
+            value = {str(number): inner for number, inner in enumerate(value)}
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat

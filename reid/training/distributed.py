@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 
 import torch
@@ -17,8 +17,10 @@ __all__ = [
     "gather",
     "is_main",
     "main_first",
+    "own_gradients",
     "rank",
     "session",
+    "shared_statistics",
     "world_size",
 ]
 
@@ -112,3 +114,16 @@ def average_buffers(module: nn.Module) -> None:
             buffer.copy_(average(buffer))
         else:
             distributed.broadcast(buffer, 0)
+
+
+def shared_statistics(module: nn.Module) -> nn.Module:
+    """The module with the statistics of its batch normalizations over the batches of all processes."""
+    from timm.layers import convert_sync_batchnorm  # torch's own loses the activation of timm's normalizations
+
+    return convert_sync_batchnorm(module)
+
+
+def own_gradients(module: nn.Module) -> AbstractContextManager[None]:
+    """Leave the gradients of this pass in their process; those of a later pass are averaged with them."""
+    wait: Callable[[], AbstractContextManager[None]] = getattr(module, "no_sync", nullcontext)
+    return wait()

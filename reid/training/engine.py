@@ -7,6 +7,9 @@ between epochs needs no state of a random generator.
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,13 @@ from reid.methods.base import BaseMethod, MethodContext, TrainingData
 from reid.training import checkpoint, distributed
 from reid.training.build import build_method
 from reid.training.device import derived_seed, mixed_precision, pick_device
+from reid.training.loggers import make_loggers
 from reid.training.logging import Meter, RunLog
-from reid.training.schedule import Schedule, rate
+from reid.training.optimizer import make_optimizer, set_learning_rates, update
+from reid.training.schedule import full_rate, rate
+from reid.training.validation import divide, score
 
-__all__ = ["make_optimizer", "set_learning_rates", "train"]
+__all__ = ["train"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,51 +43,93 @@ def train(config: TrainConfig, split: DatasetSplit | None = None) -> Path:
 
     Args:
         config: What to train; ``config.output`` holds the result.
-        split: The data set, if it is at hand already; its test part is not used, except for the pictures of the
-            gallery where the method's options ask to learn from them without labels.
+        split: The data set, if it is at hand already, in place of ``config.data``. Its test part is used for the
+            scores of ``config.evaluate_every`` alone, and the pictures of its gallery where the method's options ask
+            to learn from them without labels.
 
     Returns:
-        The checkpoint's folder.
+        The checkpoint's folder; with ``config.evaluate_every`` the best network so far is in ``best`` beside it.
 
     Raises:
         ConfigError: Choices contradict each other, or ``config.output`` holds another training.
         DataError: Data are missing, features collapsed, or the loss is no longer finite.
         WeightsError: Start weights or a checkpoint are no good.
+        MissingDependency: The package of a logger is not installed.
     """
     device = pick_device(config.device)
     with distributed.session(device):
-        return _train(config, split or load_split(config.data), device)
+        splits = [load_split(data) for data in config.data] if split is None else [split]
+        learned, tests = divide(config, splits)
+        return _train(config, learned, device, tests)
 
 
-def _train(config: TrainConfig, split: DatasetSplit, device: torch.device) -> Path:
-    folder = config.output / "checkpoint"
+def _train(
+    config: TrainConfig, split: DatasetSplit, device: torch.device, tests: Sequence[DatasetSplit] = ()
+) -> Path:
+    folder, schedule = config.output / "checkpoint", config.schedule
     method, context = build_method(config, split, device, train_stage=partial(_train_stage, config, split, device))
     first = checkpoint.epochs_to_continue_from(config, folder, context)
     with distributed.main_first():
         training_data = method.prepare(context)
-    method.to(device)
-    optimizer = make_optimizer(method, config.schedule)
+    method = _placed(config, method, device)
+    optimizer = make_optimizer(method, schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    if first:
-        checkpoint.restore(folder, method, optimizer, scaler)
+    best = checkpoint.restore(folder, method, optimizer, scaler) if first else None
 
     batches = _batches(config, training_data)
     loader = _loader(config, method, training_data, batches, device)
-    module = _with_shared_gradients(method, device)
-    log = RunLog(config.output, first, tensorboard=config.tensorboard)
+    backbone = [parameter for parameter in method.backbone.parameters() if parameter.requires_grad]
+    module: nn.Module | None = None
+    log = RunLog(config.output, first, make_loggers(config, first))
     _announce(config, context, first, device)
-    for epoch in range(first, config.schedule.epochs):
+    for epoch in range(first, schedule.epochs):
         torch.manual_seed(derived_seed(config.seed, 1 + epoch, distributed.rank()))
         method.train()
+        if module is None or epoch == schedule.freeze_epochs:
+            for parameter in backbone:
+                parameter.requires_grad_(epoch >= schedule.freeze_epochs)
+            module = _wrapped(config, method, device)
         method.epoch_start(epoch, context)
         batches.epoch = epoch
         meter = _epoch(config, epoch, method, module, optimizer, scaler, loader)
         distributed.average_buffers(method)
-        log.write(epoch, {"rate": rate(config.schedule, epoch), **meter.summary()}, of=config.schedule.epochs)
-        if (epoch + 1) % config.save_every == 0 or epoch + 1 == config.schedule.epochs:
-            checkpoint.save(folder, config, context, epoch + 1, method, optimizer, scaler)
+        is_last = epoch + 1 == schedule.epochs
+        figures = {"rate": rate(schedule, epoch), **meter.summary()}
+        scores: dict[str, float] = {}
+        if tests and distributed.is_main() and (is_last or (epoch + 1) % config.evaluate_every == 0):
+            scores = score(method, context, tests)
+            shown = ", ".join(f"{name.removeprefix('validation/')} {value:.3f}" for name, value in scores.items())
+            _LOG.info("validation after epoch %d: %s", epoch + 1, shown)
+            if best is None or scores["validation/map"] > best.map:
+                best = checkpoint.Best(epoch + 1, scores["validation/map"])
+                checkpoint.save(config.output / "best", config, context, epoch + 1, method, optimizer, scaler, best)
+        log.write(epoch, {**figures, **scores}, of=schedule.epochs)
+        # Also after every evaluation, so that a training that goes on knows the best network that it finds.
+        if scores or is_last or (epoch + 1) % config.save_every == 0:
+            checkpoint.save(folder, config, context, epoch + 1, method, optimizer, scaler, best)
     log.close()
     return folder
+
+
+def _placed(config: TrainConfig, method: BaseMethod, device: torch.device) -> BaseMethod:
+    """The method on its device, as ``schedule.sync_batch_norm`` and ``speed`` want it.
+
+    Raises:
+        ConfigError: Several processes on the CPU cannot share batch statistics.
+    """
+    method.to(device)
+    if config.speed.channels_last:
+        method.to(memory_format=torch.channels_last)
+    if config.speed.cudnn_benchmark:
+        torch.backends.cudnn.benchmark = True
+    if config.schedule.sync_batch_norm and distributed.world_size() > 1:
+        if device.type != "cuda":
+            raise ConfigError(
+                f"schedule.sync_batch_norm: torch shares batch statistics between GPUs only, not on {device}",
+                remedy="set it to false",
+            )
+        distributed.shared_statistics(method)
+    return method
 
 
 def _announce(config: TrainConfig, context: MethodContext, first: int, device: torch.device) -> None:
@@ -91,6 +139,18 @@ def _announce(config: TrainConfig, context: MethodContext, first: int, device: t
     start = f"from epoch {first + 1}" if first else "from the start"
     epochs = config.schedule.epochs
     _LOG.info("%s with %s on %s, %s: %s, %d epochs", config.method, config.backbone, device, data, start, epochs)
+    schedule, processes = config.schedule, distributed.world_size()
+    images = schedule.batch * schedule.accumulate * processes
+    if images > schedule.batch:
+        scaled = "not scaled with the processes" if schedule.scale_rate == "none" else f"scaled {schedule.scale_rate}"
+        height = full_rate(schedule, processes)
+        _LOG.info(
+            "%d processes, %d images per update: learning rate %.3g, %s (schedule.scale_rate)",
+            processes,
+            images,
+            height,
+            scaled,
+        )
 
 
 def _loader(
@@ -115,9 +175,9 @@ def _epoch(
     scaler: Any,
     loader: Any,
 ) -> Meter:
-    """One pass over the training set."""
+    """One pass over the training set: an update after every ``accumulate`` steps, and after the last one."""
     meter = Meter()
-    steps = len(loader)
+    steps, accumulate = len(loader), config.schedule.accumulate
     source = iter(loader)
     device = next(method.parameters()).device
     title = f"epoch {epoch + 1}/{config.schedule.epochs}"
@@ -125,13 +185,21 @@ def _epoch(
         with meter.waiting():
             batch = next(source)
         batch = batch.to(device)
-        learning_rate = set_learning_rates(optimizer, config.schedule, epoch, epoch * steps + step)
-        with mixed_precision(config.precision, device):
-            loss, logs = module(batch)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
+        if config.speed.channels_last:
+            batch = batch.channels_last()
+        iteration = epoch * math.ceil(steps / accumulate) + step // accumulate
+        learning_rate = set_learning_rates(
+            optimizer, config.schedule, epoch, iteration, processes=distributed.world_size()
+        )
+        together = min(accumulate, steps - step // accumulate * accumulate)
+        completes = step % accumulate == together - 1
+        with nullcontext() if completes else distributed.own_gradients(module):
+            with mixed_precision(config.precision, device):
+                loss, logs = module(batch)
+            scaler.scale(loss / together).backward()
+        if completes:
+            meter.add_update(update(optimizer, scaler, config.schedule.clip_norm))
+            method.after_update()
         method.after_step(batch)
         meter.add(len(batch.label), loss, logs)
         if step < 3 or step % config.check_every == 0 or step == steps - 1:
@@ -140,17 +208,9 @@ def _epoch(
     return meter
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, schedule: Schedule, epoch: int, iteration: int) -> float:
-    """Give every group of parameters its rate, ``learning_rate · lr_scale · rate(epoch)``; returns the backbone's."""
-    learning_rate = schedule.learning_rate * rate(schedule, epoch, iteration)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["lr_scale"]
-    return learning_rate
-
-
 def _train_stage(
     config: TrainConfig,
-    split: DatasetSplit | None,
+    split: DatasetSplit,
     device: torch.device,
     name: str,
     options: dict[str, Any],
@@ -158,8 +218,8 @@ def _train_stage(
     output: Path,
 ) -> nn.Module:
     """Train another method on the same data as an earlier stage, and give its deployed network."""
-    split = split or load_split(config.data)
     whole = config.model_dump() | {"method": name, "options": options, "output": output}
+    whole |= {"evaluate_every": 0, "validation": {}, "wandb": None}
     whole["schedule"] = config.schedule.model_dump() | schedule
     return checkpoint.open_checkpoint(_train(make_config(whole), split, device), device).embedder
 
@@ -182,21 +242,13 @@ def _batches(config: TrainConfig, training_data: TrainingData) -> Any:
     return IdentityBatches(training_data.labels, identities, schedule.images_per_identity, **shared)
 
 
-def make_optimizer(method: BaseMethod, schedule: Schedule) -> torch.optim.Optimizer:
-    """The optimizer of a schedule, with the groups of parameters that the method wants."""
-    groups = method.parameter_groups(schedule)
-    if schedule.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=schedule.nesterov, weight_decay=schedule.weight_decay)
-    kind = torch.optim.Adam if schedule.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, weight_decay=schedule.weight_decay)
-
-
-def _with_shared_gradients(method: BaseMethod, device: torch.device) -> nn.Module:
-    """The method itself, or with gradients averaged over all processes.
+def _wrapped(config: TrainConfig, method: BaseMethod, device: torch.device) -> nn.Module:
+    """The method itself, or with gradients averaged over all processes, or translated.
 
     Buffers are not sent at every step: a dictionary may be large, and running statistics are averaged once per epoch.
     """
-    if distributed.world_size() == 1:
-        return method
-    ids = [device.index] if device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
+    module: nn.Module = method
+    if distributed.world_size() > 1:
+        ids = [device.index] if device.type == "cuda" else None
+        module = nn.parallel.DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
+    return torch.compile(module) if config.speed.compile else module

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from reid.errors import DataError, MissingDependency
+from reid.errors import DataError
 from reid.methods.base import Logs
+from reid.progress import REPORT_EVERY_S
 from reid.training import distributed
+from reid.training.loggers import Logger
 
 __all__ = ["Meter", "RunLog"]
 
 _LOG = logging.getLogger(__name__)
-
-#: Seconds between two lines about the steps of an epoch.
-REPORT_EVERY_S = 30.0
 
 _COLLAPSED = 1e-4  # of "spread": one minus the mean cosine between the features of a batch
 
@@ -32,9 +30,10 @@ class Meter:
 
     def __init__(self) -> None:
         self._begin, self._waited = perf_counter(), 0.0
-        self._images = self._steps = 0
+        self._images = 0
         self._reported = self._begin
         self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
         self._last: dict[str, Tensor] = {}
 
     @contextmanager
@@ -45,11 +44,19 @@ class Meter:
         self._waited += perf_counter() - start
 
     def add(self, images: int, loss: Tensor, logs: Logs) -> None:
-        """Count a step."""
-        self._images, self._steps = self._images + images, self._steps + 1
+        """Count a step: forward and backward pass of one batch."""
+        self._images += images
         self._last = {"loss": loss.detach(), **logs}
-        for name, value in self._last.items():
+        self._sum(self._last)
+
+    def add_update(self, logs: Logs) -> None:
+        """Count what an update of the parameters, after one step or several, tells of itself."""
+        self._sum(logs)
+
+    def _sum(self, logs: Logs) -> None:
+        for name, value in logs.items():
             self._sums[name] = self._sums.get(name, 0) + value.float()
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def check(self, epoch: int, step: int) -> None:
         """Look at the latest step.
@@ -73,19 +80,25 @@ class Meter:
             )
 
     def report(self, where: str, learning_rate: float) -> None:
-        """Log a line with loss, learning rate and speed, if the last one is :data:`REPORT_EVERY_S` ago."""
+        """Log a line with loss, learning rate, speed and waiting, if the last one is :data:`REPORT_EVERY_S` ago."""
         now = perf_counter()
         if now - self._reported < REPORT_EVERY_S or not distributed.is_main():
             return
         self._reported = now
-        speed = self._images * distributed.world_size() / (now - self._begin)
-        loss = float(self._last["loss"])
-        _LOG.info("%s: loss %.4g, learning rate %.3g, %.3g images/s", where, loss, learning_rate, speed)
+        seconds = now - self._begin
+        _LOG.info(
+            "%s: loss %.4g, learning rate %.3g, %.3g images/s, %.0f %% of the time waiting for data",
+            where,
+            float(self._last["loss"]),
+            learning_rate,
+            self._images * distributed.world_size() / seconds,
+            100 * self._waited / seconds,
+        )
 
     def summary(self) -> dict[str, float]:
         """Means of all that was logged, images per second of all processes, share of time not spent on waiting."""
         seconds = perf_counter() - self._begin
-        means = {name: float(distributed.average(value)) / self._steps for name, value in self._sums.items()}
+        means = {name: float(distributed.average(value)) / self._counts[name] for name, value in self._sums.items()}
         return {
             **means,
             "seconds": seconds,
@@ -95,33 +108,22 @@ class Meter:
 
 
 class RunLog:
-    """One line of JSON per epoch in ``log.jsonl``; the same for TensorBoard if wanted.
+    """One line of JSON per epoch in ``log.jsonl``, a line of text for the terminal, and the further loggers.
 
     Args:
         folder: Where to.
         first: The epoch to begin with; lines of it and later ones, from a run that was killed, are dropped.
-        tensorboard: Also write events.
-
-    Raises:
-        MissingDependency: TensorBoard is wanted and not installed.
+        loggers: Who else is told; in the main process alone.
     """
 
-    def __init__(self, folder: Path, first: int, *, tensorboard: bool = False) -> None:
-        self._path = folder / "log.jsonl"
-        self._events: Any = None
+    def __init__(self, folder: Path, first: int, loggers: Sequence[Logger] = ()) -> None:
+        self._path, self._loggers = folder / "log.jsonl", loggers
         if not distributed.is_main():
             return
         folder.mkdir(parents=True, exist_ok=True)
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         kept = [line for line in lines if json.loads(line)["epoch"] < first]
         self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as cause:
-                remedy = "pip install tensorboard, or set tensorboard to false"
-                raise MissingDependency("tensorboard: true needs the package", remedy=remedy) from cause
-            self._events = SummaryWriter(folder, purge_step=first)
 
     def write(self, epoch: int, values: dict[str, float], *, of: int) -> None:
         """Add an epoch, from 0, ``of`` so many."""
@@ -138,11 +140,10 @@ class RunLog:
         )
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": epoch, **values}) + "\n")
-        if self._events is not None:
-            for name, value in values.items():
-                self._events.add_scalar(name, value, epoch)
+        for logger in self._loggers:
+            logger.write(epoch, values)
 
     def close(self) -> None:
-        """Finish what TensorBoard reads."""
-        if self._events is not None:
-            self._events.close()
+        """Let all of them finish."""
+        for logger in self._loggers:
+            logger.close()

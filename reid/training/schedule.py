@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reid.settings import Settings
 
-__all__ = ["Schedule", "rate"]
+__all__ = ["Schedule", "full_rate", "rate"]
 
 
 class Schedule(Settings):
@@ -17,6 +17,11 @@ class Schedule(Settings):
 
     epochs: int = Field(..., ge=1, description="passes over the training set")
     batch: int = Field(..., ge=2, description="images per step and process")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="batches whose mean gradient makes one update; triplets and batch norms see one batch",
+    )
     images_per_identity: int = Field(
         4, ge=0, description="images of each identity in a batch; 0 draws images regardless of identity"
     )
@@ -24,7 +29,18 @@ class Schedule(Settings):
     nesterov: bool = Field(False, description="look-ahead momentum, for sgd")
     learning_rate: float = Field(..., gt=0, description="of the backbone, at its height")
     new_layers: float = Field(1.0, gt=0, description="learning rate of all else, relative to the backbone's")
-    weight_decay: float = Field(5e-4, ge=0, description="per step, on every parameter")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="learning rate of a layer of the backbone, relative to the layer above it"
+    )
+    freeze_epochs: int = Field(0, ge=0, description="first epochs in which the backbone's weights stay as they are")
+    scale_rate: Literal["none", "linear", "sqrt"] = Field(
+        "none", description="factor of the learning rate for n processes: 1, n, or the square root of n"
+    )
+    weight_decay: float = Field(5e-4, ge=0, description="per step, relative to the learning rate")
+    decay_all: bool = Field(True, description="decay every parameter; false leaves out biases, norms and embeddings")
+    clip_norm: float | None = Field(None, gt=0, description="largest Euclidean norm of an update's gradient")
+    fused: bool = Field(False, description="optimizer in one kernel where the device has it; rounds differently")
+    sync_batch_norm: bool = Field(False, description="batch statistics over all processes, on GPUs")
     warm_up_epochs: int = Field(0, ge=0, description="epochs of linear rise to the full rate")
     warm_up_start: float = Field(0.01, gt=0, le=1, description="share of the rate in the first epoch of the rise")
     decay: Literal["steps", "cosine", "inverse"] = Field(
@@ -36,6 +52,12 @@ class Schedule(Settings):
     cosine_epochs: int | None = Field(
         None, ge=1, description="epoch at which cosine_end is reached; a second cosine then leads to 0; default: last"
     )
+
+
+def full_rate(schedule: Schedule, processes: int) -> float:
+    """The backbone's learning rate at its height, by ``scale_rate`` for the number of processes."""
+    factor = {"none": 1.0, "linear": float(processes), "sqrt": math.sqrt(processes)}
+    return schedule.learning_rate * factor[schedule.scale_rate]
 
 
 def rate(schedule: Schedule, epoch: int, iteration: int = 0) -> float:

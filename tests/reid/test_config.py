@@ -21,10 +21,10 @@ CONFIGS = sorted((ROOT / "configs/reid").glob("*.yaml"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_is_valid_and_well_named(path: Path) -> None:
     config = load_config(path)
-    name = f"{config.method}_{config.data.name}"
+    name = f"{config.method}_{config.data[0].name}"
     assert path.stem in (name, f"{name}_{config.backbone}", f"{name}_printed")
     assert config.output == Path("runs/reid") / path.stem
-    assert config.data.name in DATASETS
+    assert config.data[0].name in DATASETS
     assert config.schedule.batch % max(1, config.schedule.images_per_identity) == 0
 
 

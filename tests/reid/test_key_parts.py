@@ -25,7 +25,8 @@ from reid.networks import build, gan
 from reid.networks.base import Backbone
 from reid.networks.convolutional import HalfInstanceNorm
 from reid.training.build import build_method
-from reid.training.engine import make_optimizer, set_learning_rates, train
+from reid.training.engine import train
+from reid.training.optimizer import make_optimizer, set_learning_rates
 from reid.training.schedule import Schedule
 
 SIDE, B = 32, 4
@@ -77,7 +78,7 @@ def test_after_a_step_the_teacher_is_the_average_of_itself_and_the_student(tmp_p
     method.train()
     method.step(seen)
     teacher, student = copied(method.teacher), copied(method.student)
-    method.after_step(seen)
+    method.after_update()
     moved = copied(method.teacher)
     for name, value in moved.items():
         if value.is_floating_point():

@@ -24,29 +24,32 @@ from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from safetensors.torch import save_file
 
-method, folder = sys.argv[1], Path(sys.argv[2])
+name, folder = sys.argv[1], Path(sys.argv[2])
+method = "baseline" if name == "accumulated" else name
 records = tuple(Record(p, int(p.name[:2]), int(p.name[3])) for p in sorted((folder / "crops").glob("*.png")))
 config = make_config({
     "method": method, "backbone": "osnet_x0_25", "pretrained": False, "device": "cpu", "workers": 0,
-    "data": {"name": "folder", "root": "unused"}, "output": str(folder / method),
+    "data": {"name": "folder", "root": "unused"}, "output": str(folder / name),
     "options": {"size_hw": [32, 32], **{
         "ssbver": {"local_views": 1, "local_size_hw": [16, 16], "outputs": 16, "hidden": 16},
         "ssml": {"mine_from_epoch": 1, "share": 0.2}, "baseline": {}}[method]},
-    "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 0 if method == "ssml" else 2, "warm_up_epochs": 0},
+    "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 0 if method == "ssml" else 2, "warm_up_epochs": 0,
+                 **({"accumulate": 2, "clip_norm": 1.0, "scale_rate": "linear"} if name == "accumulated" else {})},
+    **({"evaluate_every": 1, "validation": {"held_out": 0.34}} if name == "accumulated" else {}),
 })
 kept = {}
 save = checkpoint.save
 def spy(folder_, config_, setup, done, trained, *rest):
     kept.update({k: v.clone() for k, v in trained.state_dict().items()})
     save(folder_, config_, setup, done, trained, *rest)
-    save_file(kept, folder / f"{method}_{distributed.rank()}.safetensors")
+    save_file(kept, folder / f"{name}_{distributed.rank()}.safetensors")
 checkpoint.save = spy
 engine.train(config, DatasetSplit("city", "folder", records))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["baseline", "ssbver", "ssml"])
+@pytest.mark.parametrize("method", ["baseline", "ssbver", "ssml", "accumulated"])
 def test_two_processes_end_up_with_the_same_network(method: str, tmp_path: Path) -> None:
     import cv2
     import numpy as np
@@ -87,6 +90,8 @@ def test_two_processes_end_up_with_the_same_network(method: str, tmp_path: Path)
         assert torch.allclose(value.float(), second[name].float(), atol=1e-6), name
     state, _ = read_training(tmp_path / method)
     assert read_json(tmp_path / method)["processes"] == 2
+    if method == "accumulated":
+        assert read_json(tmp_path / method / "best")["best"]["map"] > 0
     if method == "ssml":
         assert state["dictionary"].norm(dim=1).allclose(torch.ones(24), atol=1e-5)
 

@@ -72,7 +72,7 @@ def test_assignments_replace_what_the_file_says(tmp_path: Path) -> None:
     path.write_text(TRAINING)
     config = load_config(path, ["schedule.epochs=7", "data.root=/cars: new: x", "options.margin=null"])
     assert config.schedule.epochs == 7
-    assert config.data.root == Path("/cars: new: x")
+    assert config.data[0].root == Path("/cars: new: x")
     path.write_text(TRAINING.replace("epochs: 5", "epoch: 5").replace("backbone", "bacbone"))
     with pytest.raises(ConfigError, match=r"train\.yaml:2: unknown key bacbone; did you mean backbone\?"):
         load_config(path)

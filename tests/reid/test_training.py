@@ -333,7 +333,11 @@ def test_a_training_says_what_it_does(
     assert lines[0] == "baseline with osnet_x0_25 on cpu, 16 pictures of 4 identities: from the start, 2 epochs"
     steps = [line for line in lines if "step" in line]
     assert len(steps) == 4
-    assert re.fullmatch(r"epoch 1/2, step 1/2: loss [\d.]+, learning rate 0\.00035, [\d.e+]+ images/s", steps[0])
+    assert re.fullmatch(
+        r"epoch 1/2, step 1/2: loss [\d.]+, learning rate 0\.00035, [\d.e+]+ images/s, \d+ % of the time "
+        r"waiting for data",
+        steps[0],
+    )
     assert re.fullmatch(
         r"epoch 2/2: loss [\d.]+, 1 of the full rate, [\d.e+]+ images/s, \d+ % of the time waiting for data",
         lines[-1],
