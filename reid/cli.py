@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -129,6 +130,8 @@ def _train(arguments: argparse.Namespace) -> None:
     from reid.training.engine import train
 
     folder = train(config)
+    if int(os.environ.get("RANK", "0")) > 0:  # of several processes that torchrun started, the first writes
+        return
     if arguments.export:
         export_checkpoint(folder, arguments.export)
     print(folder)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from reid.data.images import read_image
 from reid.data.records import Record, cameras, class_labels, views
@@ -106,10 +106,10 @@ class CropDataset(Dataset[Item]):  # type: ignore[misc]
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Stack crops view by view."""
+    """Stack crops view by view; a worker does so in memory that the training process shares."""
     made, flipped, index, label, camera, view = zip(*items, strict=True)
     return Batch(
-        [torch.stack(same) for same in zip(*made, strict=True)],
+        [default_collate(list(same)) for same in zip(*made, strict=True)],
         torch.tensor(flipped).T.contiguous(),
         *(torch.tensor(column, dtype=torch.int64) for column in (index, label, camera, view)),
     )

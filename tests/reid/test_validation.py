@@ -364,6 +364,20 @@ def test_a_printed_configuration_trains(tmp_path: Path) -> None:
     assert (tmp_path / "run/checkpoint/card.json").is_file()
 
 
+def test_of_several_processes_the_first_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.yaml").write_text(commented_yaml(make_config(choices(tmp_path, tmp_path / "run"))))
+    exported: list[Path] = []
+    monkeypatch.setattr(engine, "train", lambda config: tmp_path / "run")
+    monkeypatch.setattr("reid.export.export_checkpoint", lambda folder, path: exported.append(path))
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        assert main(["train", str(tmp_path / "train.yaml"), "--export", str(tmp_path / f"{rank}.onnx")]) == 0
+    assert exported == [tmp_path / "0.onnx"]
+    assert capsys.readouterr().out.split() == [str(tmp_path / "run")]
+
+
 def test_several_data_sets_are_printed_as_a_list(tmp_path: Path) -> None:
     data = [{"name": "folder", "root": "a"}, {"name": "veri776", "root": "b"}]
     config = make_config(choices(tmp_path, tmp_path / "run", data=data))
