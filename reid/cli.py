@@ -316,7 +316,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _evaluate_one(
     arguments: argparse.Namespace, split: DatasetSplit, embedder: Embedder, *, alone: bool
 ) -> dict[str, object]:
-    """Measure, print and draw one data set, in a folder of its own unless it is ``alone``; its report as JSON values."""
+    """Measure, print and draw one data set, in a folder of its own unless ``alone``; its report as JSON values."""
     from reid.analysis.plots import write_plots
     from reid.analysis.visualization import write_showcase
     from reid.evaluation.bootstrap import DRAWS

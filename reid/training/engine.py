@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -250,5 +251,7 @@ def _wrapped(config: TrainConfig, method: BaseMethod, device: torch.device) -> n
     module: nn.Module = method
     if distributed.world_size() > 1:
         ids = [device.index] if device.type == "cuda" else None
-        module = nn.parallel.DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)  # its successor is too new
+            module = nn.parallel.DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
     return torch.compile(module) if config.speed.compile else module

@@ -97,7 +97,10 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trains_resumes_and_exports(
     method: str, city: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(config(method, tmp_path / "whole"), city)
+    def scored(output: Path) -> Any:
+        return config(method, output).model_copy(update={"evaluate_every": 1})
+
+    whole = train(scored(tmp_path / "whole"), city)
     log = [json.loads(line) for line in (tmp_path / "whole/log.jsonl").read_text().splitlines()]
     assert [entry["epoch"] for entry in log] == [0, 1]
     assert all(math.isfinite(entry["loss"]) for entry in log)
@@ -114,11 +117,13 @@ def test_trains_resumes_and_exports(
     with monkeypatch.context() as patch:
         patch.setattr(METHODS[method].method, "epoch_start", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(config(method, tmp_path / "killed"), city)
+            train(scored(tmp_path / "killed"), city)
     assert checkpoint.read_json(tmp_path / "killed")["epochs_done"] == 1
-    resumed = state(train(config(method, tmp_path / "killed"), city))
-    for name, value in state(whole).items():
-        assert torch.equal(value, resumed[name]), name
+    train(scored(tmp_path / "killed"), city)
+    for part in ("checkpoint", "best"):
+        resumed = state(tmp_path / "killed" / part)
+        for name, value in state(tmp_path / "whole" / part).items():
+            assert torch.equal(value, resumed[name]), (part, name)
 
     # What is deployed gives the same in all three forms.
     trained = open_checkpoint(whole)
