@@ -157,10 +157,18 @@ def load_config(path: Path, assignments: Sequence[str] = ()) -> TrainConfig:
     """
     file = read_yaml(path).override(assignments)
     config = make_config(file.data, file=file)
-    given = {group: file.data.get(group) or {} for group in ("options", "schedule")}
+    given = {
+        name: {key: value for key, value in (file.data.get(name) or {}).items() if not _is_default(group, key)}
+        for name, group in (("options", config.options), ("schedule", config.schedule))
+    }
     for sentence in settings_without_effect(config, given):
         _LOG.warning("%s: %s", path, sentence)
     return config
+
+
+def _is_default(group: Settings, key: str) -> bool:
+    """Whether a key has the value that it has where it is not given, as most have in a printed configuration."""
+    return bool(getattr(group, key) == type(group).model_fields[key].default)
 
 
 def load_split(data: DataConfig) -> DatasetSplit:

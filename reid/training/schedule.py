@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reid.settings import Settings
+from reid.settings import Condition, Settings, UsedWhen
 
 __all__ = ["Schedule", "full_rate", "rate"]
 
 
 class Schedule(Settings):
     """Length, batches and optimizer of a training; the rate follows :func:`rate`."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        "nesterov": UsedWhen("schedule.optimizer", "=", "sgd"),
+        "warm_up_start": UsedWhen("schedule.warm_up_epochs", ">", 0),
+        "milestones": UsedWhen("schedule.decay", "=", "steps"),
+        "step_factor": UsedWhen("schedule.decay", "=", "steps"),
+        "cosine_end": UsedWhen("schedule.decay", "=", "cosine"),
+        "cosine_epochs": UsedWhen("schedule.decay", "=", "cosine"),
+    }
 
     epochs: int = Field(..., ge=1, description="passes over the training set")
     batch: int = Field(..., ge=2, description="images per step and process")

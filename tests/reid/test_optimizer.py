@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reid.config import make_config
+from reid.config import load_config, make_config
 from reid.data import DatasetSplit, Record
 from reid.data.loader import Batch
 from reid.data.views import AugmentationRecipe
@@ -219,6 +219,24 @@ def test_the_rate_may_follow_the_number_of_processes() -> None:
         optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1, "lr_scale": 5.0}])
         assert set_learning_rates(optimizer, schedule, 0, 0, processes=4) == pytest.approx(0.1 * factor)
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * factor)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("schedule.nesterov=true", "schedule.nesterov has no effect with schedule.optimizer=adam"),
+        ("schedule.cosine_end=0.1", "schedule.cosine_end has no effect with schedule.decay=steps"),
+        ("schedule.milestones=[3]", ""),
+    ],
+)
+def test_a_choice_that_changes_nothing_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, given: str, says: str
+) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text("method: baseline\nbackbone: resnet18\noutput: out\ndata: {name: folder, root: cars}\n")
+    load_config(path, [given])
+    assert says in caplog.text
+    assert bool(says) == bool(caplog.records)
 
 
 def test_a_frozen_backbone_begins_to_learn_later(pictures: DatasetSplit, tmp_path: Path) -> None:

@@ -334,10 +334,15 @@ def test_long_work_is_reported_without_a_terminal(
 @pytest.mark.parametrize("backbone", ["resnet50_ibn_a", "vit_base_patch16_224"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_printed_configuration_is_the_default_one(
-    method: str, backbone: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str,
+    backbone: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert main(["config", method, "--backbone", backbone, "-d", "synthcity"]) == 0
     text = capsys.readouterr().out
+    caplog.clear()
     (tmp_path / "printed.yaml").write_text(text)
     minimal = {
         "method": method,
@@ -347,6 +352,7 @@ def test_a_printed_configuration_is_the_default_one(
     }
     config = make_config(minimal)
     assert load_config(tmp_path / "printed.yaml") == config
+    assert not caplog.records  # no key is without effect
     assert "None" not in text
     lines = text.splitlines()
     for number, line in enumerate(lines):
