@@ -27,6 +27,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import InterpolationMode, v2
 
 from reid.data.checks import is_picture
+from reid.data.images import read_image
 from reid.data.loader import CropDataset, make_loader
 from reid.data.records import Record
 from reid.data.sampler import Sample
@@ -83,7 +84,8 @@ class _Files(Dataset[Tensor]):
 
     def __getitem__(self, i: int) -> Tensor:
         if self.pillow:
-            return self.change(Image.open(self.paths[i]).convert("RGB"))
+            with Image.open(self.paths[i]) as image:
+                return self.change(image.convert("RGB"))
         return self.change(decode_image(str(self.paths[i]), ImageReadMode.RGB))
 
 
@@ -119,8 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     found = sorted(path for path in arguments.folder.rglob("*") if is_picture(path))
     paths = [found[i % len(found)] for i in range(arguments.pictures)]
-    sizes = np.median([Image.open(path).size for path in found], axis=0)
-    print(f"{len(found)} pictures, median {sizes[0]:.0f} x {sizes[1]:.0f} px")
+    height, width, _ = np.median([read_image(path).shape for path in found], axis=0)
+    print(f"{len(found)} pictures, median {width:.0f} x {height:.0f} px")
     print("| recipe | view, px | ours | torchvision v2, Pillow | torchvision v2, tensors |\n|---|---|---|---|---|")
     for recipe in arguments.recipe:
         for side in arguments.size:
