@@ -156,6 +156,7 @@ def test_without_distillation_the_average_is_what_is_deployed(tmp_path: Path) ->
     with torch.no_grad():
         method.student.backbone.body.conv1.weight.add_(1.0)
     method.train().step(seen)
+    method.after_update()
     method.after_step(seen)
     assert torch.allclose(method.embedder.backbone.body.conv1.weight, before + 0.25, atol=1e-6)
     assert method.center.abs().sum() == 0
