@@ -7,6 +7,7 @@ An encoder learns to tell rotations of an image apart; its attention weighs the 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +34,7 @@ from reid.networks.attention import interpretable_attention, rotate
 from reid.networks.base import Backbone, Family
 from reid.networks.convolutional import unstride
 from reid.networks.heads import CosineHead, classifier, neck
+from reid.settings import Condition, UsedWhen
 from reid.training.schedule import Schedule
 
 __all__ = ["Config", "GeometricNetwork", "Method"]
@@ -40,6 +42,14 @@ __all__ = ["Config", "GeometricNetwork", "Method"]
 
 class Config(ObjectiveConfig):
     """Choices of SGFD. The paper's ablation: branches global; independent; attention with rotation_weight 0; all."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **ObjectiveConfig.used_when,
+        **dict.fromkeys(
+            ("rotation_weight", "window", "exponent", "gain"), UsedWhen("options.branches", "=", "attention")
+        ),
+        **dict.fromkeys(("encoder", "encoder_weights"), UsedWhen("options.branches", "≠", "global")),
+    }
 
     schedules: ClassVar[dict[Family, Schedule]] = {
         "cnn": Schedule(epochs=80, batch=28, learning_rate=1e-4, weight_decay=5e-4, milestones=(20, 40, 60)),

@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -42,6 +42,7 @@ from reid.methods.clustering import kmeans, silhouette
 from reid.networks import gan
 from reid.networks.base import Backbone, Family
 from reid.networks.heads import BottleneckClassifier
+from reid.settings import Condition, UsedWhen
 from reid.training.device import mixed_precision
 from reid.training.schedule import Schedule
 
@@ -54,6 +55,14 @@ _LOG = logging.getLogger(__name__)
 
 class Config(BaseConfig):
     """Choices of SLSR. Baselines: generated 0; targets all, which is LSRO."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **BaseConfig.used_when,
+        **dict.fromkeys(
+            ("targets", "clusters", "feature_epochs", "gan_epochs", "gan_batch", "gan_width", "gan_side"),
+            UsedWhen("options.generated", ">", 0),
+        ),
+    }
 
     schedules: ClassVar[dict[Family, Schedule]] = {
         "cnn": Schedule(

@@ -8,6 +8,7 @@ another crop of the same image. Only the teacher is deployed, so nothing is adde
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -31,6 +32,7 @@ from reid.methods.base import (
 from reid.methods.objectives import ObjectiveConfig, identity_loss, pair_loss
 from reid.networks.base import Backbone, Family
 from reid.networks.heads import BNNeck, DinoHead, Embedder
+from reid.settings import Condition, UsedWhen
 from reid.training import distributed
 from reid.training.schedule import Schedule
 
@@ -39,6 +41,18 @@ __all__ = ["Config", "Method", "move_average", "teacher_temperature"]
 
 class Config(ObjectiveConfig):
     """Choices of SSBVER. The paper's baseline: weight 0, the same moving average without anything to predict."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **ObjectiveConfig.used_when,
+        **dict.fromkeys(
+            ("local_views", "local_size_hw", "objective", "outputs", "hidden", "center_momentum"),
+            UsedWhen("options.weight", ">", 0),
+        ),
+        **dict.fromkeys(
+            ("student_temperature", "teacher_temperatures", "temperature_epochs"),
+            (UsedWhen("options.weight", ">", 0), UsedWhen("options.objective", "=", "cross_entropy")),
+        ),
+    }
 
     schedules: ClassVar[dict[Family, Schedule]] = {
         "cnn": Schedule(

@@ -7,7 +7,7 @@ their positives and away from the most similar other rows (DTL).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -33,6 +33,7 @@ from reid.methods.base import (
 from reid.mining import DictionaryMiner, PositiveRule, released_positives, update_dictionary
 from reid.networks.base import Family
 from reid.networks.heads import Embedder, neck
+from reid.settings import Condition, UsedWhen
 from reid.training import distributed
 from reid.training.schedule import Schedule
 
@@ -41,6 +42,13 @@ __all__ = ["Config", "Method"]
 
 class Config(BaseConfig):
     """Choices of SSML."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **BaseConfig.used_when,
+        "weight": UsedWhen("options.objective", "=", "dictionary"),
+        "reduction": UsedWhen("options.objective", "=", "dictionary"),
+        "margin": UsedWhen("options.objective", "=", "triplet"),
+    }
 
     schedules: ClassVar[dict[Family, Schedule]] = {
         "cnn": Schedule(

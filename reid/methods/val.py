@@ -7,6 +7,7 @@ more strictly than viewpoints (multi-decision boundary).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -37,6 +38,7 @@ from reid.methods.base import (
 from reid.methods.baseline import Config as Baseline
 from reid.networks.base import Family
 from reid.networks.heads import Embedder, SubclassHead, neck
+from reid.settings import Condition, UsedWhen
 from reid.training.schedule import Schedule
 
 __all__ = ["Config", "Method"]
@@ -44,6 +46,15 @@ __all__ = ["Config", "Method"]
 
 class Config(BaseConfig):
     """Choices of VAL. The paper's ablation: views 1 without margin; no margin, no reunion; each added."""
+
+    used_when: ClassVar[Mapping[str, Condition]] = {
+        **BaseConfig.used_when,
+        "detach_weights": UsedWhen("options.margin", "≠", None),
+        "reunion_weight": UsedWhen("options.views", ">", 1),
+        "reunion": (UsedWhen("options.views", ">", 1), UsedWhen("options.reunion_weight", ">", 0)),
+        "unknown": UsedWhen("options.views", ">", 1),
+        "classifier_epochs": (UsedWhen("options.views", ">", 1), UsedWhen("options.unknown", "=", "classify")),
+    }
 
     schedules: ClassVar[dict[Family, Schedule]] = Baseline.schedules
 

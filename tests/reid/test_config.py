@@ -19,8 +19,9 @@ CONFIGS = sorted((ROOT / "configs/reid").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_configuration_is_valid_and_well_named(path: Path) -> None:
+def test_every_configuration_is_valid_and_well_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = load_config(path)
+    assert not caplog.messages  # every choice has an effect
     name = f"{config.method}_{config.data[0].name}"
     assert path.stem in (name, f"{name}_{config.backbone}", f"{name}_printed")
     assert config.output == Path("runs/reid") / path.stem
@@ -62,3 +63,27 @@ def test_cosine_in_two_parts() -> None:
     assert rate(schedule, 100) == pytest.approx(1e-3)
     assert rate(schedule, 119) == pytest.approx(0, abs=1e-9)
     assert all(rate(schedule, e) >= rate(schedule, e + 1) for e in range(10, 119))
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "said"),
+    [
+        ("ssml_veri776", ["margin=0.5"], "options.margin has no effect with options.objective=dictionary"),
+        ("ssml_veri776", ["objective=triplet", "weight=0.2"], "options.weight has no effect with"),
+        ("ssbver_veri776", ["weight=0", "local_views=2"], "options.local_views has no effect with options.weight=0"),
+        ("ssbver_veri776", ["objective=rmse", "student_temperature=1"], "has no effect with options.objective=rmse"),
+        ("sgfd_veri776", ["branches=independent", "window=11"], "options.window has no effect with options.branches"),
+        ("sgfd_veri776", ["branches=global", "encoder=resnet18"], "options.encoder has no effect with"),
+        ("val_veri776", ["reunion_weight=0", "reunion=literal"], "options.reunion has no effect with"),
+        ("val_veri776", ["views=1", "reunion_weight=2"], "options.reunion_weight has no effect with options.views=1"),
+        ("slsr_market1501", ["generated=0", "targets=all"], "options.targets has no effect with options.generated=0"),
+    ],
+)
+def test_a_choice_of_a_method_without_effect_is_named(
+    name: str, choices: list[str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_config(ROOT / f"configs/reid/{name}.yaml", [f"options.{choice}" for choice in choices])
+    assert said in caplog.messages[0]
+    caplog.clear()
+    load_config(ROOT / f"configs/reid/{name}.yaml")
+    assert not caplog.messages
