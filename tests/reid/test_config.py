@@ -73,7 +73,7 @@ def test_cosine_in_two_parts() -> None:
         ("ssbver_veri776", ["weight=0", "local_views=2"], "options.local_views has no effect with options.weight=0"),
         ("ssbver_veri776", ["objective=rmse", "student_temperature=1"], "has no effect with options.objective=rmse"),
         ("sgfd_veri776", ["branches=independent", "window=11"], "options.window has no effect with options.branches"),
-        ("sgfd_veri776", ["branches=global", "encoder=resnet18"], "options.encoder has no effect with"),
+        ("sgfd_veri776", ["branches=global", "encoder=resnet18_x0_25"], "options.encoder has no effect with"),
         ("val_veri776", ["reunion_weight=0", "reunion=literal"], "options.reunion has no effect with"),
         ("val_veri776", ["views=1", "reunion_weight=2"], "options.reunion_weight has no effect with options.views=1"),
         ("slsr_market1501", ["generated=0", "targets=all"], "options.targets has no effect with options.generated=0"),
