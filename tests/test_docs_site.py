@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ pytest.importorskip("zensical", reason="the extra docs is not installed (pip ins
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WAIT_MS = 120_000
 #: Elements that a browser fetches by itself, and the attribute that names what.
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "video": "src", "source": "src", "link": "href"}
 NO_PAGE = {"404.html"}  # links to what lies at the root of a server
@@ -98,6 +100,13 @@ def test_links_and_anchors_lead_somewhere(site: Path, pages: dict[str, Page]) ->
     assert not broken
 
 
+def test_lists_and_tables_are_no_paragraphs(site: Path, pages: dict[str, Page]) -> None:
+    """What belongs to a list item is indented by four spaces; with two, the lines that follow lose their list."""
+    for name in pages:
+        text = (site / name).read_text(encoding="utf-8")
+        assert not re.findall(r"<(?:p|td)>(?:[^<]*\n)?(?:[*-] |\|)[^<\n]*", text), name
+
+
 def test_links_lead_from_the_first_page_to_every_other(pages: dict[str, Page]) -> None:
     reached, waiting = set(), ["index.html"]
     while waiting:
@@ -140,6 +149,7 @@ def test_pages_in_a_browser(address: str, pages: dict[str, Page], wide: int, hig
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": wide, "height": high}, color_scheme=scheme).new_page()
+        page.set_default_timeout(WAIT_MS)
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

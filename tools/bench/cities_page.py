@@ -37,7 +37,10 @@ def _scenes(scenes: Sequence[dict[str, Any]]) -> str:
     rows = [[*(f"{s['scene'][f]}" for f in facts), *(_figure(get(s)) for _, get in columns)] for s in scenes]
     mean = [_figure(_mean(get(s) for s in scenes)) for _, get in columns]
     rows.append(["mean", *[""] * (len(facts) - 1), *mean])
-    return table([*facts, *(name for name, _ in columns)], rows) + "\n\n\\* without lookalikes in the gallery"
+    return (
+        table([*facts, *(name for name, _ in columns)], rows)
+        + "\n\nmAP\\*, rank-1\\*: without lookalikes in the gallery"
+    )
 
 
 def _methods(scenes: Sequence[dict[str, Any]]) -> str:
