@@ -22,6 +22,7 @@ import pytest
 import mtmc.cli
 import reid.cli
 from mtmc.config import load_config
+from mtmc.errors import MtmcError
 from reid.config import load_config as load_training
 from tests.builders import first_seconds
 
@@ -37,7 +38,11 @@ SAMPLE_FRAMES = 40
 MAINS = {"mtmc": mtmc.cli.main, "reid": reid.cli.main}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-PROGRAMS = ("mtmc", "reid", "python", "make", "pip")
+PROGRAMS = ("mtmc", "reid", "python", "torchrun", "make", "pip")
+#: ``KEY=VALUE`` stands for any.
+SETTING = re.compile(r"`-o (?!(?i:(?:learn\.)?key=value))([\w.]+=[^`…]+)`")
+#: Several data sets, one of which a setting may change.
+SEVERAL = "data=[{name: veri776, root: a}, {name: cityflow, root: b}]"
 SPAN = re.compile(rf"`((?:{'|'.join(PROGRAMS)})\s[^`]+)`")
 
 
@@ -94,9 +99,12 @@ def parser_of(program: str) -> argparse.ArgumentParser | None:
 
 
 def program_and_words(command: str) -> tuple[str, list[str]]:
-    """Name of the program (of ``python -m``, the module) and its arguments."""
+    """Name of the program (of ``python -m`` and ``torchrun … -m``, the module) and its arguments."""
     name, *words = shlex.split(command)
-    return (words[1], words[2:]) if name == "python" and words[0] == "-m" else (name, words)
+    if name in ("python", "torchrun") and "-m" in words:
+        module = words.index("-m") + 1
+        return words[module], words[module + 1 :]
+    return name, words
 
 
 def arguments_of(program: str, words: list[str]) -> argparse.Namespace:
@@ -188,6 +196,26 @@ def test_options_in_sentences_exist(command: str) -> None:
         known = set(options_of(parser, words)) if parser else set()
         assert not words or not commands_of(parser) or words[0] in commands_of(parser) | known
         assert {word for word in words if re.match(r"--?[a-z]", word)} <= known
+
+
+def is_accepted(load: Callable[..., object], *arguments: object) -> bool:
+    try:
+        load(*arguments)
+    except MtmcError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("setting", cases(lambda page: SETTING.findall((ROOT / page).read_text(encoding="utf-8"))))
+def test_settings_in_sentences_exist(setting: str) -> None:
+    """A run, learning or some training takes them."""
+    trainings = sorted(ROOT.glob("configs/reid/*.yaml"))
+    assert (
+        is_accepted(load_config, (), [setting])
+        or is_accepted(load_config, (), [f"learn.{setting}"])
+        or any(is_accepted(load_training, path, [setting]) for path in trainings)
+        or is_accepted(load_training, trainings[0], [SEVERAL, setting])
+    )
 
 
 @pytest.mark.slow
