@@ -18,6 +18,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from reid.data.loader import Batch
+from reid.losses.margin import MARGINS
 from reid.methods import METHODS, sgfd, slsr
 from reid.methods.base import BaseMethod
 from reid.training.build import build_method
@@ -35,12 +36,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def method_of(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> BaseMethod:
+def method_of(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, backbone: str = "resnet18_x0_25", **options: Any
+) -> BaseMethod:
     """The method on the CPU, its earlier stages done."""
     config = make_config(
         {
             "method": name,
-            "backbone": "resnet18_x0_25",
+            "backbone": backbone,
             "pretrained": False,
             "data": {"name": "folder", "root": "unused"},
             "options": {"size_hw": [SIDE, SIDE], **OPTIONS[name], **options},
@@ -77,6 +80,9 @@ def step_on_the_gpu(method: BaseMethod, sides: list[int]) -> tuple[torch.Tensor,
     ("name", "options"),
     [
         *((name, {}) for name in METHODS),
+        *((name, {"pooling": "gem"}) for name in METHODS),
+        *(("baseline", {"classifier": kind, "pair_loss": "circle"}) for kind in MARGINS),
+        ("baseline", {"backbone": "timm:test_vit", "camera_weight": 3.0}),
         ("ssml", {"objective": "triplet"}),
         ("ssbver", {"weight": 0.0}),
         ("sgfd", {"branches": "independent"}),
