@@ -143,15 +143,10 @@ def _announce(config: TrainConfig, context: MethodContext, first: int, device: t
     schedule, processes = config.schedule, distributed.world_size()
     images = schedule.batch * schedule.accumulate * processes
     if images > schedule.batch:
-        scaled = "not scaled with the processes" if schedule.scale_rate == "none" else f"scaled {schedule.scale_rate}"
         height = full_rate(schedule, processes)
-        _LOG.info(
-            "%d processes, %d images per update: learning rate %.3g, %s (schedule.scale_rate)",
-            processes,
-            images,
-            height,
-            scaled,
-        )
+        parts = f"batch {schedule.batch} x {schedule.accumulate} accumulated x {processes} process(es)"
+        scaled = "not scaled with the processes" if schedule.scale_rate == "none" else f"scaled {schedule.scale_rate}"
+        _LOG.info("%d images per update (%s): learning rate %.3g, %s", images, parts, height, scaled)
 
 
 def _loader(

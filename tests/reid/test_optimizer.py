@@ -239,6 +239,20 @@ def test_a_choice_that_changes_nothing_is_named(
     assert bool(says) == bool(caplog.records)
 
 
+def test_the_log_says_whether_the_rate_is_scaled(
+    pictures: DatasetSplit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "reid"):
+        train(config(tmp_path / "a", schedule={"batch": 4, "accumulate": 2}), pictures)
+        assert (
+            "8 images per update (batch 4 x 2 accumulated x 1 process(es)): learning rate 0.1, "
+            "not scaled with the processes" in caplog.text
+        )
+        caplog.clear()
+        train(config(tmp_path / "b"), pictures)
+    assert "per update" not in caplog.text
+
+
 def test_a_frozen_backbone_begins_to_learn_later(pictures: DatasetSplit, tmp_path: Path) -> None:
     schedule = {"freeze_epochs": 1, "optimizer": "adam", "weight_decay": 0.1}
     one = config(tmp_path / "parts", schedule={**schedule, "epochs": 1})
