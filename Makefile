@@ -37,7 +37,11 @@ format: $(READY)  ## rewrite in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY)  ## the documentation as web pages: build/docs/index.html
+$(VENV)/.docs: $(SMALL)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs  ## the documentation as web pages: build/docs/index.html
 	$(BIN)/zensical build --strict --clean
 
 $(BENCH)/.ready: pyproject.toml

@@ -107,12 +107,17 @@ def program_and_words(command: str) -> tuple[str, list[str]]:
     return name, words
 
 
-def arguments_of(program: str, words: list[str]) -> argparse.Namespace:
-    """What the program reads from the words; fails where it would refuse them."""
+def installed_parser_of(program: str) -> argparse.ArgumentParser | None:
+    """As :func:`parser_of`; skips where the program's own requirements are not installed."""
     try:
-        parser = parser_of(program)
+        return parser_of(program)
     except ImportError as error:
         pytest.skip(f"{program} needs {error.name}, which is not installed")
+
+
+def arguments_of(program: str, words: list[str]) -> argparse.Namespace:
+    """What the program reads from the words; fails where it would refuse them."""
+    parser = installed_parser_of(program)
     if parser is None:
         assert not words, f"{program} takes no arguments"
         return argparse.Namespace()
@@ -120,6 +125,15 @@ def arguments_of(program: str, words: list[str]) -> argparse.Namespace:
         return parser.parse_args(words)
     except SystemExit:
         raise AssertionError(f"{program} refuses {shlex.join(words)}") from None
+
+
+def check_options(program: str, words: list[str]) -> None:
+    """The options exist under these names; parsers take abbreviations, too. The command is one of the program's."""
+    parser = installed_parser_of(program)
+    known = set(options_of(parser, words)) if parser else set()
+    options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+    assert options <= known
+    assert not words or not commands_of(parser) or words[0] in commands_of(parser) | known
 
 
 def options_of(parser: argparse.ArgumentParser, words: list[str]) -> Iterator[str]:
@@ -175,6 +189,7 @@ def test_commands_in_blocks_are_understood(command: str) -> None:
     elif program == "pip":
         check_pip(words)
     else:
+        check_options(program, words)
         check_settings(program, words, arguments_of(program, words))
 
 
@@ -189,13 +204,7 @@ def test_options_in_sentences_exist(command: str) -> None:
     elif program == "python":
         compile(words[words.index("-c") + 1], command, "exec")
     else:
-        try:
-            parser = parser_of(program)
-        except ImportError as error:
-            pytest.skip(f"{program} needs {error.name}, which is not installed")
-        known = set(options_of(parser, words)) if parser else set()
-        assert not words or not commands_of(parser) or words[0] in commands_of(parser) | known
-        assert {word for word in words if re.match(r"--?[a-z]", word)} <= known
+        check_options(program, words)
 
 
 def is_accepted(load: Callable[..., object], *arguments: object) -> bool:
