@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -110,10 +112,10 @@ class SceneModel:
             FormatError: It is no such file.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in stored.files}
             return cls.of_arrays(columns)
-        except (OSError, ValueError, KeyError) as cause:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as cause:
             raise FormatError(
                 f"expected a scene model of association, got {cause}",
                 path=path,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 __all__ = ["sent_bytes", "sent_json"]
 
@@ -17,15 +17,18 @@ async def sent_bytes(request: Request, media_type: str, most: int) -> bytes:
     """The bytes that a page sent, as a type that no form of a foreign page can send.
 
     Raises:
-        HTTPException: They are of another type, or more than ``most``.
+        HTTPException: They are of another type, more than ``most``, or end too early.
     """
     if request.headers.get("content-type", "").partition(";")[0] != media_type:
         raise HTTPException(415, f"expected {media_type}")
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise HTTPException(413, f"expected at most {most >> 20} MiB")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                raise HTTPException(413, f"expected at most {most >> 20} MiB")
+    except ClientDisconnect:
+        raise HTTPException(400, "the request broke off") from None
     return bytes(body)
 
 

@@ -77,7 +77,7 @@ const help = el(
   "dialog.help",
   { "aria-label": "Keyboard shortcuts" },
   el("h2", {}, "Keyboard"),
-  el("dl", {}, HELP.map(([keys, meaning]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, meaning)])),
+  el("dl", {}, HELP.flatMap(([keys, meaning]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, meaning)])),
   el("form", { method: "dialog" }, el("button", {}, "Close")),
 );
 document.body.append(help);

@@ -122,3 +122,17 @@ def test_what_is_no_model_is_an_error(tmp_path):
     np.savez(path, version=0)
     with pytest.raises(FormatError, match="fit it again"):
         SceneModel.load(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
+def test_a_model_that_was_cut_off_is_an_error(tmp_path, share):
+    world = frozen("crossroads")
+    path = tmp_path / "model.npz"
+    fit_scene_model(world.passages, world.scene, CONFIG).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(FormatError, match="expected a scene model of association"):
+        SceneModel.load(path)
+    path.write_bytes(whole[:100] + bytes(len(whole) // 2) + whole[100 + len(whole) // 2 :])
+    with pytest.raises(FormatError, match="expected a scene model of association"):
+        SceneModel.load(path)
