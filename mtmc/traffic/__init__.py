@@ -10,6 +10,8 @@
     ground_paths.py     paths on the ground by the second: speed, and when the vehicle stands
     tables.py           turning counts, origin–destination matrix, travel times, headways, speeds, delays, peak hours
     queues.py           vehicles that stand at one time
+    outlines.py         rectangles of vehicles on the ground, where their positions are sure
+    conflicts.py        post-encroachment time and time to collision, from these
     write.py            CSV and Parquet, one type of row per file
     exports.py          files for SUMO and OTAnalytics
     trajectory_files.py  paths as GeoParquet and GeoJSON

@@ -12,6 +12,8 @@ import numpy as np
 from mtmc.errors import ConfigError
 from mtmc.log import plural
 from mtmc.pipeline.results import LoadedRun, load_run
+from mtmc.scene import Camera
+from mtmc.traffic.conflicts import Conflict, conflicts
 from mtmc.traffic.exports import write_otanalytics_counts, write_otanalytics_events, write_sumo_matrix
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.queues import Queue, queues
@@ -50,6 +52,7 @@ ROW_TYPES: dict[str, type] = {
     "delays": Delay,
     "queues": Queue,
     "peak_hours": PeakHour,
+    "conflicts": Conflict,
 }
 
 
@@ -58,7 +61,8 @@ class TrafficTables:
     """All tables of a run, in the order of :data:`ROW_TYPES`.
 
     Attributes:
-        movements, turning_counts, od_matrix, travel_times, headways, speeds, delays, queues, peak_hours: The rows.
+        movements, turning_counts, od_matrix, travel_times, headways, speeds, delays, queues, peak_hours, conflicts:
+            The rows.
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
     """
 
@@ -71,6 +75,7 @@ class TrafficTables:
     delays: Sequence[Delay]
     queues: Sequence[Queue]
     peak_hours: Sequence[PeakHour]
+    conflicts: Sequence[Conflict]
     start_utc: datetime | None = None
 
     def write(self, folder: Path) -> list[Path]:
@@ -105,6 +110,7 @@ def tables_of(
     bin_s: float = DEFAULT_BIN_S,
     start_utc: datetime | None = None,
     samples: MovementSamples = NO_SAMPLES,
+    cameras: Sequence[Camera] = (),
 ) -> TrafficTables:
     """Compute all tables.
 
@@ -113,6 +119,7 @@ def tables_of(
         bin_s: Length of a bin, seconds.
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
         samples: What the movements may have been; without them, nothing is estimated.
+        cameras: Those whose conflicts are sought.
 
     Raises:
         ConfigError: ``bin_s`` is not positive.
@@ -130,6 +137,7 @@ def tables_of(
         delays=delays(movements, bin_s),
         queues=queues(tracks, bin_s),
         peak_hours=peak_hours(movements),
+        conflicts=conflicts(tracks, cameras),
         start_utc=start_utc,
     )
 
@@ -180,7 +188,7 @@ def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
         ConfigError: ``bin_s`` is not positive.
     """
     samples = NO_SAMPLES if run.links is None else sample_movements(run.tracks, run.links, views_of(run))
-    return tables_of(run.tracks, bin_s, run.scene.start_utc, samples)
+    return tables_of(run.tracks, bin_s, run.scene.start_utc, samples, run.scene.cameras)
 
 
 def views_of(run: LoadedRun) -> dict[str, View]:

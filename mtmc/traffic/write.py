@@ -19,7 +19,7 @@ from mtmc.files import atomic_path
 __all__ = ["SCENE_TIMES", "columns_of", "write_csv", "write_parquet_rows"]
 
 #: Columns of seconds on the scene's clock; all others in seconds are durations.
-SCENE_TIMES = ("enter_s", "leave_s", "bin_start_s", "bin_end_s", "start_s", "end_s")
+SCENE_TIMES = ("enter_s", "leave_s", "bin_start_s", "bin_end_s", "start_s", "end_s", "at_s")
 
 
 def columns_of(rows: Sequence[Any], row_type: type, start_utc: datetime | None = None) -> dict[str, list[Any]]:

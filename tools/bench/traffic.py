@@ -35,6 +35,7 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from mtmc.associate import AssociateConfig, associate_with_evidence
+from mtmc.associate.tracklet_links import TrackletLinks
 from mtmc.clean import CleanConfig, clean
 from mtmc.embed.config import EmbedConfig
 from mtmc.embed.passages import embed_tracklets
@@ -49,14 +50,26 @@ from mtmc.traffic.ground_paths import ground_path
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.samples import MovementSamples, View, sample_movements
 from mtmc.traffic.tables import od_matrix, speeds, travel_times, turning_counts
-from mtmc.types import Array
+from mtmc.types import Array, GlobalTrack
 from tools.synthcity.layout import read_records, record_path, truth_tables
 from tools.synthcity.recipe import Recipe, load_recipe
 from tools.synthcity.routes import Passing, find_links, find_passages, find_zones
 from tools.synthcity.stage import build_stage
 from tools.synthcity.tracklets import Simulation, TrackNoise, simulate_tracklets
 
-__all__ = ["Case", "Cell", "cells_of", "count_figures", "geh", "main", "zone_names"]
+__all__ = [
+    "LABELS",
+    "NOISE",
+    "Case",
+    "Cell",
+    "associated",
+    "cells_of",
+    "count_figures",
+    "geh",
+    "main",
+    "with_distinct_zones",
+    "zone_names",
+]
 
 #: Kind of place and seed; no other tool uses these seeds.
 SCENES = (
@@ -70,8 +83,8 @@ SCENES = (
 
 #: The detector sees what is labelled, so that both watch the same part of the street: vehicles are in view until
 #: their boxes have left the picture.
-_NOISE = TrackNoise(min_visibility=0.35, min_area_px=900)
-_LABELS = {"max_truncation": 1.0}
+NOISE = TrackNoise(min_visibility=0.35, min_area_px=900)
+LABELS = {"max_truncation": 1.0}
 
 _MOST_SHARED = 0.02  # of the places of a street, in the zone of another
 
@@ -122,27 +135,32 @@ class Cell:
 def simulated_case(kind: str, seed: int, minutes: float) -> Case:
     """Tracklets simulated without rendering, associated by the defaults."""
     name = f"{kind}-{seed}"
-    fields = {"name": name, "place": kind, "seed": seed, "duration_s": 60 * minutes, "labels": _LABELS}
+    fields = {"name": name, "place": kind, "seed": seed, "duration_s": 60 * minutes, "labels": LABELS}
     recipe = Recipe.model_validate(fields)
-    return case_of(name, simulate_tracklets(recipe, _NOISE), minutes)
+    return case_of(name, simulate_tracklets(recipe, NOISE), minutes)
 
 
 def case_of(name: str, found: Simulation, minutes: float) -> Case:
     """The movements of simulated tracklets."""
     found = with_distinct_zones(found)
+    tracks, links = associated(found)
+    views = {camera.id: _view(camera) for camera in found.scene.cameras}
+    samples = sample_movements(tracks, links, views)
+    truth = true_movements(found.passings, found.truth)
+    return _whole(Case(name, truth, movements_of(tracks), samples, minutes), views)
+
+
+def associated(found: Simulation) -> tuple[list[GlobalTrack], TrackletLinks]:
+    """The vehicles and links that the defaults find in simulated tracklets."""
     passages = []
     for camera in found.scene.cameras:
         tracklets = clean(tracklets_of(found.tracks[camera.id], camera.id, camera.clock), camera, CleanConfig())
         for p in embed_tracklets(tracklets, camera, EmbedConfig(), None, None).passages:
             passages.append(replace(p, embedding=found.embedding[camera.id, p.tracklet.track_id]))
     association = associate_with_evidence(passages, found.scene, AssociateConfig())
-    tracks = postprocess(association.tracks, found.scene, PostprocessConfig())
     if association.links is None:
         raise ValueError("expected links of the default method")
-    views = {camera.id: _view(camera) for camera in found.scene.cameras}
-    samples = sample_movements(tracks, association.links, views)
-    truth = true_movements(found.passings, found.truth)
-    return _whole(Case(name, truth, movements_of(tracks), samples, minutes), views)
+    return list(postprocess(association.tracks, found.scene, PostprocessConfig())), association.links
 
 
 def _whole(case: Case, views: Mapping[str, View]) -> Case:
