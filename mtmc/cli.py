@@ -141,6 +141,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core or camera)")
     parser.add_argument("--strict", action="store_true", help="stop at the first camera that fails")
     parser.add_argument("--no-render", action="store_true", help="tables and scores only: no videos, no page")
+    parser.add_argument(
+        "--blur", metavar="LIST", help="make unrecognizable in all pictures: plates, faces, vehicles (commas)"
+    )
     parser.add_argument("--offline", action="store_true", help="download no model: take the best at hand")
     parser.add_argument("--no-learn", action="store_true", help="learn no zones, links, clocks and ground planes")
     parser.set_defaults(command=_run)
@@ -242,7 +245,8 @@ def _run_overrides(arguments: argparse.Namespace) -> list[str]:
     no_render = _NO_RENDER if arguments.no_render else ()
     offline = ("models.offline=true",) if arguments.offline else ()
     no_learn = ("learn.enabled=false",) if arguments.no_learn else ()
-    return [*arguments.overrides, *no_render, *offline, *no_learn]
+    blur = (f"render.blur=[{arguments.blur}]",) if arguments.blur else ()
+    return [*arguments.overrides, *no_render, *offline, *no_learn, *blur]
 
 
 _NO_RENDER = ("render.videos=false", "render.mosaic=false", "render.report=false")

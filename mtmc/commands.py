@@ -168,7 +168,7 @@ def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequ
     write_learned_scene(scene, out, heading(learned))
     text += f"\n{out}\n"
     if plots is not None:
-        text += "".join(f"{path}\n" for path in draw_plots(learned, plots))
+        text += "".join(f"{path}\n" for path in draw_plots(learned, plots, loaded.config.render.blur))
     return text
 
 

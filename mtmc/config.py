@@ -91,7 +91,8 @@ def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene
         scene: Whose ``overrides`` to start from.
 
     Raises:
-        ConfigError: An unknown key (the nearest known one is named) or an impossible value, with file and line.
+        ConfigError: An unknown key (the nearest known one is named) or an impossible value, with file and line; faces
+            to be blurred without people to be found.
     """
     merged: dict[str, Any] = {}
     if scene is not None and scene.overrides:
@@ -108,7 +109,18 @@ def load_config(files: Sequence[Path] = (), overrides: Sequence[str] = (), scene
         except ConfigError as cause:
             raise ConfigError(f"-o {text}: {cause}") from None
         merged = _merge(merged, nested)
-    return parse_settings(RunConfig, merged)
+    config = parse_settings(RunConfig, merged)
+    _check_faces(config)
+    return config
+
+
+def _check_faces(config: RunConfig) -> None:
+    """Faces are blurred in the boxes of people, so that people have to be looked for."""
+    if "faces" in config.render.blur and "person" not in config.detect.classes:
+        raise ConfigError(
+            f"render.blur: faces: expected person among detect.classes, got {', '.join(config.detect.classes)}",
+            remedy="add person to detect.classes, with a detector that knows people, or leave faces out",
+        )
 
 
 def find_config(path: Path) -> Path:

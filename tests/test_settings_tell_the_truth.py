@@ -418,6 +418,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(("render.videos", "render.mosaic", "render.report"), "tests/mtmc/pipeline/test_resume.py"),
     "render.report_vehicles": "tests/mtmc/render/test_report.py",
+    "render.blur": "tests/mtmc/pipeline/test_blurred_outputs.py",
     **dict.fromkeys((f"learn.{name}" for name in SiteConfig.model_fields), "tests/mtmc/site/test_learn_settings.py"),
     "learn.enabled": "tests/mtmc/site/test_learn_settings.py",
 }

@@ -67,5 +67,6 @@ def diagnose(
 
     diagnosis = Diagnosis(run.scene.name, matched.protocol, steps, oracles, link_errors)
     diagnosis.write_json(out / "diagnosis.json")
-    diagnosis.write_page(out / "diagnosis.html", view_crops(link_errors[:SHOWN_ERRORS], run.scene))
+    crops = view_crops(link_errors[:SHOWN_ERRORS], run.scene, run.passages, run.config.render.blur)
+    diagnosis.write_page(out / "diagnosis.html", crops)
     return diagnosis

@@ -12,7 +12,8 @@ from mtmc.diagnose.link_errors import LinkError, TrackletView
 from mtmc.errors import VideoError
 from mtmc.geometry.boxes import area, clip
 from mtmc.scene import Scene
-from mtmc.types import Array
+from mtmc.types import Array, Passage
+from mtmc.video.blur import BlurKind, blurred, regions_of, regions_to_blur
 from mtmc.video.crop import cut
 from mtmc.video.read import read_frames
 
@@ -23,10 +24,18 @@ _HEIGHT_PX = 120
 _PAD = 0.15  # margin on each side as a fraction of the box, to show the surroundings
 
 
-def view_crops(link_errors: Sequence[LinkError], scene: Scene) -> dict[int, list[Array]]:
+def view_crops(
+    link_errors: Sequence[LinkError], scene: Scene, passages: Sequence[Passage] = (), blur: Sequence[BlurKind] = ()
+) -> dict[int, list[Array]]:
     """Up to three crops of each view of the errors in order of time, by ``id(view)``: uint8 (120, w, 3) RGB.
 
     Each video is read once, up to the last frame that is needed. Views whose video cannot be read have no crops.
+
+    Args:
+        link_errors: The errors.
+        scene: The place.
+        passages: Those of the run, which are blurred beside the views themselves.
+        blur: What is made unrecognizable.
     """
     wanted: dict[str, dict[int, list[tuple[TrackletView, Array]]]] = defaultdict(lambda: defaultdict(list))
     for view in [view for error in link_errors for view in (error.first, error.second) if view is not None]:
@@ -38,10 +47,13 @@ def view_crops(link_errors: Sequence[LinkError], scene: Scene) -> dict[int, list
         if camera.video is None or not camera.video.exists():
             continue
         remaining = set(by_frame)
+        hidden = regions_of(blur, (p.tracklet for p in passages if p.tracklet.camera_id == camera_id))
         with suppress(VideoError):
             for frame in read_frames(camera.video, camera_id, camera.clock, wanted=by_frame.keys()):
+                own = [regions_to_blur(blur, xyxy[None], class_id=0) for _, xyxy in by_frame[frame.index]]
+                image = blurred(frame.image, np.concatenate([hidden.at(frame.index), *own]))
                 for view, xyxy in by_frame[frame.index]:
-                    crops[id(view)].append(_crop(frame.image, xyxy))
+                    crops[id(view)].append(_crop(image, xyxy))
                 remaining.discard(frame.index)
                 if not remaining:
                     break

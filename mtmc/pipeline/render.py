@@ -18,9 +18,10 @@ from mtmc.pipeline.camera import CameraResult
 from mtmc.progress import progress_bar
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Camera, Scene
-from mtmc.types import Array, GlobalTrack
+from mtmc.types import Array, GlobalTrack, Passage
+from mtmc.video.blur import FrameRegions, blur_crop, regions_of
 
-__all__ = ["render", "with_frame_counts"]
+__all__ = ["render", "thumbnails_of", "with_frame_counts"]
 
 
 def render(
@@ -45,6 +46,7 @@ def render(
             partial(
                 _annotate,
                 tracks=_by_camera(tracks),
+                passages={result.camera_id: result.passages for result in results},
                 inputs=inputs,
                 config=config,
                 cache=cache,
@@ -93,6 +95,7 @@ def _annotate(
     camera: Camera,
     *,
     tracks: Drawn,
+    passages: Mapping[str, Sequence[Passage]],
     inputs: dict[str, dict[str, str]],
     config: RenderConfig,
     cache: StageCache,
@@ -104,6 +107,7 @@ def _annotate(
 
     path = out / "videos" / f"{camera.id}.mp4"
     shown = tracks.get(camera.id, [])
+    hidden = regions_of(config.blur, (passage.tracklet for passage in passages.get(camera.id, ())))
     key = cache_key(
         code=code_version("mtmc.render", "mtmc.video"),
         inputs=inputs[camera.id],
@@ -111,12 +115,13 @@ def _annotate(
         clock=repr(camera.clock),
         render=config.model_dump(),
         tracks=_digest(shown, camera),
+        hidden=_digest_of_regions(hidden),
         alone=alone,
     )
 
     def make() -> None:
         with progress_bar(f"{camera.id} video") as progress:
-            annotate_camera(camera, shown, path, config, progress, alone=alone)
+            annotate_camera(camera, shown, path, config, progress, alone=alone, hidden=hidden)
 
     try:
         _unless_made(cache, path, key, make)
@@ -133,6 +138,24 @@ def _digest(tracks: Sequence[GlobalTrack], camera: Camera) -> str:
     shared = [(track.global_id, len(track.camera_ids) > 1) for track in tracks]
     columns = (table.id, table.frame, table.xyxy, table.class_id, np.array(shared, np.int64))
     return hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
+
+
+def _digest_of_regions(regions: FrameRegions) -> str:
+    return hashlib.sha256(regions.frame.tobytes() + regions.xyxy.tobytes()).hexdigest()
+
+
+def thumbnails_of(results: Sequence[CameraResult], config: RenderConfig) -> dict[tuple[str, int], Array]:
+    """The pictures of tracklets by camera and track id, blurred as ``render.blur`` says."""
+    class_id = {
+        (result.camera_id, passage.tracklet.track_id): passage.tracklet.class_id
+        for result in results
+        for passage in result.passages
+    }
+    return {
+        (result.camera_id, track): blur_crop(picture, class_id.get((result.camera_id, track), 0), config.blur)
+        for result in results
+        for track, picture in result.thumbnails.items()
+    }
 
 
 def _mosaic(
@@ -179,17 +202,12 @@ def _report(
 ) -> Path:
     from mtmc.render.report import write_report
 
-    thumbnails: dict[tuple[str, int], Array] = {
-        (result.camera_id, track_id): thumbnail
-        for result in results
-        for track_id, thumbnail in result.thumbnails.items()
-    }
     path = out / "report.html"
     write_report(
         path,
         scene=scene,
         tracks=tracks,
-        thumbnails=thumbnails,
+        thumbnails=thumbnails_of(results, config),
         scores=scores,
         videos={_TITLES.get(video.stem, video.stem): video.relative_to(out).as_posix() for video in videos},
         notes=notes,

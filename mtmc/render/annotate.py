@@ -17,6 +17,7 @@ from mtmc.render.config import RenderConfig
 from mtmc.render.style import GREY, RGB, clock_text, colour
 from mtmc.scene import Camera
 from mtmc.types import CLASSES, Array, Frame, GlobalTrack
+from mtmc.video.blur import FrameRegions, blurred
 from mtmc.video.read import probe, read_frames
 from mtmc.video.write import VideoWriter
 
@@ -43,6 +44,7 @@ def annotate_camera(
     progress: Callable[[int, int | None], None] | None = None,
     *,
     alone: bool = False,
+    hidden: FrameRegions | None = None,
 ) -> None:
     """Draw the vehicles on a camera's video, as far as it can be read.
 
@@ -56,6 +58,7 @@ def annotate_camera(
         config: Size, quality and length of the trails.
         progress: Called with the frames drawn so far and the number of all, if that is known.
         alone: No vehicle was seen by several cameras, so that every vehicle gets its color.
+        hidden: What is blurred.
 
     Raises:
         VideoError: The camera has no video, or none of it can be read.
@@ -75,7 +78,7 @@ def annotate_camera(
     frames = _as_far_as_possible(read_frames(camera.video, camera.id, camera.clock))
     with VideoWriter(path, size_wh, camera.clock.fps, crf=config.crf) as video:
         for frame in frames:
-            image = frame.image
+            image = frame.image if hidden is None else blurred(frame.image, hidden.at(frame.index))
             if size_wh != info.size_wh:
                 image = cv2.resize(image, size_wh, interpolation=interpolation)
             title, note = camera.id, clock_text(frame.time_s)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from mtmc.settings import AnyOf, Condition, Settings, UsedWhen
+from mtmc.video.blur import BlurKind
 
 __all__ = ["RenderConfig"]
 
@@ -28,6 +29,11 @@ class RenderConfig(Settings):
     videos: bool = Field(default=True, description="Write a video of every camera with boxes and identities.")
     mosaic: bool = Field(default=True, description="Write one video of all cameras side by side; needs videos.")
     report: bool = Field(default=True, description="Write a page with totals, scores and the path of every vehicle.")
+    blur: tuple[BlurKind, ...] = Field(
+        default=(),
+        description="What is made unrecognizable in videos, pages and plots, in the part of each box where it can "
+        "be: plates (lower half of a vehicle), faces (upper half of a person or vehicle), vehicles (all of it).",
+    )
     crf: int = Field(
         default=26, ge=0, le=51, description="Quality of videos: 0 is lossless, 6 more is about half the size."
     )

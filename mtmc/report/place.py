@@ -16,6 +16,7 @@ from mtmc.render.report import Section
 from mtmc.report.elements import color_of, rectangle, svg, table, text
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, Passage
+from mtmc.video.blur import BlurKind, blurred, regions_of
 from mtmc.video.read import read_frames
 
 __all__ = ["place_sections"]
@@ -30,15 +31,16 @@ _LEGEND_COLUMNS, _LEGEND_ROW = 8, 22.0
 _LINKS = 100  # rows of the table
 
 
-def place_sections(scene: Scene, passages: Sequence[Passage]) -> list[Section]:
+def place_sections(scene: Scene, passages: Sequence[Passage], blur: Sequence[BlurKind] = ()) -> list[Section]:
     """The sections.
 
     Args:
         scene: The place as association knew it.
         passages: Of all cameras.
+        blur: What is made unrecognizable in the frames below the zones.
     """
     cameras = [camera for camera in scene.cameras if not camera.problem]
-    pictures = [_figure(camera, _of(camera, passages)) for camera in cameras]
+    pictures = [_figure(camera, _of(camera, passages), blur) for camera in cameras]
     lead = (
         "Zones by which vehicles enter (green) and leave (red), and the bottom centers of the boxes of some "
         "vehicles, over the first frame."
@@ -55,20 +57,24 @@ def place_sections(scene: Scene, passages: Sequence[Passage]) -> list[Section]:
 
 
 def _of(camera: Camera, passages: Sequence[Passage]) -> list[Passage]:
+    """Passages of a camera in order of time."""
+    return sorted((p for p in passages if p.tracklet.camera_id == camera.id), key=lambda p: p.tracklet.start_s)
+
+
+def _some(own: Sequence[Passage]) -> list[Passage]:
     """Some passages of a camera, evenly over time."""
-    own = sorted((p for p in passages if p.tracklet.camera_id == camera.id), key=lambda p: p.tracklet.start_s)
-    return (
-        [own[k] for k in np.unique(np.linspace(0, len(own) - 1, _TRAJECTORIES).astype(int)).tolist()] if own else []
-    )
+    if not own:
+        return []
+    return [own[k] for k in np.unique(np.linspace(0, len(own) - 1, _TRAJECTORIES).astype(int)).tolist()]
 
 
 # A camera
 
 
-def _figure(camera: Camera, passages: Sequence[Passage]) -> Markup:
+def _figure(camera: Camera, passages: Sequence[Passage], blur: Sequence[BlurKind]) -> Markup:
     width, height = camera.size_wh or _extent(passages)
-    elements = [_background(camera, width, height)]
-    for passage in passages:
+    elements = [_background(camera, passages, blur, width, height)]
+    for passage in _some(passages):
         points = bottom_center(passage.tracklet.xyxy.astype(float))
         elements.append(_polyline(_thinned(points), "#fff"))
     for zone in camera.zones:
@@ -94,7 +100,9 @@ def _extent(passages: Sequence[Passage]) -> tuple[int, int]:
     return round(width), round(height)
 
 
-def _background(camera: Camera, width: int, height: int) -> Markup:
+def _background(
+    camera: Camera, passages: Sequence[Passage], blur: Sequence[BlurKind], width: int, height: int
+) -> Markup:
     """The first frame as a picture inside the page; a gray area without a readable video."""
     if camera.video is None or not camera.video.exists():
         return Markup('<rect width="{}" height="{}" fill="#555"/>').format(width, height)
@@ -102,6 +110,7 @@ def _background(camera: Camera, width: int, height: int) -> Markup:
         frame = next(read_frames(camera.video, camera.id, camera.clock, wanted=[0])).image
     except (VideoError, StopIteration):
         return Markup('<rect width="{}" height="{}" fill="#555"/>').format(width, height)
+    frame = blurred(frame, regions_of(blur, (passage.tracklet for passage in passages)).at(0))
     size = _WIDTH_PX, round(frame.shape[0] * _WIDTH_PX / frame.shape[1])
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     address = jpeg_data_url(small, _JPEG_QUALITY)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mtmc.errors import FormatError
 from mtmc.formats.track1 import read_track1
-from mtmc.pipeline.render import with_frame_counts
+from mtmc.pipeline.render import thumbnails_of, with_frame_counts
 from mtmc.pipeline.results import load_run, read_manifest
 from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.render.report import write_report
@@ -50,15 +50,15 @@ def report_run(run: Path, out: Path) -> None:
         out,
         scene=with_frame_counts(loaded.scene, loaded.results),
         tracks=loaded.tracks,
-        thumbnails={
-            (result.camera_id, track): picture
-            for result in loaded.results
-            for track, picture in result.thumbnails.items()
-        },
+        thumbnails=thumbnails_of(loaded.results, loaded.config.render),
         scores=scores,
         notes=problems,
         made_with={task: model["name"] for task, model in manifest["models"].items()},
         config=loaded.config.render,
-        sections=[*pairs, *traffic_sections(tables), *place_sections(loaded.scene, loaded.passages)],
+        sections=[
+            *pairs,
+            *traffic_sections(tables),
+            *place_sections(loaded.scene, loaded.passages, loaded.config.render.blur),
+        ],
         closing=[timing_section(manifest), command_section(manifest, loaded.config, run.absolute())],
     )
