@@ -44,7 +44,7 @@ from mtmc.formats.table import Table
 from mtmc.geometry.zones import inside
 from mtmc.pipeline.results import load_run
 from mtmc.postprocess import PostprocessConfig, postprocess
-from mtmc.scene import Camera, Link, Zone
+from mtmc.scene import Camera, Link, Scene, Zone
 from mtmc.traffic.count import views_of
 from mtmc.traffic.ground_paths import ground_path
 from mtmc.traffic.movements import Movement, movements_of
@@ -160,7 +160,25 @@ def associated(found: Simulation) -> tuple[list[GlobalTrack], TrackletLinks]:
     association = associate_with_evidence(passages, found.scene, AssociateConfig())
     if association.links is None:
         raise ValueError("expected links of the default method")
-    return list(postprocess(association.tracks, found.scene, PostprocessConfig())), association.links
+    return _written(association.tracks, found.scene), association.links
+
+
+def _written(tracks: Sequence[GlobalTrack], scene: Scene) -> list[GlobalTrack]:
+    """The passages of which a run writes boxes, as they were before postprocessing: what ``mtmc count`` reads."""
+    kept = {
+        (track.global_id, passage.tracklet.camera_id, passage.tracklet.track_id)
+        for track in postprocess(tracks, scene, PostprocessConfig())
+        for passage in track.passages
+    }
+    return [
+        GlobalTrack(track.global_id, passages)
+        for track in tracks
+        if (
+            passages := tuple(
+                p for p in track.passages if (track.global_id, p.tracklet.camera_id, p.tracklet.track_id) in kept
+            )
+        )
+    ]
 
 
 def _whole(case: Case, views: Mapping[str, View]) -> Case:
