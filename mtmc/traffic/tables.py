@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import stats
 
-from mtmc.traffic.estimates import UNKNOWN, Estimate, estimate_counts, estimate_median
+from mtmc.traffic.estimates import MISCOUNT_RATE, MISROUTE_RATE, UNKNOWN, Estimate, estimate_counts, estimate_median
 from mtmc.traffic.movements import Movement
 
 __all__ = [
@@ -272,7 +272,7 @@ def turning_counts(
             (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class, *_bin_of(m.enter_s, bin_s)) for m in movements
         )
 
-    rows = _counted(count, movements, samples)
+    rows = _counted(count, movements, samples, MISCOUNT_RATE)
     return [TurningCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
@@ -292,7 +292,7 @@ def od_matrix(
             counts[(*origin, *destination, first.vehicle_class, *_bin_of(first.enter_s, bin_s))] += 1
         return counts
 
-    rows = _counted(count, movements, samples)
+    rows = _counted(count, movements, samples, MISROUTE_RATE)
     return [ODCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
@@ -308,7 +308,8 @@ def travel_times(
     """
     times_s = _times_between(movements, bin_s)
     sampled_s = [_times_between(sample, bin_s) for sample in samples]
-    counts = estimate_counts([{key: len(values) for key, values in sample.items()} for sample in sampled_s])
+    sampled_counts = [{key: len(values) for key, values in sample.items()} for sample in sampled_s]
+    counts = estimate_counts(sampled_counts, MISROUTE_RATE)
     rows = []
     for key, values in sorted(times_s.items()):
         p5, p15, p50, p85, p95 = np.percentile(values, [5, 15, 50, 85, 95]).tolist()
@@ -415,10 +416,11 @@ def _counted(
     count: Callable[[Iterable[Movement]], Mapping[_Key, int]],
     movements: Iterable[Movement],
     samples: Sequence[Sequence[Movement]],
+    miscount_rate: float,
 ) -> list[tuple[_Key, int, tuple[float, float, float]]]:
     """Key, count and estimate of everything that was counted or is estimated to at least half a vehicle, by key."""
     counts = count(movements)
-    estimates = estimate_counts([count(sample) for sample in samples])
+    estimates = estimate_counts([count(sample) for sample in samples], miscount_rate)
     keys = {*counts, *(key for key, estimate in estimates.items() if estimate.value >= _LEAST_ESTIMATE)}
     unseen = _NONE if samples else UNKNOWN
     return [(key, counts.get(key, 0), _cells(estimates.get(key, unseen))) for key in sorted(keys)]  # type: ignore[type-var]

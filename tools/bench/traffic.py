@@ -65,6 +65,7 @@ __all__ = [
     "associated",
     "cells_of",
     "count_figures",
+    "error_rate",
     "geh",
     "main",
     "with_distinct_zones",
@@ -400,6 +401,16 @@ def count_figures(cells: Sequence[Cell], minutes: float) -> list[float]:
     ]
 
 
+def error_rate(cells: Sequence[Cell]) -> float:
+    """The rate ρ of counts that are wrong in either direction: Σ (estimate − truth)² = 2 ρ (1 − ρ) Σ truth.
+
+    >>> round(error_rate([Cell(100, 90, 90, 80, 99), Cell(100, 110, 110, 99, 120)]), 3)
+    0.113
+    """
+    variance = sum((cell.estimate - cell.truth) ** 2 for cell in cells) / (2 * sum(cell.truth for cell in cells))
+    return (1 - math.sqrt(max(1 - 4 * variance, 0))) / 2
+
+
 def _percent(flags: Iterable[bool]) -> float:
     found = list(flags)
     return 100 * sum(found) / len(found) if found else math.nan
@@ -416,6 +427,7 @@ def _report(cases: Iterator[Case]) -> None:
             every += cells
             print(f"{case.name:26}" + "".join(f"{value:12.0f}" for value in count_figures(cells, case.minutes)))
         print(f"{'all':26}" + "".join(f"{value:12.0f}" for value in count_figures(every, done[0].minutes)))
+        print(f"rate of errors {error_rate(every):.3f}")
 
     names = ("pairs", "run, s", "est., s", "run, %", "est., %", "covered, %", "speeds", "km/h")
     print(f"\n{'travel times and speeds':26}" + "".join(f"{name:>12}" for name in names))

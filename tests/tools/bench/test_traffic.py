@@ -9,7 +9,7 @@ import pytest
 
 from mtmc.traffic.movements import Movement
 from mtmc.traffic.samples import MovementSamples
-from tools.bench.traffic import Case, Cell, cells_of, count_figures, geh, zone_names
+from tools.bench.traffic import Case, Cell, cells_of, count_figures, error_rate, geh, zone_names
 from tools.synthcity.routes import Passing
 
 
@@ -21,6 +21,15 @@ def test_geh_of_hourly_volumes() -> None:
     assert geh(22, 20, 60) == pytest.approx(math.sqrt(2 * 4 / 42))
     assert geh(22, 20, 10) == pytest.approx(math.sqrt(6) * geh(22, 20, 60))
     assert geh(0, 0, 10) == 0.0
+
+
+@pytest.mark.parametrize("rate", [0.03, 0.2])
+def test_the_rate_of_errors_is_that_of_the_binomial_numbers(rate: float) -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(5, 200, 4000)
+    counted = true - rng.binomial(true, rate) + rng.binomial(true, rate)
+    cells = [Cell(t, c, c, 0, 0) for t, c in zip(true.tolist(), counted.tolist(), strict=True)]
+    assert error_rate(cells) == pytest.approx(rate, rel=0.05)
 
 
 def test_figures_of_count_cells() -> None:
