@@ -26,7 +26,7 @@ def test_geh_of_hourly_volumes() -> None:
 @pytest.mark.parametrize("rate", [0.03, 0.2])
 def test_the_rate_of_errors_is_that_of_the_binomial_numbers(rate: float) -> None:
     rng = np.random.default_rng(0)
-    true = rng.integers(5, 200, 4000)
+    true = rng.integers(5, 200, 40_000)
     counted = true - rng.binomial(true, rate) + rng.binomial(true, rate)
     cells = [Cell(t, c, c, 0, 0) for t, c in zip(true.tolist(), counted.tolist(), strict=True)]
     assert error_rate(cells) == pytest.approx(rate, rel=0.05)
