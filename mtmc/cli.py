@@ -211,7 +211,14 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="listen on it (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8767, metavar="N", help="default 8767; 0: any free port")
     parser.add_argument("--token", default="", metavar="TEXT", help="what a browser has to show once")
-    parser.add_argument("--export", action="store_true", help="write the corrected track1.txt, and do not serve")
+    parser.add_argument(
+        "--export",
+        nargs="?",
+        const="track1",
+        choices=["track1", "truth", "crops"],
+        help="write the corrected track1.txt (default), ground truth for 'mtmc evaluate' or crops for 'reid train', "
+        "and do not serve",
+    )
     parser.set_defaults(command=_view)
 
 
@@ -335,7 +342,7 @@ def _view(arguments: argparse.Namespace) -> int:
     from mtmc.view import export_run, serve_run
 
     if arguments.export:
-        say(f"corrected result: {export_run(arguments.run, arguments.folder)}")
+        say(f"corrected result: {export_run(arguments.run, arguments.folder, arguments.export)}")
         return 0
     serve_run(
         arguments.run,

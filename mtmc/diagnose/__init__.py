@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtmc.diagnose.crops import view_crops
-from mtmc.diagnose.link_errors import LinkError, find_link_errors
+from mtmc.diagnose.link_errors import LinkError, TrackletView, find_link_errors
 from mtmc.diagnose.link_evidence import link_explainer
 from mtmc.diagnose.matched_run import MatchedRun, match_run
 from mtmc.diagnose.missed_boxes import losing_stages
@@ -24,10 +24,30 @@ from mtmc.diagnose.oracles import Oracle, rerun, rewrite
 from mtmc.diagnose.report import SHOWN_ERRORS, Diagnosis
 from mtmc.diagnose.waterfall import PARTS, Step, waterfall
 from mtmc.pipeline.camera import match_similarity_of
-from mtmc.pipeline.results import load_run
+from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.pipeline.run import MapCameras
+from mtmc.types import Array
 
-__all__ = ["PARTS", "Diagnosis", "LinkError", "MatchedRun", "Oracle", "Step", "diagnose", "match_run"]
+__all__ = [
+    "PARTS",
+    "Diagnosis",
+    "LinkError",
+    "MatchedRun",
+    "Oracle",
+    "Step",
+    "TrackletView",
+    "diagnose",
+    "link_errors_of",
+    "losing_stages",
+    "match_run",
+]
+
+
+def link_errors_of(run: LoadedRun, matched: MatchedRun, losing_stage: Array) -> list[LinkError]:
+    """All link errors of a run by the evidence of its own association; see :func:`find_link_errors`."""
+    config = run.config.associate.for_embedder(match_similarity_of(run.results))
+    explainer = link_explainer(run.passages, run.scene, config, run.scene_model)
+    return find_link_errors(run, matched, losing_stage, explainer)
 
 
 def diagnose(
@@ -57,9 +77,7 @@ def diagnose(
     losing_stage = losing_stages(run, matched)
     steps = waterfall(matched, losing_stage)
 
-    config = run.config.associate.for_embedder(match_similarity_of(run.results))
-    explainer = link_explainer(run.passages, run.scene, config, run.scene_model)
-    link_errors = find_link_errors(run, matched, losing_stage, explainer)
+    link_errors = link_errors_of(run, matched, losing_stage)
 
     oracles = rewrite(matched)
     if reruns:

@@ -46,6 +46,7 @@ __all__ = [
     "match_similarity_of",
     "process_camera",
     "save_result",
+    "wanted_frames",
 ]
 
 T = TypeVar("T")
@@ -158,6 +159,14 @@ def choose_source(camera: Camera, config: InputConfig) -> tuple[str, Path]:
         f"camera {camera.id}: expected {' or '.join(wanted) or 'a video'}{named}, found {have}",
         remedy="add the file, or change input.source or input.file",
     )
+
+
+def wanted_frames(camera: Camera, wanted: Collection[int]) -> Iterator[Frame]:
+    """Some frames of a camera's video, in order; where it breaks off has been reported by the detection stage."""
+    if camera.video is not None:
+        with suppress(VideoError):
+            recording = Recording(camera.id, camera.video, camera.clock)
+            yield from islice(recording.frames(wanted=wanted), len(wanted))
 
 
 class CameraPipeline:
@@ -300,18 +309,10 @@ class CameraPipeline:
             embedder = make_embedder(config.embed, self.threads) if camera.video else None
             attributes = make_attributes(config.embed, self.threads) if camera.video else None
             with progress_bar(f"{camera.id} embed") as progress:
-                frames = None if camera.video is None else self._wanted_frames
+                frames = None if camera.video is None else partial(wanted_frames, camera)
                 return embed_tracklets(tracklets, camera, config.embed, embedder, frames, progress, attributes)
 
         return self._stage("embed", key, compute, _pack_embedded, partial(_unpack_embedded, camera.id)), key
-
-    def _wanted_frames(self, wanted: Collection[int]) -> Iterator[Frame]:
-        """Some of the video's frames; where it breaks off has been reported by the detection stage."""
-        camera = self.camera
-        if camera.video is not None:
-            with suppress(VideoError):
-                recording = Recording(camera.id, camera.video, camera.clock)
-                yield from islice(recording.frames(wanted=wanted), len(wanted))
 
     def _stage(
         self,

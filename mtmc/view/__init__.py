@@ -6,8 +6,13 @@
     proxies.py      clean videos that a browser can seek in
     journal.py      answers on disk
     corrections.py  what the answers demand; stable numbers of vehicles
+    repairs.py      tracklets cut, deleted, of another class
     association.py  association solved again under corrections
     questions.py    which links to ask about
+    exports.py      ground truth and training crops of the corrected result
+    ground_map.py   ground planes, and where each camera sees vehicles
+    mistakes.py     wrong and missing links by ground truth
+    search.py       tracklets that look like one of them, or like a picture
     session.py      a user's work on one run
     place.py        what scene.yaml says of the place, and changes of it
     security.py     access to the server
@@ -24,6 +29,7 @@ from pathlib import Path
 
 from mtmc.errors import ConfigError, MissingDependency, MtmcError
 from mtmc.pipeline.results import load_run
+from mtmc.view.exports import ExportKind
 from mtmc.view.proxies import Proxies
 from mtmc.view.run_data import view_of
 from mtmc.view.session import Session
@@ -81,13 +87,13 @@ def serve_run(
         proxies.close()
 
 
-def export_run(run: Path, folder: Path | None = None) -> Path:
-    """Write the corrected ``track1.txt`` of a run; returns the file.
+def export_run(run: Path, folder: Path | None = None, kind: ExportKind = "track1") -> Path:
+    """Write the corrected result of a run; returns the file or folder, see :meth:`mtmc.view.session.Session.export`.
 
     Raises:
-        MtmcError: The run or its journal cannot be read, or the file cannot be written.
+        MtmcError: The run or its journal cannot be read, or the result cannot be written.
     """
-    return _session(run, folder).export()
+    return _session(run, folder).export(kind)
 
 
 def _session(run: Path, folder: Path | None) -> Session:

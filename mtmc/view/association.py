@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,9 +67,11 @@ class RunAssociation:
 
     Args:
         viewed: The run.
+        numbers: int64 (N,), numbers of the passages before any answer, 0 for those without one; those of the run
+            if None.
     """
 
-    def __init__(self, viewed: ViewedRun) -> None:
+    def __init__(self, viewed: ViewedRun, numbers: Array | None = None) -> None:
         self.viewed = viewed
         run = viewed.run
         self.config = run.config.associate.for_embedder(match_similarity_of(run.results))
@@ -76,19 +79,26 @@ class RunAssociation:
         if run.scene_model is not None and viewed.passages:
             self.candidates = candidates(viewed.passages, run.scene, self.config, run.scene_model)
         self._columns = {} if self.candidates is None else self.candidates.columns
-        self._first_ids = self._ids_without_answers()
+        self._given_numbers = numbers
 
-    @property
+    @cached_property
     def agrees_with_run(self) -> bool:
         """Whether this version of the program gives the identities of the run, as long as nothing is corrected."""
         in_result = self.viewed.run_id > 0
-        return bool((self._first_ids[in_result] == self.viewed.run_id[in_result]).all())
+        return bool((self._ids_without_answers[in_result] == self.viewed.run_id[in_result]).all())
+
+    @cached_property
+    def numbers(self) -> Array:
+        """Numbers of the passages before any answer: int64 (N,), 0 for those without one."""
+        if self._given_numbers is not None:
+            return self._given_numbers
+        return self._ids_without_answers if self.agrees_with_run else self.viewed.run_id
 
     def solve(self, corrections: Corrections) -> CorrectedRun:
         """The identities under some corrections. Vehicles that these leave alone keep their numbers."""
         labels = self._labels(corrections)
-        before = self._first_ids if self.agrees_with_run else self.viewed.run_id
-        return CorrectedRun(corrections, labels, stable_ids(labels, before, self.viewed.lengths))
+        ids = stable_ids(labels, self.numbers, self.viewed.lengths, corrections.numbers)
+        return CorrectedRun(corrections, labels, ids)
 
     def links_of(self, solution: CorrectedRun, vehicle: int) -> list[Link]:
         """The candidate pairs within a vehicle, and those with other vehicles that have positive log odds."""
@@ -101,13 +111,17 @@ class RunAssociation:
         rows = np.flatnonzero(is_joined | (inside.any(axis=1) & (found.log_odds > 0)))
         return self._links(solution, rows)
 
-    def tracks(self, solution: CorrectedRun) -> list[GlobalTrack]:
-        """The vehicles as a result file has them: by the run's settings, after post-processing."""
-        run = self.viewed.run
+    def vehicles(self, solution: CorrectedRun) -> list[GlobalTrack]:
+        """All vehicles, with the boxes of their tracklets."""
         groups: dict[int, list[Passage]] = {}
         for passage, vehicle in zip(self.viewed.passages, solution.vehicle.tolist(), strict=True):
             groups.setdefault(vehicle, []).append(passage)
-        tracks = [GlobalTrack(k, tuple(sorted(groups[k], key=_first_seen))) for k in sorted(groups)]
+        return [GlobalTrack(k, tuple(sorted(groups[k], key=_first_seen))) for k in sorted(groups)]
+
+    def tracks(self, solution: CorrectedRun) -> list[GlobalTrack]:
+        """The vehicles as a result file has them: by the run's settings, after post-processing."""
+        run = self.viewed.run
+        tracks = self.vehicles(solution)
         if not self.config.keep_single_camera:
             tracks = [track for track in tracks if len(track.camera_ids) > 1]
         return postprocess(tracks, run.scene, run.config.postprocess)
@@ -130,6 +144,7 @@ class RunAssociation:
         alone = int(run_id.max(initial=0)) + 1 + np.arange(len(run_id))
         return np.where(run_id > 0, run_id, alone)
 
+    @cached_property
     def _ids_without_answers(self) -> Array:
         """Numbers of the run before post-processing, 0 for passages of vehicles that association drops."""
         passages: Sequence[Passage] = self.viewed.passages

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from mtmc.errors import ConfigError
 from mtmc.types import Array
-from mtmc.view.journal import Entry, Tracklets
+from mtmc.view.journal import Entry, Track, Tracklets
 
 __all__ = ["Corrections", "answers", "check_consistent", "corrections_of", "counting_entries", "stable_ids"]
 
@@ -24,10 +25,12 @@ class Corrections:
     Attributes:
         must_link: One vehicle.
         cannot_link: Two vehicles.
+        numbers: Of vehicles, each by one passage of it; later ones stand before earlier ones.
     """
 
     must_link: frozenset[Pair] = field(default_factory=frozenset)
     cannot_link: frozenset[Pair] = field(default_factory=frozenset)
+    numbers: tuple[tuple[int, int], ...] = ()
 
     def groups(self, n: int) -> Array:
         """The least passage of those that must be one vehicle with each of N passages: int64 (N,)."""
@@ -61,37 +64,51 @@ def answers(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in counting_entries(entries) if entry.action != "undo"]
 
 
-def corrections_of(entries: Iterable[Entry], index: Mapping[tuple[str, int], int]) -> Corrections:
-    """The pairs that the counting entries give.
+def corrections_of(
+    entries: Iterable[Entry], index: Mapping[Track, int], deleted: Collection[Track] = frozenset()
+) -> Corrections:
+    """What the counting entries say of passages.
 
     Args:
         entries: Of a journal.
         index: Of each passage by (camera_id, track_id).
+        deleted: Tracklets that were deleted: what entries say of them no longer counts.
 
     Raises:
         ConfigError: An entry names a tracklet that the run does not have.
     """
     active = answers(entries)
+
+    def pairs(name: str) -> frozenset[Pair]:
+        named: Iterable[Tracklets] = (pair for entry in active for pair in getattr(entry, name))
+        present = (pair for pair in named if pair[:2] not in deleted and pair[2:] not in deleted)
+        return frozenset(_indexed(pair, index) for pair in present)
+
+    numbered = [entry for entry in active[::-1] if entry.action == "assign" and entry.number]
     return Corrections(
-        must_link=frozenset(_indexed(pair, index) for entry in active for pair in entry.must_link),
-        cannot_link=frozenset(_indexed(pair, index) for entry in active for pair in entry.cannot_link),
+        must_link=pairs("must_link"),
+        cannot_link=pairs("cannot_link"),
+        numbers=tuple((index[track], e.number) for e in numbered for track in e.tracks if track not in deleted),
     )
 
 
-def check_consistent(entries: Sequence[Entry], index: Mapping[tuple[str, int], int]) -> None:
+def check_consistent(
+    entries: Sequence[Entry], index: Mapping[Track, int], deleted: Collection[Track] = frozenset()
+) -> None:
     """Check that no two tracklets have to be one vehicle and two at the same time.
 
     Raises:
         ConfigError: They do; the message names the answers that contradict the last one.
     """
-    corrections = corrections_of(entries, index)
+    corrections = corrections_of(entries, index, deleted)
     group = corrections.groups(len(index))
     clash = [(i, j) for i, j in sorted(corrections.cannot_link) if group[i] == group[j]]
     if not clash:
         return
     disputed = {int(group[i]) for i, _ in clash}
     *earlier, _ = answers(entries)
-    numbers = [str(e.sequence) for e in earlier if _is_about(e, disputed, group, set(clash), index)]
+    about = [(e, corrections_of([e], index, deleted)) for e in earlier]
+    numbers = [str(e.sequence) for e, said in about if _is_about(said, disputed, group, set(clash))]
     raise ConfigError(
         f"this contradicts answer{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
         if numbers
@@ -100,23 +117,21 @@ def check_consistent(entries: Sequence[Entry], index: Mapping[tuple[str, int], i
     )
 
 
-def _is_about(
-    entry: Entry, disputed: set[int], group: Array, clash: set[Pair], index: Mapping[tuple[str, int], int]
-) -> bool:
-    joined = any(int(group[_indexed(pair, index)[0]]) in disputed for pair in entry.must_link)
-    return joined or any(_indexed(pair, index) in clash for pair in entry.cannot_link)
+def _is_about(said: Corrections, disputed: set[int], group: Array, clash: set[Pair]) -> bool:
+    return any(int(group[i]) in disputed for i, _ in said.must_link) or not clash.isdisjoint(said.cannot_link)
 
 
-def stable_ids(labels: Array, before: Array, weight: Array) -> Array:
+def stable_ids(labels: Array, before: Array, weight: Array, numbers: Sequence[tuple[int, int]] = ()) -> Array:
     """Numbers of groups, as many as possible as they were: int64 (N,).
 
-    Groups and earlier numbers are matched one to one, those first that have most in common. Groups that are left get
-    new numbers, in order of their first passage.
+    Numbers that were given stand before all others. The other groups and earlier numbers are matched one to one,
+    those first that have most in common. Groups that are left get new numbers, in order of their first passage.
 
     Args:
         labels: int (N,), the groups.
         before: int (N,), earlier numbers, 0 where there was none.
         weight: int (N,), how much each passage counts: its boxes.
+        numbers: Of groups, each by a passage of it; of two that exclude each other the first one counts.
 
     >>> stable_ids(np.array([0, 0, 2, 3]), np.array([7, 8, 8, 0]), np.array([5, 9, 3, 1])).tolist()
     [8, 8, 9, 10]
@@ -127,15 +142,20 @@ def stable_ids(labels: Array, before: Array, weight: Array) -> Array:
     common = np.bincount(place.reshape(-1), weight[has_number], minlength=len(unique))
     number_of: dict[int, int] = {}
     taken: set[int] = set()
+    for passage, number in numbers:
+        label = int(labels[passage])
+        if label not in number_of and number not in taken:
+            number_of[label] = number
+            taken.add(number)
     for row in np.lexsort([unique[:, 1], unique[:, 0], -common]).tolist():
         number, label = unique[row].tolist()
         if label not in number_of and number not in taken:
             number_of[label] = number
             taken.add(number)
-    following = int(before.max(initial=0)) + 1
+    free = (number for number in count(int(before.max(initial=0)) + 1) if number not in taken)
     for label in labels.tolist():
         if label not in number_of:
-            number_of[label], following = following, following + 1
+            number_of[label] = next(free)
     return np.array([number_of[label] for label in labels.tolist()], np.int64)
 
 
@@ -149,7 +169,7 @@ def _closure(n: int, pairs: Iterable[Pair]) -> Array:
     return least
 
 
-def _indexed(pair: Tracklets, index: Mapping[tuple[str, int], int]) -> Pair:
+def _indexed(pair: Tracklets, index: Mapping[Track, int]) -> Pair:
     camera_a, track_a, camera_b, track_b = pair
     for name in ((camera_a, track_a), (camera_b, track_b)):
         if name not in index:

@@ -21,11 +21,13 @@ from mtmc.errors import FormatError, MtmcError
 from mtmc.files import explain
 from mtmc.types import Passage
 
-__all__ = ["ACTIONS", "Entry", "Journal", "StaleSequence", "Tracklets", "digest_of"]
+__all__ = ["ACTIONS", "Entry", "Journal", "StaleSequence", "Track", "Tracklets", "digest_of"]
 
 _VERSION = 1
-ACTIONS = ("same", "different", "merge", "split", "undo")
+ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "undo")
 
+#: (camera_id, track_id) of a tracklet.
+Track = tuple[str, int]
 #: (camera_id, track_id) of two tracklets.
 Tracklets = tuple[str, int, str, int]
 
@@ -43,6 +45,10 @@ class Entry:
         action: One of :data:`ACTIONS`.
         must_link: Pairs of tracklets that are one vehicle.
         cannot_link: Pairs of tracklets that are two vehicles.
+        tracks: Tracklets that are cut, deleted, of another class, or that a vehicle's number belongs to.
+        frame: Of ``cut``: the first frame of the part that gets a new number.
+        number: Of ``cut``: the new tracklet number; of ``assign``: the number of the vehicle, 0 for any.
+        class_name: Of ``class``: one of :data:`mtmc.types.CLASSES`.
         undoes: The number of the decision that no longer counts; 0 for all actions but ``undo``.
         time_utc: When it was made, ISO 8601.
     """
@@ -51,6 +57,10 @@ class Entry:
     action: str
     must_link: tuple[Tracklets, ...] = ()
     cannot_link: tuple[Tracklets, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    frame: int = 0
+    number: int = 0
+    class_name: str = ""
     undoes: int = 0
     time_utc: str = ""
 
@@ -98,7 +108,7 @@ class Journal:
         Args:
             sequence: The number of the last decision that the sender knows.
             action: One of :data:`ACTIONS`.
-            facts: ``must_link``, ``cannot_link`` or ``undoes``.
+            facts: The other fields of :class:`Entry`.
 
         Raises:
             StaleSequence: Somebody else has decided something since.
@@ -161,6 +171,11 @@ class Journal:
                 action=data["action"],
                 must_link=tuple(_pair(pair) for pair in data["must_link"]),
                 cannot_link=tuple(_pair(pair) for pair in data["cannot_link"]),
+                # Journals of earlier versions have no repairs.
+                tracks=tuple((str(camera), int(track)) for camera, track in data.get("tracks", ())),
+                frame=int(data.get("frame", 0)),
+                number=int(data.get("number", 0)),
+                class_name=str(data.get("class_name", "")),
                 undoes=int(data["undoes"]),
                 time_utc=str(data["time_utc"]),
             )

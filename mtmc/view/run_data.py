@@ -70,11 +70,13 @@ class CameraBoxes:
         first_row: uint32 (F + 1,), row of the first box of each frame; the last entry is B.
         passage: uint32 (B,), index into :attr:`ViewedRun.passages`.
         edges: int16 (B, 4), x1, y1, x2, y2 in quarters of a pixel.
+        ground_m: float32 (B, 2), positions on the camera's ground plane, NaN where it has none.
     """
 
     first_row: Array
     passage: Array
     edges: Array
+    ground_m: Array
 
     def packed(self, first: int) -> bytes:
         """The boxes of :data:`FRAMES_PER_CHUNK` frames from ``first`` on, little-endian.
@@ -88,12 +90,19 @@ class CameraBoxes:
         int16   4 · R       x1, y1, x2, y2 in quarters of a pixel
         ======  ==========  =====================================================
         """
+        return self._packed(first, self.edges)
+
+    def packed_ground(self, first: int) -> bytes:
+        """As :meth:`packed`, with positions on the ground in place of edges: float32 2 · R, meters."""
+        return self._packed(first, self.ground_m)
+
+    def _packed(self, first: int, values: Array) -> bytes:
         frames = len(self.first_row) - 1
         first = min(max(first, 0), frames)
         offsets = self.first_row[first : min(first + FRAMES_PER_CHUNK, frames) + 1]
         rows = slice(int(offsets[0]), int(offsets[-1]))
         header = np.array([first, len(offsets) - 1], "<u4")
-        parts = (header, (offsets - offsets[0]).astype("<u4"), self.passage[rows], self.edges[rows])
+        parts = (header, (offsets - offsets[0]).astype("<u4"), self.passage[rows], values[rows])
         return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
 
@@ -180,10 +189,11 @@ def boxes_of(passages: Sequence[Passage], index: Array, frame_count: int) -> Cam
     frame = np.concatenate([np.zeros(0, np.int64), *(p.tracklet.frame for p in passages)])
     passage = np.repeat(index, [len(p.tracklet) for p in passages]).astype("<u4")
     xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(p.tracklet.xyxy for p in passages)])
+    ground = np.concatenate([np.zeros((0, 2)), *(p.ground_m for p in passages)])
     order = np.lexsort([passage, frame])
     edges = np.clip(np.rint(xyxy[order] * _UNITS_PER_PX), _LIMITS.min, _LIMITS.max).astype("<i2")
     first_row = np.searchsorted(frame[order], np.arange(frame_count + 1)).astype("<u4")
-    return CameraBoxes(first_row, passage[order], edges)
+    return CameraBoxes(first_row, passage[order], edges, ground[order].astype("<f4"))
 
 
 def _camera_view(camera: Camera, frames: int, size_wh: tuple[int, int], problem: str) -> CameraView:

@@ -6,10 +6,12 @@ becomes a path of the file system.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,23 @@ from starlette.routing import Route
 from mtmc.errors import ConfigError, MtmcError
 from mtmc.scene.edit import StaleScene
 from mtmc.types import CLASSES, COLORS
-from mtmc.view.bodies import sent_json
-from mtmc.view.journal import StaleSequence
+from mtmc.view.bodies import sent_bytes, sent_json
+from mtmc.view.exports import ExportKind, zipped
+from mtmc.view.ground_map import planes_of
+from mtmc.view.journal import ACTIONS, StaleSequence
+from mtmc.view.mistakes import mistakes_of
 from mtmc.view.place import PlaceEditor
 from mtmc.view.place_routes import place_routes
 from mtmc.view.proxies import Proxies
-from mtmc.view.run_data import FRAMES_PER_CHUNK
+from mtmc.view.run_data import FRAMES_PER_CHUNK, ViewedRun
+from mtmc.view.search import MAX_PICTURE_BYTES, Search, decode_picture
 from mtmc.view.security import Guard
-from mtmc.view.session import Session
+from mtmc.view.session import Session, Snapshot
 
 __all__ = ["make_app"]
 
 _MAX_QUESTIONS = 100
+_MAX_MATCHES = 60  # of a search
 _MAX_PART_BYTES = 1 << 20  # of a video, sent at once
 _MEDIA_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 
@@ -60,15 +67,22 @@ def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None
         Route("/api/vehicles", api.vehicles),
         Route("/api/vehicles/{vehicle:int}/links", api.links),
         Route("/api/cameras/{camera:int}/boxes", api.boxes),
+        Route("/api/cameras/{camera:int}/ground", api.ground),
         Route("/api/cameras/{camera:int}/proxy", api.proxy),
         Route("/api/cameras/{camera:int}/video.mp4", api.video),
         Route("/api/passages/{passage:int}/crop.jpg", api.crop),
+        Route("/api/passages/{passage:int}/similar", api.similar),
+        Route("/api/search", api.search, methods=["POST"]),
+        Route("/api/map", api.map),
         Route("/api/questions", api.questions),
         Route("/api/journal", api.journal),
         Route("/api/journal", api.answer, methods=["POST"]),
         Route("/api/scores", api.scores),
+        Route("/api/mistakes", api.mistakes),
         Route("/api/track1.txt", api.export),
-        *place_routes(PlaceEditor(session.viewed)),
+        *place_routes(PlaceEditor(session.given)),
+        Route("/api/truth.zip", api.truth),
+        Route("/api/crops.zip", api.crops),
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         HTTPException: _http_error,
@@ -78,13 +92,44 @@ def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None
     return Starlette(routes=routes, exception_handlers=handlers, middleware=middleware)
 
 
+class _Derived:
+    """What is computed from the tracklets once, until they change."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def passages(self) -> bytes:
+        return _json_bytes({**self.snapshot.viewed.columns(), "tracklets": self.snapshot.tracklets})
+
+    @cached_property
+    def planes(self) -> list[dict[str, Any]]:
+        return [asdict(plane) for plane in planes_of(self.snapshot.viewed)]
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(self.snapshot.viewed)
+
+
 class _Api:
     """What the routes answer. Work that takes time runs beside the event loop."""
 
     def __init__(self, session: Session, proxies: Proxies) -> None:
         self.session, self.proxies = session, proxies
-        self.viewed = session.viewed
-        self._passages = _json_bytes(self.viewed.columns())
+        self._derived = _Derived(session.snapshot())
+        self._exporting, self._diagnosing = asyncio.Lock(), asyncio.Lock()
+        self._mistakes: bytes | None = None
+
+    @property
+    def viewed(self) -> ViewedRun:
+        return self.session.viewed
+
+    def _of_tracklets(self) -> _Derived:
+        """What depends on the present tracklets."""
+        present = self.session.snapshot()
+        if self._derived.snapshot.tracklets != present.tracklets:
+            self._derived = _Derived(present)
+        return self._derived
 
     async def run(self, request: Request) -> Response:
         run = self.viewed.run
@@ -98,26 +143,36 @@ class _Api:
                 "classes": CLASSES,
                 "colors": COLORS,
                 "review_problem": self.session.problem,
-                "agrees": self.session.association.agrees_with_run,
+                "agrees": self.session.agrees_with_run,
             }
         )
 
     async def passages(self, request: Request) -> Response:
-        return Response(self._passages, media_type="application/json")
+        derived = self._of_tracklets()
+        return Response(await run_in_threadpool(lambda: derived.passages), media_type="application/json")
 
     async def vehicles(self, request: Request) -> Response:
         await run_in_threadpool(self.session.reload)
         return self._identities()
 
     async def links(self, request: Request) -> Response:
-        _, solution = self.session.state()
-        found = await run_in_threadpool(self.session.association.links_of, solution, request.path_params["vehicle"])
+        now = self.session.snapshot()
+        found = await run_in_threadpool(now.association.links_of, now.solution, request.path_params["vehicle"])
         return JSONResponse([asdict(link) for link in found])
 
     async def boxes(self, request: Request) -> Response:
         boxes = self.viewed.boxes[self._camera(request)]
         first = _whole(request.query_params.get("first", "0"))
         return Response(boxes.packed(first), media_type="application/octet-stream")
+
+    async def ground(self, request: Request) -> Response:
+        boxes = self.viewed.boxes[self._camera(request)]
+        first = _whole(request.query_params.get("first", "0"))
+        return Response(boxes.packed_ground(first), media_type="application/octet-stream")
+
+    async def map(self, request: Request) -> Response:
+        derived = self._of_tracklets()
+        return JSONResponse(await run_in_threadpool(lambda: derived.planes))
 
     async def proxy(self, request: Request) -> Response:
         return JSONResponse(asdict(self.proxies.request(self._camera(request))))
@@ -134,16 +189,27 @@ class _Api:
         return Response(part, 206, headers, "video/mp4")
 
     async def crop(self, request: Request) -> Response:
-        passage = request.path_params["passage"]
-        if passage >= len(self.viewed.passages):
-            raise HTTPException(404, "no such passage")
-        tracklet = self.viewed.passages[passage].tracklet
-        result = self.viewed.run.results[int(self.viewed.camera[passage])]
+        viewed = self.viewed
+        passage = _passage(request, viewed)
+        tracklet = viewed.passages[passage].tracklet
+        result = viewed.run.results[int(viewed.camera[passage])]
         image = result.thumbnails.get(tracklet.track_id)
         if image is None:
             raise HTTPException(404, "the run has no picture of this passage")
         jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
         return Response(jpeg.tobytes(), media_type="image/jpeg", headers={"cache-control": "max-age=86400"})
+
+    async def similar(self, request: Request) -> Response:
+        derived = self._of_tracklets()
+        passage = _passage(request, derived.snapshot.viewed)
+        found = await run_in_threadpool(lambda: derived.search.like_passage(passage, _MAX_MATCHES))
+        return JSONResponse([asdict(match) for match in found])
+
+    async def search(self, request: Request) -> Response:
+        data = await sent_bytes(request, "application/octet-stream", MAX_PICTURE_BYTES)
+        derived = self._of_tracklets()
+        found = await run_in_threadpool(lambda: derived.search.like_picture(decode_picture(data), _MAX_MATCHES))
+        return JSONResponse([asdict(match) for match in found])
 
     async def questions(self, request: Request) -> Response:
         found = await run_in_threadpool(self.session.questions)
@@ -164,9 +230,29 @@ class _Api:
     async def scores(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self.session.scores))
 
+    async def mistakes(self, request: Request) -> Response:
+        async with self._diagnosing:
+            if self._mistakes is None:
+                found = await run_in_threadpool(mistakes_of, self.session.given)
+                self._mistakes = _json_bytes(None if found is None else [asdict(mistake) for mistake in found])
+        return Response(self._mistakes, media_type="application/json")
+
     async def export(self, request: Request) -> Response:
         path = await run_in_threadpool(self.session.export)
         return FileResponse(path, media_type="text/plain", filename="track1.txt")
+
+    async def truth(self, request: Request) -> Response:
+        return await self._zipped("truth")
+
+    async def crops(self, request: Request) -> Response:
+        return await self._zipped("crops")
+
+    async def _zipped(self, kind: ExportKind) -> Response:
+        """A folder of files as one file; a second request waits for the first."""
+        async with self._exporting:
+            folder = await run_in_threadpool(self.session.export, kind)
+            path = await run_in_threadpool(zipped, folder)
+        return FileResponse(path, media_type="application/zip", filename=path.name)
 
     def _append(self, sequence: int, action: Any, data: Mapping[str, Any]) -> None:
         session = self.session
@@ -177,14 +263,24 @@ class _Api:
             session.merge(sequence, _integers(data, "vehicles"))
         elif action == "split":
             session.split(sequence, _integers(data, "passages"))
+        elif action == "assign":
+            session.assign(sequence, _integers(data, "passages"), _integers(data, "number", exactly=1)[0])
+        elif action == "cut":
+            [passage], [frame] = _integers(data, "passages", exactly=1), _integers(data, "frame", exactly=1)
+            session.cut(sequence, passage, frame)
+        elif action == "delete":
+            session.delete(sequence, _integers(data, "passages"))
+        elif action == "class":
+            session.reclassify(sequence, _integers(data, "passages"), str(data.get("class")))
         elif action == "undo":
             session.undo(sequence, _integers(data, "undoes", exactly=1)[0])
         else:
-            raise ConfigError("expected the action same, different, merge, split or undo")
+            raise ConfigError(f"expected one of the actions {', '.join(ACTIONS)}")
 
     def _identities(self) -> Response:
-        sequence, solution = self.session.state()
-        return JSONResponse({"sequence": sequence, "vehicle": solution.vehicle.tolist()})
+        now = self.session.snapshot()
+        vehicle = now.solution.vehicle.tolist()
+        return JSONResponse({"sequence": now.sequence, "tracklets": now.tracklets, "vehicle": vehicle})
 
     def _camera(self, request: Request) -> int:
         camera = int(request.path_params["camera"])
@@ -194,6 +290,13 @@ class _Api:
 
 
 # Requests and answers
+
+
+def _passage(request: Request, viewed: ViewedRun) -> int:
+    passage = int(request.path_params["passage"])
+    if passage >= len(viewed.passages):
+        raise HTTPException(404, "no such passage")
+    return passage
 
 
 def _static_names() -> list[str]:

@@ -4,21 +4,69 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mtmc.embed.passages import EmbeddedTracklets
 from mtmc.errors import ConfigError
 from mtmc.formats.track1 import read_track1, write_track1
+from mtmc.pipeline.results import LoadedRun
 from mtmc.pipeline.scoring import score_rows, score_scene
+from mtmc.scene import Camera
+from mtmc.types import Tracklet
 from mtmc.view.association import CorrectedRun, RunAssociation
-from mtmc.view.corrections import check_consistent, corrections_of, counting_entries
-from mtmc.view.journal import Entry, Journal, Tracklets, digest_of
+from mtmc.view.corrections import answers, check_consistent, corrections_of, counting_entries
+from mtmc.view.exports import ExportKind, write_crops, write_truth
+from mtmc.view.journal import Entry, Journal, Track, Tracklets, digest_of
 from mtmc.view.questions import Question, questions
-from mtmc.view.run_data import ViewedRun
+from mtmc.view.repairs import REPAIRS, embed_parts, repaired
+from mtmc.view.run_data import ViewedRun, view_of
 
-__all__ = ["Session"]
+__all__ = ["Session", "Snapshot"]
+
+
+_NUMBER_LIMIT = 2**31
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Repaired:
+    """A run after some repairs.
+
+    Attributes:
+        repairs: The answers that repair tracklets, without their time.
+        viewed: The run with its tracklets repaired.
+        association: Of these tracklets.
+        index: Of each passage by (camera_id, track_id).
+        deleted: Tracklets that were deleted.
+    """
+
+    repairs: tuple[Entry, ...]
+    viewed: ViewedRun
+    association: RunAssociation
+    index: dict[Track, int]
+    deleted: frozenset[Track]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Tracklets and identities at one moment.
+
+    Attributes:
+        sequence: The number of the last answer.
+        tracklets: What the tracklets are called: it changes when they are repaired.
+        viewed: The run with its tracklets repaired.
+        association: Of these tracklets.
+        solution: Their identities.
+    """
+
+    sequence: int
+    tracklets: str
+    viewed: ViewedRun
+    association: RunAssociation
+    solution: CorrectedRun
 
 
 class Session:
@@ -33,12 +81,29 @@ class Session:
     """
 
     def __init__(self, viewed: ViewedRun, folder: Path) -> None:
-        self.viewed, self.folder = viewed, folder
-        self.association = RunAssociation(viewed)
+        self.folder = folder
         self.journal = Journal(folder / "journal.jsonl", digest_of(viewed.passages))
-        self._index = {(p.tracklet.camera_id, p.tracklet.track_id): k for k, p in enumerate(viewed.passages)}
         self._lock = threading.Lock()
+        self._embedded: dict[tuple[str, int, int, int, int, int], EmbeddedTracklets] = {}
+        self._given = _Repaired((), viewed, RunAssociation(viewed), _index_of(viewed), frozenset())
+        self.agrees_with_run = self._given.association.agrees_with_run
+        self._present = self._drafted = self._given
         self._solution = self._solved()
+
+    @property
+    def given(self) -> ViewedRun:
+        """The run as it was made."""
+        return self._given.viewed
+
+    @property
+    def viewed(self) -> ViewedRun:
+        """The run, its tracklets repaired."""
+        return self._present.viewed
+
+    @property
+    def association(self) -> RunAssociation:
+        """Of the present tracklets."""
+        return self._present.association
 
     @property
     def problem(self) -> str:
@@ -52,6 +117,13 @@ class Session:
         """The number of the last answer, and the identities under all of them."""
         with self._lock:
             return self.journal.sequence, self._solution
+
+    def snapshot(self) -> Snapshot:
+        """Tracklets and identities that belong together."""
+        with self._lock:
+            present = self._present
+            name = ".".join(str(repair.sequence) for repair in present.repairs)
+            return Snapshot(self.journal.sequence, name, present.viewed, present.association, self._solution)
 
     def entries(self) -> list[tuple[Entry, bool]]:
         """All answers and whether they count."""
@@ -89,13 +161,7 @@ class Session:
 
     def split(self, sequence: int, passages: Sequence[int]) -> Entry:
         """Make some passages of a vehicle a vehicle of their own; raises as :meth:`answer`."""
-        chosen = sorted(set(passages))
-        if not all(0 <= k < len(self.viewed.passages) for k in chosen):
-            raise ConfigError(f"expected passages of this run, got {chosen}")
-        vehicles = {int(self._solution.vehicle[k]) for k in chosen}
-        if len(vehicles) != 1:
-            raise ConfigError("expected passages of one vehicle", remedy="split one vehicle at a time")
-        rest = sorted(set(np.flatnonzero(self._solution.vehicle == vehicles.pop()).tolist()) - set(chosen))
+        chosen, rest = self._of_one_vehicle(passages)
         if not rest:
             raise ConfigError("expected some passages of the vehicle, got all of them", remedy="leave some out")
         return self._append(
@@ -104,6 +170,41 @@ class Session:
             must_link=self._named([(chosen[0], k) for k in chosen[1:]]),
             cannot_link=self._named([(i, j) for i in chosen for j in rest]),
         )
+
+    def assign(self, sequence: int, passages: Sequence[int], number: int) -> Entry:
+        """Give some passages of a vehicle a number: that of another vehicle, which they join, or one that is free.
+
+        Passages of the vehicle that are left out keep its number and become another vehicle. Raises as
+        :meth:`answer`.
+        """
+        chosen, rest = self._of_one_vehicle(passages)
+        if not 0 < number < _NUMBER_LIMIT:
+            raise ConfigError(f"expected the number of a vehicle, got {number}", remedy="numbers start at 1")
+        if self._solution.vehicle[chosen[0]] == number:
+            raise ConfigError(f"expected another number than the present one, got {number}")
+        others = np.flatnonzero(self._solution.vehicle == number).tolist()
+        camera_id, track_id = self._names()[chosen[0]]
+        return self._append(
+            sequence,
+            "assign",
+            must_link=self._named([(chosen[0], k) for k in [*chosen[1:], *others]]),
+            cannot_link=self._named([(i, j) for i in chosen for j in rest]),
+            tracks=((camera_id, track_id),),
+            number=number,
+        )
+
+    def cut(self, sequence: int, passage: int, frame: int) -> Entry:
+        """Make two tracklets of one, the second from a frame on; raises as :meth:`answer`."""
+        [track] = self._tracks([passage])
+        return self._append(sequence, "cut", tracks=(track,), frame=frame, number=self._free_number(track[0]))
+
+    def delete(self, sequence: int, passages: Sequence[int]) -> Entry:
+        """Take tracklets away; raises as :meth:`answer`."""
+        return self._append(sequence, "delete", tracks=self._tracks(passages))
+
+    def reclassify(self, sequence: int, passages: Sequence[int], class_name: str) -> Entry:
+        """Say of what class tracklets are; raises as :meth:`answer`."""
+        return self._append(sequence, "class", tracks=self._tracks(passages), class_name=class_name)
 
     def undo(self, sequence: int, undoes: int) -> Entry:
         """Let an answer count no longer; raises as :meth:`answer`."""
@@ -117,15 +218,26 @@ class Session:
             return []
         return questions(self.association.candidates, self.state()[1], self.viewed.lengths)
 
-    def export(self) -> Path:
-        """Write the corrected ``track1.txt`` beside the journal.
+    def export(self, kind: ExportKind = "track1") -> Path:
+        """Write the corrected result beside the journal; returns the file or folder.
+
+        ========== =============================================================================================
+        ``track1`` ``track1.txt``, as ``mtmc run`` writes it
+        ``truth``  ``truth/c001/gt/gt.txt`` …: all vehicles with the boxes of their tracklets, for ``mtmc evaluate``
+        ``crops``  ``crops/<vehicle>/<camera>/*.jpg``: the data set ``folder`` of ``reid train``
+        ========== =============================================================================================
 
         Raises:
-            MtmcError: It cannot be written.
+            MtmcError: It cannot be written, or there is no video to take crops from.
         """
-        path = self.folder / "track1.txt"
-        write_track1(self.association.table(self.state()[1]), path)
-        return path
+        now = self.snapshot()
+        if kind == "track1":
+            path = self.folder / "track1.txt"
+            write_track1(now.association.table(now.solution), path)
+            return path
+        vehicles = now.association.vehicles(now.solution)
+        write = write_truth if kind == "truth" else write_crops
+        return write(vehicles, now.viewed.run, self.folder / kind)
 
     def scores(self) -> dict[str, list[dict[str, str | float]] | None]:
         """Scores of the run and of the corrected result, a row for each camera and one for all; None without truth.
@@ -139,25 +251,80 @@ class Session:
         scene = self.viewed.run.scene
         return score_rows(score_scene(scene, read_track1(result)), scene)
 
+    def _of_one_vehicle(self, passages: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Some passages of one vehicle, and the others of it."""
+        chosen = sorted(set(passages))
+        if not all(0 <= k < len(self.viewed.passages) for k in chosen):
+            raise ConfigError(f"expected passages of this run, got {chosen}")
+        vehicles = {int(self._solution.vehicle[k]) for k in chosen}
+        if len(vehicles) != 1:
+            raise ConfigError("expected passages of one vehicle", remedy="change one vehicle at a time")
+        return chosen, sorted(set(np.flatnonzero(self._solution.vehicle == vehicles.pop()).tolist()) - set(chosen))
+
+    def _names(self) -> list[Track]:
+        return list(self._present.index)
+
     def _named(self, pairs: Sequence[tuple[int, int]]) -> tuple[Tracklets, ...]:
-        passages = self.viewed.passages
+        names = self._names()
         for i, j in pairs:
-            if not (0 <= i < len(passages) and 0 <= j < len(passages)) or i == j:
+            if not (0 <= i < len(names) and 0 <= j < len(names)) or i == j:
                 raise ConfigError(f"expected two passages of this run, got {i} and {j}")
-        names = [(p.tracklet.camera_id, p.tracklet.track_id) for p in passages]
         return tuple((*names[i], *names[j]) for i, j in pairs)
+
+    def _tracks(self, passages: Sequence[int]) -> tuple[Track, ...]:
+        names = self._names()
+        chosen = sorted(set(passages))
+        if not chosen or not all(0 <= k < len(names) for k in chosen):
+            raise ConfigError(f"expected passages of this run, got {chosen}")
+        return tuple(names[k] for k in chosen)
+
+    def _free_number(self, camera_id: str) -> int:
+        """A tracklet number of a camera that no answer has ever used."""
+        made = [e.number for e in self.journal.entries if e.action == "cut" and e.tracks[0][0] == camera_id]
+        return max([*made, *(number for camera, number in self._given.index if camera == camera_id)]) + 1
 
     def _append(self, sequence: int, action: str, **facts: Any) -> Entry:
         if self.problem:
             raise ConfigError(self.problem)
         with self._lock:
             if sequence == self.journal.sequence:
-                draft = Entry(sequence + 1, action, **facts)
-                check_consistent([*self.journal.entries, draft], self._index)
+                entries = [*self.journal.entries, Entry(sequence + 1, action, **facts)]
+                self._drafted = self._repaired(entries)
+                check_consistent(entries, self._drafted.index, self._drafted.deleted)
             try:
                 return self.journal.append(sequence, action, **facts)
             finally:
                 self._solution = self._solved()
 
     def _solved(self) -> CorrectedRun:
-        return self.association.solve(corrections_of(self.journal.entries, self._index))
+        self._present = self._repaired(self.journal.entries)
+        corrections = corrections_of(self.journal.entries, self._present.index, self._present.deleted)
+        return self._present.association.solve(corrections)
+
+    def _repaired(self, entries: Sequence[Entry]) -> _Repaired:
+        """The run after the repairs of a journal; pairs are measured anew only if these have changed."""
+        counting = answers(entries)
+        repairs = tuple(replace(entry, time_utc="") for entry in counting if entry.action in REPAIRS)
+        run, deleted = repaired(self._given.viewed.run, counting, self._embed)
+        for known in (self._given, self._present, self._drafted):
+            if known.repairs == repairs:
+                return known
+        viewed = view_of(run)
+        before = dict(zip(self._given.index, self._given.association.numbers.tolist(), strict=True))
+        index = _index_of(viewed)
+        numbers = np.array([before.get(name, 0) for name in index], np.int64)
+        return _Repaired(repairs, viewed, RunAssociation(viewed, numbers), index, deleted)
+
+    def _embed(self, run: LoadedRun, camera: Camera, parts: Sequence[Tracklet]) -> EmbeddedTracklets:
+        """:func:`embed_parts`, once for each cut."""
+        first, second = parts
+        frames = (int(first.frame[0]), int(second.frame[0]), int(second.frame[-1]))
+        cut = (camera.id, first.track_id, second.track_id, *frames)
+        if cut not in self._embedded:
+            self._embedded[cut] = embed_parts(run, camera, parts)
+        return self._embedded[cut]
+
+
+def _index_of(viewed: ViewedRun) -> dict[Track, int]:
+    """The place of each passage by (camera_id, track_id), in their order."""
+    return {(p.tracklet.camera_id, p.tracklet.track_id): k for k, p in enumerate(viewed.passages)}

@@ -3,13 +3,31 @@
 import { camerasPage } from "./cameras.js";
 import { el, plural } from "./dom.js";
 import { galleryPage } from "./gallery.js";
+import { mapPage } from "./map.js";
+import { mistakesPage } from "./mistakes.js";
 import { placePage } from "./place.js";
+import { repairPage } from "./repair.js";
 import { resultPage } from "./result.js";
 import { reviewPage } from "./review.js";
+import { searchPage } from "./search.js";
 import { getJson, store } from "./store.js";
 import { vehiclePage } from "./vehicle.js";
 
-const PAGES = { "": camerasPage, vehicles: galleryPage, vehicle: vehiclePage, review: reviewPage, place: placePage, result: resultPage };
+const PAGES = {
+  "": camerasPage,
+  vehicles: galleryPage,
+  vehicle: vehiclePage,
+  tracklet: repairPage,
+  search: searchPage,
+  review: reviewPage,
+  place: placePage,
+  result: resultPage,
+  mistakes: mistakesPage,
+  map: mapPage,
+};
+/** Where pages without an entry of their own belong. */
+const PARENTS = { vehicle: "vehicles", tracklet: "vehicles", search: "vehicles", mistakes: "result" };
+const LINKS = [...document.querySelectorAll("nav a")];
 const HELP = [
   ["space", "play or pause"],
   ["← →", "one picture back or on"],
@@ -17,9 +35,11 @@ const HELP = [
   ["[ ]", "slower, faster"],
   ["+ −", "enlarge or shrink the timeline"],
   ["n p", "next or previous passage of the chosen vehicle"],
-  ["1 … 5", "cameras, vehicles, review, place, result"],
+  [`1 … ${LINKS.length}`, LINKS.map((link) => link.textContent.toLowerCase()).join(", ")],
   ["s d k", "review: same, different, skip"],
-  ["z", "review: whole picture or enlarged"],
+  ["z", "review, tracklet: whole picture or enlarged"],
+  ["j i", "mistakes: the next, the one before"],
+  ["c x", "tracklet: cut before this picture, delete"],
   ["u", "undo the last answer"],
   ["escape", "choose nothing"],
 ];
@@ -65,8 +85,8 @@ function open() {
   page = (PAGES[name] ?? camerasPage)(parameters, tools);
   main.replaceChildren(page.node);
   main.dataset.page = name || "cameras";
-  for (const link of document.querySelectorAll("nav a")) {
-    const isHere = link.hash.replace(/^#\/?/, "") === (name === "vehicle" ? "vehicles" : name);
+  for (const link of LINKS) {
+    const isHere = link.hash.replace(/^#\/?/, "") === (PARENTS[name] ?? name);
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -89,10 +109,9 @@ document.addEventListener("keydown", (event) => {
   const isPressing = event.target.closest("button, a") && (event.key === " " || event.key === "Enter");
   if (isPressing) return;
   const name = event.shiftKey && event.key.startsWith("Arrow") ? `shift+${event.key}` : event.key;
-  const pages = ["#/", "#/vehicles", "#/review", "#/place", "#/result"];
   if (event.key === "?") help.showModal();
   else if (page?.keys?.[name]) page.keys[name]();
-  else if (pages[Number(event.key) - 1]) location.hash = pages[Number(event.key) - 1];
+  else if (LINKS[Number(event.key) - 1]) location.hash = LINKS[Number(event.key) - 1].hash;
   else return;
   event.preventDefault();
 });

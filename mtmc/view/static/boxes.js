@@ -1,18 +1,22 @@
-// Boxes of a camera by frame, fetched in chunks and kept.
+// Boxes and ground positions of a camera by frame, fetched in chunks and kept.
 
 import { getBuffer, store } from "./store.js";
 
 const KEPT_CHUNKS = 8;
 const PX_PER_UNIT = 1 / 4;
 
-class CameraBoxes {
-  constructor(camera) {
+/** What is known of a camera's frames, by `kind`: a route, and how its rows are read. */
+class Chunks {
+  constructor(camera, kind) {
     this.camera = camera;
+    this.kind = kind;
     this.chunks = new Map();
   }
 
-  /** The boxes of a frame as [{passage, x1, y1, x2, y2}]; null until they are there, then `arrived` is called. */
+  /** The rows of a frame; null until they are there, then `arrived` is called. */
   at(frame, arrived) {
+    if (this.tracklets !== store.tracklets) this.chunks.clear();
+    this.tracklets = store.tracklets;
     const size = store.run.frames_per_chunk;
     const number = Math.floor(frame / size);
     const chunk = this.chunks.get(number);
@@ -20,53 +24,60 @@ class CameraBoxes {
       this.fetch(number, size, arrived);
       return null;
     }
-    return chunk.ready ? rowsOf(chunk.ready, frame) : null;
+    return chunk.ready ? rowsOf(chunk.ready, frame, this.kind.row) : null;
   }
 
   fetch(number, size, arrived) {
     const chunk = { ready: null };
     this.chunks.set(number, chunk);
     if (this.chunks.size > KEPT_CHUNKS) this.chunks.delete(this.chunks.keys().next().value);
-    getBuffer(`/api/cameras/${this.camera}/boxes?first=${number * size}`)
+    getBuffer(`/api/cameras/${this.camera}/${this.kind.route}?first=${number * size}`)
       .then((buffer) => {
-        chunk.ready = unpack(buffer);
+        chunk.ready = unpack(buffer, this.kind.Values);
         arrived?.();
       })
       .catch(() => this.chunks.delete(number));
   }
 }
 
-function unpack(buffer) {
+function unpack(buffer, Values) {
   const [first, count] = new Uint32Array(buffer, 0, 2);
   const offsets = new Uint32Array(buffer, 8, count + 1);
   const rows = offsets[count];
   const start = 8 + 4 * (count + 1);
   const passages = new Uint32Array(buffer, start, rows);
-  const edges = new Int16Array(buffer, start + 4 * rows, 4 * rows);
-  return { first, count, offsets, passages, edges };
+  const values = new Values(buffer, start + 4 * rows);
+  return { first, count, offsets, passages, values };
 }
 
-function rowsOf({ first, count, offsets, passages, edges }, frame) {
+function rowsOf({ first, count, offsets, passages, values }, frame, row) {
   const place = frame - first;
   if (place < 0 || place >= count) return [];
   const found = [];
-  for (let row = offsets[place]; row < offsets[place + 1]; row += 1) {
-    const [x1, y1, x2, y2] = edges.subarray(4 * row, 4 * row + 4);
-    found.push({
-      passage: passages[row],
-      x1: x1 * PX_PER_UNIT,
-      y1: y1 * PX_PER_UNIT,
-      x2: x2 * PX_PER_UNIT,
-      y2: y2 * PX_PER_UNIT,
-    });
-  }
+  for (let k = offsets[place]; k < offsets[place + 1]; k += 1) found.push({ passage: passages[k], ...row(values, k) });
   return found;
 }
 
-const cameras = new Map();
+const BOXES = {
+  route: "boxes",
+  Values: Int16Array,
+  row(values, k) {
+    const [x1, y1, x2, y2] = values.subarray(4 * k, 4 * k + 4);
+    return { x1: x1 * PX_PER_UNIT, y1: y1 * PX_PER_UNIT, x2: x2 * PX_PER_UNIT, y2: y2 * PX_PER_UNIT };
+  },
+};
+const GROUND = { route: "ground", Values: Float32Array, row: (values, k) => ({ x: values[2 * k], y: values[2 * k + 1] }) };
 
-/** The boxes of a camera, by its index. */
-export function boxesOf(camera) {
-  if (!cameras.has(camera)) cameras.set(camera, new CameraBoxes(camera));
-  return cameras.get(camera);
+function kept(kind) {
+  const cameras = new Map();
+  return (camera) => {
+    if (!cameras.has(camera)) cameras.set(camera, new Chunks(camera, kind));
+    return cameras.get(camera);
+  };
 }
+
+/** The boxes of a camera, by its index: rows {passage, x1, y1, x2, y2} in pixels. */
+export const boxesOf = kept(BOXES);
+
+/** The positions of a camera's boxes on its ground plane: rows {passage, x, y} in meters, NaN where unknown. */
+export const groundOf = kept(GROUND);

@@ -65,7 +65,16 @@ export function galleryPage() {
   const onIdentities = () => show(filter.shown);
   store.addEventListener("identities", onIdentities);
   return {
-    node: el("section", { "aria-label": "Vehicles" }, el("h1", {}, "Vehicles"), form, count, list, more),
+    node: el(
+      "section",
+      { "aria-label": "Vehicles" },
+      el("h1", {}, "Vehicles"),
+      el("p", {}, el("a", { href: "#/search" }, "Search with a picture")),
+      form,
+      count,
+      list,
+      more,
+    ),
     close: () => store.removeEventListener("identities", onIdentities),
   };
 }

@@ -25,7 +25,7 @@ export function chip(vehicle) {
 export function crop(passage) {
   const name = `Camera ${store.camera(passage).id}, ${clockText(passage.start)}`;
   if (!passage.hasPicture) return el("span.crop", { role: "img", "aria-label": `${name}, no picture` });
-  return el("img.crop", { src: `/api/passages/${passage.index}/crop.jpg`, alt: name, loading: "lazy" });
+  return el("img.crop", { src: `/api/passages/${passage.index}/crop.jpg?of=${store.tracklets}`, alt: name, loading: "lazy" });
 }
 
 /** The address of the cameras' page at the moment in which a passage is largest. */

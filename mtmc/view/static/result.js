@@ -9,6 +9,10 @@ const ACTIONS = {
   different: "two vehicles",
   merge: "merged",
   split: "split off",
+  assign: "numbered",
+  cut: "cut",
+  delete: "deleted",
+  class: "of class",
   undo: "undone",
 };
 
@@ -21,7 +25,9 @@ export function resultPage(parameters, tools) {
     let content;
     try {
       const found = await getJson("/api/scores");
-      content = found.run ? scoreTable(found) : el("p.hint", {}, "The scene has no ground truth.");
+      content = found.run
+        ? el("div", {}, scoreTable(found), el("p", {}, el("a", { href: "#/mistakes" }, "Mistakes of the run, by ground truth")))
+        : el("p.hint", {}, "The scene has no ground truth.");
     } catch (error) {
       content = el("p.hint", {}, `No scores: ${error.message}`);
     }
@@ -55,6 +61,18 @@ export function resultPage(parameters, tools) {
         {},
         el("a.download", { href: "/api/track1.txt", download: "track1.txt" }, "Corrected track1.txt"),
         " AI City Challenge format; frames count from 1.",
+      ),
+      el(
+        "p",
+        {},
+        el("a", { href: "/api/truth.zip", download: "truth.zip" }, "Ground truth"),
+        " All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.",
+      ),
+      el(
+        "p",
+        {},
+        el("a", { href: "/api/crops.zip", download: "crops.zip" }, "Crops"),
+        " By vehicle and camera, for reid train (data set folder); reading the videos takes a while.",
       ),
       el("h2", {}, "Scores"),
       scores,
@@ -92,9 +110,10 @@ function scoreCell(before, after) {
 }
 
 function journalRow(entry, tools) {
-  const pairs = entry.must_link.concat(entry.cannot_link);
-  const names = [...new Set(pairs.flatMap(([a, i, b, j]) => [`${a}/${i}`, `${b}/${j}`]))];
-  const about = entry.action === "undo" ? `answer ${entry.undoes}` : names.slice(0, 6).join(", ") + (names.length > 6 ? " …" : "");
+  const linked = entry.must_link.concat(entry.cannot_link).flatMap(([a, i, b, j]) => [`${a}/${i}`, `${b}/${j}`]);
+  const names = [...new Set(entry.tracks.map(([camera, track]) => `${camera}/${track}`).concat(linked))];
+  const tracklets = names.slice(0, 6).join(", ") + (names.length > 6 ? " …" : "");
+  const about = entry.action === "undo" ? `answer ${entry.undoes}` : tracklets + detailOf(entry);
   return el(
     entry.counts ? "tr" : "tr.undone",
     {},
@@ -104,4 +123,11 @@ function journalRow(entry, tools) {
     el("td.detail", {}, entry.time_utc.replace("T", " ").replace("+00:00", " UTC")),
     el("td", {}, entry.counts ? button("Undo", `Undo answer ${entry.sequence}`, () => tools.answer("undo", { undoes: entry.sequence })) : ""),
   );
+}
+
+/** What an answer says beyond the tracklets it is about. */
+function detailOf({ action, frame, number, class_name: name }) {
+  if (action === "cut") return ` before frame ${frame}; the rest is ${number}`;
+  if (action === "assign") return `: vehicle ${number}`;
+  return action === "class" ? `: ${name}` : "";
 }

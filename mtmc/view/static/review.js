@@ -1,13 +1,9 @@
 // The review queue: one question at a time, those first whose answer is expected to correct most boxes.
 
+import { clipsOf, partOf } from "./clips.js";
 import { clockText, el, plural } from "./dom.js";
 import { chip, crop, evidence, percent } from "./parts.js";
-import { Player } from "./player.js";
 import { getJson, store } from "./store.js";
-import { CameraTile } from "./tile.js";
-
-const LEAST_CLIP_S = 2;
-const MARGIN_S = 0.5;
 
 export function reviewPage(parameters, tools) {
   const node = el("section.review", { "aria-label": "Review" });
@@ -44,7 +40,7 @@ export function reviewPage(parameters, tools) {
     if (isClosed || question !== queue[skipped]) return;
     const link = links.find(({ a, b }) => a === question.a && b === question.b);
     const passages = [question.a, question.b].map((index) => store.passages[index]);
-    clips = clipsOf(passages, isZoomed);
+    clips = clipsOf(passages.map(partOf), isZoomed);
     node.replaceChildren(
       el("h1", {}, "Are these one vehicle?"),
       el("div.pair", {}, passages.map((passage, index) => side(passage, clips.tiles[index]))),
@@ -82,7 +78,7 @@ export function reviewPage(parameters, tools) {
   function zoom() {
     isZoomed = !isZoomed;
     for (const tile of clips?.tiles ?? []) {
-      tile.zoomOn = isZoomed ? tile.passage.index : null;
+      tile.zoomOn = isZoomed ? tile.part.passage : null;
       tile.draw();
     }
   }
@@ -138,20 +134,4 @@ function statement(question, open) {
   const now = question.is_joined ? "Joined now" : "Two vehicles now";
   const stake = plural(question.boxes, "box").replace("boxs", "boxes");
   return `${now}, ${percent(question.probability)} one vehicle; ${stake} depend on it. ${plural(open, "question")} open.`;
-}
-
-/** Both passages as clips on one clock: at one time where they overlap, else each from its own start. */
-function clipsOf(passages, isZoomed) {
-  const tiles = passages.map((passage) => {
-    const tile = new CameraTile(store.camera(passage), { highlight: () => null });
-    tile.passage = passage;
-    tile.zoomOn = isZoomed ? passage.index : null;
-    return tile;
-  });
-  const [a, b] = passages;
-  const [from, to] = [Math.max(a.start, b.start), Math.min(a.end, b.end)];
-  if (to - from >= LEAST_CLIP_S) return { tiles, player: new Player(tiles, { range: [from, to], loops: true }) };
-  for (const tile of tiles) tile.offset = tile.passage.start - MARGIN_S;
-  const length = Math.max(...passages.map((passage) => passage.end - passage.start)) + 2 * MARGIN_S;
-  return { tiles, player: new Player(tiles, { range: [0, Math.max(length, LEAST_CLIP_S)], loops: true }) };
 }

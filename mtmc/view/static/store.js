@@ -42,9 +42,18 @@ class Store extends EventTarget {
     );
     this.run = run;
     this.cameras = run.cameras.map((camera, index) => ({ ...camera, index, clock: new Clock(camera) }));
+    this.takePassages(columns);
+    const spans = this.cameras.map((camera) => [camera.clock.timeAt(0), camera.clock.timeAt(camera.frame_count - 1)]);
+    this.start = Math.min(...spans.map((span) => span[0]));
+    this.end = Math.max(...spans.map((span) => span[1]), this.start + 1);
+    this.takeIdentities(identities);
+  }
+
+  takePassages(columns) {
     this.passages = columns.camera.map((camera, index) => ({
       index,
       camera,
+      key: `${camera}-${columns.track[index]}`, // what the tracklet is called in addresses
       track: columns.track[index],
       firstFrame: columns.first_frame[index],
       lastFrame: columns.last_frame[index],
@@ -59,17 +68,28 @@ class Store extends EventTarget {
       runId: columns.run_id[index],
       hasPicture: columns.has_picture[index],
     }));
-    const spans = this.cameras.map((camera) => [camera.clock.timeAt(0), camera.clock.timeAt(camera.frame_count - 1)]);
-    this.start = Math.min(...spans.map((span) => span[0]));
-    this.end = Math.max(...spans.map((span) => span[1]), this.start + 1);
-    this.setIdentities(identities);
+    this.passageOf = new Map(this.passages.map((passage) => [passage.key, passage]));
   }
 
-  /** Take over identities that the server sent; returns how many passages changed their vehicle. */
-  setIdentities({ sequence, vehicle }) {
-    const before = this.vehicle;
-    this.sequence = sequence;
-    this.vehicle = vehicle;
+  /** The passage of a key, if there is one. */
+  byKey(key) {
+    return this.passageOf.get(key);
+  }
+
+  /** Take over identities that the server sent, and the tracklets if they have changed; returns how many moved. */
+  async setIdentities(identities) {
+    const before = new Map(this.passages.map((passage) => [passage.key, this.vehicle[passage.index]]));
+    if (identities.tracklets !== this.tracklets) {
+      const columns = await getJson("/api/passages");
+      if (columns.tracklets !== identities.tracklets) return this.refresh(); // they have changed again
+      this.takePassages(columns);
+    }
+    this.takeIdentities(identities);
+    return this.passages.filter(({ key, index }) => before.get(key) !== this.vehicle[index]).length;
+  }
+
+  takeIdentities({ sequence, tracklets, vehicle }) {
+    Object.assign(this, { sequence, tracklets, vehicle });
     this.vehicles = new Map();
     for (const passage of this.passages) {
       const id = vehicle[passage.index];
@@ -78,7 +98,6 @@ class Store extends EventTarget {
     }
     for (const found of this.vehicles.values()) describe(found);
     this.dispatchEvent(new Event("identities"));
-    return before ? vehicle.filter((id, index) => id !== before[index]).length : 0;
   }
 
   /** Identities again, after another window has answered. */

@@ -33,14 +33,18 @@ export class Timeline {
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.canvas);
     this.onTime = () => this.request();
+    this.onIdentities = () => {
+      this.rows = rowsOf(store.passages); // tracklets may have been repaired
+      this.request();
+    };
     player.addEventListener("time", this.onTime);
-    store.addEventListener("identities", this.onTime);
+    store.addEventListener("identities", this.onIdentities);
   }
 
   close() {
     this.observer.disconnect();
     this.player.removeEventListener("time", this.onTime);
-    store.removeEventListener("identities", this.onTime);
+    store.removeEventListener("identities", this.onIdentities);
   }
 
   request() {

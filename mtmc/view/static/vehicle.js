@@ -3,6 +3,7 @@
 import { clockText, el, plural, signed } from "./dom.js";
 import { addressOf, button, chip, crop, evidence, percent } from "./parts.js";
 import { getJson, store } from "./store.js";
+import { quantile, travelTimes } from "./travel.js";
 
 export function vehiclePage(parameters, tools) {
   const id = Number(parameters.get("id"));
@@ -46,6 +47,7 @@ export function vehiclePage(parameters, tools) {
           if (event.target.checked) chosen.add(passage.index);
           else chosen.delete(passage.index);
           node.querySelector(".split").disabled = !chosen.size || chosen.size === vehicle.passages.length;
+          for (const other of node.querySelectorAll(".scope")) other.textContent = scope(vehicle);
         },
       });
       steps.push(
@@ -56,6 +58,13 @@ export function vehiclePage(parameters, tools) {
           el("label", {}, vehicle.passages.length > 1 ? check : null, el("b", {}, store.camera(passage).id)),
           el("span.detail", {}, `${clockText(passage.start)}–${clockText(passage.end)}`),
           zones(passage),
+          el(
+            "span.detail",
+            {},
+            el("a", { href: `#/search?tracklet=${passage.key}` }, "Similar ones"),
+            " · ",
+            el("a", { href: `#/tracklet/${passage.key}` }, "Repair"),
+          ),
         ),
       );
     });
@@ -70,18 +79,51 @@ export function vehiclePage(parameters, tools) {
     );
     split.classList.add("split");
     split.disabled = true;
+    const forms = [
+      el("form", { onsubmit: submitted(() => other.value && merge(Number(other.value))) },
+        el("label", {}, "Merge with vehicle ", other),
+        el("button", {}, "Merge"),
+      ),
+      numbering(vehicle),
+      classes(vehicle),
+      button("Delete", "Take these tracklets out of the result", () => remove(vehicle)),
+    ];
     return el(
-      "form.corrections",
-      {
-        onsubmit: (event) => {
-          event.preventDefault();
-          if (other.value) merge(Number(other.value));
-        },
-      },
+      "div.corrections",
+      {},
       vehicle.passages.length > 1 ? split : null,
-      el("label", {}, "Merge with vehicle ", other),
-      el("button", {}, "Merge"),
+      forms[0],
+      el("fieldset", {}, el("legend.scope", {}, scope(vehicle)), forms.slice(1)),
     );
+  }
+
+  /** What number, class and deletion are about. */
+  function scope(vehicle) {
+    return chosen.size ? plural(chosen.size, "chosen passage") : `All of vehicle ${vehicle.id}`;
+  }
+
+  const passagesOf = (vehicle) => (chosen.size ? [...chosen] : vehicle.passages.map((passage) => passage.index));
+
+  function numbering(vehicle) {
+    const number = el("input", { type: "number", min: 1, "aria-label": "New number of the vehicle", placeholder: "number" });
+    const assign = async () => {
+      if (!number.value) return;
+      const wanted = Number(number.value);
+      await tools.answer("assign", { passages: passagesOf(vehicle), number: wanted });
+      if (store.vehicles.has(wanted) && !store.vehicles.has(id)) location.hash = `#/vehicle/${wanted}`;
+    };
+    return el("form", { onsubmit: submitted(assign) }, el("label", {}, "Number ", number), el("button", {}, "Assign"));
+  }
+
+  function classes(vehicle) {
+    const select = el("select", { "aria-label": "Class" }, store.run.classes.map((name) => el("option", {}, name)));
+    select.value = vehicle.class;
+    const change = () => tools.answer("class", { passages: passagesOf(vehicle), class: select.value });
+    return el("form", { onsubmit: submitted(change) }, el("label", {}, "Class ", select), el("button", {}, "Change"));
+  }
+
+  function remove(vehicle) {
+    return tools.answer("delete", { passages: passagesOf(vehicle) });
   }
 
   async function merge(other) {
@@ -95,11 +137,18 @@ export function vehiclePage(parameters, tools) {
   store.addEventListener("identities", onIdentities);
   return {
     node,
-    keys: {},
+    keys: { u: () => tools.undo() },
     close() {
       isClosed = true;
       store.removeEventListener("identities", onIdentities);
     },
+  };
+}
+
+function submitted(action) {
+  return (event) => {
+    event.preventDefault();
+    action();
   };
 }
 
@@ -117,25 +166,13 @@ function travel(before, after) {
   const gap = after.start - before.end;
   const texts = [el("b", {}, gap >= 0 ? `${gap.toFixed(1)} s` : `${(-gap).toFixed(1)} s together`)];
   if (before.camera !== after.camera && gap >= 0) {
-    const others = gapsBetween(before.camera, after.camera).sort((a, b) => a - b);
+    const others = travelTimes().get(`${before.camera}-${after.camera}`) ?? [];
     if (others.length >= 3) {
-      const at = (share) => others[Math.floor(share * (others.length - 1))].toFixed(1);
+      const at = (share) => quantile(others, share).toFixed(1);
       texts.push(el("span.detail", {}, `median ${at(0.5)} s, ${at(0.15)}–${at(0.85)} (n = ${others.length})`));
     }
   }
   return texts;
-}
-
-function gapsBetween(from, to) {
-  const gaps = [];
-  for (const { passages } of store.vehicles.values()) {
-    passages.slice(1).forEach((passage, index) => {
-      const before = passages[index];
-      const gap = passage.start - before.end;
-      if (before.camera === from && passage.camera === to && gap >= 0) gaps.push(gap);
-    });
-  }
-  return gaps;
 }
 
 function linkCard(link, merge = null) {

@@ -9,13 +9,19 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+from mtmc.embed import EmbedConfig
+from mtmc.view.mistakes import mistakes_of
 from mtmc.view.proxies import Proxies
+from mtmc.view.run_data import ViewedRun
 from mtmc.view.security import loopback_names
 from mtmc.view.server import make_app
 from mtmc.view.session import Session
@@ -26,7 +32,16 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VEHICLES = 5
 NAMES = ("north", "<b>south</b>")
-PAGES = ("#/", "#/vehicles", "#/vehicle/1", "#/review", "#/result")
+PAGES = (
+    "#/",
+    "#/vehicles",
+    "#/vehicle/1",
+    "#/search?tracklet=0-1",
+    "#/tracklet/0-2",
+    "#/review",
+    "#/result",
+    "#/map",
+)
 WAIT_MS = 60_000
 
 pytestmark = [
@@ -80,12 +95,10 @@ class Window:
         )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Session]]:
+@contextmanager
+def served(viewed: ViewedRun, home: Path) -> Iterator[tuple[str, Session]]:
+    """The address of a server that shows a run, its clean videos ready, and the server's side."""
     uvicorn = pytest.importorskip("uvicorn")
-    home = tmp_path_factory.mktemp("run")
-    videos = (film(home / "north.mp4", 0, VEHICLES), film(home / "south.mp4", 100, VEHICLES))
-    viewed = town(home, videos=videos, names=NAMES, vehicles=VEHICLES)
     session = Session(viewed, home / "view")
     proxies = Proxies(viewed.cameras, home / "view" / "proxies")
     config = uvicorn.Config(None, port=0, log_level="error", lifespan="off")
@@ -95,15 +108,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Sess
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()
-    for camera in range(2):
+    filmed = [k for k, camera in enumerate(viewed.cameras) if camera.video is not None]
+    for camera in filmed:
         proxies.request(camera)
-    while {proxies.state(camera).state for camera in range(2)} != {"ready"}:
+    while any(proxies.state(camera).state != "ready" for camera in filmed):
         time.sleep(0.05)
     yield f"http://127.0.0.1:{port}/", session
     running.should_exit = True
     thread.join()
     listener.close()
     proxies.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Session]]:
+    home = tmp_path_factory.mktemp("run")
+    videos = (film(home / "north.mp4", 0, VEHICLES), film(home / "south.mp4", 100, VEHICLES))
+    viewed = town(home, videos=videos, names=NAMES, vehicles=VEHICLES, embed=EmbedConfig(weights="none"))
+    with served(viewed, home) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +250,7 @@ def test_merge_split_and_undo(window: Window) -> None:
     window.page.locator("button.split").click()
     window.page.wait_for_selector("#message.error", timeout=WAIT_MS)  # the answer before says the contrary
     assert "contradicts answer" in window.page.locator("#message").inner_text()
-    window.page.keyboard.press("4")
+    window.page.keyboard.press("5")
     window.page.wait_for_selector(".journal tr")
     window.page.keyboard.press("u")
     window.until(f"mtmc.store.sequence === {sequence + 1}")
@@ -262,6 +285,159 @@ def test_another_window_has_answered(window: Window) -> None:
     window.complaints.clear()  # Chromium reports the refused answer
 
 
+def test_a_tracklet_is_cut_classed_and_deleted_by_keyboard_and_undone(window: Window) -> None:
+    columns, vehicles = window.session.viewed.columns(), window.session.state()[1].vehicle.tolist()
+    sequence = window.session.state()[0]
+    whole = row_of(columns, 0, 2)
+    first = columns["first_frame"][whole]
+    window.open("#/tracklet/0-2")
+    window.page.keyboard.press("Home")
+    assert window.page.get_by_role("button", name="Cut before this picture").is_disabled()
+    window.page.evaluate("(time) => mtmc.page().player.seek(time)", (first + 15) / 10)
+    window.page.keyboard.press("c")
+    window.until(f"mtmc.store.sequence === {sequence + 1}")
+    window.until(f"mtmc.store.passages.length === {2 * VEHICLES + 1}")
+    cut = window.session.viewed.columns()
+    assert cut["boxes"][row_of(cut, 0, 2)] == 15
+    assert cut["first_frame"][row_of(cut, 0, VEHICLES + 1)] == first + 15
+
+    window.open(f"#/tracklet/0-{VEHICLES + 1}")
+    window.page.get_by_label("Class").select_option("bus")
+    window.page.get_by_role("button", name="Change").click()
+    window.until(f"mtmc.store.sequence === {sequence + 2}")
+    window.page.keyboard.press("x")
+    window.until(f"mtmc.store.sequence === {sequence + 3}")
+    window.until(f"mtmc.store.passages.length === {2 * VEHICLES}")
+    assert VEHICLES + 1 not in window.session.viewed.columns()["track"]
+    for count in (4, 5, 6):
+        window.page.keyboard.press("u")
+        window.until(f"mtmc.store.sequence === {sequence + count}")
+    window.until(f"mtmc.store.tracklets === '' && mtmc.store.passages.length === {2 * VEHICLES}")
+    assert window.session.viewed.columns() == columns
+    assert window.session.state()[1].vehicle.tolist() == vehicles
+
+
+def row_of(columns: dict[str, list[Any]], camera: int, track: int) -> int:
+    """The passage of a tracklet; passages are in the order of their cameras' names."""
+    return list(zip(columns["camera"], columns["track"], strict=True)).index((camera, track))
+
+
+def test_a_vehicle_gets_another_number_by_hand(window: Window) -> None:
+    sequence, solution = window.session.state()
+    vehicle = int(solution.vehicle[0])
+    window.open(f"#/vehicle/{vehicle}")
+    window.page.get_by_label("New number of the vehicle").fill("77")
+    window.page.get_by_role("button", name="Assign").click()
+    window.page.wait_for_url("**/#/vehicle/77", timeout=WAIT_MS)
+    renamed = window.session.state()[1].vehicle.tolist()
+    assert renamed == [77 if number == vehicle else number for number in solution.vehicle.tolist()]
+    window.page.wait_for_selector(".journey")
+    window.page.keyboard.press("u")
+    window.until(f"mtmc.store.sequence === {sequence + 2}")
+    assert window.session.state()[1].vehicle.tolist() == solution.vehicle.tolist()
+
+
+def test_search_by_a_crop_and_by_a_picture(window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.stack([p.embedding for p in window.session.viewed.passages])
+    monkeypatch.setattr("mtmc.view.search.make_embedder", lambda config, threads: _Constant(vectors[3]))
+    window.open("#/vehicle/1")
+    window.page.get_by_role("link", name="Similar ones").first.click()
+    window.page.wait_for_selector(".matches li", timeout=WAIT_MS)
+    shown = [float(t.replace("−", "-")) for t in window.page.locator(".matches .title .number").all_inner_texts()]
+    assert shown == sorted(shown, reverse=True)
+    assert len(shown) == 2 * VEHICLES - 1
+
+    window.open("#/search")
+    (tmp_path / "picture.png").write_bytes(cv2.imencode(".png", np.full((40, 60, 3), 90, np.uint8))[1].tobytes())
+    window.page.locator("input[type=file]").set_input_files(tmp_path / "picture.png")
+    window.page.wait_for_selector(".matches li", timeout=WAIT_MS)
+    first = window.page.locator(".matches a.crops").first.get_attribute("href")
+    assert first == f"#/search?tracklet={window.session.viewed.camera[3]}-4"
+
+    (tmp_path / "picture.png").write_text("no picture")
+    window.page.locator("input[type=file]").set_input_files(tmp_path / "picture.png")
+    window.page.wait_for_selector("#message.error", timeout=WAIT_MS)
+    assert "expected a picture, got another file" in window.page.locator("#message").inner_text()
+    assert window.page.locator(".matches li").count() == 0
+    window.complaints.clear()  # Chromium reports the refused request
+
+
+@dataclass
+class _Constant:
+    """An embedder that sees the same vehicle in every picture."""
+
+    vector: Any
+    name: str = "constant"
+    size_hw: tuple[int, int] = (8, 8)
+    interpolation: str = "linear"
+
+    def __call__(self, images: Any) -> Any:
+        return np.tile(self.vector, (len(images), 1))
+
+
+def test_the_graph_shows_the_travel_times(window: Window) -> None:
+    window.open("#/map")
+    window.page.wait_for_selector(".routes tbody tr")
+    assert "no map" in window.page.locator("#page .hint").inner_text()
+    cells = window.page.locator(".routes tbody tr").first.locator("td").all_inner_texts()
+    vehicle, columns = window.session.state()[1].vehicle, window.session.viewed.columns()
+    pairs = [(row_of(columns, 0, k), row_of(columns, 1, k)) for k in range(1, VEHICLES + 1)]
+    gaps = [columns["start_s"][b] - columns["end_s"][a] for a, b in pairs if vehicle[a] == vehicle[b]]
+    assert cells[:3] == [*NAMES, str(len(gaps))]
+    assert float(cells[3].removesuffix(" s")) == pytest.approx(np.median(gaps), abs=0.1)
+
+
+def test_mistakes_are_compared_and_mended_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    viewed = town(tmp_path / "run", with_truth=True)
+    with served(viewed, tmp_path) as (address, session):
+        window = Window(browser.new_page(viewport={"width": 1280, "height": 720}), session, address)
+        window.open("#/result")
+        window.page.get_by_role("link", name="Mistakes of the run").click(timeout=WAIT_MS)
+        window.page.wait_for_selector(".mistakes tbody tr", timeout=WAIT_MS)
+        found = mistakes_of(viewed)
+        assert found
+        rows = window.page.locator(".mistakes tbody tr")
+        assert rows.count() == len(found)
+        assert int(rows.first.locator("td").first.inner_text()) == found[0].boxes
+        assert window.page.locator(".pair .tile").count() == 2
+        missed = next(k for k, mistake in enumerate(found) if mistake.kind == "missed merge")
+        for _ in range(missed):
+            window.page.keyboard.press("j")
+        window.page.keyboard.press("s")
+        window.until("mtmc.store.sequence === 1")
+        window.until(f"document.querySelectorAll('.mistakes tbody tr')[{missed}].innerText.includes('Mended')")
+        window.page.keyboard.press("u")
+        window.until("mtmc.store.sequence === 2")
+        window.page.close()
+
+
+def test_vehicles_stand_on_the_map_where_they_are(browser: Any, tmp_path: Path) -> None:
+    viewed = town(tmp_path / "run", vehicles=VEHICLES, on_ground=True)
+    with served(viewed, tmp_path) as (address, session):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        window = Window(page, session, address)
+        window.open("#/map")
+        window.until("mtmc.page().maps.length === 1 && mtmc.page().player")
+        for camera, frame in ((0, 85), (1, 190)):
+            page.evaluate("(time) => mtmc.page().player.seek(time)", frame / 10)
+            window.until(f"mtmc.page().maps[0].at({frame / 10}).length")
+            [passage] = [
+                k for k, p in enumerate(viewed.passages) if viewed.camera[k] == camera and frame in p.tracklet.frame
+            ]
+            tracklet = viewed.passages[passage].tracklet
+            x, y = viewed.passages[passage].ground_m[tracklet.frame == frame][0].tolist()
+            seen = page.evaluate(f"mtmc.page().maps[0].at({frame / 10})")
+            [shown] = [row for row in seen if row["passage"] == passage]
+            assert shown["vehicle"] == session.state()[1].vehicle[passage]
+            # The plane of the second camera is turned by 90 degrees and lies 100 m to the north of the first.
+            assert (shown["x"], shown["y"]) == pytest.approx((x, y) if camera == 0 else (-y, 100 + x), abs=1e-3)
+        window.until("mtmc.page().maps[0].shown?.length")
+        dot = page.evaluate("mtmc.page().maps[0].shown[0]")
+        page.locator("canvas.ground").click(position={"x": dot["pixel"][0], "y": dot["pixel"][1]})
+        page.wait_for_url(f"**/#/vehicle/{dot['vehicle']}", timeout=WAIT_MS)
+        page.close()
+
+
 def test_the_corrected_result_is_downloaded(window: Window, tmp_path: Path) -> None:
     window.open("#/result")
     with window.page.expect_download() as download:
@@ -278,7 +454,7 @@ def test_names_stay_text(window: Window) -> None:
 
 def test_keys_reach_every_page_and_the_help(window: Window) -> None:
     window.open("#/")
-    for key, title in (("2", "Vehicles"), ("3", "Review"), ("4", "Result"), ("1", "Cameras")):
+    for key, title in zip("234561", ("Vehicles", "Review", "Place", "Result", "Map", "Cameras"), strict=True):
         window.page.keyboard.press(key)
         window.page.wait_for_selector(f'#page section[aria-label="{title}"]', timeout=WAIT_MS)
         assert window.page.locator("nav a[aria-current]").inner_text() == title

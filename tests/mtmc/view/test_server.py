@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from mtmc.cli import main
+from mtmc.embed import EmbedConfig
 from mtmc.errors import MissingDependency
 from mtmc.view import serve_run
+from mtmc.view.journal import ACTIONS
 from mtmc.view.proxies import Proxies
 from mtmc.view.security import Guard, loopback_names
 from mtmc.view.server import make_app
@@ -34,12 +36,18 @@ ROUTES = [
     "/api/vehicles",
     "/api/vehicles/1/links",
     "/api/cameras/0/boxes",
+    "/api/cameras/0/ground",
     "/api/cameras/0/proxy",
+    "/api/map",
     "/api/passages/0/crop.jpg",
+    "/api/passages/0/similar",
     "/api/questions",
     "/api/journal",
     "/api/scores",
+    "/api/mistakes",
     "/api/track1.txt",
+    "/api/truth.zip",
+    "/api/crops.zip",
 ]
 
 
@@ -51,7 +59,7 @@ def client(app, host: str = HOST) -> TestClient:
 def viewed(tmp_path_factory: pytest.TempPathFactory):
     home = tmp_path_factory.mktemp("run")
     video = flat_video(home / "video.mp4", [20, 90, 160] * 8)
-    return town(home, videos=(video, video))
+    return town(home, videos=(video, video), embed=EmbedConfig(weights="none"))
 
 
 @pytest.fixture
@@ -115,6 +123,33 @@ def test_an_answer_changes_identities_and_an_old_window_is_refused(app, monkeypa
     undone = pages.post("/api/journal", json={"sequence": 1, "action": "undo", "undoes": 1})
     assert undone.json()["vehicle"] == before["vehicle"]
     assert [entry["counts"] for entry in pages.get("/api/journal").json()] == [False, True]
+
+
+def test_a_repair_changes_the_tracklets_and_undo_restores_them(app) -> None:
+    pages = client(app)
+    before, columns = pages.get("/api/vehicles").json(), pages.get("/api/passages").json()
+    assert columns["tracklets"] == before["tracklets"] == ""
+    sent = {"sequence": 0, "action": "cut", "passages": [0], "frame": columns["first_frame"][0] + 10}
+    after = pages.post("/api/journal", json=sent).json()
+    assert len(after["vehicle"]) == len(before["vehicle"]) + 1
+    cut = pages.get("/api/passages").json()
+    assert cut["tracklets"] == after["tracklets"] != ""
+    assert cut["boxes"][0] == 10
+    new = cut["track"].index(VEHICLES + 1)
+    assert (cut["camera"][new], cut["boxes"][new]) == (0, columns["boxes"][0] - 10)
+    boxes = pages.get("/api/cameras/0/boxes?first=0").content
+    assert new in np.frombuffer(boxes, "<u4", offset=8 + 4 * (1 + np.frombuffer(boxes, "<u4", 2)[1])).tolist()
+    assert pages.get(f"/api/passages/{new}/crop.jpg").status_code in (200, 404)
+    sent = {"sequence": 1, "action": "class", "passages": [new], "class": "bus"}
+    assert pages.post("/api/journal", json=sent).status_code == 200
+    assert pages.get("/api/passages").json()["class"][new] == "bus"
+    refused = pages.post("/api/journal", json={"sequence": 2, "action": "undo", "undoes": 1})
+    assert refused.status_code == 422
+    assert "undo that answer first" in refused.json()["error"]
+    pages.post("/api/journal", json={"sequence": 2, "action": "undo", "undoes": 2})
+    pages.post("/api/journal", json={"sequence": 3, "action": "undo", "undoes": 1})
+    assert pages.get("/api/passages").json() == columns
+    assert pages.get("/api/vehicles").json()["vehicle"] == before["vehicle"]
 
 
 # Whom it refuses
@@ -207,14 +242,14 @@ _JSON = st.recursive(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    action=st.sampled_from(["same", "different", "merge", "split", "undo", "drop"]) | _JSON,
+    action=st.sampled_from([*ACTIONS, "drop"]) | _JSON,
     value=_JSON | st.lists(st.integers(-2, 2 * VEHICLES + 2), max_size=4),
     raw=st.none() | st.binary(max_size=20),
 )
 def test_any_answer_is_taken_or_refused(app, action: object, value: object, raw: bytes | None) -> None:
     pages = client(app)
     sequence = pages.get("/api/vehicles").json()["sequence"]
-    facts = dict.fromkeys(("pair", "vehicles", "passages", "undoes"), value)
+    facts = dict.fromkeys(("pair", "vehicles", "passages", "undoes", "number", "frame", "class"), value)
     body = raw if raw is not None else json.dumps({"sequence": sequence, "action": action, **facts}).encode()
     answer = pages.post("/api/journal", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (200, 422), answer.text

@@ -1,0 +1,111 @@
+// Search by example: the tracklets that look most like one of them, or like a picture that is dropped or chosen.
+
+import { clockText, el } from "./dom.js";
+import { button, chip, crop } from "./parts.js";
+import { getJson, postFile, store } from "./store.js";
+
+export function searchPage(parameters, tools) {
+  const named = () => store.byKey(parameters.get("tracklet"));
+  let example = named();
+  const shown = el("div.example");
+  const status = el("p.count", { role: "status" });
+  const list = el("ol.gallery.matches");
+  let matches = [];
+  let picture = "";
+  let isClosed = false;
+
+  async function search(request) {
+    status.textContent = "Searching …";
+    list.replaceChildren();
+    try {
+      matches = await request();
+      status.textContent = matches.length
+        ? "Most similar first: 1 is the same appearance, 0 that of any two vehicles."
+        : "Nothing in this run can be compared.";
+    } catch (error) {
+      matches = [];
+      status.textContent = "";
+      tools.say(error.message, true);
+    }
+    if (!isClosed) show();
+  }
+
+  const load = () => search(() => getJson(`/api/passages/${example.index}/similar`));
+
+  function onIdentities() {
+    const before = example;
+    example = named();
+    if (before === example) show();
+    else if (example) load(); // the tracklets themselves have changed
+    else location.hash = "#/search";
+  }
+
+  function show() {
+    list.replaceChildren(...matches.map(({ passage, similarity }) => card(store.passages[passage], similarity)));
+    if (example) shown.replaceChildren(el("div.crops", {}, crop(example)), description(example));
+  }
+
+  function card(passage, similarity) {
+    const isSame = example && store.vehicle[passage.index] === store.vehicle[example.index];
+    const join = () => tools.answer("same", { pair: [example.index, passage.index] });
+    const here = `camera ${store.camera(passage).id}, ${clockText(passage.start)}`;
+    return el(
+      "li.card",
+      { "aria-label": `Similarity ${similarity.toFixed(2)}, ${here}` },
+      el("a.crops", { href: `#/search?tracklet=${passage.key}`, title: "Search for this one" }, crop(passage)),
+      el("span.title", {}, el("b.number", {}, similarity.toFixed(2).replace("-", "−")), description(passage)),
+      example && !isSame && !store.run.review_problem
+        ? button("Same vehicle", `One vehicle with the example: ${here}`, join)
+        : null,
+      isSame ? el("span.detail", {}, "One vehicle with the example") : null,
+    );
+  }
+
+  function searchFile(file) {
+    if (!file) return;
+    URL.revokeObjectURL(picture);
+    picture = URL.createObjectURL(file);
+    const image = el("img.crop", { src: picture, alt: "The picture that is searched for" });
+    image.addEventListener("error", () => image.remove());
+    shown.replaceChildren(el("div.crops", {}, image));
+    search(() => postFile("/api/search", file));
+  }
+
+  const input = el("input", {
+    type: "file",
+    accept: "image/jpeg,image/png",
+    onchange: ({ target }) => {
+      const [file] = target.files;
+      target.value = ""; // the same file can be chosen again
+      searchFile(file);
+    },
+  });
+  const drop = el("label.drop", {}, "Drop a picture of one vehicle here, or choose one (JPEG, PNG) ", input);
+  const section = el("section", { "aria-label": "Search" }, el("h1", {}, "Search by example"), drop, shown, status, list);
+  section.addEventListener("dragover", (event) => event.preventDefault());
+  section.addEventListener("drop", (event) => {
+    event.preventDefault();
+    searchFile(event.dataTransfer.files[0]);
+  });
+  if (example) load();
+  store.addEventListener("identities", onIdentities);
+  return {
+    node: section,
+    keys: { u: () => tools.undo() },
+    close() {
+      isClosed = true;
+      URL.revokeObjectURL(picture);
+      store.removeEventListener("identities", onIdentities);
+    },
+  };
+}
+
+function description(passage) {
+  const vehicle = store.vehicles.get(store.vehicle[passage.index]);
+  return el(
+    "span",
+    {},
+    el("a", { href: `#/vehicle/${vehicle.id}` }, chip(vehicle)),
+    el("span.detail", {}, ` ${store.camera(passage).id}, ${clockText(passage.start)}`),
+  );
+}
