@@ -3,11 +3,12 @@
 Browsers play neither MPEG-4 part 2 nor AVI, and seek slowly in videos with few key frames. A proxy is H.264, at most
 960 pixels wide, one picture per source frame at the camera's effective rate, with a key frame at least every second
 and no B-frames. Proxies are made one after the other in the background, those first that a page asks for, and kept;
-a changed source or a changed recipe makes them anew.
+a changed source or a changed recipe makes them anew. One whose making was cut short is made anew from its beginning.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ import cv2
 import numpy as np
 
 from mtmc.errors import MtmcError, VideoError
-from mtmc.files import atomic_path
+from mtmc.files import atomic_path, sweep
 from mtmc.geometry.clock import Clock
 from mtmc.types import Array
 from mtmc.video.read import read_frames
@@ -120,6 +121,7 @@ class Proxies:
         self._lock = threading.Condition()
         self._waiting: deque[int] = deque()
         self._is_stopped = False
+        self._claim: int | None = None
         self._worker: threading.Thread | None = None
         self._states = [self._found(k) for k in range(len(cameras))]
 
@@ -149,11 +151,23 @@ class Proxies:
             self._lock.notify_all()
         if self._worker is not None:
             self._worker.join()
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     def _start(self) -> None:
         if self._worker is None:
+            self._tidy()
             self._worker = threading.Thread(target=self._work, name="proxies", daemon=True)
             self._worker.start()
+
+    def _tidy(self) -> None:
+        """Remove what a killed server left half-written, unless another server is at work on the same run."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._claim = os.open(self.folder, os.O_RDONLY)
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sweep(self.folder)
 
     def _work(self) -> None:
         with suppress(OSError):  # where threads have a priority of their own, pages come first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -108,3 +110,53 @@ def test_a_server_that_stops_leaves_no_half_proxy(tmp_path: Path) -> None:
         time.sleep(0.001)
     proxies.close()
     assert list((tmp_path / "proxies").iterdir()) == []
+
+
+def test_what_a_killed_server_left_is_removed_and_made_anew(tmp_path: Path) -> None:
+    source = flat_video(tmp_path / "source.mp4", SHADES * 20)
+    folder = tmp_path / "proxies"
+    program = """
+import sys, time
+from pathlib import Path
+from tests.mtmc.view.test_proxies import Proxies, camera
+Proxies([camera(Path(sys.argv[1]))], Path(sys.argv[2])).request(0)
+time.sleep(600)
+"""
+    killed = subprocess.Popen(
+        [sys.executable, "-c", program, str(source), str(folder)], cwd=Path(__file__).parents[3]
+    )
+    try:
+        until = time.monotonic() + 120
+        while not (folder.is_dir() and any(folder.iterdir())):
+            assert killed.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    finally:
+        killed.kill()
+        killed.wait()
+    left = list(folder.iterdir())
+    assert left
+    assert not (folder / "c001.json").exists()  # it was not finished
+    again = Proxies([camera(source)], folder)
+    assert again.state(0).state == "absent"
+    state = ready(again)
+    again.close()
+    assert (state.state, state.frames) == ("ready", 20 * len(SHADES))
+    assert sorted(path.name for path in folder.iterdir()) == ["c001.json", "c001.mp4"]
+
+
+def test_another_server_at_work_is_left_alone(tmp_path: Path) -> None:
+    source = flat_video(tmp_path / "source.mp4", SHADES)
+    first = Proxies([camera(source)], tmp_path / "proxies")
+    ready(first)
+    half_written = tmp_path / "proxies" / ".c002-0123456789ab.mp4"  # as mtmc.files.atomic_path names it
+    half_written.write_bytes(b"in the making")
+    second = Proxies([replace(camera(source), id="c003")], tmp_path / "proxies")
+    ready(second)
+    assert half_written.exists()
+    second.close()
+    first.close()
+    third = Proxies([replace(camera(source), id="c004")], tmp_path / "proxies")
+    ready(third)
+    third.close()
+    assert not half_written.exists()
