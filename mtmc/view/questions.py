@@ -6,7 +6,8 @@ The expected number of boxes is the probability that the present decision is wro
   spanning tree of the vehicle are therefore asked about, and no others. Taking one away leaves A and B. If the link
   is wrong, the boxes of the smaller part have a wrong identity.
 * *Rejected.* Of all pairs between two vehicles the most probable one is asked about. If both are one vehicle, the
-  boxes of the smaller one have a wrong identity.
+  boxes of the smaller one have a wrong identity. If a constraint or an earlier answer keeps the two apart, they are
+  not one as a whole: only the passages of the pair itself can be wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from mtmc.associate.candidates import Candidates
+from mtmc.associate.constraints import Constraints
 from mtmc.associate.link_probability import link_probability
 from mtmc.types import Array
 from mtmc.view.association import CorrectedRun
@@ -72,7 +74,7 @@ def questions(candidates: Candidates, solution: CorrectedRun, boxes: Array) -> l
     is_joined = solution.labels[pairs[:, 0]] == solution.labels[pairs[:, 1]]
     found = [
         *_joined(pairs[is_joined], probability[is_joined], solution, boxes),
-        *_rejected(pairs[~is_joined], probability[~is_joined], solution, boxes),
+        *_rejected(pairs[~is_joined], probability[~is_joined], solution, boxes, _constraints(candidates, solution)),
     ]
     found = [question for question in found if question.expected_boxes >= _LEAST_EXPECTED_BOXES]
     return sorted(found, key=lambda question: (-question.expected_boxes, question.a, question.b))
@@ -117,12 +119,29 @@ def _part(forest: Forest, start: int, barrier: int) -> list[int]:
     return sorted(reached - {barrier})
 
 
-def _rejected(pairs: Array, probability: Array, solution: CorrectedRun, boxes: Array) -> Iterator[Question]:
+def _constraints(candidates: Candidates, solution: CorrectedRun) -> Constraints:
+    """Those that the solution was found under."""
+    corrections = solution.corrections
+    return candidates.evidence.constraints.replaced(
+        must_link=corrections.must_link, cannot_link=corrections.cannot_link
+    )
+
+
+def _rejected(
+    pairs: Array, probability: Array, solution: CorrectedRun, boxes: Array, constraints: Constraints
+) -> Iterator[Question]:
     """The most probable pair of every two vehicles; pairs int (L, 2) come in descending order of probability."""
-    of_vehicle = np.bincount(solution.labels, boxes, minlength=len(boxes)).astype(np.int64)
-    vehicles = np.sort(solution.labels[pairs], axis=1).astype(np.int64)
+    labels, group = solution.labels, solution.corrections.groups(len(boxes))
+    of_vehicle = np.bincount(labels, boxes, minlength=len(boxes)).astype(np.int64)
+    of_node = np.bincount(group, boxes, minlength=len(boxes)).astype(np.int64)
+    members: dict[int, list[int]] = defaultdict(list)
+    for passage, label in enumerate(labels.tolist()):
+        members[label].append(passage)
+    vehicles = np.sort(labels[pairs], axis=1).astype(np.int64)
     _, first = np.unique(vehicles[:, 0] * len(boxes) + vehicles[:, 1], return_index=True)
-    at_stake = of_vehicle[vehicles[first]].min(axis=1)
-    for k, stake in zip(first.tolist(), at_stake.tolist(), strict=True):
+    most = probability[first] * of_vehicle[vehicles[first]].min(axis=1)
+    for k in first[most >= _LEAST_EXPECTED_BOXES].tolist():
         a, b = pairs[k].tolist()
-        yield Question(a, b, False, float(probability[k]), stake)
+        is_apart = constraints.conflict(members[int(labels[a])], members[int(labels[b])])
+        stake = min(of_node[group[a]], of_node[group[b]]) if is_apart else of_vehicle[labels[[a, b]]].min()
+        yield Question(a, b, False, float(probability[k]), int(stake))

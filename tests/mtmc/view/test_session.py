@@ -152,11 +152,36 @@ def test_boxes_at_stake_are_those_of_the_smaller_side(session: Session) -> None:
         a = solution.labels == solution.labels[question.a]
         b = solution.labels == solution.labels[question.b]
         if not question.is_joined:
-            assert question.boxes == min(boxes[a].sum(), boxes[b].sum())
+            is_apart = any(
+                candidates.evidence.constraints.rule(i, j) for i in np.flatnonzero(a) for j in np.flatnonzero(b)
+            )
+            whole = min(boxes[a].sum(), boxes[b].sum())
+            assert question.boxes == (min(boxes[question.a], boxes[question.b]) if is_apart else whole)
         elif a.sum() == 2:
             assert question.boxes == min(boxes[question.a], boxes[question.b])
         else:
             assert 0 < question.boxes <= boxes[a].sum() // 2
+
+
+def test_vehicles_that_an_answer_keeps_apart_are_at_stake_by_the_pair_alone(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmc.view.questions._LEAST_EXPECTED_BOXES", 0.0)  # the links of the town are nearly certain
+    candidates = session.association.candidates
+    assert candidates is not None
+    labels = np.arange(2 * VEHICLES)
+    labels[VEHICLES], labels[VEHICLES + 1] = 0, 1  # vehicle 0 has passages 0 and 14, vehicle 1 has 1 and 15
+    boxes = np.arange(1, 2 * VEHICLES + 1)
+
+    def asked(cannot_link: frozenset[tuple[int, int]]) -> list[tuple[int, int, int]]:
+        solution = CorrectedRun(Corrections(cannot_link=cannot_link), labels, labels + 1)
+        found = [q for q in questions(candidates, solution, boxes) if not q.is_joined]
+        return [(q.a, q.b, q.boxes) for q in found if {labels[q.a], labels[q.b]} == {0, 1}]
+
+    whole = boxes[0] + boxes[VEHICLES]
+    assert asked(frozenset()) == [(0, VEHICLES + 1, whole)]
+    assert asked(frozenset({(0, 1)})) == [(0, VEHICLES + 1, boxes[0])]
+    assert asked(frozenset({(0, VEHICLES + 1)})) == [(1, VEHICLES, boxes[1])]
 
 
 def test_a_vehicle_is_asked_about_along_its_strongest_links(session: Session) -> None:
