@@ -46,21 +46,27 @@ def true_vehicles(viewed: ViewedRun, matched: MatchedRun) -> Array:
     return np.array([label.get(name, -1) for name in names], np.int64)
 
 
-def idf1_per_answer(viewed: ViewedRun, matched: MatchedRun, choose: Choice) -> list[float]:
-    """IDF1 after each of :data:`MILESTONES` answers."""
+def idf1_per_answer(
+    viewed: ViewedRun, matched: MatchedRun, choose: Choice, milestones: Sequence[int] = MILESTONES
+) -> list[float]:
+    """IDF1 after each number of answers in ``milestones``, which increase."""
     vehicle = true_vehicles(viewed, matched)
     with tempfile.TemporaryDirectory() as folder:
         session = Session(viewed, Path(folder))
         scores = []
-        for count in range(MILESTONES[-1] + 1):
-            if count in MILESTONES:
+        for count in range(milestones[-1] + 1):
+            if count in milestones:
                 scores.append(matched.score(read_track1(session.export())).idf1)
             open_questions = session.questions()
-            if open_questions and count < MILESTONES[-1]:
+            if open_questions and count < milestones[-1]:
                 asked = choose(open_questions)
                 is_same = bool(vehicle[asked.a] == vehicle[asked.b] >= 0)
                 session.answer(session.state()[0], (asked.a, asked.b), is_same)
     return scores
+
+
+def _first(found: Sequence[Question]) -> Question:
+    return found[0]
 
 
 def at_random(seed: int) -> Choice:
@@ -79,21 +85,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run with ground truth"
     )
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="random orders (default 3)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="random orders, 0: none (default 3)")
+    parser.add_argument("--answers", type=int, default=MILESTONES[-1], metavar="N", help="at most (default 50)")
     arguments = parser.parse_args(argv)
 
-    print(f"{'IDF1 after answers':<24}" + "".join(f"{count:>8}" for count in MILESTONES), flush=True)
+    milestones = [count for count in MILESTONES if count <= max(arguments.answers, 0)]
+    print(f"{'IDF1 after answers':<24}" + "".join(f"{count:>8}" for count in milestones), flush=True)
     of_order: dict[str, list[Array]] = {"review": [], "random": []}
     for path in arguments.runs:
         run = load_run(path)
         viewed, matched = view_of(run), match_run(run)
-        by_review = idf1_per_answer(viewed, matched, lambda found: found[0])
-        by_chance = [idf1_per_answer(viewed, matched, at_random(seed)) for seed in range(arguments.seeds)]
-        for order, scores in (("review", by_review), ("random", np.mean(by_chance, axis=0).tolist())):
-            of_order[order].append(np.array(scores))
-            print(_row(f"{path.name} {order}", scores), flush=True)
+        choices = {"review": [_first], "random": [at_random(seed) for seed in range(arguments.seeds)]}
+        for order, chosen in choices.items():
+            if not chosen:
+                continue
+            runs = [idf1_per_answer(viewed, matched, choose, milestones) for choose in chosen]
+            of_order[order].append(np.mean(runs, axis=0))
+            print(_row(f"{path.name} {order}", of_order[order][-1].tolist()), flush=True)
     for order, found in of_order.items():
-        print(_row(f"mean {order}", np.mean(found, axis=0).tolist()))
+        if found:
+            print(_row(f"mean {order}", np.mean(found, axis=0).tolist()))
 
 
 if __name__ == "__main__":
