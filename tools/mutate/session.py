@@ -136,7 +136,9 @@ def record(
     _enter(copy, 3600)
     import coverage
 
-    recorder = coverage.Coverage(data_file=None, config_file=False, source=[str(copy / path) for path in sources])
+    # Files by pattern: as a source coverage knows folders and packages only.
+    patterns = [str(copy / path if path.endswith(".py") else copy / path / "*") for path in sources]
+    recorder = coverage.Coverage(data_file=None, config_file=False, include=patterns)
     plugin = LineRecorder(recorder)
     recorder.start()
     code = _pytest([*options, test_file], temporary, [plugin])

@@ -8,15 +8,16 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 pytest.importorskip("mutmut", reason="needs the extra 'mutation'")
 
+from tools.mutate.mutants import Mutant
 from tools.mutate.results import Result, append, load, reusable, summary, survivors
-from tools.mutate.runner import Forks, Outcome
-from tools.mutate.workspace import Workspace
+from tools.mutate.runner import Forks, Outcome, TestFile, quick_plan_for, record_test_files
+from tools.mutate.workspace import Workspace, make_workspace
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -108,6 +109,37 @@ def test_tests_that_fail_beforehand(repository: Path, tmp_path: Path) -> None:
     done = run(repository, tmp_path / "out")
     assert done.returncode == 1
     assert "expected tests that pass before anything is changed, tests/mtmc/clean/test_clip.py" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["mtmc/clean", "mtmc/clean/clip.py"])
+def test_lines_are_seen_in_folders_and_in_single_files(repository: Path, tmp_path: Path, source: str) -> None:
+    """What was seen is kept, so that the second time no test is run."""
+    place, test = make_workspace(repository, tmp_path / "0"), "tests/mtmc/clean/test_clip.py"
+    for _ in range(2):
+        (seen,) = record_test_files(place, [test], [source], tmp_path / "kept", quick=True)
+        lines = seen.lines["mtmc/clean/clip.py"]
+        assert lines["4"] == [f"{test}::test_clipped"]
+        assert "9" not in lines
+        assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def mutant_of(line: int) -> Mutant:
+    return Mutant("k", PurePosixPath("a.py"), line, (line, line), "f", "number", ("1",), ("2",), "")
+
+
+def test_a_quick_plan_has_the_tests_of_the_line_from_all_files() -> None:
+    """Line 1 runs at import and once more in t::c, which takes all the time there is; line 2 in two files."""
+    one = TestFile(
+        "t.py", 30.0, {"t::a": 2.0, "t::b": 1.0, "t::c": 20.0}, {"a.py": {"1": ["", "t::c"], "2": ["t::a"]}}
+    )
+    other = TestFile("u.py", 3.0, {"u::a": 0.5}, {"a.py": {"2": ["u::a"]}})
+    assert quick_plan_for(mutant_of(2), [one, other]).portions == (("u::a", "t::a"),)
+    assert quick_plan_for(mutant_of(1), [one, other]).portions == (("t::c",),)
+    assert quick_plan_for(mutant_of(3), [one, other]).test_files == ()
+    many = TestFile("t.py", 9.0, {f"t::{i:02d}": 0.1 for i in range(20)}, {"a.py": {"1": [""]}})
+    first, rest = quick_plan_for(mutant_of(1), [many]).portions
+    assert [*first, *rest] == [f"t::{i:02d}" for i in range(20)]
+    assert len(first) < len(rest)
 
 
 def test_an_unknown_path(tmp_path: Path) -> None:
