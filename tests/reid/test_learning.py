@@ -96,7 +96,7 @@ def trained(method: str, split: DatasetSplit, folder: Path, *, epochs: int, rate
                 "optimizer": "adam",
                 "learning_rate": rate,
                 "new_layers": 1.0,
-                "weight_decay": 0.0,
+                "weight_decay": 5e-4 if method == "ssml" else 0.0,
                 "warm_up_epochs": 0,
                 "decay": "cosine",
             },

@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from reid.data.loader import Batch
-from reid.errors import DataError
+from reid.errors import ConfigError, DataError
 from reid.methods import METHODS, viewpoints
 from reid.methods.base import MethodContext, TrainingData, embedding_spread
 from reid.mining import released_positives
@@ -137,6 +137,8 @@ def test_small_crops_count_only_where_there_are_any(tmp_path: Path) -> None:
     assert len(method.views) == 2
     method, _ = make("ssbver", tmp_path, backbone=backbone, local_views=3, local_size_hw=[16, 16])
     assert [view.size_hw for view in method.views] == [(SIDE, SIDE)] * 2 + [(16, 16)] * 3
+    with pytest.raises(ConfigError, match="does not take images of 20 × 20 px"):
+        make("ssbver", tmp_path, backbone=backbone, local_views=1, local_size_hw=[20, 20])
 
 
 def test_the_student_skips_layers_at_random_and_the_teacher_none(tmp_path: Path) -> None:
