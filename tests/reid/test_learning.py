@@ -153,10 +153,10 @@ def no_dictionary(patch: pytest.MonkeyPatch) -> None:
     ("method", "epochs", "rate", "rise", "cut"),
     [
         ("baseline", 8, 2e-3, 0.2, shuffled_labels("baseline")),
-        ("val", 8, 2e-3, 0.2, shuffled_labels("val")),
+        ("val", 20, 2e-3, 0.15, shuffled_labels("val")),
         ("sgfd", 6, 2e-3, 0.2, shuffled_labels("sgfd")),
         ("ssbver", 8, 2e-3, 0.15, no_average),
-        ("ssml", 12, 3e-3, 0.1, no_dictionary),
+        ("ssml", 12, 3e-3, 0.05, no_dictionary),
     ],
 )
 def test_cars_are_found_again(
