@@ -32,7 +32,6 @@ from tools import markdown
 __all__ = ["Cell", "cells_in_order", "load_cell", "report", "run", "table", "training"]
 
 _CONFIGS = Path(__file__).parents[2] / "configs" / "reid"
-_MARKS = ("<!-- bench-reid -->", "<!-- /bench-reid -->")
 _GUESS_MIN = 8.0
 _BENCHES = {"small": "reid_methods.yaml", "imagenet": "reid_methods_imagenet.yaml"}
 
@@ -208,12 +207,13 @@ def claims(results: Sequence[Result], pairs: Sequence[Sequence[str]]) -> str:
     return markdown.table(["claim", "difference in mAP, points", "p", "seeds"], lines)
 
 
-def report(path: Path, text: str) -> None:
-    """Put ``text`` between the marks of a Markdown file, or at its end where it has none."""
+def report(path: Path, text: str, name: str = "bench-reid") -> None:
+    """Put ``text`` between the marks of this name in a Markdown file, or at its end where it has none."""
     old = path.read_text(encoding="utf-8") if path.is_file() else "# Methods side by side\n"
-    head, found, rest = old.partition(_MARKS[0])
-    tail = rest.partition(_MARKS[1])[2].strip() if found else ""
-    parts = [head.rstrip(), f"{_MARKS[0]}\n{text}\n{_MARKS[1]}", *([tail] if tail else [])]
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    head, found, rest = old.partition(first)
+    tail = rest.partition(last)[2].strip() if found else ""
+    parts = [head.rstrip(), f"{first}\n{text}\n{last}", *([tail] if tail else [])]
     whole = "\n\n".join(parts) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(whole, encoding="utf-8")
@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("--bench", choices=sorted(_BENCHES), default="small", help="which plan")
     parser.add_argument("--work", type=Path, help="folder for crops and networks [runs/bench_reid…]")
     parser.add_argument("--cells", type=Path, help="folder of finished cells [docs/reid/cells…]")
-    parser.add_argument("--report", type=Path, help="Markdown file to update")
+    parser.add_argument("--report", type=Path, default=Path("docs/reid.md"), help="Markdown file to update")
     parser.add_argument("--seeds", type=int, help="trainings per variant")
     parser.add_argument("--only", default="", help="variants whose name begins so")
     parser.add_argument("--minutes", type=float, help="start no cell that would end later than this")
@@ -236,7 +236,6 @@ def main() -> None:
     suffix = "" if options.bench == "small" else f"_{options.bench}"
     options.work = options.work or Path(f"runs/bench_reid{suffix}")
     options.cells = options.cells or Path(f"docs/reid/cells{suffix}")
-    options.report = options.report or Path("docs/reid.md" if not suffix else f"docs/reid/methods{suffix}.md")
     options.seeds = options.seeds or bench["seeds"]
     if not options.table:
         from tools.bench.reid_cell import measure_on
@@ -253,7 +252,7 @@ def main() -> None:
     order = list(dict.fromkeys(cell.variant for cell in every))
     text = f"{table(results, order)}\n\n{claims(results, bench['claims'])}"
     print(text)
-    report(options.report, text)
+    report(options.report, text, "bench-reid" + suffix.replace("_", "-"))
 
 
 def _with_interval(values: Sequence[float], sign: str = "") -> str:

@@ -139,6 +139,8 @@ def test_a_report_is_replaced_between_its_marks(tmp_path: Path) -> None:
     before = path.read_text()
     report(path, "two\nthree")
     assert path.read_text() == before
+    report(path, "four", "other")
+    assert path.read_text() == before + "\n<!-- other -->\nfour\n<!-- /other -->\n"
 
 
 def test_finished_cells_are_kept(tmp_path: Path) -> None:
