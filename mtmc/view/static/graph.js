@@ -13,7 +13,8 @@ const BEND_PX = 22;
 /** The node of graph and table, kept up to date until `close`. */
 export function graphOf() {
   const canvas = el("canvas.graph", { role: "img", "aria-label": "Cameras, and how many vehicles go from one to another" });
-  const table = el("div");
+  // Wider than a narrow window: the keyboard can scroll it.
+  const table = el("div.scroll", { tabIndex: 0, role: "region", "aria-label": "Travel times" });
   const node = el("div", {}, el("h2", {}, "Travel times between cameras"), canvas, table);
   const show = () => {
     draw(canvas);
