@@ -431,8 +431,9 @@ def test_vehicles_stand_on_the_map_where_they_are(browser: Any, tmp_path: Path) 
             assert shown["vehicle"] == session.state()[1].vehicle[passage]
             # The plane of the second camera is turned by 90 degrees and lies 100 m to the north of the first.
             assert (shown["x"], shown["y"]) == pytest.approx((x, y) if camera == 0 else (-y, 100 + x), abs=1e-3)
-        window.until("mtmc.page().maps[0].shown?.length")
-        dot = page.evaluate("mtmc.page().maps[0].shown[0]")
+        drawn = f"mtmc.page().maps[0].shown.find((row) => row.passage === {passage})"
+        window.until(drawn)  # the moment that was sought last is on the canvas
+        dot = page.evaluate(drawn)
         page.locator("canvas.ground").click(position={"x": dot["pixel"][0], "y": dot["pixel"][1]})
         page.wait_for_url(f"**/#/vehicle/{dot['vehicle']}", timeout=WAIT_MS)
         page.close()
