@@ -298,13 +298,16 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from reid.data import load_dataset
+    from reid.data.records import with_own_names
     from reid.evaluation.retrieval import check_answerable
 
     names, roots = arguments.data, arguments.root
     if len(names) != len(roots):
         raise ConfigError(f"expected one -d for each of {len(roots)} folders, got {len(names)}")
-    options = [_option(text) for text in arguments.data_option]
-    splits = [load_dataset(name, root, **_options_of(name, options)) for name, root in zip(names, roots, strict=True)]
+    options = [_option(text, names) for text in arguments.data_option]
+    splits = with_own_names(
+        [load_dataset(name, root, **_options_of(name, options)) for name, root in zip(names, roots, strict=True)]
+    )
     for split in splits:
         check_answerable(split)
     embedder = _embedder(arguments)
@@ -419,12 +422,18 @@ def _module(arguments: argparse.Namespace) -> tuple[Any, Card]:
     return open_module(arguments.weights, arguments.card)
 
 
-def _option(text: str) -> tuple[str, object]:
+def _option(text: str, data: Sequence[str]) -> tuple[str, object]:
+    """Key and value of an option of the named data sets, or of one of them."""
     from reid.settings import parse_value
 
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--data-option {text}: expected key=value", remedy="for example --data-option size=1600")
+    owner = name.rpartition(".")[0]
+    if owner not in ("", *data):
+        raise ConfigError(
+            f"--data-option {text}: no data set {owner} is measured", remedy=f"-d names {', '.join(data)}"
+        )
     return name.replace("-", "_"), parse_value(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,10 +11,10 @@ import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from reid.data import DatasetSplit, load_dataset
+from reid.data import DATASETS, DatasetSplit, load_dataset
 from reid.methods import METHODS
 from reid.methods.base import BaseConfig
-from reid.networks import family_of
+from reid.networks import BACKBONES, TIMM_NAMES, family_of
 from reid.settings import Settings, YamlFile, parse_settings, read_yaml, settings_without_effect
 from reid.training.schedule import Schedule
 
@@ -32,12 +32,23 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 
+def _one_of(known: Collection[str], name: str) -> str:
+    if name not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
+    return name
+
+
 class DataConfig(Settings):
     """A data set."""
 
     name: str = Field(..., description="key of reid.data.DATASETS")
     root: Path = Field(..., description="folder it lies in")
     options: dict[str, Any] = Field(default_factory=dict, description="what else its loader takes")
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        return _one_of(DATASETS, name)
 
 
 class ValidationConfig(Settings):
@@ -137,9 +148,12 @@ class _Choices(Settings):
     @field_validator("method")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name not in METHODS:
-            raise ValueError(f"expected one of {', '.join(METHODS)}")
-        return name
+        return _one_of(METHODS, name)
+
+    @field_validator("backbone")
+    @classmethod
+    def _can_be_built(cls, name: str) -> str:
+        return name if name.startswith("timm:") else _one_of((*BACKBONES, *TIMM_NAMES, "timm:NAME"), name)
 
     @field_validator("options", "schedule", mode="before")
     @classmethod

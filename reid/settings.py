@@ -317,6 +317,8 @@ def _explain(model: type[Settings], location: Location, mistake: Any, group: str
     expected = mistake["msg"].removeprefix("Value error, ")
     expected = expected[:1].lower() + expected[1:]
     came = mistake["input"]
+    if mistake["type"] == "value_error" and not location:  # about several keys, which the sentence names
+        return f"{dotted}: {expected}" if dotted else expected, ""
     shown = str(came) if isinstance(came, date) else repr(came)
     return f"{dotted or model.__name__}: {expected}, got {shown}", "change that value"
 

@@ -105,13 +105,17 @@ def save_picture(path: Path, picture: Image) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         written = cv2.imwrite(str(path), np.ascontiguousarray(picture[..., ::-1]))
-    except cv2.error:
+    except (OSError, cv2.error):
         written = False
     if not written:
-        raise ConfigError("cannot write a picture here", path=path, remedy="give a name that ends in .png or .jpg")
+        raise ConfigError(
+            "cannot write a picture here",
+            path=path,
+            remedy="give a name that ends in .png or .jpg, in a folder that can be written to",
+        )
 
 
 def _framed(image: Image, color: tuple[int, int, int], caption: str) -> Image:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ __all__ = [
     "identities",
     "together",
     "views",
+    "with_own_names",
 ]
 
 #: The identity of a crop that shows no labeled vehicle or person and is never counted.
@@ -157,6 +158,15 @@ def hold_out(
         seen.setdefault((r.vehicle_id, r.camera_id), []).append(r)
     query = tuple(same[int(rng.integers(len(same)))] for same in seen.values())
     return tuple(r for r in records if r.vehicle_id not in tested), query, gallery
+
+
+def with_own_names(splits: Sequence[DatasetSplit]) -> tuple[DatasetSplit, ...]:
+    """The data sets, those of equal names with their position, from 1, behind the name."""
+    names = [split.name for split in splits]
+    return tuple(
+        split if names.count(split.name) == 1 else replace(split, name=f"{split.name}-{number}")
+        for number, split in enumerate(splits, start=1)
+    )
 
 
 def together(splits: Sequence[DatasetSplit]) -> DatasetSplit:

@@ -244,12 +244,17 @@ def verify_split(
         seed: Of the draw.
 
     Raises:
-        DataError: See :func:`check_answerable`.
+        DataError: All pictures show one vehicle; or see :func:`check_answerable`.
     """
     check_answerable(split)
     protocol = PROTOCOLS[split.protocol]
     seeds = () if protocol.draw == "none" else (seed,)
     asked, offered = next(_rounds(query or gallery, gallery, protocol, seeds))
+    if len({*asked.vehicle_id.tolist(), *offered.vehicle_id.tolist()} - {JUNK}) < 2:
+        raise DataError(
+            f"{split.name}: all pictures show one vehicle, so there are no pairs of two to tell apart",
+            remedy="give pictures of at least two vehicles, or leave --roc and --plots out",
+        )
     features = unit(asked.features)  # thresholds hold for all queries, so all must have one length
     return verify(
         lambda: similarity_blocks(features, offered.features),

@@ -30,11 +30,19 @@ from reid.training.schedule import Schedule
 __all__ = ["Config", "Method"]
 
 
+_WITH_PAIRS = UsedWhen("options.triplet_weight", ">", 0)
+
+
 class Config(ObjectiveConfig):
     """Choices of the baseline."""
 
     used_when: ClassVar[Mapping[str, Condition]] = {
         **ObjectiveConfig.used_when,
+        **dict.fromkeys(("triplet_on", "pair_loss"), _WITH_PAIRS),
+        **{
+            name: (_WITH_PAIRS, UsedWhen("options.pair_loss", "=", loss))
+            for name, loss in {"margin": "triplet", "circle_margin": "circle", "circle_scale": "circle"}.items()
+        },
         "camera_unknown": UsedWhen("options.camera_weight", ">", 0),
     }
 

@@ -90,7 +90,7 @@ class Config(ObjectiveConfig):
     teacher_temperatures: tuple[float, float] = Field((0.0005, 0.001), description="τ_t at first and finally")
     temperature_epochs: int = Field(10, ge=1, description="epochs in which τ_t rises")
     center_momentum: float = Field(0.9, ge=0, le=1, description="of the teacher's mean logit")
-    average_momentum: float = Field(0.9995, ge=0, le=1, description="share of the teacher kept at each step")
+    average_momentum: float = Field(0.9995, ge=0, le=1, description="share of the teacher kept at each update")
     drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth of a transformer student")
     stem_relu: bool = Field(True, description="false as the published plain ResNet-50")
 

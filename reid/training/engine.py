@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def train(config: TrainConfig, split: DatasetSplit | None = None) -> Path:
         The checkpoint's folder; with ``config.evaluate_every`` the best network so far is in ``best`` beside it.
 
     Raises:
-        ConfigError: Choices contradict each other, or ``config.output`` holds another training.
+        ConfigError: Choices contradict each other or are not possible on this machine, or ``config.output`` holds
+            another training.
         DataError: Data are missing, features collapsed, or the loss is no longer finite.
         WeightsError: Start weights or a checkpoint are no good.
         MissingDependency: The package of a logger is not installed.
@@ -70,6 +71,7 @@ def _train(
     folder, schedule = config.output / "checkpoint", config.schedule
     method, context = build_method(config, split, device, train_stage=partial(_train_stage, config, split, device))
     first = checkpoint.epochs_to_continue_from(config, folder, context)
+    loggers = make_loggers(config, first)  # a missing package is told before the stages of a method, which take hours
     with distributed.main_first():
         training_data = method.prepare(context)
     method = _placed(config, method, device)
@@ -81,7 +83,7 @@ def _train(
     loader = _loader(config, method, training_data, batches, device)
     backbone = [parameter for parameter in method.backbone.parameters() if parameter.requires_grad]
     module: nn.Module | None = None
-    log = RunLog(config.output, first, make_loggers(config, first))
+    log = RunLog(config.output, first, loggers)
     _announce(config, context, first, device)
     for epoch in range(first, schedule.epochs):
         torch.manual_seed(derived_seed(config.seed, 1 + epoch, distributed.rank()))
@@ -92,7 +94,8 @@ def _train(
             module = _wrapped(config, method, device)
         method.epoch_start(epoch, context)
         batches.epoch = epoch
-        meter = _epoch(config, epoch, method, module, optimizer, scaler, loader)
+        with _translation(config):
+            meter = _epoch(config, epoch, method, module, optimizer, scaler, loader)
         distributed.average_buffers(method)
         is_last = epoch + 1 == schedule.epochs
         figures = {"rate": rate(schedule, epoch), **meter.summary()}
@@ -250,3 +253,25 @@ def _wrapped(config: TrainConfig, method: BaseMethod, device: torch.device) -> n
             warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)  # its successor is too new
             module = nn.parallel.DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
     return torch.compile(module) if config.speed.compile else module
+
+
+@contextmanager
+def _translation(config: TrainConfig) -> Iterator[None]:
+    """Name ``speed.compile`` where torch cannot translate the step, which it does at the first one.
+
+    Raises:
+        ConfigError: A compiler is missing, or the network cannot be translated.
+    """
+    if not config.speed.compile:
+        yield
+        return
+    from torch._dynamo.exc import TorchDynamoException
+
+    try:
+        yield
+    except TorchDynamoException as cause:
+        reason = str(getattr(cause, "inner_exception", cause)).partition("\n")[0]
+        raise ConfigError(
+            f"speed.compile: torch cannot translate the training step here ({reason})",
+            remedy="install what it names, such as a C++ compiler, or set speed.compile to false",
+        ) from cause

@@ -9,7 +9,7 @@ import numpy as np
 
 from reid.config import TrainConfig, load_split
 from reid.data import DatasetSplit, Record
-from reid.data.records import hold_out, together
+from reid.data.records import hold_out, together, with_own_names
 from reid.evaluation.protocols import PROTOCOLS
 from reid.evaluation.retrieval import Embeddings, check_answerable, evaluate_split
 from reid.methods.base import BaseMethod, MethodContext
@@ -41,12 +41,7 @@ def divide(config: TrainConfig, splits: Sequence[DatasetSplit]) -> tuple[Dataset
     tests = tests or tuple(splits)
     for split in tests:
         check_answerable(split)
-    names = [split.name for split in tests]
-    named = [
-        split if names.count(split.name) == 1 else replace(split, name=f"{split.name}-{number}")
-        for number, split in enumerate(tests, start=1)
-    ]
-    return together(splits), tuple(named)
+    return together(splits), with_own_names(tests)
 
 
 def _held_out(split: DatasetSplit, share: float, seed: int) -> tuple[DatasetSplit, DatasetSplit]:

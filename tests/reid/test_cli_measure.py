@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -106,6 +107,7 @@ def test_explain_draws_the_pair(crops: Path, weights: str, tmp_path: Path, capsy
     [
         (["-d", "veri"], "expected a data set (veri776, "),
         (["-d", "folder", "--data-option", "hold_out=1"], "got hold_out; did you mean held_out?"),
+        (["-d", "folder", "--data-option", "veri776.seed=1"], "no data set veri776 is measured; -d names folder"),
         (["-d", "folder", "--data-option", "seed"], "--data-option seed: expected key=value; for example"),
         (["-d", "veri776"], "expected a folder of pictures, found nothing"),
     ],
@@ -154,6 +156,27 @@ def test_data_that_cannot_be_measured_are_named(tmp_path: Path, weights: str, ca
         picture(tmp_path / f"vid/image/000{n}.jpg")
     vid = ["evaluate", str(tmp_path / "vid"), "-d", "vehicleid", "--data-option", "check_counts=false", "-w", weights]
     assert "every identity has one picture" in answer(vid, capsys)
+
+
+def test_pairs_need_two_vehicles_and_plots_a_folder(crops: Path, tmp_path: Path, weights: str, capsys) -> None:
+    one = tmp_path / "one"
+    one.mkdir()
+    (crops / "0").rename(one / "0")
+    common = ["-d", "folder", "-w", weights, "--data-option", "held_out=1"]
+    said = answer(["evaluate", str(one), *common, "--roc"], capsys)
+    assert said.startswith("reid: one: all pictures show one vehicle")
+    assert said.endswith("give pictures of at least two vehicles, or leave --roc and --plots out")
+    (tmp_path / "file").touch()
+    said = answer(["evaluate", str(crops), *common, "--plots", str(tmp_path / "file")], capsys)
+    assert "file/cmc.png: cannot write a picture here; give a name that ends in" in said
+
+
+def test_plots_of_equally_named_data_sets_lie_apart(crops: Path, tmp_path: Path, weights: str) -> None:
+    shutil.copytree(crops, tmp_path / "other/crops")
+    plots = tmp_path / "plots"
+    both = [str(crops), str(tmp_path / "other/crops"), "-d", "folder", "-d", "folder"]
+    assert main(["evaluate", *both, "-w", weights, "--data-option", "held_out=1", "--plots", str(plots)]) == 0
+    assert sorted(path.name for path in plots.iterdir()) == ["crops-1", "crops-2"]
 
 
 def test_one_answer_is_enough_for_scores_and_pictures(tmp_path: Path, weights: str, capsys) -> None:

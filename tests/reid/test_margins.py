@@ -250,6 +250,13 @@ def test_gradients_of_every_choice_reach_backbone_and_classifier(tmp_path: Path)
         assert method.backbone.body.conv1.weight.grad.abs().sum() > 0, kind
 
 
+@pytest.mark.parametrize("choice", ["triplet_on=embedding", "pair_loss=circle", "margin=0.3", "circle_scale=64"])
+def test_choices_of_pairs_have_no_effect_without_weight(choice: str, caplog: pytest.LogCaptureFixture) -> None:
+    root = Path(__file__).parents[2] / "configs/reid/baseline_veri776.yaml"
+    load_config(root, ["options.triplet_weight=0", f"options.{choice}"])
+    assert f"{choice.partition('=')[0]} has no effect with options.triplet_weight=0" in caplog.messages[0]
+
+
 def test_a_choice_without_effect_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = Path(__file__).parents[2] / "configs/reid/baseline_veri776.yaml"
     load_config(root, ["options.classifier=arcface", "options.classifier_margin=0.3", "options.margin=0.3"])

@@ -290,6 +290,18 @@ def test_faster_computation_learns_the_same(
     assert len(translated) == (choice == "compiled")
 
 
+def test_a_step_that_cannot_be_translated_is_one_sentence(
+    pictures: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(graph: Any, inputs: Any) -> Any:
+        raise OSError("no C++ compiler found\nin a long text")
+
+    real: Callable[..., Any] = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda m: real(m, backend=fails))
+    with pytest.raises(ConfigError, match=r"^speed.compile: .*no C\+\+ compiler found\); .* to false$"):
+        train(config(tmp_path / "run", speed={"compile": True}), pictures)
+
+
 def test_channels_last_reaches_weights_and_images(
     pictures: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

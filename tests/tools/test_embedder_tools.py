@@ -152,6 +152,19 @@ def test_curves_of_two_stages(tmp_path: Path) -> None:
         join_logs(runs)
 
 
+def test_curves_of_circle_loss(tmp_path: Path) -> None:
+    """A stage with triplets, then one with circle loss: each has its own column and line."""
+    runs = [log(tmp_path / "first", [6.0]), log(tmp_path / "second", [4.0])]
+    second = runs[1] / "log.jsonl"
+    second.write_text(second.read_text().replace('"triplet": 0.5', '"circle": 60.0'))
+    draw_curves(runs, tmp_path / "out")
+    with (tmp_path / "out" / "curves.csv").open(newline="") as file:
+        assert [(row["triplet"], row["circle"]) for row in csv.DictReader(file)] == [("0.5", ""), ("", "60.0")]
+    second.write_text(second.read_text().replace("circle", "other"))
+    with pytest.raises(FormatError, match="spread and triplet or circle"):
+        join_logs(runs)
+
+
 def photograph(folder: Path, kind: str, vehicle: int, camera: int, colour: tuple[int, int, int]) -> None:
     """A plain picture; the file holds BGR."""
     size = (40 + 10 * camera, 60, 3)
