@@ -142,7 +142,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at the first camera that fails")
     parser.add_argument("--no-render", action="store_true", help="tables and scores only: no videos, no page")
     parser.add_argument(
-        "--blur", metavar="LIST", help="make unrecognizable in all pictures: plates, faces, vehicles (commas)"
+        "--blur",
+        metavar="LIST",
+        help="make unrecognizable in videos, pages and plots: plates, faces, vehicles (commas); not in "
+        "results/passages/, cache/ and 'mtmc view'",
     )
     parser.add_argument("--offline", action="store_true", help="download no model: take the best at hand")
     parser.add_argument("--no-learn", action="store_true", help="learn no zones, links, clocks and ground planes")
@@ -196,6 +199,9 @@ def _add_count(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="results (default: RUN/traffic)")
     parser.add_argument("--bin", type=float, default=15.0, metavar="MINUTES", help="length of a bin (default 15)")
+    parser.add_argument(
+        "--conflicts", action="store_true", help="conflicts.csv, too: where to look, not evidence (docs/traffic.md)"
+    )
     parser.set_defaults(command=_count)
 
 
@@ -318,7 +324,7 @@ def _count(arguments: argparse.Namespace) -> int:
     from mtmc.traffic import count_run
 
     out = arguments.out or arguments.run / "traffic"
-    tables = count_run(arguments.run, out, 60.0 * arguments.bin)
+    tables = count_run(arguments.run, out, 60.0 * arguments.bin, with_conflicts=arguments.conflicts)
     say(f"{tables.text()}\n\nresults: {out}")
     return 0
 

@@ -97,6 +97,8 @@ def _run_scene(
     own_threads(threads)
     config = with_chosen_models(scene, config)
     say(models_line(scene, config))
+    if config.render.blur:
+        say(_blur_line(config, out))
     result = run(
         scene,
         config,
@@ -109,6 +111,13 @@ def _run_scene(
     )
     say(summary_text(scene, result))
     return result
+
+
+def _blur_line(config: RunConfig, out: Path) -> str:
+    return (
+        f"{', '.join(config.render.blur)}: unrecognizable in videos, pages and plots where tracked; not blurred: "
+        f"{out / 'results' / 'passages'}, {out / 'cache'}, and what mtmc view shows"
+    )
 
 
 def _write_combined(scenes: Sequence[Scene], folders: Sequence[Path], home: Path) -> None:

@@ -32,7 +32,8 @@ class RenderConfig(Settings):
     blur: tuple[BlurKind, ...] = Field(
         default=(),
         description="What is made unrecognizable in videos, pages and plots, in the part of each box where it can "
-        "be: plates (lower half of a vehicle), faces (upper half of a person or vehicle), vehicles (all of it).",
+        "be: plates (lower half of a vehicle), faces (upper half of a person or vehicle), vehicles (all of it). "
+        "Thumbnails in results/passages/ and cache/ and what mtmc view shows are not blurred.",
     )
     crf: int = Field(
         default=26, ge=0, le=51, description="Quality of videos: 0 is lossless, 6 more is about half the size."

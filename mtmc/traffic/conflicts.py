@@ -7,10 +7,12 @@ reaches along the first one's path, of width w₁, to both sides of the crossing
     e₁ = (w₂ + w₁ |cos θ|) / (2 sin θ),
 
 and its center has left at e₁ + l₁/2 behind the crossing. The second one's center enters at e₂ + l₂/2 before it.
-An error of one vehicle across its path moves the crossing along the other one's path by 1/sin θ times as much. With
-σ₁, σ₂ the standard deviations of the positions, v the speeds there and τ = σ_l / v those of half lengths,
+An error δ of the first one's position along its path and ε across it, which moves the crossing, delays its passing by
+(ε cot θ − δ) / v₁ and that of the second one by ε / (v₂ sin θ), and likewise for the second one's. With σ₁, σ₂ the
+standard deviations of the positions in each direction, v the speeds there, θ from 0 to 180° and τ = σ_l / v the
+standard deviations of half lengths over the speeds,
 
-    σ² = (σ₁² + σ₂² / sin² θ) / v₁² + (σ₂² + σ₁² / sin² θ) / v₂² + τ₁² + τ₂².
+    σ² = (σ₁² + σ₂²) / sin² θ · (1 / v₁² + 1 / v₂² − 2 cos θ / (v₁ v₂)) + τ₁² + τ₂².
 
 **Time to collision (TTC)** in the plane: the time until the outlines of two vehicles touch if their velocities stay.
 Two rectangles touch when their projections overlap on the directions of all their sides, which gives an interval of
@@ -177,9 +179,9 @@ def post_encroachment(a: Outlines, b: Outlines) -> Conflict | None:
     if sine < _MIN_SINE:
         return None
     leave_s, enter_s = first.time_at_s(first.extent_m), second.time_at_s(-second.extent_m)
-    sd_s = math.hypot(_sd_s(first, second.sd_m, sine), _sd_s(second, first.sd_m, sine))
+    sd_s = _sd_s(first, second, cosine)
     value_s = enter_s - leave_s
-    is_sure = is_single and sine >= _MIN_SINE and sd_s <= _MAX_SD_S
+    is_sure = is_single and sd_s <= _MAX_SD_S
     is_sure = is_sure and all(
         own.has_sure_speed and own.crosses(other) for own, other in permutations((first, second))
     )
@@ -205,10 +207,13 @@ def post_encroachment(a: Outlines, b: Outlines) -> Conflict | None:
     )
 
 
-def _sd_s(own: _Crossing, other_sd_m: float, sine: float) -> float:
-    """Standard deviation of the time at which a vehicle leaves or enters the common area."""
-    sd_m = math.hypot(own.sd_m, other_sd_m / sine, own.outlines.half_length_sd_m)
-    return sd_m / max(own.speed_mps, 1e-6)
+def _sd_s(first: _Crossing, second: _Crossing, cosine: float) -> float:
+    """Standard deviation σ of the post-encroachment time, where neither direction is parallel to the other."""
+    per_speed = np.array([1 / max(own.speed_mps, 1e-6) for own in (first, second)])
+    position_m2 = (first.sd_m**2 + second.sd_m**2) / (1 - cosine**2)
+    position_s2 = position_m2 * float(per_speed @ per_speed - 2 * cosine * per_speed.prod())
+    half_lengths_s = np.array([own.outlines.half_length_sd_m for own in (first, second)]) * per_speed
+    return math.sqrt(position_s2 + float(half_lengths_s @ half_lengths_s))
 
 
 def _crossing(a: Outlines, b: Outlines) -> tuple[_Crossing, _Crossing, Array, float, bool] | None:

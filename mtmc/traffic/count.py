@@ -61,8 +61,8 @@ class TrafficTables:
     """All tables of a run, in the order of :data:`ROW_TYPES`.
 
     Attributes:
-        movements, turning_counts, od_matrix, travel_times, headways, speeds, delays, queues, peak_hours, conflicts:
-            The rows.
+        movements, turning_counts, od_matrix, travel_times, headways, speeds, delays, queues, peak_hours: The rows.
+        conflicts: Those, too; None where they were not sought.
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
     """
 
@@ -75,18 +75,21 @@ class TrafficTables:
     delays: Sequence[Delay]
     queues: Sequence[Queue]
     peak_hours: Sequence[PeakHour]
-    conflicts: Sequence[Conflict]
+    conflicts: Sequence[Conflict] | None
     start_utc: datetime | None = None
 
     def write(self, folder: Path) -> list[Path]:
-        """Write every table as CSV and Parquet; returns the CSV files.
+        """Write every table that there is as CSV and Parquet; returns the CSV files.
 
         Raises:
             MtmcError: A file cannot be written.
         """
         written = []
         for name, row_type in ROW_TYPES.items():
-            columns = columns_of(getattr(self, name), row_type, self.start_utc)
+            rows = getattr(self, name)
+            if rows is None:
+                continue
+            columns = columns_of(rows, row_type, self.start_utc)
             path = folder / f"{name}.csv"
             write_csv(columns, path)
             write_parquet_rows(columns, row_type, path.with_suffix(".parquet"))
@@ -110,7 +113,7 @@ def tables_of(
     bin_s: float = DEFAULT_BIN_S,
     start_utc: datetime | None = None,
     samples: MovementSamples = NO_SAMPLES,
-    cameras: Sequence[Camera] = (),
+    conflict_cameras: Sequence[Camera] | None = None,
 ) -> TrafficTables:
     """Compute all tables.
 
@@ -119,7 +122,7 @@ def tables_of(
         bin_s: Length of a bin, seconds.
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
         samples: What the movements may have been; without them, nothing is estimated.
-        cameras: Those whose conflicts are sought.
+        conflict_cameras: Those whose conflicts are sought; None for no table of conflicts.
 
     Raises:
         ConfigError: ``bin_s`` is not positive.
@@ -137,25 +140,28 @@ def tables_of(
         delays=delays(movements, bin_s),
         queues=queues(tracks, bin_s),
         peak_hours=peak_hours(movements),
-        conflicts=conflicts(tracks, cameras),
+        conflicts=None if conflict_cameras is None else conflicts(tracks, conflict_cameras),
         start_utc=start_utc,
     )
 
 
-def count_run(run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
+def count_run(
+    run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: bool = False
+) -> TrafficTables:
     """Compute the tables of a finished run and write them, with the files for other programs.
 
     Args:
         run: The folder that ``mtmc run`` wrote.
         out: Where to write; ``run/traffic`` if None.
         bin_s: Length of a bin, seconds.
+        with_conflicts: Whether conflicts are sought.
 
     Raises:
         MtmcError: The run cannot be read, or a file cannot be written.
         ConfigError: ``bin_s`` is not positive.
     """
     loaded = load_run(run)
-    tables = run_tables(loaded, bin_s)
+    tables = run_tables(loaded, bin_s, with_conflicts=with_conflicts)
     folder = run / "traffic" if out is None else out
     tables.write(folder)
     _export(loaded, tables, folder)
@@ -177,18 +183,20 @@ def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
         write_otanalytics_events(run.tracks, tables.start_utc, videos, folder / "otanalytics_events.csv")
 
 
-def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S) -> TrafficTables:
+def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: bool = False) -> TrafficTables:
     """The tables of a finished run, with estimates where its links have probabilities.
 
     Args:
         run: The run.
         bin_s: Length of a bin, seconds.
+        with_conflicts: Whether conflicts are sought.
 
     Raises:
         ConfigError: ``bin_s`` is not positive.
     """
     samples = NO_SAMPLES if run.links is None else sample_movements(run.tracks, run.links, views_of(run))
-    return tables_of(run.tracks, bin_s, run.scene.start_utc, samples, run.scene.cameras)
+    conflict_cameras = run.scene.cameras if with_conflicts else None
+    return tables_of(run.tracks, bin_s, run.scene.start_utc, samples, conflict_cameras)
 
 
 def views_of(run: LoadedRun) -> dict[str, View]:

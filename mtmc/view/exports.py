@@ -64,8 +64,14 @@ def write_crops(vehicles: Sequence[GlobalTrack], run: LoadedRun, folder: Path) -
     The crops are those that represent a tracklet in the run: large, sharp, not occluded, spread over its time.
 
     Raises:
-        MtmcError: No camera has a video, or a file cannot be written.
+        MtmcError: The run's pictures are blurred, no camera has a video, or a file cannot be written.
     """
+    if run.config.render.blur:
+        raise MtmcError(
+            f"the run makes {', '.join(run.config.render.blur)} unrecognizable (render.blur), which crops would show",
+            path=run.out,
+            remedy="take crops from a run without render.blur",
+        )
     cameras = [camera for camera in run.scene.cameras if camera.video is not None and camera.video.exists()]
     if not cameras:
         raise MtmcError(

@@ -228,7 +228,8 @@ class Session:
         ========== =============================================================================================
 
         Raises:
-            MtmcError: It cannot be written, or there is no video to take crops from.
+            MtmcError: It cannot be written; or there is no video to take crops from, or they must not be shown
+                (``render.blur``).
         """
         now = self.snapshot()
         if kind == "track1":

@@ -12,7 +12,7 @@ from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.clock import Clock
 from mtmc.geometry.ground import project
 from mtmc.scene import Camera
-from mtmc.traffic.conflicts import Conflict, collision_times, conflicts
+from mtmc.traffic.conflicts import Conflict, collision_times, conflicts, post_encroachment
 from mtmc.traffic.outlines import Outlines, has_free_lower_edge, local_lines, outlines_of
 from mtmc.types import CLASSES, Array, GlobalTrack, Passage
 from tests.builders import tracklet
@@ -122,6 +122,38 @@ def test_noise_widens_the_interval_and_is_covered_by_it() -> None:
     [exact] = [c for c in conflicts([vehicle(1, *FIRST), vehicle(2, *second)], [CAMERA]) if c.measure == "PET"]
     assert np.median(widths) > 1.1 * (exact.high_s - exact.low_s)
     assert np.mean(covered) >= 0.9
+
+
+@pytest.mark.parametrize("angle_deg", [40.0, 90.0, 140.0])
+def test_the_interval_has_the_spread_of_times_of_moved_vehicles(angle_deg: float) -> None:
+    """Positions and lengths are drawn, and the time is measured anew."""
+    rng = np.random.default_rng(int(angle_deg))
+    first, second = straight(1, 10.0, 0.0, at_s=4.0), straight(2, 7.0, angle_deg, at_s=7.0)
+    exact = post_encroachment(first, second)
+    assert exact is not None
+    assert exact.angle_deg == pytest.approx(angle_deg)
+    drawn = [post_encroachment(moved(first, rng), moved(second, rng)) for _ in range(600)]
+    values = [row.value_s for row in drawn if row is not None]
+    assert np.isfinite(values).all()
+    assert len(values) == 600
+    assert exact.high_s - exact.low_s == pytest.approx(2 * 1.645 * np.std(values), rel=0.1)
+
+
+def straight(number: int, speed: float, direction_deg: float, at_s: float) -> Outlines:
+    """Outlines of a vehicle that is at (0, 0) at a time."""
+    [own] = outlines_of([vehicle(number, *FIRST)], CAMERA)
+    direction, step = np.deg2rad(direction_deg), np.arange(121)
+    heading = np.tile([math.cos(direction), math.sin(direction)], (len(step), 1))
+    return replace(
+        own, step=step, center_m=speed * (step[:, None] / 10 - at_s) * heading, velocity_mps=speed * heading,
+        heading=heading, sd_m=np.full(len(step), 0.3), velocity_sd_mps=np.full(len(step), 0.1),
+    )  # fmt: skip
+
+
+def moved(own: Outlines, rng: np.random.Generator) -> Outlines:
+    """The same with errors of the position, 0.3 m in each direction, and of the length, a tenth."""
+    length_m = own.length_m * (1 + 0.1 * rng.normal())
+    return replace(own, center_m=own.center_m + rng.normal(0, 0.3, 2), length_m=length_m)
 
 
 def only_pet(*tracks: GlobalTrack) -> list[Conflict]:

@@ -79,8 +79,14 @@ def test_the_files_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [float(row["p50_kmh"]) for row in speed] == pytest.approx([36.0] * 4, rel=0.02)
 
 
+def test_conflicts_are_written_on_request_alone(folder: Path) -> None:
+    main(["count", str(folder), "--out", str(folder / "plain")])
+    assert not list((folder / "plain").glob("conflicts.*"))
+    assert (folder / "plain" / "speeds.csv").exists()
+
+
 def test_csv_and_parquet_hold_the_same(folder: Path) -> None:
-    main(["count", str(folder), "--out", str(folder / "again")])
+    main(["count", str(folder), "--out", str(folder / "again"), "--conflicts"])
     for name, row_type in ROW_TYPES.items():
         lines = table(folder / "again" / f"{name}.csv")
         parquet = pq.read_table(folder / "again" / f"{name}.parquet")

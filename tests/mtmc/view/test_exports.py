@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mtmc.cli import main
+from mtmc.config import load_config
 from mtmc.errors import MtmcError
 from mtmc.evaluate import evaluate_files
 from mtmc.evaluate.load import load_boxes
@@ -117,6 +119,16 @@ def test_without_videos_there_are_no_crops(session: Session) -> None:
     with pytest.raises(MtmcError, match="videos of the run are not there"):
         session.export("crops")
     assert not (session.folder / "crops").exists()
+
+
+def test_crops_of_a_run_whose_pictures_are_blurred_are_refused(filmed, tmp_path: Path) -> None:
+    config = load_config(overrides=["render.blur=[plates]"])
+    blurred = replace(filmed, run=replace(filmed.run, config=config))
+    session = Session(blurred, tmp_path)
+    with pytest.raises(MtmcError, match=r"makes plates unrecognizable \(render\.blur\)"):
+        session.export("crops")
+    assert not (session.folder / "crops").exists()
+    assert session.export("truth").is_dir()
 
 
 def test_the_result_scores_perfectly_against_its_own_truth(session: Session) -> None:
