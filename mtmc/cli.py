@@ -144,8 +144,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blur",
         metavar="LIST",
-        help="make unrecognizable in videos, pages and plots: plates, faces, vehicles (commas); not in "
-        "results/passages/, cache/ and 'mtmc view'",
+        help="make unrecognizable in videos, pages and plots: plates, faces, vehicles (commas); not what no box "
+        "holds, nor results/passages/, cache/ and 'mtmc view'",
     )
     parser.add_argument("--offline", action="store_true", help="download no model: take the best at hand")
     parser.add_argument("--no-learn", action="store_true", help="learn no zones, links, clocks and ground planes")

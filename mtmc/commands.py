@@ -115,8 +115,8 @@ def _run_scene(
 
 def _blur_line(config: RunConfig, out: Path) -> str:
     return (
-        f"{', '.join(config.render.blur)}: unrecognizable in videos, pages and plots where tracked; not blurred: "
-        f"{out / 'results' / 'passages'}, {out / 'cache'}, and what mtmc view shows"
+        f"{', '.join(config.render.blur)}: unrecognizable in videos, pages and plots where detected or tracked; "
+        f"not blurred: {out / 'results' / 'passages'}, {out / 'cache'}, and what mtmc view shows"
     )
 
 

@@ -15,13 +15,14 @@ from mtmc.errors import VideoError
 from mtmc.formats.convert import table_of_tracks
 from mtmc.pipeline.cache import StageCache, cache_key, code_version, file_sha256
 from mtmc.pipeline.camera import CameraResult
+from mtmc.pipeline.detection import load_detections
 from mtmc.progress import progress_bar
 from mtmc.render.config import RenderConfig
 from mtmc.scene import Camera, Scene
-from mtmc.types import Array, GlobalTrack, Passage
-from mtmc.video.blur import FrameRegions, blur_crop, regions_of
+from mtmc.types import Array, GlobalTrack
+from mtmc.video.blur import FrameRegions, blur_crop, regions_of, regions_of_detections
 
-__all__ = ["render", "thumbnails_of", "with_frame_counts"]
+__all__ = ["hidden_regions", "render", "thumbnails_of", "with_frame_counts"]
 
 
 def render(
@@ -46,7 +47,7 @@ def render(
             partial(
                 _annotate,
                 tracks=_by_camera(tracks),
-                passages={result.camera_id: result.passages for result in results},
+                results={result.camera_id: result for result in results},
                 inputs=inputs,
                 config=config,
                 cache=cache,
@@ -95,7 +96,7 @@ def _annotate(
     camera: Camera,
     *,
     tracks: Drawn,
-    passages: Mapping[str, Sequence[Passage]],
+    results: Mapping[str, CameraResult],
     inputs: dict[str, dict[str, str]],
     config: RenderConfig,
     cache: StageCache,
@@ -107,7 +108,7 @@ def _annotate(
 
     path = out / "videos" / f"{camera.id}.mp4"
     shown = tracks.get(camera.id, [])
-    hidden = regions_of(config.blur, (passage.tracklet for passage in passages.get(camera.id, ())))
+    hidden = hidden_regions(results[camera.id], config, cache)
     key = cache_key(
         code=code_version("mtmc.render", "mtmc.video"),
         inputs=inputs[camera.id],
@@ -142,6 +143,16 @@ def _digest(tracks: Sequence[GlobalTrack], camera: Camera) -> str:
 
 def _digest_of_regions(regions: FrameRegions) -> str:
     return hashlib.sha256(regions.frame.tobytes() + regions.xyxy.tobytes()).hexdigest()
+
+
+def hidden_regions(result: CameraResult, config: RenderConfig, cache: StageCache) -> FrameRegions:
+    """What is blurred in a camera's video: in the boxes of its vehicles, and in all that its detector found.
+
+    Those of detections that no track has are known as long as they are in the cache.
+    """
+    tracked = regions_of(config.blur, (passage.tracklet for passage in result.passages))
+    found = load_detections(cache, result.camera_id, result.stage_keys.get("detect", "")) if config.blur else None
+    return tracked if found is None else tracked.joined(regions_of_detections(config.blur, found))
 
 
 def thumbnails_of(results: Sequence[CameraResult], config: RenderConfig) -> dict[tuple[str, int], Array]:

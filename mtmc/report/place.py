@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from mtmc.render.report import Section
 from mtmc.report.elements import color_of, rectangle, svg, table, text
 from mtmc.scene import Camera, Scene
 from mtmc.types import Array, Passage
-from mtmc.video.blur import BlurKind, blurred, regions_of
+from mtmc.video.blur import FrameRegions, blurred
 from mtmc.video.read import read_frames
 
 __all__ = ["place_sections"]
@@ -31,16 +31,18 @@ _LEGEND_COLUMNS, _LEGEND_ROW = 8, 22.0
 _LINKS = 100  # rows of the table
 
 
-def place_sections(scene: Scene, passages: Sequence[Passage], blur: Sequence[BlurKind] = ()) -> list[Section]:
+def place_sections(
+    scene: Scene, passages: Sequence[Passage], hidden: Mapping[str, FrameRegions] | None = None
+) -> list[Section]:
     """The sections.
 
     Args:
         scene: The place as association knew it.
         passages: Of all cameras.
-        blur: What is made unrecognizable in the frames below the zones.
+        hidden: What is blurred in the frames below the zones, by camera.
     """
     cameras = [camera for camera in scene.cameras if not camera.problem]
-    pictures = [_figure(camera, _of(camera, passages), blur) for camera in cameras]
+    pictures = [_figure(camera, _of(camera, passages), (hidden or {}).get(camera.id)) for camera in cameras]
     lead = (
         "Zones by which vehicles enter (green) and leave (red), and the bottom centers of the boxes of some "
         "vehicles, over the first frame."
@@ -71,9 +73,9 @@ def _some(own: Sequence[Passage]) -> list[Passage]:
 # A camera
 
 
-def _figure(camera: Camera, passages: Sequence[Passage], blur: Sequence[BlurKind]) -> Markup:
+def _figure(camera: Camera, passages: Sequence[Passage], hidden: FrameRegions | None) -> Markup:
     width, height = camera.size_wh or _extent(passages)
-    elements = [_background(camera, passages, blur, width, height)]
+    elements = [_background(camera, hidden, width, height)]
     for passage in _some(passages):
         points = bottom_center(passage.tracklet.xyxy.astype(float))
         elements.append(_polyline(_thinned(points), "#fff"))
@@ -100,9 +102,7 @@ def _extent(passages: Sequence[Passage]) -> tuple[int, int]:
     return round(width), round(height)
 
 
-def _background(
-    camera: Camera, passages: Sequence[Passage], blur: Sequence[BlurKind], width: int, height: int
-) -> Markup:
+def _background(camera: Camera, hidden: FrameRegions | None, width: int, height: int) -> Markup:
     """The first frame as a picture inside the page; a gray area without a readable video."""
     if camera.video is None or not camera.video.exists():
         return Markup('<rect width="{}" height="{}" fill="#555"/>').format(width, height)
@@ -110,7 +110,8 @@ def _background(
         frame = next(read_frames(camera.video, camera.id, camera.clock, wanted=[0])).image
     except (VideoError, StopIteration):
         return Markup('<rect width="{}" height="{}" fill="#555"/>').format(width, height)
-    frame = blurred(frame, regions_of(blur, (passage.tracklet for passage in passages)).at(0))
+    if hidden is not None:
+        frame = blurred(frame, hidden.at(0))
     size = _WIDTH_PX, round(frame.shape[0] * _WIDTH_PX / frame.shape[1])
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     address = jpeg_data_url(small, _JPEG_QUALITY)

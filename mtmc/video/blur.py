@@ -1,13 +1,14 @@
 """Parts of pictures that nobody shall recognize are made coarse: vehicles, license plates, faces.
 
 No model finds plates or faces here. The regions in which they can be are blurred instead, of every box that the
-tracker holds:
+tracker or the detector holds:
 
 * ``vehicles``: the whole box of every vehicle;
 * ``plates``: the lower half of a vehicle's box, and the whole box of a two-wheeler;
 * ``faces``: the upper half of every box, of people as of vehicles, whose occupants sit behind glass.
 
-Each region is 5 % wider than the box on all sides. What is not tracked is not blurred.
+Each region is 5 % wider than the box on all sides. What is neither tracked nor detected is not
+blurred.
 """
 
 from __future__ import annotations
@@ -19,9 +20,17 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from mtmc.types import CLASSES, Array, Tracklet
+from mtmc.types import CLASSES, Array, Detections, Tracklet
 
-__all__ = ["BlurKind", "FrameRegions", "blur_crop", "blurred", "regions_of", "regions_to_blur"]
+__all__ = [
+    "BlurKind",
+    "FrameRegions",
+    "blur_crop",
+    "blurred",
+    "regions_of",
+    "regions_of_detections",
+    "regions_to_blur",
+]
 
 BlurKind = Literal["plates", "faces", "vehicles"]
 
@@ -48,6 +57,10 @@ class FrameRegions:
         begin, end = np.searchsorted(self.frame, [frame, frame + 1])
         return np.asarray(self.xyxy[begin:end])
 
+    def joined(self, other: FrameRegions) -> FrameRegions:
+        """The regions of both."""
+        return _ordered(np.concatenate([self.frame, other.frame]), np.concatenate([self.xyxy, other.xyxy]))
+
 
 def regions_of(kinds: Sequence[BlurKind], tracklets: Iterable[Tracklet]) -> FrameRegions:
     """What is blurred in the frames of a camera with these tracklets."""
@@ -55,6 +68,20 @@ def regions_of(kinds: Sequence[BlurKind], tracklets: Iterable[Tracklet]) -> Fram
     parts = [(t.frame, regions_to_blur(kinds, t.xyxy, t.class_id)) for t in own]
     frame = np.concatenate([np.zeros(0, np.int64), *(np.tile(f, len(r) // max(len(f), 1)) for f, r in parts)])
     xyxy = np.concatenate([np.zeros((0, 4)), *(regions for _, regions in parts)])
+    return _ordered(frame, xyxy)
+
+
+def regions_of_detections(kinds: Sequence[BlurKind], frames: Iterable[tuple[int, Detections]]) -> FrameRegions:
+    """What is blurred in the frames of a camera with these detections, (index, detections) of each frame."""
+    frame, xyxy = [np.zeros(0, np.int64)], [np.zeros((0, 4))]
+    for index, found in frames:
+        for class_id in np.unique(found.class_id).tolist():
+            xyxy.append(regions_to_blur(kinds, found.xyxy[found.class_id == class_id], class_id))
+            frame.append(np.full(len(xyxy[-1]), index))
+    return _ordered(np.concatenate(frame), np.concatenate(xyxy))
+
+
+def _ordered(frame: Array, xyxy: Array) -> FrameRegions:
     order = np.argsort(frame, kind="stable")
     return FrameRegions(frame[order], xyxy[order])
 

@@ -16,11 +16,15 @@ from mtmc.cli import main
 from mtmc.config import load_config
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
-from mtmc.pipeline.cache import file_sha256
+from mtmc.pipeline.cache import StageCache, file_sha256
+from mtmc.pipeline.camera import CameraResult
+from mtmc.pipeline.render import hidden_regions
 from mtmc.pipeline.run import run
+from mtmc.pipeline.serialize import pack_detections
+from mtmc.render.config import RenderConfig
 from mtmc.report import report_run
 from mtmc.scene import Camera, Scene
-from mtmc.types import Array
+from mtmc.types import Array, Detections
 from mtmc.video.read import read_frames
 from tests.builders import write_video
 
@@ -120,3 +124,22 @@ def test_the_option_of_the_command(runs: dict[str, Path], tmp_path: Path, capsys
     videos = runs[""].parent
     assert main(["run", "--videos", str(videos), "--out", str(tmp_path), "--blur", "plates,noses"]) != 0
     assert "noses" in capsys.readouterr().err
+
+
+def test_detections_without_a_track_are_blurred_too(tmp_path: Path) -> None:
+    """A weak detection of a single frame, as the stage of detection leaves it in the cache."""
+    cache, key = StageCache(tmp_path), "0123"
+    weak = Detections(
+        np.array([[10, 20, 50, 40]], np.float32),
+        np.array([0.2], np.float32),
+        np.zeros(1, np.int64),
+        np.zeros((1, 0), np.float32),
+    )
+    head = {"counts": [1, 1, 1], "extent_wh": [50, 40], "problem": "", "part_start": [0]}
+    cache.save("detect", "a.from0000000", key, pack_detections([weak]))
+    cache.save("detect", "a", key, {name: np.array(value) for name, value in head.items()})
+    result = CameraResult("a", stage_keys={"detect": key})
+    hidden = hidden_regions(result, RenderConfig(blur=("vehicles",)), cache)
+    np.testing.assert_allclose(hidden.at(0), [[8, 19, 52, 41]])
+    assert not len(hidden_regions(result, RenderConfig(), cache).xyxy)
+    assert not len(hidden_regions(CameraResult("a"), RenderConfig(blur=("vehicles",)), cache).xyxy)

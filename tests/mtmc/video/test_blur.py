@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtmc.types import CLASSES, Array
-from mtmc.video.blur import BlurKind, blur_crop, blurred, regions_of, regions_to_blur
+from mtmc.types import CLASSES, Array, Detections
+from mtmc.video.blur import BlurKind, blur_crop, blurred, regions_of, regions_of_detections, regions_to_blur
 from tests.builders import tracklet
 
 CAR, MOTORCYCLE, PERSON = (CLASSES.index(name) for name in ("car", "motorcycle", "person"))
@@ -94,3 +94,16 @@ def test_pictures_of_one_box() -> None:
     several = blur_crop(np.stack([picture, picture]), CAR, ["vehicles"])
     assert several.shape == (2, 120, 160, 3)
     assert detail(several[1], 0, 0, 160, 120) < 0.02 * detail(picture, 0, 0, 160, 120)
+
+
+def test_regions_of_detections_by_hand() -> None:
+    boxes = np.array([[0, 0, 100, 40], [200, 100, 240, 200]], np.float32)
+    both = Detections(boxes, np.full(2, 0.1, np.float32), np.array([PERSON, CAR]), np.zeros((2, 0), np.float32))
+    none = Detections(boxes[:0], np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
+    found = regions_of_detections(["plates"], [(3, none), (4, both)])
+    assert found.frame.tolist() == [4]  # a person has no plate
+    np.testing.assert_allclose(found.at(4), [[198, 145, 242, 205]])
+    tracked = regions_of(["vehicles"], [tracklet(length=10)])
+    joined = found.joined(tracked)
+    assert (np.diff(joined.frame) >= 0).all()
+    np.testing.assert_allclose(joined.at(4), np.concatenate([found.at(4), tracked.at(4)]))
