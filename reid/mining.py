@@ -163,7 +163,7 @@ class DictionaryMiner:
         keys, values = [], []
         bounds = list(_blocks(n))
         for first, last in progress(bounds, f"neighbors of {n} features", shown=distributed.is_main()):
-            block = self._similarity(self.dictionary[first:last], self.dictionary[first:])
+            block = self._similarity(torch.arange(first, last, device=device), first)
             row, column = torch.nonzero((block >= self.threshold).triu_(), as_tuple=True)
             value = block[row, column]
             row, column = row + first, column + first
@@ -180,7 +180,7 @@ class DictionaryMiner:
         n = len(self.dictionary)
         keys, values = [], []
         for part in changed.split(max(16, _BLOCK * 4 // n)):
-            block = self._similarity(self.dictionary[part], self.dictionary)
+            block = self._similarity(part)
             local, column = torch.nonzero(block >= self.threshold, as_tuple=True)
             row, value = part[local], block[local, column]
             once = ~touched[column] | (row <= column)  # a pair of changed rows is met twice: keep one value
@@ -191,9 +191,14 @@ class DictionaryMiner:
         key, order = torch.cat(keys).sort()
         return key, torch.cat(values)[order]
 
-    def _similarity(self, a: Tensor, b: Tensor) -> Tensor:
-        with full_precision(a.device):
-            return a @ b.T
+    def _similarity(self, rows: Tensor, first: int = 0) -> Tensor:
+        """Similarities of some rows and all rows from ``first`` on; one that is still zero is similar to itself."""
+        features = self.dictionary[rows]
+        with full_precision(features.device):
+            block = features @ self.dictionary[first:].T
+        zero = ~features.any(dim=1)
+        block[zero.nonzero()[:, 0], rows[zero] - first] = 1.0
+        return block
 
     def _row_of_entries(self) -> Tensor:
         start = self._rows.start

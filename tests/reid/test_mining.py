@@ -133,6 +133,19 @@ def test_identical_rows_are_told_apart_by_index() -> None:
     assert lists(DictionaryMiner(dictionary, 0.6).positives(torch.tensor([]).long())) == []
 
 
+@pytest.mark.parametrize("rule", ["both", "rank", "similarity"])
+def test_rows_that_are_still_zero_are_their_own_positives_alone(rule: mining.PositiveRule) -> None:
+    """As with ``dictionary_start: zeros``, where not every image has been seen when mining begins."""
+    dictionary = clustered(30, 8, 3, 0.4, seed=2)
+    dictionary[[4, 11, 12]] = 0.0
+    miner = DictionaryMiner(dictionary, 0.6, rule)
+    assert lists(miner.positives(torch.tensor([4, 11, 12]))) == [[4], [11], [12]]
+    dictionary[[0, 11]] = dictionary[[11, 0]]
+    miner.update(torch.tensor([0, 11]))
+    assert lists(miner.positives(torch.tensor([0, 4, 12]))) == [[0], [4], [12]]
+    assert all(anchor in found.tolist() for anchor, found in enumerate(miner.positives(torch.arange(30))))
+
+
 def test_collapsed_features_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mining, "_CROWDED", 20)
     with pytest.raises(DataError, match="collapsed"):
