@@ -7,27 +7,23 @@ camera: the mean of all embeddings is taken from it.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from mtmc.embed.crop_buffer import embed_crops
 from mtmc.embed.pooling import unit_rows
-from mtmc.errors import ConfigError, FormatError
+from mtmc.errors import ConfigError
 from mtmc.multiview.appearance import CameraMeans, embeddings_of
 from mtmc.pipeline.models import make_embedder
 from mtmc.types import Array
 from mtmc.video.crop import cut
 from mtmc.view.run_data import ViewedRun
 
-__all__ = ["MAX_PICTURE_BYTES", "Match", "Search", "decode_picture"]
+__all__ = ["MAX_PICTURE_BYTES", "Match", "Search"]
 
 #: Of a picture that is searched for, as a file.
 MAX_PICTURE_BYTES = 16 << 20
-_MAX_PIXELS = 50_000_000  # decoded they take 150 MB
-_REMEDY = "choose a picture of one vehicle as JPEG or PNG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,43 +104,3 @@ class Search:
         cosine = self._vectors[known] @ vector
         best = np.argsort(-cosine, kind="stable")[:count]
         return [Match(int(known[k]), float(cosine[k])) for k in best]
-
-
-def decode_picture(data: bytes) -> Array:
-    """A JPEG or PNG file as uint8 (H, W, 3), RGB.
-
-    Raises:
-        FormatError: It is none, is damaged, or has too many pixels.
-    """
-    size = _size_of(data)
-    if size is None:
-        raise FormatError("expected a picture, got another file", remedy=_REMEDY)
-    if not 0 < size[0] * size[1] <= _MAX_PIXELS:
-        raise FormatError(f"expected a picture of at most {_MAX_PIXELS // 10**6} megapixels", remedy=_REMEDY)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise FormatError("expected a picture, got a damaged one", remedy=_REMEDY)
-    rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
-
-
-def _size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a PNG or JPEG file states, before anything is decoded; None for other files.
-
-    PNG: ISO/IEC 15948, section 11.2.2 (IHDR). JPEG: ITU-T T.81, annex B (frame headers SOF).
-    """
-    if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR" and len(data) >= 24:
-        width, height = struct.unpack(">II", data[16:24])
-        return width, height
-    place = 2 if data.startswith(b"\xff\xd8") else len(data)
-    while place + 9 <= len(data) and data[place] == 0xFF:
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
-        # Fill bytes have no length; the marker follows.
-        place += 1 if marker == 0xFF else 2 + length
-    return None

@@ -33,11 +33,12 @@ from mtmc.view.exports import ExportKind, zipped
 from mtmc.view.ground_map import planes_of
 from mtmc.view.journal import ACTIONS, StaleSequence
 from mtmc.view.mistakes import mistakes_of
+from mtmc.view.pictures import decode_picture
 from mtmc.view.place import PlaceEditor
 from mtmc.view.place_routes import place_routes
 from mtmc.view.proxies import Proxies
 from mtmc.view.run_data import FRAMES_PER_CHUNK, ViewedRun
-from mtmc.view.search import MAX_PICTURE_BYTES, Search, decode_picture
+from mtmc.view.search import MAX_PICTURE_BYTES, Search
 from mtmc.view.security import Guard
 from mtmc.view.session import Session, Snapshot
 

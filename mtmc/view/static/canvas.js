@@ -1,5 +1,17 @@
 // A canvas with as many pixels as the screen has for it, empty, in the colors of the page.
 
+/** Call `draw` whenever a canvas has another size, or the page another color scheme; returns what ends that. */
+export function whenChanged(canvas, draw) {
+  const observer = new ResizeObserver(draw);
+  observer.observe(canvas);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", draw);
+  return () => {
+    observer.disconnect();
+    scheme.removeEventListener("change", draw);
+  };
+}
+
 /** Its context in CSS pixels, with `ink` and `faint` as the browser resolves them; null while it is not shown. */
 export function fitted(canvas) {
   const scale = window.devicePixelRatio || 1;

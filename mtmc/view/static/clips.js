@@ -22,7 +22,7 @@ export function clipsOf(parts, isZoomed) {
   });
   const [from, to] = [Math.max(...parts.map((part) => part.start)), Math.min(...parts.map((part) => part.end))];
   if (to - from >= LEAST_CLIP_S) return { tiles, player: new Player(tiles, { range: [from, to], loops: true }) };
-  for (const tile of tiles) tile.offset = tile.part.start - MARGIN_S;
+  for (const tile of tiles) tile.offset = Math.max(tile.part.start - MARGIN_S, tile.camera.clock.timeAt(0));
   const length = Math.max(...parts.map((part) => part.end - part.start)) + 2 * MARGIN_S;
   return { tiles, player: new Player(tiles, { range: [0, Math.max(length, LEAST_CLIP_S)], loops: true }) };
 }

@@ -41,6 +41,16 @@ export function colorOf(vehicle, isShared = true) {
   return colors.get(vehicle);
 }
 
+/** Colors as opaque pixels of ImageData, 32 bits each. */
+export function pixelsOf(colors) {
+  const context = new OffscreenCanvas(Math.max(colors.length, 1), 1).getContext("2d");
+  colors.forEach((color, index) => {
+    context.fillStyle = color;
+    context.fillRect(index, 0, 1, 1);
+  });
+  return new Uint32Array(context.getImageData(0, 0, context.canvas.width, 1).data.buffer);
+}
+
 /** A signed number with a real minus sign. */
 export function signed(value, digits = 1) {
   const text = Math.abs(value).toFixed(digits);

@@ -1,6 +1,6 @@
 // Cameras as a graph: who sees vehicles at the same time, who sees them later, and after how long.
 
-import { fitted } from "./canvas.js";
+import { fitted, whenChanged } from "./canvas.js";
 import { el } from "./dom.js";
 import { store } from "./store.js";
 import { quantile, sharedSightings, travelTimes } from "./travel.js";
@@ -20,14 +20,12 @@ export function graphOf() {
     draw(canvas);
     table.replaceChildren(routesTable());
   };
-  const observer = new ResizeObserver(() => draw(canvas));
-  observer.observe(canvas);
+  const release = whenChanged(canvas, show);
   store.addEventListener("identities", show);
-  table.replaceChildren(routesTable());
   return {
     node,
     close() {
-      observer.disconnect();
+      release();
       store.removeEventListener("identities", show);
     },
   };

@@ -1,7 +1,7 @@
 // The ground plane with all vehicles of the moment, and the graph of cameras with the travel times between them.
 
 import { groundOf } from "./boxes.js";
-import { fitted } from "./canvas.js";
+import { fitted, whenChanged } from "./canvas.js";
 import { clockText, colorOf, el } from "./dom.js";
 import { graphOf } from "./graph.js";
 import { button } from "./parts.js";
@@ -101,14 +101,13 @@ class GroundMap {
     this.request = () => {
       this.isRequested ||= Boolean(requestAnimationFrame(() => this.draw()));
     };
-    this.observer = new ResizeObserver(this.request);
-    this.observer.observe(this.canvas);
+    this.release = whenChanged(this.canvas, this.request);
     player.addEventListener("time", this.request);
     store.addEventListener("identities", this.request);
   }
 
   close() {
-    this.observer.disconnect();
+    this.release();
     store.removeEventListener("identities", this.request);
   }
 

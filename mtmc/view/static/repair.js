@@ -121,7 +121,10 @@ function clipOf(passage, isZoomed) {
   const tile = new CameraTile(camera);
   tile.passage = passage;
   tile.zoomOn = isZoomed ? passage.index : null;
-  const range = [passage.start - MARGIN_S, passage.end + MARGIN_S];
+  const range = [
+    Math.max(passage.start - MARGIN_S, camera.clock.timeAt(0)),
+    Math.min(passage.end + MARGIN_S, camera.clock.timeAt(camera.frame_count - 1)),
+  ];
   const player = new Player([tile], { range });
   return { tile, player, frame: () => camera.clock.frameAt(player.time) };
 }

@@ -5,24 +5,29 @@ import { button, chip, crop } from "./parts.js";
 import { getJson, postFile, store } from "./store.js";
 
 export function searchPage(parameters, tools) {
-  const named = () => store.byKey(parameters.get("tracklet"));
+  let picture = ""; // a file that is searched for in place of a tracklet
+  const named = () => (picture ? undefined : store.byKey(parameters.get("tracklet")));
   let example = named();
   const shown = el("div.example");
   const status = el("p.count", { role: "status" });
   const list = el("ol.gallery.matches");
   let matches = [];
-  let picture = "";
+  let latest = null;
   let isClosed = false;
 
   async function search(request) {
+    latest = request;
     status.textContent = "Searching …";
     list.replaceChildren();
     try {
-      matches = await request();
+      const found = await request();
+      if (latest !== request) return;
+      matches = found;
       status.textContent = matches.length
         ? "Most similar first: 1 is the same appearance, 0 that of any two vehicles."
         : "Nothing in this run can be compared.";
     } catch (error) {
+      if (latest !== request) return;
       matches = [];
       status.textContent = "";
       tools.say(error.message, true);
@@ -65,6 +70,8 @@ export function searchPage(parameters, tools) {
     if (!file) return;
     URL.revokeObjectURL(picture);
     picture = URL.createObjectURL(file);
+    example = named();
+    matches = [];
     const image = el("img.crop", { src: picture, alt: "The picture that is searched for" });
     image.addEventListener("error", () => image.remove());
     shown.replaceChildren(el("div.crops", {}, image));

@@ -108,12 +108,7 @@ class Store extends EventTarget {
   /** Send an answer; identities follow. Returns how many passages changed their vehicle. */
   async answer(action, facts) {
     try {
-      const response = await request("/api/journal", {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ sequence: this.sequence, action, ...facts }),
-      });
-      return this.setIdentities(await response.json());
+      return this.setIdentities(await postJson("/api/journal", { sequence: this.sequence, action, ...facts }));
     } catch (error) {
       if (error.status === 409) await this.refresh();
       throw error;

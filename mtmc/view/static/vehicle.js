@@ -22,7 +22,7 @@ export function vehiclePage(parameters, tools) {
     if (isClosed) return;
     const inside = links.filter((link) => link.is_joined);
     const others = links.filter((link) => !link.is_joined).sort((a, b) => b.probability - a.probability);
-    node.replaceChildren(
+    const parts = [
       el("h1", {}, chip(vehicle), ` ${vehicle.color} ${vehicle.class}`),
       el("p.detail", {}, summary(vehicle)),
       journey(vehicle),
@@ -33,7 +33,8 @@ export function vehiclePage(parameters, tools) {
         : el("p.hint", {}, store.run.review_problem || "One tracklet alone: nothing was joined."),
       others.length ? el("h2", {}, "What it was not joined with") : null,
       el("div.links", {}, others.map((link) => linkCard(link, (other) => merge(other)))),
-    );
+    ];
+    node.replaceChildren(...parts.filter(Boolean));
   }
 
   function journey(vehicle) {
