@@ -52,28 +52,6 @@ pytestmark = [
 ]
 
 
-#: For each passage: the color of the pixel in the middle of its bar, and that which a canvas has for its vehicle.
-_BARS = """async () => {
-  const { colorOf } = await import("/static/dom.js");
-  const canvas = document.querySelector("canvas.timeline");
-  const context = canvas.getContext("2d");
-  const { store } = mtmc;
-  const [left, axis, row] = [64, 20, 24];
-  const shown = [], expected = [];
-  for (const passage of store.passages) {
-    const share = ((passage.start + passage.end) / 2 - store.start) / (store.end - store.start);
-    const x = Math.floor(left + share * (canvas.clientWidth - left)), y = axis + passage.camera * row + 5;
-    shown.push([...context.getImageData(x, y, 1, 1).data]);
-    const other = new OffscreenCanvas(1, 1).getContext("2d");
-    const vehicle = store.vehicles.get(store.vehicle[passage.index]);
-    other.fillStyle = colorOf(vehicle.id, vehicle.isShared);
-    other.fillRect(0, 0, 1, 1);
-    expected.push([...other.getImageData(0, 0, 1, 1).data]);
-  }
-  return [shown, expected];
-}"""
-
-
 @dataclass
 class Window:
     """A page, the server's side of it, and everything that the browser complained about."""
@@ -245,32 +223,6 @@ def test_a_vehicle_is_followed_from_camera_to_camera(window: Window) -> None:
     assert window.page.locator(".chosen .chip").count() == 0
 
 
-def test_the_timeline_has_the_colors_of_vehicles_and_fades_those_not_chosen(window: Window) -> None:
-    window.open("#/")
-    window.until("mtmc.page().player.tiles[0].rows")
-    shown, expected = window.page.evaluate(_BARS)
-    assert shown == expected
-    assert all(alpha == 255 for *_, alpha in shown)
-    vehicle = int(window.session.state()[1].vehicle[0])
-    window.open(f"#/?vehicle={vehicle}")
-    window.until("mtmc.page().player.tiles[0].rows")
-    alphas = [color[3] for color in window.page.evaluate(_BARS)[0]]
-    chosen = window.session.state()[1].vehicle == vehicle
-    assert [alpha == 255 for alpha in alphas] == chosen.tolist()
-    assert all(alpha < 128 for alpha, is_chosen in zip(alphas, chosen, strict=True) if not is_chosen)
-
-
-def test_what_is_drawn_follows_the_color_scheme(window: Window) -> None:
-    brightest = """Math.max(...[
-      ...document.querySelector("canvas.graph").getContext("2d").getImageData(0, 0, 999, 300).data,
-    ].filter((value, index, all) => index % 4 < 3 && all[index - (index % 4) + 3] === 255))"""
-    window.open("#/map")
-    window.until(f"{brightest} > 0")
-    light = window.page.evaluate(brightest)
-    window.page.emulate_media(color_scheme="dark")
-    window.until(f"{brightest} !== {light}")
-
-
 def test_a_vehicle_without_other_candidates_ends_with_its_links(window: Window) -> None:
     for vehicle in sorted({*window.session.state()[1].vehicle.tolist()}):
         window.open(f"#/vehicle/{vehicle}")
@@ -413,7 +365,7 @@ def test_search_by_a_crop_and_by_a_picture(window: Window, tmp_path: Path, monke
     assert first == f"#/search?tracklet={window.session.viewed.camera[3]}-4"
 
     window.open("#/search?tracklet=0-1")  # a picture takes the place of a tracklet
-    window.page.get_by_role("button", name="One vehicle with the example").first.wait_for(timeout=WAIT_MS)
+    window.page.wait_for_selector(".matches li", timeout=WAIT_MS)
     window.page.locator("input[type=file]").set_input_files(tmp_path / "picture.png")
     window.until(f"document.querySelectorAll('.matches li').length === {2 * VEHICLES}")
     assert window.page.locator(".example img").get_attribute("src").startswith("blob:")
