@@ -132,14 +132,14 @@ def test_a_plot_has_the_picture_in_the_middle_of_what_was_tracked(
 
     def read(*_: object, wanted: list[int]) -> Any:
         asked.append(wanted)
-        return iter([SimpleNamespace(image=picture)])
+        return iter([SimpleNamespace(image=picture, index=20)])
 
     monkeypatch.setattr(plots, "read_frames", read)
     video = tmp_path / "c1.mp4"
     seen = learned((driven("c1", np.full(5, 300.0)),), video)
-    assert plots._frame_of(seen, seen.scene.cameras[0]) is None
+    assert plots._frame_of(seen, seen.scene.cameras[0], ()) is None
     video.touch()
-    found = plots._frame_of(seen, seen.scene.cameras[0])
+    found = plots._frame_of(seen, seen.scene.cameras[0], ())
     assert found is not None
     assert found[0, 0].tolist() == [2, 1, 0]  # RGB → BGR
     assert asked == [[20]]
