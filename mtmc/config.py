@@ -119,7 +119,7 @@ def _check_faces(config: RunConfig) -> None:
     if "faces" in config.render.blur and "person" not in config.detect.classes:
         raise ConfigError(
             f"render.blur: faces: expected person among detect.classes, got {', '.join(config.detect.classes)}",
-            remedy="add person to detect.classes, with a detector that knows people, or leave faces out",
+            remedy="add person to detect.classes, with a detector of persons, or leave faces out",
         )
 
 

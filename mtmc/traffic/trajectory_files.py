@@ -7,7 +7,7 @@
     trajectories.geojson        the same lines as GeoJSON
 
 A ground plane has no coordinate reference system, so that ``crs`` is null in the first file. The others hold the
-movements of cameras whose ground plane has an origin on Earth. GeoJSON knows no other coordinates.
+movements of cameras whose ground plane has an origin on Earth. GeoJSON has no other coordinates.
 
 Sources: GeoParquet 1.1.0 (geoparquet.org); The GeoJSON Format, RFC 7946.
 """

@@ -1,4 +1,4 @@
-"""Parts of pictures that nobody shall recognize are made coarse: vehicles, license plates, faces.
+"""Vehicles, license plates and faces in pictures are made unrecognizable by coarse cells.
 
 No model finds plates or faces here. The regions in which they can be are blurred instead, of every box that the
 tracker or the detector holds:

@@ -71,7 +71,7 @@ def _train(
     folder, schedule = config.output / "checkpoint", config.schedule
     method, context = build_method(config, split, device, train_stage=partial(_train_stage, config, split, device))
     first = checkpoint.epochs_to_continue_from(config, folder, context)
-    loggers = make_loggers(config, first)  # a missing package is told before the stages of a method, which take hours
+    loggers = make_loggers(config, first)  # before the stages of a method, which take hours: a package may be missing
     with distributed.main_first():
         training_data = method.prepare(context)
     method = _placed(config, method, device)
@@ -108,7 +108,7 @@ def _train(
                 best = checkpoint.Best(epoch + 1, scores["validation/map"])
                 checkpoint.save(config.output / "best", config, context, epoch + 1, method, optimizer, scaler, best)
         log.write(epoch, {**figures, **scores}, of=schedule.epochs)
-        # Also after every evaluation, so that a training that goes on knows the best network that it finds.
+        # Also after every evaluation, so that a training that goes on compares with the best network so far.
         if scores or is_last or (epoch + 1) % config.save_every == 0:
             checkpoint.save(folder, config, context, epoch + 1, method, optimizer, scaler, best)
     log.close()

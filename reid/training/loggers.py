@@ -1,4 +1,4 @@
-"""Programs that draw the curves of a training: TensorBoard, Weights & Biases. All are told the same."""
+"""Programs that draw the curves of a training: TensorBoard, Weights & Biases. All receive the same figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Logger", "TensorBoard", "WeightsAndBiases", "make_loggers"]
 
 
 class Logger(Protocol):
-    """Who is told the figures of every epoch."""
+    """A receiver of the figures of every epoch."""
 
     def write(self, epoch: int, values: dict[str, float], /) -> None:
         """Take the figures of an epoch, counted from 0."""

@@ -113,7 +113,7 @@ class RunLog:
     Args:
         folder: Where to.
         first: The epoch to begin with; lines of it and later ones, from a run that was killed, are dropped.
-        loggers: Who else is told; in the main process alone.
+        loggers: Further receivers of the figures; in the main process alone.
     """
 
     def __init__(self, folder: Path, first: int, loggers: Sequence[Logger] = ()) -> None:

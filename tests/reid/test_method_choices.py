@@ -201,7 +201,7 @@ def test_the_neck_of_val_can_be_left_out(tmp_path: Path) -> None:
     ("views", "expected"), [(1, [0] * 8), (2, [0, 0, 0, 0, 1, 1, 1, 1]), (8, [0, 3, 6, 6, 2, 7, 4, 1])]
 )
 def test_viewpoints_of_the_pictures(views: int, expected: list[int], tmp_path: Path) -> None:
-    """Halves: a picture from the side, and one that nobody looked at, are as the next picture of the same passage."""
+    """Halves: a picture from the side, and one without a label, are as the next picture of the same passage."""
     same_camera = tuple(record._replace(camera_id=0) for record in RECORDS)
     method, context = make("val", tmp_path, records=same_camera, views=views)
     data = method.prepare(context)
