@@ -88,7 +88,8 @@ export class CameraTile {
     const drift = this.video.currentTime - target;
     if (!isPlaying || Math.abs(drift) > MAX_DRIFT_S * Math.max(rate, 1)) {
       this.video.pause();
-      if (Math.abs(drift) > 0.25 / fps) this.seek(target);
+      // Where playback was stopped, the picture on screen may be the one before that of the video's own time.
+      if (isPlaying || Math.abs(drift) > 0.25 / fps || this.frame !== frame) this.seek(target);
       if (isPlaying) this.play(rate);
       return;
     }
@@ -104,7 +105,7 @@ export class CameraTile {
 
   seek(seconds) {
     if (this.video.seeking) {
-      this.wanted = seconds;
+      this.wanted = Math.abs(this.video.currentTime - seconds) > 0.001 ? seconds : null;
       return;
     }
     this.wanted = null;
