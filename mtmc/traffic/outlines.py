@@ -9,7 +9,7 @@ center lies deeper by
 in the direction u of the image's columns on the ground. Length and width are those that are usual for the class.
 Position and velocity are those of a straight line fitted to the lower edges of one second. The spread of the
 residuals is taken as the standard deviation of the position, without a gain by averaging, as errors of neighboring
-frames are alike.
+frames are similar.
 
 A position is sure where its boxes were detected, lie within the image, have no nearer vehicle's box over their lower
 edge, and are at least four in the second, with one before and one after.

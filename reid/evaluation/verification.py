@@ -56,8 +56,8 @@ class Verification:
     def __str__(self) -> str:
         """One line for a terminal, in percent."""
         rates = [(rate, self.true_accept_rate(rate)) for rate in FALSE_ACCEPT_RATES]
-        told = ", ".join(f"{100 * found:.2f} at FAR {rate:g}" for rate, found in rates if found is not None)
-        return f"pairs: TAR {told or 'untold'}; {self.same} of one vehicle, {self.different} of two"
+        shares = ", ".join(f"{100 * found:.2f} at FAR {rate:g}" for rate, found in rates if found is not None)
+        return f"pairs: TAR {shares or 'unknown'}; {self.same} of one vehicle, {self.different} of two"
 
     def as_dict(self) -> dict[str, Any]:
         """For a JSON report: the rates by name, None where there are too few pairs, and the number of pairs."""

@@ -1,4 +1,4 @@
-"""What the methods do unless told otherwise, in one table beside the papers; and the values that they accept.
+"""The defaults of the methods in one table beside the papers; and the values that they accept.
 
 Where a paper is silent or contradicts its program, the comment says whose value it is. Values not named by either are
 those of the baseline that the papers start from: Luo et al., "Bag of tricks and a strong baseline", 2019. What the

@@ -28,35 +28,7 @@ from reid.training.build import build_method
 from reid.training.engine import train
 from reid.training.optimizer import make_optimizer, set_learning_rates
 from reid.training.schedule import Schedule
-
-SIDE, B = 32, 4
-RECORDS = tuple(Record(Path(f"{i}.png"), i // 2, i % 2) for i in range(8))
-
-
-def make(method: str, folder: Path, **options: Any) -> tuple[Any, MethodContext]:
-    config = make_config(
-        {
-            "method": method,
-            "backbone": "resnet18_x0_25",
-            "pretrained": False,
-            "data": {"name": "folder", "root": "unused"},
-            "options": {"size_hw": [SIDE, SIDE], **options},
-            "output": str(folder),
-        }
-    )
-    return build_method(config, DatasetSplit("tiny", "folder", RECORDS), torch.device("cpu"))
-
-
-def batch(sides: list[int]) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    return Batch(
-        [torch.randn(B, 3, side, side, generator=generator) for side in sides],
-        torch.zeros(len(sides), B, dtype=torch.bool),
-        torch.arange(B),
-        torch.tensor([r.vehicle_id for r in RECORDS[:B]]),
-        torch.zeros(B, dtype=torch.int64),
-        torch.full((B,), -1),
-    )
+from tests.reid.tiny import RECORDS, SIDE, B, batch, make
 
 
 def copied(module: nn.Module) -> dict[str, Tensor]:

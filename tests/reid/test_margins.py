@@ -10,16 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from reid.config import load_config, make_config
-from reid.data import DatasetSplit, Record
+from reid.config import load_config
 from reid.data.loader import Batch
 from reid.losses.circle import circle, circle_scores
 from reid.losses.margin import MARGINS, arcface_scores, cosface_scores
 from reid.networks.heads import cosines
-from reid.training.build import build_method
+from tests.reid import tiny
 
-SIDE, B = 32, 4
-RECORDS = tuple(Record(Path(f"{i}.png"), i // 2, i % 2) for i in range(8))
 DEGREE = math.pi / 180
 
 
@@ -144,29 +141,11 @@ def test_cosines_ignore_lengths_and_autocast() -> None:
 
 # --- in the methods -------------------------------------------------------------------------------------------------
 def made(method: str, folder: Path, **options: Any) -> Any:
-    config = make_config(
-        {
-            "method": method,
-            "backbone": "resnet18_x0_25",
-            "pretrained": False,
-            "data": {"name": "folder", "root": "unused"},
-            "options": {"size_hw": [SIDE, SIDE], **options},
-            "output": str(folder),
-        }
-    )
-    return build_method(config, DatasetSplit("tiny", "folder", RECORDS), torch.device("cpu"))[0].eval()
+    return tiny.make(method, folder, **options)[0].eval()
 
 
 def seen(views: int) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    return Batch(
-        [torch.randn(B, 3, SIDE, SIDE, generator=generator) for _ in range(views)],
-        torch.zeros(views, B, dtype=torch.bool),
-        torch.arange(B),
-        torch.tensor([r.vehicle_id for r in RECORDS[:B]]),
-        torch.zeros(B, dtype=torch.int64),
-        torch.full((B,), -1),
-    )
+    return tiny.batch([tiny.SIDE] * views)
 
 
 def logits_by_hand(kind: str, cos: float, own: bool, margin: float) -> float:

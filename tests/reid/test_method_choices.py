@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from reid.config import make_config
-from reid.data import DatasetSplit, Record
+from reid.data import Record
 from reid.data.loader import Batch
 from reid.errors import ConfigError, DataError
 from reid.methods import METHODS, viewpoints
 from reid.methods.base import MethodContext, TrainingData, embedding_spread
 from reid.mining import released_positives
-from reid.training.build import build_method
+from tests.reid import tiny
+from tests.reid.tiny import SIDE, B
 
-SIDE, B = 32, 4
 RECORDS = tuple(Record(Path(f"{i}.png"), i // 2, i % 2, view) for i, view in enumerate((0, 3, 6, -1, 2, 7, 4, 1)))
 GALLERY = tuple(Record(Path(f"g{i}.png"), 90 + i, 0) for i in range(3))
 TINY: dict[str, dict[str, Any]] = {
@@ -36,38 +35,13 @@ TINY: dict[str, dict[str, Any]] = {
 
 
 def make(
-    method: str,
-    folder: Path,
-    *,
-    backbone: str = "resnet18_x0_25",
-    records: tuple[Record, ...] = RECORDS,
-    **options: Any,
+    method: str, folder: Path, *, records: tuple[Record, ...] = RECORDS, **options: Any
 ) -> tuple[Any, MethodContext]:
-    config = make_config(
-        {
-            "method": method,
-            "backbone": backbone,
-            "pretrained": False,
-            "data": {"name": "folder", "root": "unused"},
-            "options": {"size_hw": [SIDE, SIDE], **TINY[method], **options},
-            "output": str(folder),
-            "workers": 0,
-        }
-    )
-    split = DatasetSplit("tiny", "folder", records, (), GALLERY)
-    return build_method(config, split, torch.device("cpu"))
+    return tiny.make(method, folder, records=records, gallery=GALLERY, **{**TINY[method], **options})
 
 
 def batch(count: int = 1) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    return Batch(
-        [torch.randn(B, 3, SIDE, SIDE, generator=generator) for _ in range(count)],
-        torch.zeros(count, B, dtype=torch.bool),
-        torch.arange(B),
-        torch.tensor([r.vehicle_id for r in RECORDS[:B]]),
-        torch.zeros(B, dtype=torch.int64),
-        torch.full((B,), -1),
-    )
+    return tiny.batch([SIDE] * count)
 
 
 # --- all methods ----------------------------------------------------------------------------------------------------

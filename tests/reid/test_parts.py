@@ -191,7 +191,7 @@ def test_generative_networks_layer_by_layer() -> None:
 
 
 def test_one_picture_alone_teaches_nothing() -> None:
-    """Batch normalization needs two; the epoch is told of with losses of nothing."""
+    """Batch normalization needs two; the epoch is reported with losses of 0."""
     pair = gan.Generator(2, 32), gan.Discriminator(2, 32)
     before = [p.clone() for net in pair for p in net.parameters()]
     told: list[str] = []

@@ -1,4 +1,4 @@
-"""Scores while training, the best network kept, several data sets, and who is told."""
+"""Scores while training, the best network kept, several data sets, and the receivers of figures."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_several_test_sets_in_one_command(tmp_path: Path, capsys: pytest.Capture
     assert "expected one -d for each of 2 folders, got 1" in capsys.readouterr().err
 
 
-# --- who is told ----------------------------------------------------------------------------------------------------
+# --- receivers of figures -------------------------------------------------------------------------------------------
 def test_weights_and_biases_is_told_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[dict[str, Any]] = []
 

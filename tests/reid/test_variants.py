@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +13,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from reid.config import make_config
-from reid.data import DatasetSplit, Record
+from reid.data import Record
 from reid.data.loader import Batch
 from reid.errors import ConfigError
 from reid.losses.dictionary import dictionary_hinge
 from reid.methods import clustering, slsr, ssml
-from reid.methods.base import MethodContext
 from reid.methods.clustering import silhouette
 from reid.mining import DictionaryMiner
-from reid.training.build import build_method
+from tests.reid import tiny
+from tests.reid.tiny import SIDE
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-SIDE, B = 32, 4
 RECORDS = tuple(Record(Path(f"{i}.png"), i // 2, i % 2, i % 2) for i in range(8))
-
-
-def make(method: str, folder: Path, **options: Any) -> tuple[Any, MethodContext]:
-    config = make_config(
-        {
-            "method": method,
-            "backbone": "resnet18_x0_25",
-            "pretrained": False,
-            "data": {"name": "folder", "root": "unused"},
-            "options": {"size_hw": [SIDE, SIDE], **options},
-            "output": str(folder),
-        }
-    )
-    return build_method(config, DatasetSplit("tiny", "folder", RECORDS), torch.device("cpu"))
-
-
-def batch(sides: list[int]) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    return Batch(
-        [torch.randn(B, 3, side, side, generator=generator) for side in sides],
-        torch.zeros(len(sides), B, dtype=torch.bool),
-        torch.arange(B),
-        torch.tensor([r.vehicle_id for r in RECORDS[:B]]),
-        torch.zeros(B, dtype=torch.int64),
-        torch.tensor([r.view for r in RECORDS[:B]]),
-    )
+make, batch = partial(tiny.make, records=RECORDS), partial(tiny.batch, records=RECORDS)
 
 
 # --- SSML, Table III ------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def labels(rng: np.random.Generator, count: int) -> Labels:
 def test_agrees_with_loops_even_in_ties(seed: int, camera_rule: bool, levels: int) -> None:
     rng = np.random.default_rng(seed)
     query, gallery = labels(rng, 9), labels(rng, 23)
-    gallery.vehicle_id[::7] = -2  # distractors: two vehicles, whoever asks
+    gallery.vehicle_id[::7] = -2  # distractors: of another vehicle than any query
     similarity = rng.integers(0, levels, (9, 23)).astype(np.float32)
     same, different = pairs_by_loops(similarity, query, gallery, camera_rule)
 
@@ -90,7 +90,7 @@ def test_rates_by_hand() -> None:
     assert exact.true_accept_rate(0.29) == 1.0
     few = Verification(np.array([0.5]), np.array([1]), np.array([3]), same=1, different=10)
     assert few.true_accept_rate(0.2) == 0.0
-    assert str(few) == "pairs: TAR untold; 1 of one vehicle, 10 of two"
+    assert str(few) == "pairs: TAR unknown; 1 of one vehicle, 10 of two"
 
 
 def test_a_split_is_compared_by_cosine_whatever_the_lengths() -> None:

@@ -12,6 +12,23 @@ export function partOf(passage) {
   return { camera: store.camera(passage), start: passage.start, end: passage.end, passage: passage.index };
 }
 
+/** Enlarge both clips around their passages, or show whole pictures. */
+export function zoomClips(clips, isZoomed) {
+  for (const tile of clips?.tiles ?? []) {
+    tile.zoomOn = isZoomed ? tile.part.passage : null;
+    tile.draw();
+  }
+}
+
+/** The keys that play clips; `current` gives those on the page. */
+export function clipKeys(current) {
+  return {
+    " ": () => current()?.player.toggle(),
+    ArrowLeft: () => current()?.player.step(-1),
+    ArrowRight: () => current()?.player.step(1),
+  };
+}
+
 /** Parts as clips: two that overlap in time at one time, else each from its own start. */
 export function clipsOf(parts, isZoomed) {
   const tiles = parts.map((part) => {

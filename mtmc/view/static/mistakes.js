@@ -1,6 +1,6 @@
 // Wrong and missing links by ground truth, those with most boxes first, each with its two clips side by side.
 
-import { clipsOf, partOf } from "./clips.js";
+import { clipKeys, clipsOf, partOf, zoomClips } from "./clips.js";
 import { clockText, el } from "./dom.js";
 import { button } from "./parts.js";
 import { getJson, store } from "./store.js";
@@ -93,10 +93,7 @@ export function mistakesPage(parameters, tools) {
 
   function zoom() {
     isZoomed = !isZoomed;
-    for (const tile of clips?.tiles ?? []) {
-      tile.zoomOn = isZoomed ? tile.part.passage : null;
-      tile.draw();
-    }
+    zoomClips(clips, isZoomed);
   }
 
   load();
@@ -111,9 +108,7 @@ export function mistakesPage(parameters, tools) {
       d: press("different"),
       u: () => tools.undo(),
       z: () => zoom(),
-      " ": () => clips?.player.toggle(),
-      ArrowLeft: () => clips?.player.step(-1),
-      ArrowRight: () => clips?.player.step(1),
+      ...clipKeys(() => clips),
     },
     close() {
       isClosed = true;

@@ -1,6 +1,6 @@
 // The review queue: one question at a time, those first whose answer is expected to correct most boxes.
 
-import { clipsOf, partOf } from "./clips.js";
+import { clipKeys, clipsOf, partOf, zoomClips } from "./clips.js";
 import { clockText, el, plural } from "./dom.js";
 import { chip, crop, evidence, percent } from "./parts.js";
 import { getJson, store } from "./store.js";
@@ -77,10 +77,7 @@ export function reviewPage(parameters, tools) {
 
   function zoom() {
     isZoomed = !isZoomed;
-    for (const tile of clips?.tiles ?? []) {
-      tile.zoomOn = isZoomed ? tile.part.passage : null;
-      tile.draw();
-    }
+    zoomClips(clips, isZoomed);
   }
 
   load();
@@ -93,9 +90,7 @@ export function reviewPage(parameters, tools) {
       k: () => (queue[skipped] ? skip() : again()),
       u: () => tools.undo(),
       z: () => zoom(),
-      " ": () => clips?.player.toggle(),
-      ArrowLeft: () => clips?.player.step(-1),
-      ArrowRight: () => clips?.player.step(1),
+      ...clipKeys(() => clips),
     },
     close() {
       isClosed = true;

@@ -87,7 +87,7 @@ def true_pet_s(first: tuple, second: tuple) -> float:
     return float(enter - leave) / 100
 
 
-#: From left to right through (0, 30) after 3 s, and vehicles whose ways cross there some time later.
+#: From left to right through (0, 30) after 3 s, and vehicles whose paths cross there some time later.
 FIRST = ((-30.0, 30.0), 10.0, 0.0)
 SECOND = {
     "across, towards the camera": ((0.0, 70.0), 8.0, -90.0),

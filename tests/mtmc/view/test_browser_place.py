@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,8 @@ import pytest
 
 from mtmc.geometry.ground import project
 from mtmc.scene import Scene, load_scenes, read_roi
-from mtmc.view.proxies import Proxies
-from mtmc.view.security import loopback_names
-from mtmc.view.server import make_app
 from mtmc.view.session import Session
-from tests.mtmc.view.test_browser import WAIT_MS, Window, browser, pytestmark, window
+from tests.mtmc.view.test_browser import WAIT_MS, Window, browser, pytestmark, served, window
 from tests.mtmc.view.town import SIZE_WH, film, town
 
 __all__ = ["browser", "pytestmark", "window"]
@@ -35,27 +30,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[tuple[str, Session]]:
-    uvicorn = pytest.importorskip("uvicorn")
     videos = (film(home / "north.mp4", 0, VEHICLES), film(home / "south.mp4", 100, VEHICLES))
     viewed = town(home, videos=videos, names=("north", "south"), vehicles=VEHICLES)
-    session = Session(viewed, home / "view")
-    proxies = Proxies(viewed.cameras, home / "view" / "proxies")
-    config = uvicorn.Config(None, port=0, log_level="error", lifespan="off")
-    listener = config.bind_socket()
-    port = listener.getsockname()[1]
-    config.app = make_app(session, proxies, hosts=loopback_names(port))
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    for camera in range(2):
-        proxies.request(camera)
-    while {proxies.state(camera).state for camera in range(2)} != {"ready"}:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/", session
-    running.should_exit = True
-    thread.join()
-    listener.close()
-    proxies.close()
+    with served(viewed, home) as found:
+        yield found
 
 
 @pytest.fixture
