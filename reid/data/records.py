@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,7 @@ __all__ = [
     "Track",
     "cameras",
     "class_labels",
+    "digest",
     "held_out_identities",
     "hold_out",
     "identities",
@@ -126,6 +129,11 @@ def views(records: Sequence[Record]) -> NDArray[Any]:
 def class_labels(records: Sequence[Record]) -> NDArray[Any]:
     """Identities renumbered 0 … C−1 in ascending order, as int64 (N,): the targets of a classifier."""
     return np.unique(identities(records), return_inverse=True)[1].astype(np.int64).reshape(-1)
+
+
+def digest(records: Iterable[Record]) -> str:
+    """SHA-256 of the pictures' names, identities, cameras and views in their order, wherever the files are stored."""
+    return hashlib.sha256(json.dumps([(r.path.name, *r[1:]) for r in records]).encode()).hexdigest()
 
 
 def held_out_identities(records: Sequence[Record], share: float, rng: np.random.Generator) -> set[int]:

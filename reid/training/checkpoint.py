@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from torch import nn
 
 from reid.card import Card
 from reid.config import TrainConfig, make_config
+from reid.data.records import digest
 from reid.data.views import AugmentationRecipe
 from reid.errors import ConfigError
 from reid.methods.base import BaseMethod, MethodContext
@@ -48,10 +47,17 @@ _SHAPES_THE_RATE = {
 
 
 class Best(NamedTuple):
-    """The best network so far: after how many epochs, and its mAP on the validation data."""
+    """The best network so far.
+
+    Attributes:
+        epoch: After how many epochs.
+        map: Its mean mAP on the validation data, 0…1.
+        measured_on: :func:`reid.training.validation.digest_of` these data; empty in checkpoints of earlier versions.
+    """
 
     epoch: int
     map: float
+    measured_on: str = ""
 
 
 def save(
@@ -145,8 +151,7 @@ def _check_schedule(config: TrainConfig, kept: Schedule, done: int) -> None:
 
 def _digest(context: MethodContext) -> str:
     """What was learned from: names of pictures with their identities and cameras, wherever they lie."""
-    records = (*context.training_data.records, *context.unlabeled)
-    return hashlib.sha256(json.dumps([(r.path.name, *r[1:]) for r in records]).encode()).hexdigest()
+    return digest((*context.training_data.records, *context.unlabeled))
 
 
 def restore(folder: Path, method: BaseMethod, optimizer: torch.optim.Optimizer, scaler: Any) -> Best | None:

@@ -32,7 +32,7 @@ from reid.training.loggers import make_loggers
 from reid.training.logging import Meter, RunLog
 from reid.training.optimizer import make_optimizer, set_learning_rates, update
 from reid.training.schedule import full_rate, rate
-from reid.training.validation import divide, score
+from reid.training.validation import digest_of, divide, score
 
 __all__ = ["train"]
 
@@ -78,6 +78,9 @@ def _train(
     optimizer = make_optimizer(method, schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
     best = checkpoint.restore(folder, method, optimizer, scaler) if first else None
+    measured_on = digest_of(tests)
+    if tests and first < schedule.epochs:
+        best = _comparable(best, measured_on)
 
     batches = _batches(config, training_data)
     loader = _loader(config, method, training_data, batches, device)
@@ -105,7 +108,7 @@ def _train(
             shown = ", ".join(f"{name.removeprefix('validation/')} {value:.3f}" for name, value in scores.items())
             _LOG.info("validation after epoch %d: %s", epoch + 1, shown)
             if best is None or scores["validation/map"] > best.map:
-                best = checkpoint.Best(epoch + 1, scores["validation/map"])
+                best = checkpoint.Best(epoch + 1, scores["validation/map"], measured_on)
                 checkpoint.save(config.output / "best", config, context, epoch + 1, method, optimizer, scaler, best)
         log.write(epoch, {**figures, **scores}, of=schedule.epochs)
         # Also after every evaluation, so that a training that goes on compares with the best network so far.
@@ -113,6 +116,20 @@ def _train(
             checkpoint.save(folder, config, context, epoch + 1, method, optimizer, scaler, best)
     log.close()
     return folder
+
+
+def _comparable(best: checkpoint.Best | None, measured_on: str) -> checkpoint.Best | None:
+    """The best network so far, if its score is of the same validation data as the scores to come; else None."""
+    if best is None or best.measured_on == measured_on:
+        return best
+    if distributed.is_main():
+        _LOG.warning(
+            "the validation data have changed: the best network so far (mAP %.3f after epoch %d) was measured on "
+            "others, so the comparison starts again and the next network measured replaces it in best",
+            best.map,
+            best.epoch,
+        )
+    return None
 
 
 def _placed(config: TrainConfig, method: BaseMethod, device: torch.device) -> BaseMethod:

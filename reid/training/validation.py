@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,12 +11,12 @@ import numpy as np
 
 from reid.config import TrainConfig, load_split
 from reid.data import DatasetSplit, Record
-from reid.data.records import hold_out, together, with_own_names
+from reid.data.records import digest, hold_out, together, with_own_names
 from reid.evaluation.protocols import PROTOCOLS
 from reid.evaluation.retrieval import Embeddings, check_answerable, evaluate_split
 from reid.methods.base import BaseMethod, MethodContext
 
-__all__ = ["divide", "score"]
+__all__ = ["digest_of", "divide", "score"]
 
 #: Of the generator that draws held-out identities, beside the training's own seed.
 _HOLD_OUT = 1
@@ -49,6 +51,15 @@ def _held_out(split: DatasetSplit, share: float, seed: int) -> tuple[DatasetSpli
     train, query, gallery = hold_out(split.train, share, np.random.default_rng((seed, _HOLD_OUT)))
     query = () if PROTOCOLS[split.protocol].draw == "pool" else query
     return replace(split, train=train), DatasetSplit(f"{split.name}-held-out", split.protocol, (), query, gallery)
+
+
+def digest_of(tests: Sequence[DatasetSplit]) -> str:
+    """SHA-256 of what validation scores depend on beside the network: data sets, protocols, pictures, labels, tracks.
+
+    Names stand for the pictures, and pictures of two data sets may have equal ones, so the data sets' count, too.
+    """
+    parts = [(test.name, test.protocol, digest(test.query), digest(test.gallery), test.tracks) for test in tests]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def score(method: BaseMethod, context: MethodContext, tests: Sequence[DatasetSplit]) -> dict[str, float]:

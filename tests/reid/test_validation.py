@@ -28,7 +28,7 @@ from reid.progress import progress
 from reid.training import checkpoint_files as checkpoint
 from reid.training import engine
 from reid.training.engine import train
-from reid.training.validation import divide
+from reid.training.validation import digest_of, divide
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,9 @@ def test_the_best_network_is_kept_beside_the_last(tmp_path: Path, monkeypatch: p
     train(config("whole"))
     about = checkpoint.read_json(tmp_path / "whole/best")
     assert about["epochs_done"] == 2
-    assert checkpoint.read_json(tmp_path / "whole")["best"] == {"epoch": 2, "map": 0.5}
+    measured_on = digest_of(divide(config("whole"), [load_dataset("folder", root, held_out=0.5)])[1])
+    kept = {"epoch": 2, "map": 0.5, "measured_on": measured_on}
+    assert checkpoint.read_json(tmp_path / "whole")["best"] == kept
 
     start = METHODS["baseline"].method.epoch_start
     for killed_at in (1, 2, 3):
@@ -140,6 +142,45 @@ def test_the_best_network_is_kept_beside_the_last(tmp_path: Path, monkeypatch: p
     )
     np.testing.assert_allclose(exported, kept, atol=1e-5)
     assert not np.allclose(kept, load_embedder(tmp_path / "whole")(images), atol=1e-5)
+
+
+def test_the_best_score_belongs_to_its_validation_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An mAP of .9 on easy pictures does not keep a network of .2 on hard ones from being the best on these."""
+    root = write_cars(tmp_path / "cars", 8)
+    for seed, name in enumerate(("easy", "hard")):
+        write_cars(tmp_path / "data" / name, 4, seed)
+    next_map: list[float] = []
+
+    def score(method: Any, context: Any, tests: Any) -> dict[str, float]:
+        return {"validation/map": next_map.pop(0)}
+
+    def go_on(epochs: int, scores: list[float], on: Path | None) -> dict[str, Any]:
+        data = {"name": "folder", "root": str(on), "options": {"held_out": 1}}
+        schedule = {"epochs": epochs, "batch": 4, "images_per_identity": 2, "warm_up_epochs": 0}
+        more: dict[str, Any] = {"evaluate_every": 1, "validation": {"data": [data]}} if on else {}
+        next_map[:] = scores
+        caplog.clear()
+        train(make_config(choices(root, tmp_path / "run", schedule=schedule, **more)))
+        assert not next_map
+        kept: dict[str, Any] = checkpoint.read_json(tmp_path / "run")["best"]
+        return kept
+
+    monkeypatch.setattr(engine, "score", score)
+    first = go_on(2, [0.9, 0.8], tmp_path / "data/easy")
+    assert (first["epoch"], first["map"]) == (1, 0.9)
+    # The same pictures stored elsewhere, and epochs without any validation, keep it.
+    moved = (tmp_path / "data").rename(tmp_path / "elsewhere")
+    assert go_on(3, [0.85], moved / "easy") == first
+    assert go_on(4, [], None) == first
+    assert "validation data have changed" not in caplog.text
+
+    second = go_on(6, [0.2, 0.1], moved / "hard")
+    assert (second["epoch"], second["map"]) == (5, 0.2)
+    assert second["measured_on"] != first["measured_on"]
+    assert "the validation data have changed: the best network so far (mAP 0.900 after epoch 1)" in caplog.text
+    assert checkpoint.read_json(tmp_path / "run/best")["epochs_done"] == 5
 
 
 def test_held_out_identities_are_not_learned_from(tmp_path: Path) -> None:
