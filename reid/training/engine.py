@@ -34,7 +34,7 @@ from reid.training.optimizer import make_optimizer, set_learning_rates, update
 from reid.training.schedule import full_rate, rate
 from reid.training.validation import digest_of, divide, score
 
-__all__ = ["train"]
+__all__ = ["batch_loader", "make_batches", "run_epoch", "train"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ def _train(
     if tests and first < schedule.epochs:
         best = _comparable(best, measured_on)
 
-    batches = _batches(config, training_data)
-    loader = _loader(config, method, training_data, batches, device)
+    batches = make_batches(config, training_data)
+    loader = batch_loader(config, method, training_data, batches, device)
     backbone = [parameter for parameter in method.backbone.parameters() if parameter.requires_grad]
     module: nn.Module | None = None
     log = RunLog(config.output, first, loggers)
@@ -98,7 +98,7 @@ def _train(
         method.epoch_start(epoch, context)
         batches.epoch = epoch
         with _translation(config):
-            meter = _epoch(config, epoch, method, module, optimizer, scaler, loader)
+            meter = run_epoch(config, epoch, method, module, optimizer, scaler, loader)
         distributed.average_buffers(method)
         is_last = epoch + 1 == schedule.epochs
         figures = {"rate": rate(schedule, epoch), **meter.summary()}
@@ -169,9 +169,10 @@ def _announce(config: TrainConfig, context: MethodContext, first: int, device: t
         _LOG.info("%d images per update (%s): learning rate %.3g, %s", images, parts, height, scaled)
 
 
-def _loader(
+def batch_loader(
     config: TrainConfig, method: BaseMethod, training_data: TrainingData, batches: Any, device: torch.device
 ) -> Any:
+    """The method's views of the training pictures in batches, read by ``config.workers`` processes."""
     crops = CropDataset(
         training_data.records,
         method.views,
@@ -182,7 +183,7 @@ def _loader(
     return make_loader(crops, batches, workers=config.workers, pin_memory=device.type == "cuda")
 
 
-def _epoch(
+def run_epoch(
     config: TrainConfig,
     epoch: int,
     method: BaseMethod,
@@ -240,7 +241,12 @@ def _train_stage(
     return checkpoint.open_checkpoint(_train(make_config(whole), split, device), device).embedder
 
 
-def _batches(config: TrainConfig, training_data: TrainingData) -> Any:
+def make_batches(config: TrainConfig, training_data: TrainingData) -> Any:
+    """Which pictures form a batch, by identities or at random; its ``epoch`` seeds the order.
+
+    Raises:
+        ConfigError: ``schedule.batch`` is not a multiple of ``schedule.images_per_identity``.
+    """
     schedule = config.schedule
     shared: dict[str, int] = {
         "seed": config.seed,

@@ -2,10 +2,14 @@
 
     python -m tools.bench.loader shared/data/reid_crops
     python -m tools.bench.loader shared/data/reid_crops --size 128 256 --recipe val
+    python -m tools.bench.loader shared/data/reid_crops --step resnet50 --batch 8
 
 Every contestant is a data loader with one worker process that reads the same files in the same order and makes
 batches of them. Rounds take turns; the figure is pictures per second of the worker's CPU time, of the best round.
 torchvision decodes by Pillow, as its image folders do (its resizing then always filters), or to tensors by itself.
+
+``--step`` measures a whole training instead: epochs that read their pictures, with as many workers as trainings have
+by default, and epochs of the same batches in memory, in turns; the figure is images per second of the best round.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import InterpolationMode, v2
 
+from reid.config import TrainConfig, make_config
+from reid.data import DatasetSplit
 from reid.data.checks import is_picture
 from reid.data.images import read_image
 from reid.data.loader import CropDataset, make_loader
@@ -33,6 +39,10 @@ from reid.data.records import Record
 from reid.data.sampler import Sample
 from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, RECIPES
 from reid.methods.base import resize_recipe
+from reid.training.build import build_method
+from reid.training.device import pick_device
+from reid.training.engine import batch_loader, make_batches, run_epoch
+from reid.training.optimizer import make_optimizer
 
 BATCH = 64
 #: From paths to a data loader with one worker, whose batches hold the pictures in this order.
@@ -110,6 +120,54 @@ def _of_children() -> float:
     return spent.children_user + spent.children_system
 
 
+def training_speed(
+    backbone: str, paths: Sequence[Path], side: int, *, batch: int, steps: int, rounds: int, workers: int
+) -> dict[str, float]:
+    """Images per second of a baseline training that reads its pictures, and of one whose batches are in memory.
+
+    Weights are random and identities arbitrary, which changes no speed.
+
+    Args:
+        backbone: A name that :func:`reid.networks.build` knows.
+        paths: Pictures, repeated where an epoch needs more.
+        side: Of the views, px.
+        batch: Images per step, a multiple of 4.
+        steps: Of an epoch.
+        rounds: Epochs of each, in turns, after one that is not counted.
+        workers: Processes that read pictures.
+
+    Raises:
+        ConfigError: There is no such backbone, or ``batch`` is not a multiple of 4.
+    """
+    config = make_config(
+        {
+            "method": "baseline",
+            "backbone": backbone,
+            "pretrained": False,
+            "data": {"name": "folder", "root": paths[0].parent},
+            "options": {"size_hw": (side, side)},
+            "schedule": {"batch": batch, "images_per_identity": 4},
+            "output": Path(os.devnull),
+            "workers": workers,
+        }
+    )
+    device = pick_device(config.device)
+    records = tuple(Record(paths[i % len(paths)], i // 4, 0) for i in range(batch * steps))
+    method, context = build_method(config, DatasetSplit("crops", "folder", records), device)
+    data = method.prepare(context)
+    loader = batch_loader(config, method, data, make_batches(config, data), device)
+    sources = {"loader": loader, "memory": list(loader)}
+    optimizer = make_optimizer(method.train(), config.schedule)
+    scaler = torch.amp.GradScaler(device.type, enabled=False)
+
+    best = dict.fromkeys(sources, 0.0)
+    for turn in range(rounds + 1):
+        for name, source in sources.items():
+            meter = run_epoch(config, 0, method, method, optimizer, scaler, source)
+            best[name] = max(best[name], meter.summary()["images_per_second"] if turn else 0.0)
+    return best
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for every recipe and size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -118,11 +176,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, nargs="+", default=[256], help="side of the views, px")
     parser.add_argument("--pictures", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--step", metavar="BACKBONE", help="measure trainings of this network instead")
+    parser.add_argument("--batch", type=int, default=8, help="images per step of a training, a multiple of 4")
+    parser.add_argument("--steps", type=int, default=4, help="per round of a training")
+    default = TrainConfig.model_fields["workers"].default
+    parser.add_argument("--workers", type=int, default=default, help=f"of a training [{default}]")
     arguments = parser.parse_args(argv)
     found = sorted(path for path in arguments.folder.rglob("*") if is_picture(path))
     paths = [found[i % len(found)] for i in range(arguments.pictures)]
     height, width, _ = np.median([read_image(path).shape for path in found], axis=0)
     print(f"{len(found)} pictures, median {width:.0f} x {height:.0f} px")
+    if arguments.step:
+        _print_trainings(arguments, found)
+        return 0
     print("| recipe | view, px | ours | torchvision v2, Pillow | torchvision v2, tensors |\n|---|---|---|---|---|")
     for recipe in arguments.recipe:
         for side in arguments.size:
@@ -140,6 +206,17 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"| {recipe} | {side} | " + " | ".join(f"{value:.0f}" for value in best.values()) + " |", flush=True
             )
     return 0
+
+
+def _print_trainings(arguments: argparse.Namespace, paths: Sequence[Path]) -> None:
+    shared = {name: getattr(arguments, name) for name in ("batch", "steps", "rounds", "workers")}
+    for side in arguments.size:
+        best = training_speed(arguments.step, paths, side, **shared)
+        print(
+            f"{arguments.step}, {side} px, batch {arguments.batch}: {best['loader']:.2f} images/s, "
+            f"{best['memory']:.2f} from memory: {100 * best['loader'] / best['memory']:.1f} %",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
