@@ -6,14 +6,16 @@ The expected number of boxes is the probability that the present decision is wro
   spanning tree of the vehicle are therefore asked about, and no others. Taking one away leaves A and B. If the link
   is wrong, the boxes of the smaller part have a wrong identity.
 * *Rejected.* Of all pairs between two vehicles the most probable one is asked about. If both are one vehicle, the
-  boxes of the smaller one have a wrong identity. If a constraint or an earlier answer keeps the two apart, they are
-  not one as a whole: only the passages of the pair itself can be wrong.
+  boxes of the larger one may have its identity, and those of the other have a wrong one. A vehicle that one camera
+  sees has no identity across cameras: if another camera sees it too, all of its boxes are wrong. If a constraint or
+  an earlier answer keeps the two apart, they are not one as a whole: only the passages of the pair itself can be
+  wrong.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +76,7 @@ def questions(candidates: Candidates, solution: CorrectedRun, boxes: Array) -> l
     is_joined = solution.labels[pairs[:, 0]] == solution.labels[pairs[:, 1]]
     found = [
         *_joined(pairs[is_joined], probability[is_joined], solution, boxes),
-        *_rejected(pairs[~is_joined], probability[~is_joined], solution, boxes, _constraints(candidates, solution)),
+        *_rejected(pairs[~is_joined], probability[~is_joined], candidates, solution, boxes),
     ]
     found = [question for question in found if question.expected_boxes >= _LEAST_EXPECTED_BOXES]
     return sorted(found, key=lambda question: (-question.expected_boxes, question.a, question.b))
@@ -128,10 +130,11 @@ def _constraints(candidates: Candidates, solution: CorrectedRun) -> Constraints:
 
 
 def _rejected(
-    pairs: Array, probability: Array, solution: CorrectedRun, boxes: Array, constraints: Constraints
+    pairs: Array, probability: Array, candidates: Candidates, solution: CorrectedRun, boxes: Array
 ) -> Iterator[Question]:
     """The most probable pair of every two vehicles; pairs int (L, 2) come in descending order of probability."""
     labels, group = solution.labels, solution.corrections.groups(len(boxes))
+    camera, constraints = candidates.evidence.aligned.camera, _constraints(candidates, solution)
     of_vehicle = np.bincount(labels, boxes, minlength=len(boxes)).astype(np.int64)
     of_node = np.bincount(group, boxes, minlength=len(boxes)).astype(np.int64)
     members: dict[int, list[int]] = defaultdict(list)
@@ -139,9 +142,22 @@ def _rejected(
         members[label].append(passage)
     vehicles = np.sort(labels[pairs], axis=1).astype(np.int64)
     _, first = np.unique(vehicles[:, 0] * len(boxes) + vehicles[:, 1], return_index=True)
-    most = probability[first] * of_vehicle[vehicles[first]].min(axis=1)
+    most = probability[first] * of_vehicle[vehicles[first]].sum(axis=1)
     for k in first[most >= _LEAST_EXPECTED_BOXES].tolist():
         a, b = pairs[k].tolist()
-        is_apart = constraints.conflict(members[int(labels[a])], members[int(labels[b])])
-        stake = min(of_node[group[a]], of_node[group[b]]) if is_apart else of_vehicle[labels[[a, b]]].min()
+        both = members[int(labels[a])], members[int(labels[b])]
+        stake = of_node[group[[a, b]]].min() if constraints.conflict(*both) else _wrong_if_one(both, camera, boxes)
         yield Question(a, b, False, float(probability[k]), int(stake))
+
+
+def _wrong_if_one(vehicles: Sequence[list[int]], camera: Array, boxes: Array) -> int:
+    """Boxes of two vehicles, given by their passages, whose identity is wrong if both are one.
+
+    With |A| ≥ |B| boxes: |B| if several cameras see A, or one camera sees both. Else A has no identity across cameras
+    that its boxes could keep: |A| if several cameras see B, |A| + |B| if they do not.
+    """
+    size = [int(boxes[members].sum()) for members in vehicles]
+    cameras = [set(camera[members].tolist()) for members in vehicles]
+    is_one_camera = len(set.union(*cameras)) == 1
+    kept = [count for count, seen_by in zip(size, cameras, strict=True) if is_one_camera or len(seen_by) > 1]
+    return sum(size) - max(kept, default=0)

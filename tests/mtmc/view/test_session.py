@@ -14,7 +14,7 @@ from mtmc.formats.track1 import read_track1
 from mtmc.types import Array
 from mtmc.view.association import CorrectedRun
 from mtmc.view.corrections import Corrections, stable_ids
-from mtmc.view.questions import questions
+from mtmc.view.questions import _wrong_if_one, questions
 from mtmc.view.session import Session
 from tests.mtmc.view.town import VEHICLES, town
 
@@ -143,11 +143,21 @@ def test_questions_by_expected_boxes_and_only_open_ones(session: Session, monkey
     assert (top.a, top.b) not in [(q.a, q.b) for q in session.questions()]
 
 
-def test_boxes_at_stake_are_those_of_the_smaller_side(session: Session) -> None:
+def counted(vehicles: list[Array], camera: Array, boxes: Array) -> int:
+    """Boxes of one true vehicle with its identity: the largest part that several cameras see, as scores count them.
+
+    Of a vehicle that one camera sees, the largest part.
+    """
+    is_one_camera = len({k for v in vehicles for k in camera[v]}) == 1
+    return max((int(boxes[v].sum()) for v in vehicles if is_one_camera or len(set(camera[v])) > 1), default=0)
+
+
+def test_boxes_at_stake_are_those_that_an_answer_corrects(session: Session) -> None:
     candidates = session.association.candidates
     assert candidates is not None
     solution = session.state()[1]
     boxes = np.arange(1, 2 * VEHICLES + 1)
+    camera = session.viewed.camera
     for question in questions(candidates, solution, boxes):
         a = solution.labels == solution.labels[question.a]
         b = solution.labels == solution.labels[question.b]
@@ -155,7 +165,7 @@ def test_boxes_at_stake_are_those_of_the_smaller_side(session: Session) -> None:
             is_apart = any(
                 candidates.evidence.constraints.rule(i, j) for i in np.flatnonzero(a) for j in np.flatnonzero(b)
             )
-            whole = min(boxes[a].sum(), boxes[b].sum())
+            whole = counted([a | b], camera, boxes) - counted([a, b], camera, boxes)
             assert question.boxes == (min(boxes[question.a], boxes[question.b]) if is_apart else whole)
         elif a.sum() == 2:
             assert question.boxes == min(boxes[question.a], boxes[question.b])
@@ -178,10 +188,30 @@ def test_vehicles_that_an_answer_keeps_apart_are_at_stake_by_the_pair_alone(
         found = [q for q in questions(candidates, solution, boxes) if not q.is_joined]
         return [(q.a, q.b, q.boxes) for q in found if {labels[q.a], labels[q.b]} == {0, 1}]
 
-    whole = boxes[0] + boxes[VEHICLES]
+    whole = boxes[0] + boxes[VEHICLES]  # the smaller one: two cameras see each of both
     assert asked(frozenset()) == [(0, VEHICLES + 1, whole)]
     assert asked(frozenset({(0, 1)})) == [(0, VEHICLES + 1, boxes[0])]
     assert asked(frozenset({(0, VEHICLES + 1)})) == [(1, VEHICLES, boxes[1])]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        ([0], [2], 1 + 4),  # a camera each: none of the boxes has an identity across cameras
+        ([0], [1], 1),  # one camera
+        ([0, 2], [3], 8),  # the larger one has no identity across cameras, the smaller one has
+        ([1, 3], [2], 4),
+        ([0, 2], [1, 3], 5),
+    ],
+)
+def test_a_vehicle_of_one_camera_has_no_identity_across_cameras(
+    first: list[int], second: list[int], wrong: int
+) -> None:
+    camera, boxes = np.array([0, 0, 1, 1]), np.array([1, 2, 4, 8])
+    assert _wrong_if_one([first, second], camera, boxes) == wrong
+    assert _wrong_if_one([second, first], camera, boxes) == wrong
+    parts = [np.array(first), np.array(second)]
+    assert counted([np.concatenate(parts)], camera, boxes) - counted(parts, camera, boxes) == wrong
 
 
 def test_a_vehicle_is_asked_about_along_its_strongest_links(session: Session) -> None:
