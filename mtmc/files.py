@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mtmc.errors import MtmcError
 
-__all__ = ["atomic_path", "explain", "sweep"]
+__all__ = ["atomic_path", "explain", "remove", "sweep"]
 
 _TEMPORARY = re.compile(r"\..+-[0-9a-f]{12}(\.\w+)?")
 
@@ -63,6 +63,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        MtmcError: It cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain(error, path, "remove") from error
 
 
 def sweep(folder: Path) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from mtmc.errors import ConfigError
+from mtmc.files import remove
 from mtmc.log import plural
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.scene import Camera
 from mtmc.traffic.conflicts import Conflict, conflicts
 from mtmc.traffic.exports import write_otanalytics_counts, write_otanalytics_events, write_sumo_matrix
+from mtmc.traffic.ground_paths import with_sure_positions
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.queues import Queue, queues
 from mtmc.traffic.samples import NO_SAMPLES, MovementSamples, View, sample_movements
@@ -39,7 +41,7 @@ from mtmc.traffic.trajectory_files import ground_lines, on_earth, write_geojson,
 from mtmc.traffic.write import columns_of, write_csv, write_parquet_rows
 from mtmc.types import GlobalTrack
 
-__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "run_tables", "tables_of", "views_of"]
+__all__ = ["ROW_TYPES", "TrafficTables", "count_run", "counted_tracks", "run_tables", "tables_of", "views_of"]
 
 #: The type of the rows of every table; the keys are the names of the files.
 ROW_TYPES: dict[str, type] = {
@@ -81,16 +83,19 @@ class TrafficTables:
     def write(self, folder: Path) -> list[Path]:
         """Write every table that there is as CSV and Parquet; returns the CSV files.
 
+        The files of a table that there is not are removed: an earlier count has written them, of other figures.
+
         Raises:
-            MtmcError: A file cannot be written.
+            MtmcError: A file cannot be written, or removed.
         """
         written = []
         for name, row_type in ROW_TYPES.items():
-            rows = getattr(self, name)
+            rows, path = getattr(self, name), folder / f"{name}.csv"
             if rows is None:
+                remove(path)
+                remove(path.with_suffix(".parquet"))
                 continue
             columns = columns_of(rows, row_type, self.start_utc)
-            path = folder / f"{name}.csv"
             write_csv(columns, path)
             write_parquet_rows(columns, row_type, path.with_suffix(".parquet"))
             written.append(path)
@@ -171,7 +176,7 @@ def count_run(
 def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
     """Write the files for other programs."""
     write_sumo_matrix(tables.od_matrix, folder / "sumo_od.xml")
-    lines = ground_lines(run.tracks, run.scene)
+    lines = ground_lines(counted_tracks(run), run.scene)
     write_geoparquet(lines, folder / "trajectories.parquet", is_on_earth=False)
     if run.scene.origins:
         lines = on_earth(lines, run.scene)
@@ -194,9 +199,15 @@ def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: 
     Raises:
         ConfigError: ``bin_s`` is not positive.
     """
-    samples = NO_SAMPLES if run.links is None else sample_movements(run.tracks, run.links, views_of(run))
+    tracks = counted_tracks(run)
+    samples = NO_SAMPLES if run.links is None else sample_movements(tracks, run.links, views_of(run))
     conflict_cameras = run.scene.cameras if with_conflicts else None
-    return tables_of(run.tracks, bin_s, run.scene.start_utc, samples, conflict_cameras)
+    return tables_of(tracks, bin_s, run.scene.start_utc, samples, conflict_cameras)
+
+
+def counted_tracks(run: LoadedRun) -> list[GlobalTrack]:
+    """The vehicles of a run with the positions that are sure."""
+    return with_sure_positions(run.tracks, {camera.id: camera.size_wh for camera in run.scene.cameras})
 
 
 def views_of(run: LoadedRun) -> dict[str, View]:

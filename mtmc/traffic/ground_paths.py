@@ -2,17 +2,24 @@
 
 Single positions are noisy, and the sum of the distances between them overestimates the length of a path. Positions
 are therefore averaged in windows of one second. All figures are unknown without calibration.
+
+The lower edge of a box stands for the ground below the vehicle only where the image shows the vehicle whole. A box
+that the border of the image cuts gives no position.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtmc.types import Array
+from mtmc.geometry.boxes import clear_of_border
+from mtmc.types import Array, GlobalTrack, Passage
 
-__all__ = ["GroundPath", "ground_path"]
+__all__ = ["GroundPath", "ground_path", "is_whole", "with_sure_positions"]
+
+_BORDER_PX = 5.0  # a box this near to the border of the image may be cut, as boxes of detectors are not exact
 
 _WINDOW_S = 1.0
 
@@ -79,3 +86,31 @@ def ground_path(time_s: Array, ground_m: Array) -> GroundPath:
     mean_s = np.bincount(window, time_s) / count
     mean_m = np.stack([np.bincount(window, ground_m[:, axis]) / count for axis in (0, 1)], axis=1)
     return GroundPath(mean_s, mean_m)
+
+
+def is_whole(xyxy: Array, size_wh: tuple[int, int]) -> Array:
+    """Whether the border of the image cuts none of a vehicle: boxes (N, 4) → bool (N,)."""
+    return clear_of_border(xyxy, size_wh, _BORDER_PX)
+
+
+def with_sure_positions(
+    tracks: Iterable[GlobalTrack], size_of: Mapping[str, tuple[int, int] | None]
+) -> list[GlobalTrack]:
+    """The vehicles without the positions of boxes that the border of the image cuts.
+
+    Args:
+        tracks: The vehicles.
+        size_of: Image size of each camera in pixels; where it is unknown, all positions stay.
+    """
+    return [
+        GlobalTrack(track.global_id, tuple(_with_sure_positions(p, size_of) for p in track.passages))
+        for track in tracks
+    ]
+
+
+def _with_sure_positions(passage: Passage, size_of: Mapping[str, tuple[int, int] | None]) -> Passage:
+    size_wh = size_of.get(passage.tracklet.camera_id)
+    if size_wh is None:
+        return passage
+    whole = is_whole(passage.tracklet.xyxy, size_wh)
+    return replace(passage, ground_m=np.where(whole[:, None], passage.ground_m, np.nan))

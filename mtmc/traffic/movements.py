@@ -111,18 +111,28 @@ def _split_at_returns(passages: Sequence[Passage], max_gap_s: float) -> list[lis
 
 
 def _was_hidden(earlier: Passage, later: Passage) -> bool:
-    """Whether v Δt ≤ (π / 2) d, with v the mean of the speeds before and after; False without positions."""
-    gap_s = later.tracklet.start_s - earlier.tracklet.end_s
-    distance_m = float(np.linalg.norm(later.ground_m[0] - earlier.ground_m[-1]))
-    is_before = earlier.tracklet.time_s >= earlier.tracklet.end_s - _SPEED_WINDOW_S
-    is_after = later.tracklet.time_s <= later.tracklet.start_s + _SPEED_WINDOW_S
-    speed_mps = (_speed_mps(earlier, is_before) + _speed_mps(later, is_after)) / 2
-    return speed_mps * gap_s <= math.pi / 2 * distance_m
+    """Whether v Δt ≤ (π / 2) d, with v the mean of the speeds before and after; False without positions.
+
+    Δt and d are those between the last known position of the earlier one and the first of the later one.
+    """
+    before_s, before_m = _known_positions(earlier)
+    after_s, after_m = _known_positions(later)
+    if not (len(before_s) and len(after_s)):
+        return False
+    recent, soon = before_s >= before_s[-1] - _SPEED_WINDOW_S, after_s <= after_s[0] + _SPEED_WINDOW_S
+    speed_mps = (_speed_mps(before_s[recent], before_m[recent]) + _speed_mps(after_s[soon], after_m[soon])) / 2
+    distance_m = float(np.linalg.norm(after_m[0] - before_m[-1]))
+    return bool(speed_mps * (after_s[0] - before_s[-1]) <= math.pi / 2 * distance_m)
 
 
-def _speed_mps(passage: Passage, rows: Array) -> float:
-    """Distance between the first and the last of the chosen rows (L,) divided by its time; NaN for a single row."""
-    time_s, ground_m = passage.tracklet.time_s[rows], passage.ground_m[rows]
+def _known_positions(passage: Passage) -> tuple[Array, Array]:
+    """Times (L,) and positions (L, 2) of the boxes whose position is known."""
+    is_known = np.isfinite(passage.ground_m).all(axis=1)
+    return passage.tracklet.time_s[is_known], passage.ground_m[is_known]
+
+
+def _speed_mps(time_s: Array, ground_m: Array) -> float:
+    """Distance between the first and the last of the positions divided by its time; NaN for a single one."""
     if len(time_s) < 2:
         return math.nan
     return float(np.linalg.norm(ground_m[-1] - ground_m[0]) / (time_s[-1] - time_s[0]))

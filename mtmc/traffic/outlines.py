@@ -26,6 +26,7 @@ import numpy as np
 from mtmc.geometry.boxes import bottom_center
 from mtmc.geometry.ground import project
 from mtmc.scene import Camera
+from mtmc.traffic.ground_paths import is_whole
 from mtmc.traffic.movements import Movement, movement_passages
 from mtmc.types import Array, GlobalTrack
 
@@ -50,7 +51,6 @@ _SIZE_SPREAD = 0.1  # of a length, standard deviation
 
 _HALF_WINDOW_S = 0.5
 _MIN_ROWS = 4
-_BORDER_PX = 5.0  # a box this near to the border of the image may be cut
 _MAX_COVER = 0.1  # of the lower edge
 _MIN_SPEED_MPS = 1.0  # a slower vehicle keeps the heading that it had
 
@@ -106,7 +106,7 @@ def outlines_of(tracks: Iterable[GlobalTrack], camera: Camera) -> list[Outlines]
     is_free = np.split(is_free_row, np.cumsum([len(xyxy) for xyxy in boxes])[:-1])
     found = []
     for (movement, _), xyxy, time_s, score, free in zip(own, boxes, times, scores, is_free, strict=True):
-        is_sure = free & (score > 0) & _is_inside(xyxy, camera.size_wh)
+        is_sure = free & (score > 0) & is_whole(xyxy, camera.size_wh)
         order = np.argsort(time_s[is_sure], kind="stable")
         outlines = _outlines(movement, time_s[is_sure][order], xyxy[is_sure][order], camera.ground_from_image)
         if outlines is not None:
@@ -168,13 +168,6 @@ def _headings(velocity: Array) -> Array | None:
 
 def _units(vectors: Array) -> Array:
     return np.asarray(vectors / np.maximum(np.hypot(*vectors.T), 1e-9)[:, None])
-
-
-def _is_inside(xyxy: Array, size_wh: tuple[int, int]) -> Array:
-    """Whether boxes (N, 4) lie within the image and do not touch its border: bool (N,)."""
-    width, height = size_wh
-    margins = [xyxy[:, 0], xyxy[:, 1], width - xyxy[:, 2], height - xyxy[:, 3]]
-    return np.asarray(np.min(margins, axis=0) > _BORDER_PX)
 
 
 def has_free_lower_edge(frame: Array, xyxy: Array) -> Array:

@@ -10,6 +10,7 @@ from itertools import count
 import numpy as np
 
 from mtmc.associate.tracklet_links import TrackletLinks
+from mtmc.traffic.ground_paths import is_whole
 from mtmc.traffic.link_sampling import linked_passages, sample_partitions
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.zone_imputation import PartialMovement, with_zones_imputed
@@ -22,7 +23,6 @@ _SAMPLES = 200
 _SEED = 0
 
 _EDGE_S = 1.0  # a vehicle seen this soon after the first frame was in view then
-_BORDER_PX = 5.0  # a box this near to the border touches it, as boxes of detectors are not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,4 @@ def _partial_movements(vehicle: GlobalTrack, views: Mapping[str, View]) -> list[
 
 def _is_inside(box: Array, view: View) -> bool:
     """Whether a box (4,) lies within the image and does not touch its border; True for images of unknown size."""
-    if view.size_wh is None:
-        return True
-    width, height = view.size_wh
-    margin = min(box[0], box[1], width - box[2], height - box[3])
-    return bool(margin > _BORDER_PX)
+    return view.size_wh is None or bool(is_whole(box[None], view.size_wh)[0])

@@ -45,8 +45,8 @@ from mtmc.geometry.zones import inside
 from mtmc.pipeline.results import load_run
 from mtmc.postprocess import PostprocessConfig, postprocess
 from mtmc.scene import Camera, Link, Scene, Zone
-from mtmc.traffic.count import views_of
-from mtmc.traffic.ground_paths import ground_path
+from mtmc.traffic.count import counted_tracks, views_of
+from mtmc.traffic.ground_paths import ground_path, with_sure_positions
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.samples import MovementSamples, View, sample_movements
 from mtmc.traffic.tables import od_matrix, speeds, travel_times, turning_counts
@@ -146,6 +146,7 @@ def case_of(name: str, found: Simulation, minutes: float) -> Case:
     found = with_distinct_zones(found)
     tracks, links = associated(found)
     views = {camera.id: _view(camera) for camera in found.scene.cameras}
+    tracks = with_sure_positions(tracks, {camera: view.size_wh for camera, view in views.items()})
     samples = sample_movements(tracks, links, views)
     truth = true_movements(found.passings, found.truth)
     return _whole(Case(name, truth, movements_of(tracks), samples, minutes), views)
@@ -212,10 +213,10 @@ def rendered_case(folder: Path, run_folder: Path) -> Case:
     run = load_run(run_folder)
     if run.links is None:
         raise ValueError(f"{run_folder}: expected a run of the default method")
-    views = views_of(run)
-    samples = sample_movements(run.tracks, run.links, views)
+    views, tracks = views_of(run), counted_tracks(run)
+    samples = sample_movements(tracks, run.links, views)
     truth = true_movements(passings, truth_tables(records, recipe))
-    case = Case(folder.name, truth, movements_of(run.tracks), samples, recipe.duration_s / 60)
+    case = Case(folder.name, truth, movements_of(tracks), samples, recipe.duration_s / 60)
     return _renamed(_whole(case, views), passings)
 
 

@@ -128,8 +128,8 @@ def test_vectors_that_tracking_brought_along_are_used_again():
 
 def test_zones_and_ground():
     zones = (
-        Zone("west", np.array([[0, 0], [40, 0], [40, 100], [0, 100.0]])),
-        Zone("east", np.array([[80, 0], [200, 0], [200, 100], [80, 100.0]])),
+        Zone("west", np.array([[0, 0], [30, 0], [30, 100], [0, 100.0]])),
+        Zone("east", np.array([[90, 0], [200, 0], [200, 100], [90, 100.0]])),
     )
     half = np.diag([0.5, 0.5, 1.0])
     camera = Camera("c1", 1, Clock(10.0), size_wh=(200, 100), zones=zones, ground_from_image=half)
@@ -242,3 +242,39 @@ def test_zones_of_one_place_are_told_apart_by_their_role() -> None:
         camera = Camera("c001", 1, Clock(10), zones=tuple(Zone(role, corners, role) for role in order))  # type: ignore[arg-type]
         [passage] = embed_tracklets([way], camera, EmbedConfig(), None, None).passages
         assert (passage.entry, passage.exit) == ("in", "out")
+
+
+@pytest.mark.parametrize(
+    ("gap_px", "role", "found"),
+    [(30, "both", "edge"), (45, "in", "edge"), (60, "both", ""), (30, "out", "")],
+    ids=["passed between two frames", "almost a second", "more than a second", "the other role"],
+)
+def test_the_path_is_continued_for_a_second_where_no_observation_is_in_a_zone(
+    gap_px: float, role: str, found: str
+) -> None:
+    """50 px a second along x; the zone ends this far before the first bottom center, and begins 20 px before that."""
+    way = straight(start=(200, 50), step=(5, 0), length=20)
+    first_x = float(way.xyxy[0, [0, 2]].mean())
+    last_x = float(way.xyxy[-1, [0, 2]].mean())
+    for end_px, side, mirrored in (
+        (first_x - gap_px, -1, role),
+        (last_x + gap_px, 1, {"in": "out", "out": "in"}.get(role, role)),
+    ):
+        corners = np.array([[end_px, 0.0], [end_px + 20 * side, 0], [end_px + 20 * side, 400], [end_px, 400]])
+        camera = Camera("c001", 1, Clock(10), zones=(Zone("edge", corners, mirrored),))  # type: ignore[arg-type]
+        [passage] = embed_tracklets([way], camera, EmbedConfig(), None, None).passages
+        assert (passage.entry if side < 0 else passage.exit) == found
+        assert (passage.exit if side < 0 else passage.entry) == ""
+
+
+def test_an_observed_zone_counts_before_a_continued_path_and_one_observation_is_not_continued() -> None:
+    way = straight(start=(200, 50), step=(5, 0), length=20)
+    first_x = float(way.xyxy[0, [0, 2]].mean())
+    zones = tuple(
+        Zone(name, np.array([[x, 0.0], [x + 10, 0], [x + 10, 400], [x, 400]]))
+        for name, x in (("before", first_x - 20), ("seen", first_x + 10))
+    )
+    camera = Camera("c001", 1, Clock(10), zones=zones)
+    [both] = embed_tracklets([way], camera, EmbedConfig(), None, None).passages
+    [single] = embed_tracklets([way[:1]], camera, EmbedConfig(), None, None).passages
+    assert (both.entry, single.entry, single.exit) == ("seen", "", "")

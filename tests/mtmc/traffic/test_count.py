@@ -80,7 +80,10 @@ def test_the_files_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_conflicts_are_written_on_request_alone(folder: Path) -> None:
-    main(["count", str(folder), "--out", str(folder / "plain")])
+    with_conflicts = ["count", str(folder), "--out", str(folder / "plain"), "--conflicts"]
+    main(with_conflicts)
+    assert {path.suffix for path in (folder / "plain").glob("conflicts.*")} == {".csv", ".parquet"}
+    main(with_conflicts[:-1])  # conflicts of an earlier count would not belong to the other tables
     assert not list((folder / "plain").glob("conflicts.*"))
     assert (folder / "plain" / "speeds.csv").exists()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtmc.traffic.ground_paths import ground_path
+from mtmc.traffic.ground_paths import ground_path, with_sure_positions
 from mtmc.traffic.movements import movements_of
 from mtmc.types import CLASSES, Array, GlobalTrack, Passage
 from tests.builders import tracklet
@@ -122,3 +122,31 @@ def test_speed_without_positions_or_duration() -> None:
     ground_m = np.stack([5 * time_s, np.zeros(20)], axis=1)
     ground_m[3] = np.nan
     assert ground_path(time_s, ground_m).speed_mps == pytest.approx(5.0, rel=0.1)
+
+
+def test_a_box_that_the_border_cuts_gives_no_position() -> None:
+    """36 km/h towards the viewer; below row 400 the image cuts the box, and its lower edge stands still."""
+    time_s = np.arange(50) / 10
+    foot_px = 100.0 + 100 * time_s  # a tenth of a meter for a pixel
+    seen_px = np.minimum(foot_px, 400.0)
+    own = tracklet("a", 1, length=len(time_s))
+    xyxy = np.stack([0 * time_s + 300, foot_px - 80, 0 * time_s + 340, seen_px], axis=1).astype(np.float32)
+    ground_m = np.stack([0 * time_s, seen_px / 10], axis=1)
+    vehicle = GlobalTrack(
+        1, (Passage(replace(own, time_s=time_s, xyxy=xyxy), np.zeros(0, np.float32), "", "", ground_m),)
+    )
+    [cut] = movements_of([vehicle])
+    [unknown] = movements_of(with_sure_positions([vehicle], {"a": None}))
+    [sure] = movements_of(with_sure_positions([vehicle], {"a": (640, 400)}))
+    assert cut.speed_kmh == unknown.speed_kmh < 30
+    assert sure.speed_kmh == pytest.approx(36.0, rel=0.02)
+    assert (sure.enter_s, sure.leave_s, sure.standing_s) == (cut.enter_s, cut.leave_s, 0.0)
+
+
+def test_a_vehicle_whose_last_position_is_not_known_was_hidden_by_those_before() -> None:
+    first, second = driven(90, 4.0)
+    first.ground_m[-3:] = np.nan
+    second.ground_m[:3] = np.nan
+    assert len(spans(first, second)) == 1
+    first.ground_m[:] = np.nan
+    assert len(spans(first, second)) == 2
