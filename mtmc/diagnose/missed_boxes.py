@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -15,12 +15,12 @@ from mtmc.formats.convert import tracklets_of
 from mtmc.formats.mot import read_mot
 from mtmc.formats.table import Table
 from mtmc.pipeline.camera import CameraResult, choose_source
-from mtmc.pipeline.detection import load_detections
+from mtmc.pipeline.detection import IndexedDetections, load_detections
 from mtmc.pipeline.results import LoadedRun
 from mtmc.pipeline.serialize import unpack_tracklets
 from mtmc.postprocess import image_sizes
 from mtmc.scene import Camera, read_roi
-from mtmc.types import Array, Detections, Tracklet
+from mtmc.types import Array, Tracklet
 
 __all__ = ["losing_stages"]
 
@@ -39,12 +39,15 @@ def losing_stages(run: LoadedRun, matched: MatchedRun) -> Array:
     missed[matched.match[matched.match >= 0]] = False
     sizes = image_sizes(run.scene)
     for camera, result in zip(run.scene.cameras, run.results, strict=True):
-        rows = np.flatnonzero(matched.truth.camera == camera.number)
-        if not missed[rows].any():
+        of_camera = matched.truth.camera == camera.number
+        # Boxes are assigned frame by frame: only the frames that miss one are compared.
+        rows = np.flatnonzero(of_camera & np.isin(matched.truth.frame, matched.truth.frame[of_camera & missed]))
+        if not len(rows):
             continue
+        frames = frozenset(matched.truth.frame[rows].tolist())
         # From the last stage back to the first: the first stage without the box overwrites all later ones.
         stage_of_row = np.full(len(rows), "post-processing", dtype="<U20")
-        for stage, boxes in reversed(list(_stages(run, camera, result, sizes.get(camera.id)))):
+        for stage, boxes in reversed(list(_stages(run, camera, result, sizes.get(camera.id), frames))):
             match, _ = assign(matched.truth[rows], boxes)
             absent = np.ones(len(rows), bool)
             absent[match[match >= 0]] = False
@@ -54,28 +57,33 @@ def losing_stages(run: LoadedRun, matched: MatchedRun) -> Array:
 
 
 def _stages(
-    run: LoadedRun, camera: Camera, result: CameraResult, size_wh: tuple[int, int] | None
+    run: LoadedRun,
+    camera: Camera,
+    result: CameraResult,
+    size_wh: tuple[int, int] | None,
+    wanted: Collection[int],
 ) -> Iterator[tuple[str, Table]]:
-    """The boxes of each stage of a camera in order, with the part of the loss that the stage can cause."""
+    """The boxes of each stage of a camera in order, with the part of the loss that the stage can cause.
+
+    Detections are those of the wanted frames.
+    """
     cache, keys = run.cache, result.stage_keys
-    frames: list[Detections] | None = None
-    indices: list[int] | None = None
+    found: list[IndexedDetections] | None = None
     if "detect" in keys:
-        found = load_detections(cache, camera.id, keys["detect"])
-        frames = None if found is None else [detections for _, detections in found]
-        yield "detector", _of_detections(camera, frames or [])
+        found = list(load_detections(cache, camera.id, keys["detect"]) or [])
+        yield "detector", _of_detections(camera, _in_frames(found, wanted))
     elif "track" in keys:
-        given = _given_detections(run, camera)
-        if given is not None:
-            frames, indices = [detections for _, detections in given], [index for index, _ in given]
-            yield "given boxes", _of_detections(camera, frames, indices)
+        found = _given_detections(run, camera)
+        if found is not None:
+            yield "given boxes", _of_detections(camera, _in_frames(found, wanted))
     elif result.passages:
         yield "given boxes", _given_tracklets(run, camera, result)
     else:
         yield "detector", Table.empty()
     if "track" in keys:
-        if frames is not None:
-            yield "filter", _of_detections(camera, _filtered(run, camera, frames, size_wh), indices)
+        if found is not None:
+            size_wh = size_wh or _extent(found)  # as in the run; only the border rule needs it
+            yield "filter", _of_detections(camera, _filtered(run, camera, _in_frames(found, wanted), size_wh))
         arrays = cache.load("track", camera.id, keys["track"])
         if arrays is None:
             raise MtmcError(
@@ -87,7 +95,7 @@ def _stages(
     yield "clean-up", _of_tracklets(camera, [passage.tracklet for passage in result.passages])
 
 
-def _given_detections(run: LoadedRun, camera: Camera) -> list[tuple[int, Detections]] | None:
+def _given_detections(run: LoadedRun, camera: Camera) -> list[IndexedDetections] | None:
     """Frame indices and detections of the run's input file; None if it cannot be read any more."""
     with suppress(MtmcError):
         path = choose_source(camera, run.config.input)[1]
@@ -105,21 +113,28 @@ def _given_tracklets(run: LoadedRun, camera: Camera, result: CameraResult) -> Ta
     return _of_tracklets(camera, [passage.tracklet for passage in result.passages])
 
 
+def _in_frames(found: Sequence[IndexedDetections], wanted: Collection[int]) -> list[IndexedDetections]:
+    return [(index, detections) for index, detections in found if index in wanted]
+
+
+def _extent(found: Sequence[IndexedDetections]) -> tuple[int, int]:
+    """The smallest image that holds all boxes."""
+    corners = [detections.xyxy[:, 2:].max(axis=0) for _, detections in found if len(detections)]
+    width, height = np.ceil(np.max(corners, axis=0)).astype(int).tolist() if corners else (1, 1)
+    return width, height
+
+
 def _filtered(
-    run: LoadedRun, camera: Camera, frames: Sequence[Detections], size_wh: tuple[int, int] | None
-) -> list[Detections]:
+    run: LoadedRun, camera: Camera, found: Sequence[IndexedDetections], size_wh: tuple[int, int]
+) -> list[IndexedDetections]:
     roi = None if camera.roi is None else read_roi(camera.roi, camera.size_wh)
-    if size_wh is None:  # only the border rule needs it: the extent of the boxes, as in the run
-        corners = [d.xyxy[:, 2:].max(axis=0) for d in frames if len(d)]
-        width, height = np.ceil(np.max(corners, axis=0)).astype(int).tolist() if corners else (1, 1)
-        size_wh = (width, height)
-    return [filter_detections(detections, run.config.detect.filter, size_wh, roi) for detections in frames]
+    rules = run.config.detect.filter
+    return [(index, filter_detections(detections, rules, size_wh, roi)) for index, detections in found]
 
 
-def _of_detections(camera: Camera, frames: Sequence[Detections], indices: Sequence[int] | None = None) -> Table:
-    numbers = np.arange(len(frames)) if indices is None else np.array(indices, np.int64)
-    frame = np.repeat(numbers, [len(d) for d in frames])
-    xyxy = np.concatenate([np.zeros((0, 4)), *(d.xyxy for d in frames)])
+def _of_detections(camera: Camera, found: Sequence[IndexedDetections]) -> Table:
+    frame = np.repeat(np.array([index for index, _ in found], np.int64), [len(d) for _, d in found])
+    xyxy = np.concatenate([np.zeros((0, 4)), *(d.xyxy for _, d in found)])
     return Table.of(camera.number, np.full(len(frame), -1), frame, xyxy)
 
 

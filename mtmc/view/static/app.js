@@ -26,7 +26,7 @@ const PAGES = {
   map: mapPage,
 };
 /** Where pages without an entry of their own belong. */
-const PARENTS = { vehicle: "vehicles", tracklet: "vehicles", search: "vehicles", mistakes: "result" };
+const PARENTS = { vehicle: "vehicles", tracklet: "vehicles", mistakes: "result" };
 const LINKS = [...document.querySelectorAll("nav a")];
 const HELP = [
   ["space", "play or pause"],

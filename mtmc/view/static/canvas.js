@@ -1,5 +1,31 @@
 // A canvas with as many pixels as the screen has for it, empty, in the colors of the page.
 
+const LINE_PX = 14;
+
+/** Texts that do not cover one another: each stands beside its point where there is room, or is left out. */
+export class Labels {
+  constructor(context, width) {
+    this.context = context;
+    this.width = width;
+    this.boxes = [];
+  }
+
+  add(text, [x, y], gap) {
+    const width = this.context.measureText(text).width;
+    const away = gap + LINE_PX / 2;
+    const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - away], [x - width / 2, y + away]];
+    const [left, middle] = spots.find(([left, middle]) => this.isFree(left, middle, width)) ?? [];
+    if (left === undefined) return;
+    this.boxes.push({ text, left, right: left + width, middle });
+    this.context.fillText(text, left, middle);
+  }
+
+  isFree(left, middle, width) {
+    const covers = (box) => box.left < left + width && left < box.right && Math.abs(box.middle - middle) < LINE_PX;
+    return left >= 0 && left + width <= this.width && !this.boxes.some(covers);
+  }
+}
+
 /** Call `draw` whenever a canvas has another size, or the page another color scheme; returns what ends that. */
 export function whenChanged(canvas, draw) {
   const observer = new ResizeObserver(draw);

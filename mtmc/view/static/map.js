@@ -1,7 +1,7 @@
 // The ground plane with all vehicles of the moment, and the graph of cameras with the travel times between them.
 
 import { groundOf } from "./boxes.js";
-import { fitted, whenChanged } from "./canvas.js";
+import { fitted, Labels, whenChanged } from "./canvas.js";
 import { clockText, colorOf, el } from "./dom.js";
 import { graphOf } from "./graph.js";
 import { button } from "./parts.js";
@@ -131,7 +131,13 @@ class GroundMap {
     if (!place) return;
     const { context, width, height, ink, faint } = place;
     const toPixel = this.projection(width, height);
-    for (const { camera, area } of this.plane.cameras) drawArea(context, area.map(toPixel), store.cameras[camera].id, ink, faint);
+    const areas = this.plane.cameras.map(({ camera, area }) => [store.cameras[camera].id, area.map(toPixel)]);
+    for (const [, corners] of areas) drawArea(context, corners, faint);
+    this.labels = new Labels(context, width);
+    context.fillStyle = ink;
+    context.globalAlpha = 0.6;
+    for (const [name, corners] of areas) this.labels.add(name, centerOf(corners), 0);
+    context.globalAlpha = 1;
     drawScale(context, this.metersPerPixel, height, ink);
     TRAIL_S.forEach((before, index) => {
       context.globalAlpha = 0.15 + 0.15 * index;
@@ -145,7 +151,7 @@ class GroundMap {
       if (named.has(vehicle)) continue;
       named.add(vehicle);
       context.fillStyle = ink;
-      context.fillText(String(vehicle), pixel[0] + DOT_PX + 3, pixel[1]);
+      this.labels.add(String(vehicle), pixel, DOT_PX + 3);
     }
   }
 
@@ -166,7 +172,7 @@ class GroundMap {
   }
 }
 
-function drawArea(context, corners, name, ink, faint) {
+function drawArea(context, corners, faint) {
   context.beginPath();
   for (const [x, y] of corners) context.lineTo(x, y);
   context.closePath();
@@ -176,12 +182,9 @@ function drawArea(context, corners, name, ink, faint) {
   context.globalAlpha = 1;
   context.strokeStyle = faint;
   context.stroke();
-  const center = [0, 1].map((axis) => corners.reduce((sum, corner) => sum + corner[axis], 0) / corners.length);
-  context.globalAlpha = 0.6;
-  context.fillStyle = ink;
-  context.fillText(name, ...center);
-  context.globalAlpha = 1;
 }
+
+const centerOf = (corners) => [0, 1].map((axis) => corners.reduce((sum, corner) => sum + corner[axis], 0) / corners.length);
 
 function drawDot(context, [x, y], vehicle, radius) {
   context.beginPath();

@@ -3,7 +3,7 @@
 import { clipKeys, clipsOf, partOf, zoomClips } from "./clips.js";
 import { clockText, el } from "./dom.js";
 import { button } from "./parts.js";
-import { getJson, store } from "./store.js";
+import { store } from "./store.js";
 
 const JOINED_WRONGLY = new Set(["false merge", "mixed tracklet"]);
 
@@ -20,7 +20,7 @@ export function mistakesPage(parameters, tools) {
 
   async function load() {
     try {
-      mistakes = await getJson("/api/mistakes");
+      mistakes = await store.mistakes();
     } catch (error) {
       status.textContent = `No mistakes can be shown: ${error.message}`;
       return;

@@ -23,15 +23,19 @@ export function resultPage(parameters, tools) {
 
   async function showScores() {
     let content;
+    let hasTruth = false;
     try {
       const found = await getJson("/api/scores");
-      content = found.run
+      hasTruth = Boolean(found.run);
+      content = hasTruth
         ? el("div", {}, scoreTable(found), el("p", {}, el("a", { href: "#/mistakes" }, "Mistakes of the run, by ground truth")))
         : el("p.hint", {}, "The scene has no ground truth.");
     } catch (error) {
       content = el("p.hint", {}, `No scores: ${error.message}`);
     }
-    if (!isClosed) scores.replaceChildren(content);
+    if (isClosed) return;
+    scores.replaceChildren(content);
+    if (hasTruth) store.mistakes().catch(() => {}); // the page of mistakes, linked above, says what went wrong
   }
 
   async function showJournal() {

@@ -115,6 +115,15 @@ class Store extends EventTarget {
     }
   }
 
+  /** Wrong and missing links by ground truth, null without it. Answers do not change them, so they come once. */
+  mistakes() {
+    this.comingMistakes ??= getJson("/api/mistakes").catch((error) => {
+      this.comingMistakes = null;
+      throw error;
+    });
+    return this.comingMistakes;
+  }
+
   camera(passage) {
     return this.cameras[passage.camera];
   }

@@ -409,8 +409,15 @@ def test_mistakes_are_compared_and_mended_by_keyboard(browser: Any, tmp_path: Pa
     with served(viewed, tmp_path) as (address, session):
         window = Window(browser.new_page(viewport={"width": 1280, "height": 720}), session, address)
         window.open("#/result")
-        window.page.get_by_role("link", name="Mistakes of the run").click(timeout=WAIT_MS)
+        link = window.page.get_by_role("link", name="Mistakes of the run")
+        link.wait_for(timeout=WAIT_MS)
+        requests = (
+            "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/api/mistakes')).length"
+        )
+        window.until(f"{requests} === 1")  # they are on their way before the page is opened
+        link.click()
         window.page.wait_for_selector(".mistakes tbody tr", timeout=WAIT_MS)
+        assert window.page.evaluate(requests) == 1
         found = mistakes_of(viewed)
         assert found
         rows = window.page.locator(".mistakes tbody tr")
@@ -456,6 +463,27 @@ def test_vehicles_stand_on_the_map_where_they_are(browser: Any, tmp_path: Path) 
         page.close()
 
 
+def test_labels_of_a_crowded_map_do_not_cover_one_another(window: Window) -> None:
+    window.open("#/map")
+    boxes = window.page.evaluate(
+        """async () => {
+          const { Labels } = await import("/static/canvas.js");
+          const labels = new Labels(document.createElement("canvas").getContext("2d"), 200);
+          labels.add("alone", [50, 500], 8);
+          labels.add("edge", [195, 600], 8);
+          for (let k = 0; k < 40; k += 1) labels.add(`vehicle ${k}`, [80 + k, 100 + (7 * k) % 30], 8);
+          return labels.boxes;
+        }"""
+    )
+    assert boxes[0]["left"] == 58  # to the right of its point
+    assert boxes[1]["right"] == 187  # to the left, where the image ends
+    assert all(0 <= box["left"] < box["right"] <= 200 for box in boxes)
+    assert 5 < len(boxes) < 42
+    for k, a in enumerate(boxes):
+        for b in boxes[:k]:
+            assert a["right"] <= b["left"] or b["right"] <= a["left"] or abs(a["middle"] - b["middle"]) >= 14
+
+
 def test_the_corrected_result_is_downloaded(window: Window, tmp_path: Path) -> None:
     window.open("#/result")
     with window.page.expect_download() as download:
@@ -472,7 +500,9 @@ def test_names_stay_text(window: Window) -> None:
 
 def test_keys_reach_every_page_and_the_help(window: Window) -> None:
     window.open("#/")
-    for key, title in zip("234561", ("Vehicles", "Review", "Place", "Result", "Map", "Cameras"), strict=True):
+    for key, title in zip(
+        "2345671", ("Vehicles", "Review", "Place", "Result", "Map", "Search", "Cameras"), strict=True
+    ):
         window.page.keyboard.press(key)
         window.page.wait_for_selector(f'#page section[aria-label="{title}"]', timeout=WAIT_MS)
         assert window.page.locator("nav a[aria-current]").inner_text() == title
