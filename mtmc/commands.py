@@ -156,6 +156,7 @@ def diagnose_command(run: Path, gt: Path | None, out: Path, reruns: bool, worker
 def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequence[str], fit_boxes: bool) -> str:
     """``mtmc site learn``: learn the scene model from a finished run and write it; returns the report."""
     from mtmc.pipeline.learning import located, write_learned_scene
+    from mtmc.pipeline.render import hidden_in_run
     from mtmc.pipeline.results import load_run
     from mtmc.postprocess import fit_box_scales
     from mtmc.settings import YamlFile, parse_settings
@@ -177,7 +178,8 @@ def site_learn_command(run: Path, out: Path, plots: Path | None, overrides: Sequ
     write_learned_scene(scene, out, heading(learned))
     text += f"\n{out}\n"
     if plots is not None:
-        text += "".join(f"{path}\n" for path in draw_plots(learned, plots, loaded.config.render.blur))
+        hidden = hidden_in_run(loaded.results, loaded.config.render, loaded.cache)
+        text += "".join(f"{path}\n" for path in draw_plots(learned, plots, hidden))
     return text
 
 

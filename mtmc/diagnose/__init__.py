@@ -24,6 +24,7 @@ from mtmc.diagnose.oracles import Oracle, rerun, rewrite
 from mtmc.diagnose.report import SHOWN_ERRORS, Diagnosis
 from mtmc.diagnose.waterfall import PARTS, Step, waterfall
 from mtmc.pipeline.camera import match_similarity_of
+from mtmc.pipeline.render import hidden_in_run
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.pipeline.run import MapCameras
 from mtmc.types import Array
@@ -85,6 +86,7 @@ def diagnose(
 
     diagnosis = Diagnosis(run.scene.name, matched.protocol, steps, oracles, link_errors)
     diagnosis.write_json(out / "diagnosis.json")
-    crops = view_crops(link_errors[:SHOWN_ERRORS], run.scene, run.passages, run.config.render.blur)
+    hidden = hidden_in_run(run.results, run.config.render, run.cache)
+    crops = view_crops(link_errors[:SHOWN_ERRORS], run.scene, hidden, run.config.render.blur)
     diagnosis.write_page(out / "diagnosis.html", crops)
     return diagnosis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -12,8 +12,8 @@ from mtmc.diagnose.link_errors import LinkError, TrackletView
 from mtmc.errors import VideoError
 from mtmc.geometry.boxes import area, clip
 from mtmc.scene import Scene
-from mtmc.types import Array, Passage
-from mtmc.video.blur import BlurKind, blurred, regions_of, regions_to_blur
+from mtmc.types import Array
+from mtmc.video.blur import BlurKind, FrameRegions, blurred, regions_to_blur
 from mtmc.video.crop import cut
 from mtmc.video.read import read_frames
 
@@ -25,7 +25,10 @@ _PAD = 0.15  # margin on each side as a fraction of the box, to show the surroun
 
 
 def view_crops(
-    link_errors: Sequence[LinkError], scene: Scene, passages: Sequence[Passage] = (), blur: Sequence[BlurKind] = ()
+    link_errors: Sequence[LinkError],
+    scene: Scene,
+    hidden: Mapping[str, FrameRegions],
+    blur: Sequence[BlurKind],
 ) -> dict[int, list[Array]]:
     """Up to three crops of each view of the errors in order of time, by ``id(view)``: uint8 (120, w, 3) RGB.
 
@@ -34,8 +37,8 @@ def view_crops(
     Args:
         link_errors: The errors.
         scene: The place.
-        passages: Those of the run, which are blurred beside the views themselves.
-        blur: What is made unrecognizable.
+        hidden: What is blurred beside the views themselves, by camera.
+        blur: What is made unrecognizable in the views: true boxes that the run has not found.
     """
     wanted: dict[str, dict[int, list[tuple[TrackletView, Array]]]] = defaultdict(lambda: defaultdict(list))
     for view in [view for error in link_errors for view in (error.first, error.second) if view is not None]:
@@ -47,11 +50,12 @@ def view_crops(
         if camera.video is None or not camera.video.exists():
             continue
         remaining = set(by_frame)
-        hidden = regions_of(blur, (p.tracklet for p in passages if p.tracklet.camera_id == camera_id))
         with suppress(VideoError):
             for frame in read_frames(camera.video, camera_id, camera.clock, wanted=by_frame.keys()):
-                own = [regions_to_blur(blur, xyxy[None], class_id=0) for _, xyxy in by_frame[frame.index]]
-                image = blurred(frame.image, np.concatenate([hidden.at(frame.index), *own]))
+                regions = [regions_to_blur(blur, xyxy[None], class_id=0) for _, xyxy in by_frame[frame.index]]
+                if camera_id in hidden:
+                    regions.append(hidden[camera_id].at(frame.index))
+                image = blurred(frame.image, np.concatenate(regions))
                 for view, xyxy in by_frame[frame.index]:
                     crops[id(view)].append(_crop(image, xyxy))
                 remaining.discard(frame.index)

@@ -22,7 +22,7 @@ from mtmc.scene import Camera, Scene
 from mtmc.types import Array, GlobalTrack
 from mtmc.video.blur import FrameRegions, blur_crop, regions_of, regions_of_detections
 
-__all__ = ["hidden_regions", "render", "thumbnails_of", "with_frame_counts"]
+__all__ = ["hidden_in_run", "hidden_regions", "render", "thumbnails_of", "with_frame_counts"]
 
 
 def render(
@@ -153,6 +153,13 @@ def hidden_regions(result: CameraResult, config: RenderConfig, cache: StageCache
     tracked = regions_of(config.blur, (passage.tracklet for passage in result.passages))
     found = load_detections(cache, result.camera_id, result.stage_keys.get("detect", "")) if config.blur else None
     return tracked if found is None else tracked.joined(regions_of_detections(config.blur, found))
+
+
+def hidden_in_run(
+    results: Sequence[CameraResult], config: RenderConfig, cache: StageCache
+) -> dict[str, FrameRegions]:
+    """:func:`hidden_regions` of all cameras, by their names."""
+    return {result.camera_id: hidden_regions(result, config, cache) for result in results}
 
 
 def thumbnails_of(results: Sequence[CameraResult], config: RenderConfig) -> dict[tuple[str, int], Array]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mtmc.errors import FormatError
 from mtmc.formats.track1 import read_track1
-from mtmc.pipeline.render import hidden_regions, thumbnails_of, with_frame_counts
+from mtmc.pipeline.render import hidden_in_run, thumbnails_of, with_frame_counts
 from mtmc.pipeline.results import load_run, read_manifest
 from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.render.report import write_report
@@ -46,7 +46,7 @@ def report_run(run: Path, out: Path) -> None:
         problems.append(f"no scores: {error}")
 
     tables = run_tables(loaded, _ONE_BIN_S)
-    hidden = {r.camera_id: hidden_regions(r, loaded.config.render, loaded.cache) for r in loaded.results}
+    hidden = hidden_in_run(loaded.results, loaded.config.render, loaded.cache)
     write_report(
         out,
         scene=with_frame_counts(loaded.scene, loaded.results),

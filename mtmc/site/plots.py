@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from mtmc.site.learn import LearnedScene
 from mtmc.site.links import FoundLink
 from mtmc.site.zones import FoundZone
 from mtmc.types import Array, Frame
-from mtmc.video.blur import BlurKind, blurred, regions_of
+from mtmc.video.blur import FrameRegions, blurred
 from mtmc.video.read import read_frames
 
 __all__ = ["draw_camera", "draw_ground", "draw_plots", "label_places"]
@@ -41,20 +41,20 @@ _CHART_BOTTOM_PX = _CHART_HEIGHT_PX - 28  # above the bar of the window and the 
 _MIN_CHART_SPAN_S = 10.0  # a shorter axis would show differences that do not matter
 
 
-def draw_plots(learned: LearnedScene, folder: Path, blur: Sequence[BlurKind] = ()) -> list[Path]:
+def draw_plots(learned: LearnedScene, folder: Path, hidden: Mapping[str, FrameRegions]) -> list[Path]:
     """One plot per camera, and one for each ground plane (with those aligned to it) of several cameras.
 
     Args:
         learned: What was learned.
         folder: Where to write.
-        blur: What is made unrecognizable in the frames below the trajectories.
+        hidden: What is blurred in the frames below the trajectories, by camera.
 
     Returns:
         The files.
     """
     files = []
     for camera in learned.scene.cameras:
-        plot = draw_camera(learned, camera.id, _frame_of(learned, camera, blur))
+        plot = draw_camera(learned, camera.id, _frame_of(learned, camera, hidden.get(camera.id)))
         files.append(_write(plot, folder / f"{camera.id}.png"))
     root_of = {name: root for name, (root, _, _) in learned.scene.plane_transforms().items()}
     cameras = Counter(root_of[c.ground_plane] for c in learned.scene.cameras if c.ground_from_image is not None)
@@ -70,7 +70,7 @@ def _write(image: Array, path: Path) -> Path:
     return path
 
 
-def _frame_of(learned: LearnedScene, camera: Camera, blur: Sequence[BlurKind]) -> Array | None:
+def _frame_of(learned: LearnedScene, camera: Camera, hidden: FrameRegions | None) -> Array | None:
     """A frame from the middle of what was tracked, BGR; None without a readable video."""
     if camera.video is None or not camera.video.exists():
         return None
@@ -80,7 +80,8 @@ def _frame_of(learned: LearnedScene, camera: Camera, blur: Sequence[BlurKind]) -
         found: Frame = next(read_frames(camera.video, camera.id, camera.clock, wanted=[wanted]))
     except (VideoError, StopIteration):
         return None
-    return np.asarray(blurred(found.image, regions_of(blur, own).at(found.index))[..., ::-1])
+    image = found.image if hidden is None else blurred(found.image, hidden.at(found.index))
+    return np.asarray(image[..., ::-1])
 
 
 # A camera

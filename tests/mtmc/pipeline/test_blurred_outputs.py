@@ -14,6 +14,8 @@ import pytest
 
 from mtmc.cli import main
 from mtmc.config import load_config
+from mtmc.diagnose.crops import view_crops
+from mtmc.diagnose.link_errors import LinkError, TrackletView
 from mtmc.errors import ConfigError
 from mtmc.geometry.clock import Clock
 from mtmc.pipeline.cache import StageCache, file_sha256
@@ -24,7 +26,10 @@ from mtmc.pipeline.serialize import pack_detections
 from mtmc.render.config import RenderConfig
 from mtmc.report import report_run
 from mtmc.scene import Camera, Scene
+from mtmc.site.learn import CameraZones, LearnedClocks, LearnedScene
+from mtmc.site.plots import draw_plots
 from mtmc.types import Array, Detections
+from mtmc.video.blur import FrameRegions
 from mtmc.video.read import read_frames
 from tests.builders import write_video
 
@@ -143,3 +148,31 @@ def test_detections_without_a_track_are_blurred_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(hidden.at(0), [[8, 19, 52, 41]])
     assert not len(hidden_regions(result, RenderConfig(), cache).xyxy)
     assert not len(hidden_regions(CameraResult("a"), RenderConfig(blur=("vehicles",)), cache).xyxy)
+
+
+def test_pictures_of_a_diagnosis_and_of_a_place_hide_what_has_no_track(runs: dict[str, Path], tmp_path: Path) -> None:
+    """A detection of camera a that no track has, in the lower half of the picture, beside the view that is shown."""
+    home = runs[""].parent
+    scene = Scene(
+        "town",
+        home,
+        tuple(Camera(c, k, Clock(10.0), video=home / f"{c}.mp4", size_wh=SIZE) for k, c in ((1, "a"), (2, "b"))),
+    )
+    frame = np.arange(FRAMES)
+    hidden = {"a": FrameRegions(frame, np.tile([0.0, 120, 320, 240], (FRAMES, 1)))}
+    boxes = np.tile([100.0, 130, 200, 200], (FRAMES, 1))
+    views = [TrackletView(c, 0, 1, 0, frame, frame / 10, boxes) for c in ("a", "b")]
+    error = LinkError("missing tracklet", "detector", *views, FRAMES, float("nan"), "")
+    crops = view_crops([error], scene, hidden, ())
+    assert len(crops[id(views[0])]) == len(crops[id(views[1])]) == 3
+    for unseen, clear in zip(crops[id(views[0])], crops[id(views[1])], strict=True):
+        assert detail(unseen) < 0.05 * detail(clear)
+
+    sizes = dict.fromkeys(("a", "b"), SIZE)
+    zones = {camera: CameraZones([], []) for camera in sizes}
+    draw_plots(LearnedScene(scene, (), sizes, {}, (), LearnedClocks(), zones, (), ()), tmp_path, hidden)
+    unseen, clear = (cv2.imread(str(tmp_path / f"{camera}.png")) for camera in sizes)
+    scale = clear.shape[1] / SIZE[0]
+    upper, lower = slice(0, round(115 * scale)), slice(round(125 * scale), round(235 * scale))
+    assert detail(unseen[upper]) == pytest.approx(detail(clear[upper]), rel=0.05)
+    assert detail(unseen[lower]) < 0.2 * detail(clear[lower])

@@ -100,7 +100,7 @@ def test_notes_of_calibrations_and_clocks() -> None:
 
 
 def test_plots_are_named_by_camera_and_ground_plane(tmp_path: Path) -> None:
-    files = draw_plots(learned((driven("c1", np.linspace(200, 400, 8)),)), tmp_path)
+    files = draw_plots(learned((driven("c1", np.linspace(200, 400, 8)),)), tmp_path, {})
     assert [file.name for file in files] == ["c1.png", "c2.png", "ground_west.png"]
     assert all(file.exists() for file in files)
 
@@ -137,9 +137,9 @@ def test_a_plot_has_the_picture_in_the_middle_of_what_was_tracked(
     monkeypatch.setattr(plots, "read_frames", read)
     video = tmp_path / "c1.mp4"
     seen = learned((driven("c1", np.full(5, 300.0)),), video)
-    assert plots._frame_of(seen, seen.scene.cameras[0], ()) is None
+    assert plots._frame_of(seen, seen.scene.cameras[0], None) is None
     video.touch()
-    found = plots._frame_of(seen, seen.scene.cameras[0], ())
+    found = plots._frame_of(seen, seen.scene.cameras[0], None)
     assert found is not None
     assert found[0, 0].tolist() == [2, 1, 0]  # RGB → BGR
     assert asked == [[20]]
