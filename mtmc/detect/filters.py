@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mtmc.detect.nms import nms
 from mtmc.errors import SceneError
-from mtmc.geometry.boxes import area, bottom_center, clear_of_border, clip, reaches_image
+from mtmc.geometry.boxes import area, bottom_center, clip, reaches_image
 from mtmc.settings import Condition, Settings, UsedWhen
 from mtmc.types import Array, Detections
 
@@ -68,7 +68,7 @@ def filter_detections(
     if config.min_confidence is not None:
         keep &= detections.score >= config.min_confidence
     if config.border_px > 0:
-        keep &= clear_of_border(detections.xyxy, size_wh, config.border_px)
+        keep &= _clear_of_border(detections.xyxy, size_wh, config.border_px)
     if roi is not None and config.roi != "off":
         if roi.shape != size_wh[::-1]:
             raise SceneError(
@@ -82,6 +82,11 @@ def filter_detections(
     if config.nms_iou is None or len(kept) < 2:
         return kept
     return kept[np.sort(nms(kept.xyxy, kept.score, config.nms_iou))]
+
+
+def _clear_of_border(xyxy: Array, size_wh: tuple[int, int], border_px: float) -> Array:
+    far = np.array(size_wh) - border_px
+    return np.asarray((xyxy[:, :2] >= border_px).all(axis=1) & (xyxy[:, 2:] <= far).all(axis=1))
 
 
 def _at_foot(xyxy: Array, roi: Array) -> Array:

@@ -10,7 +10,6 @@ __all__ = [
     "area",
     "bottom_center",
     "center",
-    "clear_of_border",
     "clip",
     "diagonal",
     "displacement",
@@ -105,16 +104,6 @@ def displacement(xyxy: Array) -> float:
     if len(path) >= _SMOOTHING:
         path = np.median(np.lib.stride_tricks.sliding_window_view(path, _SMOOTHING, axis=0), axis=-1)
     return float(np.hypot(*np.ptp(path, axis=0)) / np.median(diagonal(xyxy)))
-
-
-def clear_of_border(xyxy: Array, size_wh: tuple[int, int], border_px: float) -> Array:
-    """Which boxes stay at least ``border_px`` away from the border of the image: (N, 4) → bool (N,).
-
-    >>> clear_of_border(np.array([[1.0, 5, 9, 9], [5, 5, 18, 8]]), (20, 10), 2.0).tolist()
-    [False, True]
-    """
-    far = np.array(size_wh) - border_px
-    return np.asarray((xyxy[:, :2] >= border_px).all(axis=1) & (xyxy[:, 2:] <= far).all(axis=1))
 
 
 def reaches_image(xyxy: Array, size_wh: tuple[int, int]) -> Array:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtmc.geometry.boxes import clear_of_border
 from mtmc.types import Array, GlobalTrack, Passage
 
 __all__ = ["GroundPath", "ground_path", "is_whole", "with_sure_positions"]
@@ -90,7 +89,8 @@ def ground_path(time_s: Array, ground_m: Array) -> GroundPath:
 
 def is_whole(xyxy: Array, size_wh: tuple[int, int]) -> Array:
     """Whether the border of the image cuts none of a vehicle: boxes (N, 4) → bool (N,)."""
-    return clear_of_border(xyxy, size_wh, _BORDER_PX)
+    margin_px = np.concatenate([xyxy[:, :2], np.array(size_wh) - xyxy[:, 2:]], axis=1)
+    return np.asarray((margin_px > _BORDER_PX).all(axis=1))
 
 
 def with_sure_positions(
