@@ -2,12 +2,17 @@
 
 const LINE_PX = 14;
 
-/** Texts that do not cover one another: each stands beside its point where there is room, or is left out. */
+/** Texts that cover neither one another nor what is blocked: each stands beside its point, or is left out. */
 export class Labels {
   constructor(context, width) {
     this.context = context;
     this.width = width;
     this.boxes = [];
+  }
+
+  /** Keep what is drawn around a point free. */
+  block([x, y], radius) {
+    this.boxes.push({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
   }
 
   add(text, [x, y], gap) {
@@ -16,15 +21,23 @@ export class Labels {
     const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - away], [x - width / 2, y + away]];
     const [left, middle] = spots.find(([left, middle]) => this.isFree(left, middle, width)) ?? [];
     if (left === undefined) return;
-    this.boxes.push({ text, left, right: left + width, middle });
+    this.boxes.push(boxOf(left, middle, width));
     this.context.fillText(text, left, middle);
   }
 
   isFree(left, middle, width) {
-    const covers = (box) => box.left < left + width && left < box.right && Math.abs(box.middle - middle) < LINE_PX;
-    return left >= 0 && left + width <= this.width && !this.boxes.some(covers);
+    const { right, top, bottom } = boxOf(left, middle, width);
+    const covers = (box) => box.left < right && left < box.right && box.top < bottom && top < box.bottom;
+    return left >= 0 && right <= this.width && !this.boxes.some(covers);
   }
 }
+
+const boxOf = (left, middle, width) => ({
+  left,
+  right: left + width,
+  top: middle - LINE_PX / 2,
+  bottom: middle + LINE_PX / 2,
+});
 
 /** Call `draw` whenever a canvas has another size, or the page another color scheme; returns what ends that. */
 export function whenChanged(canvas, draw) {

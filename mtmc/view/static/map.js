@@ -145,12 +145,15 @@ class GroundMap {
     });
     context.globalAlpha = 1;
     this.shown = this.at(this.player.time).map((seen) => ({ ...seen, pixel: toPixel([seen.x, seen.y]) }));
-    const named = new Set();
     for (const { vehicle, pixel } of this.shown) {
       drawDot(context, pixel, vehicle, DOT_PX);
+      this.labels.block(pixel, DOT_PX);
+    }
+    context.fillStyle = ink;
+    const named = new Set();
+    for (const { vehicle, pixel } of this.shown) {
       if (named.has(vehicle)) continue;
       named.add(vehicle);
-      context.fillStyle = ink;
       this.labels.add(String(vehicle), pixel, DOT_PX + 3);
     }
   }

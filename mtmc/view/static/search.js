@@ -8,7 +8,8 @@ export function searchPage(parameters, tools) {
   let picture = ""; // a file that is searched for in place of a tracklet
   const named = () => (picture ? undefined : store.byKey(parameters.get("tracklet")));
   let example = named();
-  const shown = el("div.example");
+  const hint = "“Similar ones” of a passage of a vehicle searches for that one.";
+  const shown = el("div.example", {}, example ? null : el("p.hint", {}, hint));
   const status = el("p.count", { role: "status" });
   const list = el("ol.gallery.matches");
   let matches = [];

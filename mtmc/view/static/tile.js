@@ -76,6 +76,7 @@ export class CameraTile {
     this.time = time;
     const frame = this.camera.clock.frameAt(time);
     const hasPicture = frame !== null && (!this.isReady || frame < this.pictures);
+    this.hasPicture = hasPicture;
     this.node.classList.toggle("empty", !hasPicture);
     this.caption.dataset.state = hasPicture ? "" : "no picture at this moment";
     if (!hasPicture || !this.isReady) {
@@ -122,7 +123,7 @@ export class CameraTile {
   /** The browser shows a new picture: draw the boxes of exactly this one. */
   onPicture = (now, { mediaTime }) => {
     if (this.isClosed) return;
-    this.show(Math.round(mediaTime * this.camera.clock.fps));
+    if (this.hasPicture) this.show(Math.round(mediaTime * this.camera.clock.fps)); // else the video is hidden
     this.video.requestVideoFrameCallback(this.onPicture);
   };
 

@@ -176,6 +176,23 @@ def test_seeking_shows_the_right_boxes_on_the_right_pixels(window: Window) -> No
         assert shown["y"] == pytest.approx((box["y1"] + box["y2"]) / 2, abs=1.5)
 
 
+def test_no_boxes_stand_on_a_camera_that_has_no_picture_yet(window: Window) -> None:
+    window.open("#/")
+    window.until("mtmc.page().player.tiles.every((tile) => tile.isReady)")
+    shown = window.page.evaluate(
+        """() => {
+          const [tile] = mtmc.page().player.tiles;
+          tile.sync(tile.camera.clock.timeAt(0) - 5, false, 1);
+          tile.onPicture(0, { mediaTime: 8.5 });  // the hidden video shows a picture
+          const before = tile.frame;
+          tile.sync(tile.camera.clock.timeAt(85), false, 1);
+          tile.onPicture(0, { mediaTime: 8.5 });
+          return [before, tile.frame];
+        }"""
+    )
+    assert shown == [None, 85]
+
+
 def test_cameras_play_in_step(window: Window) -> None:
     window.open("#/?t=9")
     window.until("mtmc.page().player.tiles.every((tile) => tile.isReady && tile.frame !== null)")
@@ -470,18 +487,26 @@ def test_labels_of_a_crowded_map_do_not_cover_one_another(window: Window) -> Non
           const { Labels } = await import("/static/canvas.js");
           const labels = new Labels(document.createElement("canvas").getContext("2d"), 200);
           labels.add("alone", [50, 500], 8);
+          labels.block([40, 700], 6);
+          labels.add("turned", [20, 700], 8);
           labels.add("edge", [195, 600], 8);
           for (let k = 0; k < 40; k += 1) labels.add(`vehicle ${k}`, [80 + k, 100 + (7 * k) % 30], 8);
           return labels.boxes;
         }"""
     )
     assert boxes[0]["left"] == 58  # to the right of its point
-    assert boxes[1]["right"] == 187  # to the left, where the image ends
+    assert boxes[2]["top"] == 685  # above its point, as another is to the right and the image ends to the left
+    assert boxes[3]["right"] == 187  # to the left, where the image ends
     assert all(0 <= box["left"] < box["right"] <= 200 for box in boxes)
-    assert 5 < len(boxes) < 42
+    assert 7 < len(boxes) < 44
     for k, a in enumerate(boxes):
         for b in boxes[:k]:
-            assert a["right"] <= b["left"] or b["right"] <= a["left"] or abs(a["middle"] - b["middle"]) >= 14
+            assert (
+                a["right"] <= b["left"]
+                or b["right"] <= a["left"]
+                or a["bottom"] <= b["top"]
+                or b["bottom"] <= a["top"]
+            )
 
 
 def test_the_corrected_result_is_downloaded(window: Window, tmp_path: Path) -> None:
