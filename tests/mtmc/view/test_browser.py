@@ -495,7 +495,7 @@ def test_labels_of_a_crowded_map_do_not_cover_one_another(window: Window) -> Non
         }"""
     )
     assert boxes[0]["left"] == 58  # to the right of its point
-    assert boxes[2]["top"] == 685  # above its point, as another is to the right and the image ends to the left
+    assert boxes[2]["bottom"] == 700 - 8  # above its point, as another is to the right and the image ends to the left
     assert boxes[3]["right"] == 187  # to the left, where the image ends
     assert all(0 <= box["left"] < box["right"] <= 200 for box in boxes)
     assert 7 < len(boxes) < 44
