@@ -82,7 +82,7 @@ function open() {
   const parameters = new URLSearchParams(query);
   if (id) parameters.set("id", id);
   page?.close();
-  page = (PAGES[name] ?? camerasPage)(parameters, tools);
+  page = (Object.hasOwn(PAGES, name) ? PAGES[name] : camerasPage)(parameters, tools);
   main.replaceChildren(page.node);
   main.dataset.page = name || "cameras";
   for (const link of LINKS) {

@@ -517,6 +517,12 @@ def test_the_corrected_result_is_downloaded(window: Window, tmp_path: Path) -> N
     assert (tmp_path / "track1.txt").read_bytes() == window.session.export().read_bytes()
 
 
+@pytest.mark.parametrize("name", ["nothing", "constructor", "__proto__", "toString", "%E0%A4%A"])
+def test_an_unknown_page_is_that_of_the_cameras(window: Window, name: str) -> None:
+    window.open(f"#/{name}")
+    assert window.page.locator("#page section").get_attribute("aria-label") == "Cameras"
+
+
 def test_names_stay_text(window: Window) -> None:
     window.open("#/")
     assert NAMES[1] in window.page.locator("figcaption").nth(1).inner_text()
