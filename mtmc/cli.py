@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mtmc import __version__
-from mtmc.errors import MtmcError
+from mtmc.errors import ConfigError, MtmcError
 from mtmc.log import configure, say
 
 __all__ = ["main"]
@@ -225,6 +225,9 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
         help="write the corrected track1.txt (default), ground truth for 'mtmc evaluate' or crops for 'reid train', "
         "and do not serve",
     )
+    parser.add_argument(
+        "--only-checked", action="store_true", help="of truth and crops: the vehicles marked on the page Check"
+    )
     parser.set_defaults(command=_view)
 
 
@@ -347,8 +350,11 @@ def _view(arguments: argparse.Namespace) -> int:
     own_threads(1)
     from mtmc.view import export_run, serve_run
 
+    if arguments.only_checked and not arguments.export:
+        raise ConfigError("--only-checked is about an export", remedy="add --export truth or --export crops")
     if arguments.export:
-        say(f"corrected result: {export_run(arguments.run, arguments.folder, arguments.export)}")
+        path = export_run(arguments.run, arguments.folder, arguments.export, only_checked=arguments.only_checked)
+        say(f"corrected result: {path}")
         return 0
     serve_run(
         arguments.run,

@@ -9,6 +9,7 @@
     repairs.py      tracklets cut, deleted, of another class
     association.py  association solved again under corrections
     questions.py    which links to ask about
+    sheets.py       contact sheets of tracklets
     exports.py      ground truth and training crops of the corrected result
     ground_map.py   ground planes, and where each camera sees vehicles
     mistakes.py     wrong and missing links by ground truth
@@ -87,13 +88,16 @@ def serve_run(
         proxies.close()
 
 
-def export_run(run: Path, folder: Path | None = None, kind: ExportKind = "track1") -> Path:
+def export_run(
+    run: Path, folder: Path | None = None, kind: ExportKind = "track1", *, only_checked: bool = False
+) -> Path:
     """Write the corrected result of a run; returns the file or folder, see :meth:`mtmc.view.session.Session.export`.
 
     Raises:
+        ConfigError: Only checked vehicles are asked for, and there are none.
         MtmcError: The run or its journal cannot be read, or the result cannot be written.
     """
-    return _session(run, folder).export(kind)
+    return _session(run, folder).export(kind, only_checked=only_checked)
 
 
 def _session(run: Path, folder: Path | None) -> Session:

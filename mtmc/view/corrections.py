@@ -13,7 +13,15 @@ from mtmc.errors import ConfigError
 from mtmc.types import Array
 from mtmc.view.journal import Entry, Track, Tracklets
 
-__all__ = ["Corrections", "answers", "check_consistent", "corrections_of", "counting_entries", "stable_ids"]
+__all__ = [
+    "Corrections",
+    "answers",
+    "check_consistent",
+    "checked_vehicles",
+    "corrections_of",
+    "counting_entries",
+    "stable_ids",
+]
 
 Pair = tuple[int, int]
 
@@ -90,6 +98,29 @@ def corrections_of(
         cannot_link=pairs("cannot_link"),
         numbers=tuple((index[track], e.number) for e in numbered for track in e.tracks if track not in deleted),
     )
+
+
+def checked_vehicles(entries: Iterable[Entry], vehicle: Mapping[Track, int]) -> frozenset[int]:
+    """Vehicles that a person has checked as they are: with the same tracklets, none of them cut since.
+
+    Args:
+        entries: Of a journal.
+        vehicle: Number of the vehicle of each tracklet.
+
+    >>> checks = [Entry(1, "check", tracks=(("a", 1), ("b", 1))), Entry(2, "check", tracks=(("a", 2),))]
+    >>> sorted(checked_vehicles(checks, {("a", 1): 7, ("b", 1): 7, ("a", 2): 8, ("b", 2): 8}))
+    [7]
+    """
+    checked: set[frozenset[Track]] = set()
+    for entry in answers(entries):
+        if entry.action == "check":
+            checked.add(frozenset(entry.tracks))
+        elif entry.action == "cut":
+            checked = {tracks for tracks in checked if tracks.isdisjoint(entry.tracks)}
+    members: dict[int, set[Track]] = {}
+    for track, number in vehicle.items():
+        members.setdefault(number, set()).add(track)
+    return frozenset(number for number, tracks in members.items() if tracks in checked)
 
 
 def check_consistent(

@@ -24,7 +24,7 @@ from mtmc.types import Passage
 __all__ = ["ACTIONS", "Entry", "Journal", "StaleSequence", "Track", "Tracklets", "digest_of"]
 
 _VERSION = 1
-ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "undo")
+ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "check", "undo")
 
 #: (camera_id, track_id) of a tracklet.
 Track = tuple[str, int]
@@ -45,7 +45,8 @@ class Entry:
         action: One of :data:`ACTIONS`.
         must_link: Pairs of tracklets that are one vehicle.
         cannot_link: Pairs of tracklets that are two vehicles.
-        tracks: Tracklets that are cut, deleted, of another class, or that a vehicle's number belongs to.
+        tracks: Tracklets that are cut, deleted, of another class, or that a vehicle's number belongs to; of
+            ``check`` all those of a vehicle.
         frame: Of ``cut``: the first frame of the part that gets a new number.
         number: Of ``cut``: the new tracklet number; of ``assign``: the number of the vehicle, 0 for any.
         class_name: Of ``class``: one of :data:`mtmc.types.CLASSES`.

@@ -31,11 +31,11 @@ from mtmc.video.read import read_frames
 from mtmc.video.write import VideoWriter
 from mtmc.view.run_data import CameraView
 
-__all__ = ["MAX_WIDTH_PX", "Proxies", "ProxyState", "make_proxy"]
+__all__ = ["MAX_KEY_FRAME_DISTANCE", "MAX_WIDTH_PX", "Proxies", "ProxyState", "make_proxy"]
 
 MAX_WIDTH_PX = 960
 _CRF = 26
-_MAX_KEY_FRAME_DISTANCE = 12  # pictures: decoding them takes a browser about 20 ms
+MAX_KEY_FRAME_DISTANCE = 12  # pictures: decoding them takes a browser about 20 ms
 _NICENESS = 10
 _RECIPE = 1  # counts changes of all of the above
 
@@ -78,7 +78,7 @@ def make_proxy(camera: CameraView, path: Path, progress: Callable[[int], None] |
     frames = read_frames(camera.video, camera.id, Clock(float(camera.fps)))
     first = next(frames)
     size_wh = _proxy_size(first.image.shape[1], first.image.shape[0])
-    distance = max(1, min(_MAX_KEY_FRAME_DISTANCE, int(camera.fps)))
+    distance = max(1, min(MAX_KEY_FRAME_DISTANCE, int(camera.fps)))
     done, problem = 0, ""
     with VideoWriter(path, size_wh, float(camera.fps), crf=_CRF, max_key_frame_distance=distance) as writer:
         frame = first
@@ -226,7 +226,7 @@ class Proxies:
             state = [status.st_size, status.st_mtime_ns]
         except OSError:  # moved away since: what was made of it is still good
             return self._written_source(camera)
-        parts = [_RECIPE, MAX_WIDTH_PX, _CRF, _MAX_KEY_FRAME_DISTANCE, str(facts.fps), str(facts.video), *state]
+        parts = [_RECIPE, MAX_WIDTH_PX, _CRF, MAX_KEY_FRAME_DISTANCE, str(facts.fps), str(facts.video), *state]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _written_source(self, camera: int) -> str:

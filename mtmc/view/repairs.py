@@ -49,6 +49,8 @@ def repaired(run: LoadedRun, entries: Iterable[Entry], embed: PartsEmbedder) -> 
     cameras = {camera.id: camera for camera in run.scene.cameras}
     deleted: set[Track] = set()
     for entry in entries:
+        if entry.action == "check":
+            continue  # a mark, which no longer counts once its tracklets have changed
         _check_names(entry, passages)
         if entry.action == "cut":
             [(camera_id, number)] = entry.tracks

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from mtmc.errors import ConfigError, MtmcError
 from mtmc.scene.edit import StaleScene
-from mtmc.types import CLASSES, COLORS
+from mtmc.types import CLASSES, COLORS, Array
 from mtmc.view.bodies import sent_bytes, sent_json
 from mtmc.view.exports import ExportKind, zipped
 from mtmc.view.ground_map import planes_of
@@ -41,6 +41,7 @@ from mtmc.view.run_data import FRAMES_PER_CHUNK, ViewedRun
 from mtmc.view.search import MAX_PICTURE_BYTES, Search
 from mtmc.view.security import Guard
 from mtmc.view.session import Session, Snapshot
+from mtmc.view.sheets import sheet_image, sheet_of
 
 __all__ = ["make_app"]
 
@@ -72,6 +73,8 @@ def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None
         Route("/api/cameras/{camera:int}/proxy", api.proxy),
         Route("/api/cameras/{camera:int}/video.mp4", api.video),
         Route("/api/passages/{passage:int}/crop.jpg", api.crop),
+        Route("/api/passages/{passage:int}/sheet", api.sheet),
+        Route("/api/passages/{passage:int}/sheet.jpg", api.sheet_picture),
         Route("/api/passages/{passage:int}/similar", api.similar),
         Route("/api/search", api.search, methods=["POST"]),
         Route("/api/map", api.map),
@@ -138,6 +141,7 @@ class _Api:
             {
                 "name": run.scene.name,
                 "folder": run.out.resolve().name,
+                "key": self.session.journal.run[:16],
                 "start_utc": run.scene.start_utc and run.scene.start_utc.isoformat(),
                 "cameras": [camera.as_dict() for camera in self.viewed.cameras],
                 "frames_per_chunk": FRAMES_PER_CHUNK,
@@ -197,8 +201,21 @@ class _Api:
         image = result.thumbnails.get(tracklet.track_id)
         if image is None:
             raise HTTPException(404, "the run has no picture of this passage")
-        jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-        return Response(jpeg.tobytes(), media_type="image/jpeg", headers={"cache-control": "max-age=86400"})
+        return _jpeg(image)
+
+    async def sheet(self, request: Request) -> Response:
+        viewed = self.viewed
+        return JSONResponse(asdict(sheet_of(viewed.passages[_passage(request, viewed)].tracklet)))
+
+    async def sheet_picture(self, request: Request) -> Response:
+        viewed = self.viewed
+        passage = _passage(request, viewed)
+        index = int(viewed.camera[passage])
+        if self.proxies.state(index).state != "ready":
+            raise HTTPException(404, "the video is not ready")
+        camera, tracklet = viewed.cameras[index], viewed.passages[passage].tracklet
+        path = self.proxies.path(index)
+        return _jpeg(await run_in_threadpool(sheet_image, path, camera.fps, camera.size_wh, tracklet))
 
     async def similar(self, request: Request) -> Response:
         derived = self._of_tracklets()
@@ -243,15 +260,16 @@ class _Api:
         return FileResponse(path, media_type="text/plain", filename="track1.txt")
 
     async def truth(self, request: Request) -> Response:
-        return await self._zipped("truth")
+        return await self._zipped("truth", request)
 
     async def crops(self, request: Request) -> Response:
-        return await self._zipped("crops")
+        return await self._zipped("crops", request)
 
-    async def _zipped(self, kind: ExportKind) -> Response:
+    async def _zipped(self, kind: ExportKind, request: Request) -> Response:
         """A folder of files as one file; a second request waits for the first."""
+        export = partial(self.session.export, kind, only_checked="checked" in request.query_params)
         async with self._exporting:
-            folder = await run_in_threadpool(self.session.export, kind)
+            folder = await run_in_threadpool(export)
             path = await run_in_threadpool(zipped, folder)
         return FileResponse(path, media_type="application/zip", filename=path.name)
 
@@ -273,6 +291,8 @@ class _Api:
             session.delete(sequence, _integers(data, "passages"))
         elif action == "class":
             session.reclassify(sequence, _integers(data, "passages"), str(data.get("class")))
+        elif action == "check":
+            session.check(sequence, _integers(data, "passages"))
         elif action == "undo":
             session.undo(sequence, _integers(data, "undoes", exactly=1)[0])
         else:
@@ -280,8 +300,14 @@ class _Api:
 
     def _identities(self) -> Response:
         now = self.session.snapshot()
-        vehicle = now.solution.vehicle.tolist()
-        return JSONResponse({"sequence": now.sequence, "tracklets": now.tracklets, "vehicle": vehicle})
+        return JSONResponse(
+            {
+                "sequence": now.sequence,
+                "tracklets": now.tracklets,
+                "vehicle": now.solution.vehicle.tolist(),
+                "checked": sorted(now.checked),
+            }
+        )
 
     def _camera(self, request: Request) -> int:
         camera = int(request.path_params["camera"])
@@ -347,6 +373,12 @@ def _read(path: Path, first: int, last: int) -> bytes:
     with path.open("rb") as file:
         file.seek(first)
         return file.read(last - first + 1)
+
+
+def _jpeg(image: Array) -> Response:
+    """A picture uint8 (H, W, 3), RGB, that stays the same under its address."""
+    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+    return Response(jpeg.tobytes(), media_type="image/jpeg", headers={"cache-control": "max-age=86400"})
 
 
 def _json_bytes(data: Any) -> bytes:

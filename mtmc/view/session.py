@@ -18,7 +18,7 @@ from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.scene import Camera
 from mtmc.types import Tracklet
 from mtmc.view.association import CorrectedRun, RunAssociation
-from mtmc.view.corrections import answers, check_consistent, corrections_of, counting_entries
+from mtmc.view.corrections import answers, check_consistent, checked_vehicles, corrections_of, counting_entries
 from mtmc.view.exports import ExportKind, write_crops, write_truth
 from mtmc.view.journal import Entry, Journal, Track, Tracklets, digest_of
 from mtmc.view.questions import Question, questions
@@ -60,6 +60,7 @@ class Snapshot:
         viewed: The run with its tracklets repaired.
         association: Of these tracklets.
         solution: Their identities.
+        checked: Numbers of vehicles that a person has checked as they are.
     """
 
     sequence: int
@@ -67,6 +68,7 @@ class Snapshot:
     viewed: ViewedRun
     association: RunAssociation
     solution: CorrectedRun
+    checked: frozenset[int]
 
 
 class Session:
@@ -88,7 +90,7 @@ class Session:
         self._given = _Repaired((), viewed, RunAssociation(viewed), _index_of(viewed), frozenset())
         self.agrees_with_run = self._given.association.agrees_with_run
         self._present = self._drafted = self._given
-        self._solution = self._solved()
+        self._solution = self._solved(None)
 
     @property
     def given(self) -> ViewedRun:
@@ -123,7 +125,9 @@ class Session:
         with self._lock:
             present = self._present
             name = ".".join(str(repair.sequence) for repair in present.repairs)
-            return Snapshot(self.journal.sequence, name, present.viewed, present.association, self._solution)
+            vehicle = dict(zip(present.index, self._solution.vehicle.tolist(), strict=True))
+            checked = checked_vehicles(self.journal.entries, vehicle)
+            return Snapshot(self.journal.sequence, name, present.viewed, present.association, self._solution, checked)
 
     def entries(self) -> list[tuple[Entry, bool]]:
         """All answers and whether they count."""
@@ -137,7 +141,7 @@ class Session:
             before = self.journal.sequence
             self.journal.reload()
             if self.journal.sequence != before:
-                self._solution = self._solved()
+                self._solution = self._solved(self._solution)
 
     def answer(self, sequence: int, pair: tuple[int, int], is_same: bool) -> Entry:
         """Say of two passages that they are one vehicle, or two.
@@ -206,6 +210,13 @@ class Session:
         """Say of what class tracklets are; raises as :meth:`answer`."""
         return self._append(sequence, "class", tracks=self._tracks(passages), class_name=class_name)
 
+    def check(self, sequence: int, passages: Sequence[int]) -> Entry:
+        """Mark a vehicle, given by all its passages, as checked: no identity changes. Raises as :meth:`answer`."""
+        _, rest = self._of_one_vehicle(passages)
+        if rest:
+            raise ConfigError("expected all passages of a vehicle, got some", remedy="load the page again")
+        return self._append(sequence, "check", tracks=self._tracks(passages))
+
     def undo(self, sequence: int, undoes: int) -> Entry:
         """Let an answer count no longer; raises as :meth:`answer`."""
         if undoes not in {entry.sequence for entry in counting_entries(self.journal.entries)}:
@@ -218,8 +229,10 @@ class Session:
             return []
         return questions(self.association.candidates, self.state()[1], self.viewed.lengths)
 
-    def export(self, kind: ExportKind = "track1") -> Path:
+    def export(self, kind: ExportKind = "track1", *, only_checked: bool = False) -> Path:
         """Write the corrected result beside the journal; returns the file or folder.
+
+        With ``only_checked`` ground truth and crops hold the vehicles that a person has checked, and no others.
 
         ========== =============================================================================================
         ``track1`` ``track1.txt``, as ``mtmc run`` writes it
@@ -228,15 +241,25 @@ class Session:
         ========== =============================================================================================
 
         Raises:
+            ConfigError: No vehicle has been checked, or only checked ones of ``track1`` are asked for.
             MtmcError: It cannot be written; or there is no video to take crops from, or they must not be shown
                 (``render.blur``).
         """
         now = self.snapshot()
+        if only_checked and kind == "track1":
+            raise ConfigError(
+                "expected ground truth or crops of the checked vehicles, got track1",
+                remedy="export 'truth' or 'crops'",
+            )
+        if only_checked and not now.checked:
+            raise ConfigError("no vehicle has been checked", remedy="mark vehicles on the page Check")
         if kind == "track1":
             path = self.folder / "track1.txt"
             write_track1(now.association.table(now.solution), path)
             return path
         vehicles = now.association.vehicles(now.solution)
+        if only_checked:
+            vehicles = [vehicle for vehicle in vehicles if vehicle.global_id in now.checked]
         write = write_truth if kind == "truth" else write_crops
         return write(vehicles, now.viewed.run, self.folder / kind)
 
@@ -295,12 +318,17 @@ class Session:
             try:
                 return self.journal.append(sequence, action, **facts)
             finally:
-                self._solution = self._solved()
+                self._solution = self._solved(self._solution)
 
-    def _solved(self) -> CorrectedRun:
+    def _solved(self, known: CorrectedRun | None) -> CorrectedRun:
+        """The identities under the journal; the known ones where nothing that they follow from has changed."""
+        before = self._present.association
         self._present = self._repaired(self.journal.entries)
         corrections = corrections_of(self.journal.entries, self._present.index, self._present.deleted)
-        return self._present.association.solve(corrections)
+        association = self._present.association
+        if known is not None and association is before and corrections == known.corrections:
+            return known
+        return association.solve(corrections)
 
     def _repaired(self, entries: Sequence[Entry]) -> _Repaired:
         """The run after the repairs of a journal; pairs are measured anew only if these have changed."""

@@ -54,6 +54,8 @@ _ROUTES = (
     "/api/cameras/0/proxy",
     "/api/cameras/0/video.mp4",
     "/api/passages/0/crop.jpg",
+    "/api/passages/0/sheet",
+    "/api/passages/0/sheet.jpg",
     "/api/questions",
     "/api/journal",
     "/api/place",

@@ -1,6 +1,7 @@
 // Pages by the part of the address behind #, keys, messages.
 
 import { camerasPage } from "./cameras.js";
+import { checkPage } from "./check.js";
 import { el, plural } from "./dom.js";
 import { galleryPage } from "./gallery.js";
 import { mapPage } from "./map.js";
@@ -17,6 +18,7 @@ const PAGES = {
   "": camerasPage,
   vehicles: galleryPage,
   vehicle: vehiclePage,
+  check: checkPage,
   tracklet: repairPage,
   search: searchPage,
   review: reviewPage,
@@ -39,7 +41,10 @@ const HELP = [
   ["s d k", "review: same, different, skip"],
   ["z", "review, tracklet: whole picture or enlarged"],
   ["j i", "mistakes: the next, the one before"],
-  ["c x", "tracklet: cut before this picture, delete"],
+  ["enter a", "check: this vehicle is right, all on the page are"],
+  ["↑ ↓ e", "check: the vehicle before or after, the next jump"],
+  ["s m n", "check: split off, merge with another, the next page"],
+  ["c x", "check, tracklet: cut before this picture, delete"],
   ["u", "undo the last answer"],
   ["escape", "choose nothing"],
 ];

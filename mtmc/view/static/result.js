@@ -13,6 +13,7 @@ const ACTIONS = {
   cut: "cut",
   delete: "deleted",
   class: "of class",
+  check: "checked",
   undo: "undone",
 };
 
@@ -70,7 +71,9 @@ export function resultPage(parameters, tools) {
         "p",
         {},
         el("a", { href: "/api/truth.zip", download: "truth.zip" }, "Ground truth"),
-        " All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.",
+        " (",
+        el("a", { href: "/api/truth.zip?checked", download: "truth.zip" }, "of the checked vehicles alone"),
+        ") All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.",
       ),
       el(
         "p",

@@ -88,7 +88,7 @@ class Store extends EventTarget {
     return this.passages.filter(({ key, index }) => before.get(key) !== this.vehicle[index]).length;
   }
 
-  takeIdentities({ sequence, tracklets, vehicle }) {
+  takeIdentities({ sequence, tracklets, vehicle, checked }) {
     Object.assign(this, { sequence, tracklets, vehicle });
     this.vehicles = new Map();
     for (const passage of this.passages) {
@@ -96,7 +96,8 @@ class Store extends EventTarget {
       if (!this.vehicles.has(id)) this.vehicles.set(id, { id, passages: [] });
       this.vehicles.get(id).passages.push(passage);
     }
-    for (const found of this.vehicles.values()) describe(found);
+    const isChecked = new Set(checked);
+    for (const found of this.vehicles.values()) describe(found, isChecked);
     this.dispatchEvent(new Event("identities"));
   }
 
@@ -130,7 +131,8 @@ class Store extends EventTarget {
 }
 
 /** What all passages of a vehicle say together. */
-function describe(vehicle) {
+function describe(vehicle, isChecked) {
+  vehicle.isChecked = isChecked.has(vehicle.id);
   vehicle.passages.sort((a, b) => a.start - b.start || a.index - b.index);
   vehicle.start = vehicle.passages[0].start;
   vehicle.end = Math.max(...vehicle.passages.map((passage) => passage.end));

@@ -39,6 +39,7 @@ PAGES = (
     "#/search?tracklet=0-1",
     "#/search",
     "#/tracklet/0-2",
+    "#/check",
     "#/review",
     "#/result",
     "#/mistakes",
@@ -277,7 +278,7 @@ def test_merge_split_and_undo(window: Window) -> None:
     window.page.locator("button.split").click()
     window.page.wait_for_selector("#message.error", timeout=WAIT_MS)  # the answer before says the contrary
     assert "contradicts answer" in window.page.locator("#message").inner_text()
-    window.page.keyboard.press("5")
+    window.page.keyboard.press("6")
     window.page.wait_for_selector(".journal tr")
     window.page.keyboard.press("u")
     window.until(f"mtmc.store.sequence === {sequence + 1}")
@@ -342,6 +343,65 @@ def test_a_tracklet_is_cut_classed_and_deleted_by_keyboard_and_undone(window: Wi
     window.until(f"mtmc.store.tracklets === '' && mtmc.store.passages.length === {2 * VEHICLES}")
     assert window.session.viewed.columns() == columns
     assert window.session.state()[1].vehicle.tolist() == vehicles
+
+
+def test_vehicles_are_checked_cut_merged_and_split_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    videos = (film(tmp_path / "north.mp4", 0, VEHICLES), film(tmp_path / "south.mp4", 100, VEHICLES))
+    viewed = town(tmp_path / "run", videos=videos, vehicles=VEHICLES, embed=EmbedConfig(weights="none"))
+    with served(viewed, tmp_path) as (address, session):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        window = Window(page, session, address)
+        page.on("pageerror", lambda error: window.complaints.append(str(error)))
+        window.open("#/check")
+        page.locator(".filter select").select_option("0")  # vehicles of the first camera, in order of time
+        window.until(f"mtmc.page().rows.length === {VEHICLES} && mtmc.page().rows.every((row) => row.cells.length)")
+        count = len(set(session.state()[1].vehicle.tolist()))
+
+        page.keyboard.press("Enter")
+        window.until("mtmc.store.sequence === 1")
+        assert session.snapshot().checked == {int(session.state()[1].vehicle[0])}
+        window.until("document.querySelector('.check .count').innerText.startsWith('1 of ')")
+        assert page.locator(".rows li.checked").count() == 1
+        assert page.evaluate("mtmc.page().rows.findIndex((row) => row.node.matches('.current'))") == 1
+
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("c")  # the second vehicle, before its fifth box
+        window.until("mtmc.store.sequence === 2")
+        columns = session.viewed.columns()
+        assert columns["boxes"][row_of(columns, 0, 2)] == 4
+        assert columns["boxes"][row_of(columns, 0, VEHICLES + 1)] == 36
+
+        window.until(f"mtmc.store.vehicles.size >= {count} && mtmc.page().rows.every((row) => row.cells.length)")
+        first, second = (row_of(columns, 0, track) for track in (2, VEHICLES + 1))
+        vehicle = session.state()[1].vehicle
+        if vehicle[first] != vehicle[second]:  # joined again by hand
+            for passage in (first, second):
+                row = f"mtmc.page().rows.findIndex((row) => row.vehicle.id === {vehicle[passage]})"
+                page.locator(".rows li").nth(page.evaluate(row)).locator(".cell").first.click()
+                page.keyboard.press("m")
+            window.until("mtmc.store.sequence === 3")
+        vehicle = session.state()[1].vehicle
+        assert vehicle[first] == vehicle[second]
+
+        page.keyboard.press("a")
+        window.until("document.querySelectorAll('.rows li.hint').length === 1")
+        of_camera = {int(v) for v, camera in zip(vehicle, session.viewed.camera, strict=True) if camera == 0}
+        assert session.snapshot().checked == of_camera
+        page.close()
+        assert window.complaints == []
+
+
+def test_the_cells_of_a_sheet_are_the_boxes_of_a_tracklet(window: Window) -> None:
+    window.open("#/check")
+    window.until("mtmc.page().rows.length && mtmc.page().rows.every((row) => row.cells.length)")
+    columns = window.session.viewed.columns()
+    for row in window.page.evaluate("mtmc.page().rows.map((row) => [row.vehicle.id, row.cells.length])"):
+        members = np.flatnonzero(window.session.state()[1].vehicle == row[0])
+        assert row[1] == sum(columns["boxes"][k] for k in members)
+    sheet = window.page.evaluate("getComputedStyle(document.querySelector('.cell')).backgroundImage").split('"')[1]
+    jpeg = window.page.request.get(window.address.rstrip("/") + sheet[sheet.index("/api") :])
+    assert jpeg.headers["content-type"] == "image/jpeg"
 
 
 def row_of(columns: dict[str, list[Any]], camera: int, track: int) -> int:
@@ -532,7 +592,9 @@ def test_names_stay_text(window: Window) -> None:
 def test_keys_reach_every_page_and_the_help(window: Window) -> None:
     window.open("#/")
     for key, title in zip(
-        "2345671", ("Vehicles", "Review", "Place", "Result", "Map", "Search", "Cameras"), strict=True
+        "23456781",
+        ("Vehicles", "Check", "Review", "Place", "Result", "Map", "Search", "Cameras"),
+        strict=True,
     ):
         window.page.keyboard.press(key)
         window.page.wait_for_selector(f'#page section[aria-label="{title}"]', timeout=WAIT_MS)

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from mtmc.cli import main
 from mtmc.config import load_config
-from mtmc.errors import MtmcError
+from mtmc.errors import ConfigError, MtmcError
 from mtmc.evaluate import evaluate_files
 from mtmc.evaluate.load import load_boxes
 from mtmc.view.proxies import Proxies
@@ -135,3 +135,16 @@ def test_the_result_scores_perfectly_against_its_own_truth(session: Session) -> 
     folder = session.export("truth")
     overall = evaluate_files(folder, session.export()).overall
     assert (overall.idf1, overall.idp, overall.idr) == (1.0, 1.0, 1.0)
+
+
+def test_ground_truth_of_the_checked_vehicles_alone(session: Session) -> None:
+    with pytest.raises(ConfigError, match="no vehicle has been checked"):
+        session.export("truth", only_checked=True)
+    vehicle = session.state()[1].vehicle
+    members = np.flatnonzero(vehicle == vehicle[3]).tolist()
+    session.check(0, members)
+    table = load_boxes(session.export("truth", only_checked=True)).table
+    assert set(table.id.tolist()) == {int(vehicle[3])}
+    assert len(table) == sum(len(session.viewed.passages[k].tracklet) for k in members)
+    with pytest.raises(ConfigError, match="got track1"):
+        session.export(only_checked=True)

@@ -40,6 +40,7 @@ ROUTES = [
     "/api/cameras/0/proxy",
     "/api/map",
     "/api/passages/0/crop.jpg",
+    "/api/passages/0/sheet",
     "/api/passages/0/similar",
     "/api/questions",
     "/api/journal",
@@ -214,6 +215,8 @@ def test_other_machines_need_the_token(viewed, tmp_path: Path) -> None:
         "/api/cameras/99999999999999999999/boxes",
         "/api/passages/1e9/crop.jpg",
         "/api/passages/999999/crop.jpg",
+        "/api/passages/999999/sheet",
+        "/api/passages/0/sheet.jpg",  # of a clean video that is not ready
         "/api/track1.txt/../run.json",
     ],
 )

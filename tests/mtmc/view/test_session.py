@@ -269,3 +269,51 @@ def test_the_exported_file_holds_the_corrected_identities(session: Session) -> N
         frames = session.viewed.passages[k].tracklet.frame
         rows = (table.camera == number) & np.isin(table.frame, frames)
         assert vehicles(session)[k] in set(table.id[rows].tolist())
+
+
+def test_a_checked_vehicle_stays_so_until_its_tracklets_change(session: Session) -> None:
+    a, b = joined_pair(session)
+    before = vehicles(session)
+    members = np.flatnonzero(before == before[a]).tolist()
+    solution = session.state()[1]
+    session.check(0, members)
+    assert session.snapshot().checked == {int(before[a])}
+    assert session.state()[1] is solution  # no identity is searched again
+    other = next(k for k in FIRST if before[k] != before[a])
+    session.answer(1, (a, other), is_same=True)
+    assert session.snapshot().checked == frozenset()
+    session.undo(2, 2)
+    assert session.snapshot().checked == {int(before[a])}
+    session.answer(3, (a, b), is_same=False)
+    assert session.snapshot().checked == frozenset()
+
+
+def test_a_cut_takes_the_mark_away_for_good(session: Session) -> None:
+    alone = FIRST[0]
+    session.answer(0, (alone, VEHICLES), is_same=False)
+    members = np.flatnonzero(vehicles(session) == vehicles(session)[alone]).tolist()
+    session.check(1, members)
+    [number] = session.snapshot().checked
+    tracklet = session.viewed.passages[alone].tracklet
+    session.cut(2, alone, int(tracklet.frame[20]))
+    assert session.snapshot().checked == frozenset()
+    session.undo(3, 3)
+    assert session.snapshot().checked == {number}
+    session.cut(4, alone, int(tracklet.frame[20]))
+    rest = int(np.argmax(session.viewed.columns()["track"]))
+    session.delete(5, [rest])
+    assert session.snapshot().checked == frozenset()  # the same name, but fewer boxes
+
+
+def test_a_part_of_a_vehicle_cannot_be_checked(session: Session) -> None:
+    a, _ = joined_pair(session)
+    with pytest.raises(ConfigError, match="all passages of a vehicle"):
+        session.check(0, [a])
+    assert session.state()[0] == 0
+
+
+def test_the_journal_keeps_checks(session: Session) -> None:
+    before = vehicles(session)
+    session.check(0, np.flatnonzero(before == before[0]).tolist())
+    again = Session(session.viewed, session.folder)
+    assert again.snapshot().checked == session.snapshot().checked != frozenset()
