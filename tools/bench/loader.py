@@ -122,8 +122,8 @@ def _of_children() -> float:
 
 def training_speed(
     backbone: str, paths: Sequence[Path], side: int, *, batch: int, steps: int, rounds: int, workers: int
-) -> dict[str, float]:
-    """Images per second of a baseline training that reads its pictures, and of one whose batches are in memory.
+) -> dict[str, tuple[float, float]]:
+    """Speed of a baseline training that reads its pictures (``loader``), and of one with batches in ``memory``.
 
     Weights are random and identities arbitrary, which changes no speed.
 
@@ -135,6 +135,9 @@ def training_speed(
         steps: Of an epoch.
         rounds: Epochs of each, in turns, after one that is not counted.
         workers: Processes that read pictures.
+
+    Returns:
+        Images per second of the best round, and the share of its time spent waiting for data.
 
     Raises:
         ConfigError: There is no such backbone, or ``batch`` is not a multiple of 4.
@@ -160,11 +163,12 @@ def training_speed(
     optimizer = make_optimizer(method.train(), config.schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=False)
 
-    best = dict.fromkeys(sources, 0.0)
+    best = dict.fromkeys(sources, (0.0, 0.0))
     for turn in range(rounds + 1):
         for name, source in sources.items():
-            meter = run_epoch(config, 0, method, method, optimizer, scaler, source)
-            best[name] = max(best[name], meter.summary()["images_per_second"] if turn else 0.0)
+            found = run_epoch(config, 0, method, method, optimizer, scaler, source).summary()
+            if turn:
+                best[name] = max(best[name], (found["images_per_second"], 1 - found["device_busy"]))
     return best
 
 
@@ -212,9 +216,10 @@ def _print_trainings(arguments: argparse.Namespace, paths: Sequence[Path]) -> No
     shared = {name: getattr(arguments, name) for name in ("batch", "steps", "rounds", "workers")}
     for side in arguments.size:
         best = training_speed(arguments.step, paths, side, **shared)
+        (speed, waiting), (from_memory, _) = best["loader"], best["memory"]
         print(
-            f"{arguments.step}, {side} px, batch {arguments.batch}: {best['loader']:.2f} images/s, "
-            f"{best['memory']:.2f} from memory: {100 * best['loader'] / best['memory']:.1f} %",
+            f"{arguments.step}, {side} px, batch {arguments.batch}: {speed:.2f} images/s, {100 * waiting:.1f} % of "
+            f"the time waiting for data; {from_memory:.2f} from memory: {100 * speed / from_memory:.1f} %",
             flush=True,
         )
 

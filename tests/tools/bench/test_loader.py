@@ -60,7 +60,7 @@ def test_trainings_from_files_and_from_memory_get_the_same_batches(
     def run_epoch(*arguments: Any) -> SimpleNamespace:
         seen.append([batch.views[0].clone() for batch in arguments[-1]])
         speed = next(speeds)
-        return SimpleNamespace(summary=lambda: {"images_per_second": speed})
+        return SimpleNamespace(summary=lambda: {"images_per_second": speed, "device_busy": 0.75})
 
     monkeypatch.setattr(loader, "run_epoch", run_epoch)
     command = [
@@ -81,4 +81,7 @@ def test_trainings_from_files_and_from_memory_get_the_same_batches(
     for from_files, from_memory in (seen[:2], seen[2:]):
         assert len(from_files) == len(from_memory) == 3
         assert all(torch.equal(a, b) for a, b in zip(from_files, from_memory, strict=True))
-    assert "batch 4: 2.00 images/s, 4.00 from memory: 50.0 %" in capsys.readouterr().out
+    assert (
+        "batch 4: 2.00 images/s, 25.0 % of the time waiting for data; 4.00 from memory: 50.0 %"
+        in capsys.readouterr().out
+    )
