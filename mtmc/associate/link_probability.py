@@ -4,10 +4,12 @@ Log odds of pairs are sums of cues that are not quite independent, and the pairs
 whose log odds happen to be large. Both make them too certain. A logistic regression (Platt 1999) corrects this by
 what the partition shows beyond the pair itself:
 
-    p = sigmoid(β · (1, own, support, alternative, joined))
+    p = sigmoid(β · (1, own, support, alternative, joined, apart))
 
 with the log odds of the pair (own), the sum of log odds that holds both together (support), the largest sum of one of
-them with the vehicles of another group (alternative), and whether the partition joins the pair (joined: 1 or 0).
+them with the vehicles of another group (alternative), whether the partition joins the pair (joined: 1 or 0), and
+whether a constraint forbids that the two vehicles of a rejected pair are one (apart: 1 or 0). If they are apart, the
+pair is one vehicle only if links that the partition has are wrong.
 
 The coefficients are fitted to real and synthetic places by ``python -m tools.bench.link_calibration``, which also
 measures them on places that are left out of the fit.
@@ -17,18 +19,20 @@ Source: Platt: Probabilistic outputs for support vector machines, 1999.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
 from mtmc.associate.candidates import Candidates
+from mtmc.associate.correlation_clustering import Conflict
 from mtmc.types import Array
 
-__all__ = ["COEFFICIENTS", "LinkFeatures", "link_features", "link_probability"]
+__all__ = ["COEFFICIENTS", "LinkFeatures", "link_features", "link_probability", "members_of"]
 
 #: β, in the order of :meth:`LinkFeatures.matrix`.
-COEFFICIENTS = (-1.603, 0.446, 0.051, -0.310, 2.949)
+COEFFICIENTS = (0.512, 0.439, 0.125, -0.292, 0.710, -2.887)
 
 _OWN_LIMIT, _SUPPORT_LIMIT, _ALTERNATIVE_LIMIT = 8.0, 12.0, 8.0
 
@@ -43,15 +47,17 @@ class LinkFeatures:
             vehicle. Rejected: the sum between the two vehicles.
         alternative: float64 (L,), the largest sum of log odds of one of the two with a third group, at least 0.
         is_joined: bool (L,).
+        is_apart: bool (L,), whether the vehicles of a rejected pair cannot be one as wholes.
     """
 
     own: Array
     support: Array
     alternative: Array
     is_joined: Array
+    is_apart: Array
 
     def matrix(self) -> Array:
-        """Columns 1, own, support, alternative, joined, within limits: float64 (L, 5)."""
+        """Columns 1, own, support, alternative, joined, apart, within limits: float64 (L, 6)."""
         return np.column_stack(
             [
                 np.ones(len(self.own)),
@@ -59,8 +65,13 @@ class LinkFeatures:
                 np.clip(self.support, -_SUPPORT_LIMIT, _SUPPORT_LIMIT),
                 np.minimum(self.alternative, _ALTERNATIVE_LIMIT),
                 self.is_joined,
+                self.is_apart,
             ]
         )
+
+    def probability(self) -> Array:
+        """Probability that each pair is one vehicle: float64 (L,)."""
+        return np.asarray(expit(self.matrix() @ np.array(COEFFICIENTS)))
 
 
 def link_probability(candidates: Candidates, labels: Array, rows: Array) -> Array:
@@ -68,15 +79,22 @@ def link_probability(candidates: Candidates, labels: Array, rows: Array) -> Arra
 
     Args:
         candidates: P pairs of N passages.
-        labels: int64 (N,), the partition.
+        labels: int64 (N,), the partition that was found under the constraints of their evidence.
         rows: int64 (L,), rows of the pairs.
     """
-    features = link_features(candidates, labels, rows)
-    return np.asarray(expit(features.matrix() @ np.array(COEFFICIENTS)))
+    return link_features(candidates, labels, rows, candidates.evidence.constraints.conflict).probability()
 
 
-def link_features(candidates: Candidates, labels: Array, rows: Array) -> LinkFeatures:
-    """The features of some candidate pairs; arguments as of :func:`link_probability`."""
+def link_features(candidates: Candidates, labels: Array, rows: Array, conflict: Conflict | None) -> LinkFeatures:
+    """The features of some candidate pairs.
+
+    Args:
+        candidates: P pairs of N passages.
+        labels: int64 (N,), the partition.
+        rows: int64 (L,), rows of the pairs.
+        conflict: Whether two groups of passages can never be one vehicle; None takes no two to be apart, which gives
+            the greatest probability that a pair may have, and is quicker.
+    """
     first, second = candidates.pairs[rows, 0], candidates.pairs[rows, 1]
     is_joined = labels[first] == labels[second]
     sums = _sums_with_groups(candidates, labels)
@@ -90,7 +108,24 @@ def link_features(candidates: Candidates, labels: Array, rows: Array) -> LinkFea
         support=np.where(is_joined, within, between),
         alternative=np.maximum(best_of_first, best_of_second),
         is_joined=is_joined,
+        is_apart=np.zeros(len(rows), bool) if conflict is None else _are_apart(candidates, labels, rows, conflict),
     )
+
+
+def members_of(labels: Array) -> dict[int, list[int]]:
+    """The passages of each group, in order."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for passage, label in enumerate(labels.tolist()):
+        members[label].append(passage)
+    return members
+
+
+def _are_apart(candidates: Candidates, labels: Array, rows: Array, conflict: Conflict) -> Array:
+    """Whether the two groups of each pair conflict; pairs of one group do not: bool (L,)."""
+    groups, place = np.unique(np.sort(labels[candidates.pairs[rows]], axis=1), axis=0, return_inverse=True)
+    members = members_of(labels)
+    apart = [a != b and conflict(members[a], members[b]) for a, b in groups.tolist()]
+    return np.array(apart, bool)[place.reshape(-1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

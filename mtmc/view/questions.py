@@ -23,7 +23,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from mtmc.associate.candidates import Candidates
 from mtmc.associate.constraints import Constraints
-from mtmc.associate.link_probability import link_probability
+from mtmc.associate.link_probability import link_features, members_of
 from mtmc.types import Array
 from mtmc.view.association import CorrectedRun
 
@@ -69,14 +69,15 @@ def questions(candidates: Candidates, solution: CorrectedRun, boxes: Array) -> l
         boxes: int64 (N,), boxes of each passage.
     """
     rows = _open_rows(candidates, solution)
-    probability = link_probability(candidates, solution.labels, rows)
+    probability = link_features(candidates, solution.labels, rows, None).probability()
     # The most probable pairs first; sorting is stable and rows are in order of their passages.
     order = np.argsort(-probability, kind="stable")
-    pairs, probability = candidates.pairs[rows[order]], probability[order]
+    rows, probability = rows[order], probability[order]
+    pairs = candidates.pairs[rows]
     is_joined = solution.labels[pairs[:, 0]] == solution.labels[pairs[:, 1]]
     found = [
         *_joined(pairs[is_joined], probability[is_joined], solution, boxes),
-        *_rejected(pairs[~is_joined], probability[~is_joined], candidates, solution, boxes),
+        *_rejected(rows[~is_joined], probability[~is_joined], candidates, solution, boxes),
     ]
     found = [question for question in found if question.expected_boxes >= _LEAST_EXPECTED_BOXES]
     return sorted(found, key=lambda question: (-question.expected_boxes, question.a, question.b))
@@ -130,24 +131,32 @@ def _constraints(candidates: Candidates, solution: CorrectedRun) -> Constraints:
 
 
 def _rejected(
-    pairs: Array, probability: Array, candidates: Candidates, solution: CorrectedRun, boxes: Array
+    rows: Array, greatest: Array, candidates: Candidates, solution: CorrectedRun, boxes: Array
 ) -> Iterator[Question]:
-    """The most probable pair of every two vehicles; pairs int (L, 2) come in descending order of probability."""
+    """The most probable pair of every two vehicles.
+
+    Args:
+        rows: int (L,), rows of rejected pairs, in descending order of ``greatest``.
+        greatest: float64 (L,), the probability of each pair if nothing keeps the two vehicles apart.
+        candidates: As in :func:`questions`, like the others.
+        solution: The present identities.
+        boxes: int64 (N,).
+    """
     labels, group = solution.labels, solution.corrections.groups(len(boxes))
-    camera, constraints = candidates.evidence.aligned.camera, _constraints(candidates, solution)
     of_vehicle = np.bincount(labels, boxes, minlength=len(boxes)).astype(np.int64)
     of_node = np.bincount(group, boxes, minlength=len(boxes)).astype(np.int64)
-    members: dict[int, list[int]] = defaultdict(list)
-    for passage, label in enumerate(labels.tolist()):
-        members[label].append(passage)
-    vehicles = np.sort(labels[pairs], axis=1).astype(np.int64)
+    vehicles = np.sort(labels[candidates.pairs[rows]], axis=1).astype(np.int64)
     _, first = np.unique(vehicles[:, 0] * len(boxes) + vehicles[:, 1], return_index=True)
-    most = probability[first] * of_vehicle[vehicles[first]].sum(axis=1)
-    for k in first[most >= _LEAST_EXPECTED_BOXES].tolist():
-        a, b = pairs[k].tolist()
+    most = greatest[first] * of_vehicle[vehicles[first]].sum(axis=1)
+    rows = rows[first[most >= _LEAST_EXPECTED_BOXES]]
+
+    features = link_features(candidates, labels, rows, _constraints(candidates, solution).conflict)
+    camera, members = candidates.evidence.aligned.camera, members_of(labels)
+    probability, is_apart = features.probability().tolist(), features.is_apart.tolist()
+    for (a, b), p, apart in zip(candidates.pairs[rows].tolist(), probability, is_apart, strict=True):
         both = members[int(labels[a])], members[int(labels[b])]
-        stake = of_node[group[[a, b]]].min() if constraints.conflict(*both) else _wrong_if_one(both, camera, boxes)
-        yield Question(a, b, False, float(probability[k]), int(stake))
+        stake = of_node[group[[a, b]]].min() if apart else _wrong_if_one(both, camera, boxes)
+        yield Question(a, b, False, p, int(stake))
 
 
 def _wrong_if_one(vehicles: Sequence[list[int]], camera: Array, boxes: Array) -> int:

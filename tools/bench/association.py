@@ -52,7 +52,7 @@ from tools.bench.cityflow_cases import SCENES, cityflow_case, oracle
 from tools.bench.contest import official, place_for, submission
 from tools.bench.perturb import PERTURBATIONS, Case, case_of, placed, withheld
 
-__all__ = ["COLUMNS", "KINDS", "Column", "Place", "main", "measure", "places"]
+__all__ = ["COLUMNS", "KINDS", "Column", "Place", "idf1_of", "main", "measure", "places"]
 
 #: Kinds of synthetic cities.
 KINDS = ("roundabout", "crossroads", "arterial", "highway")
@@ -205,7 +205,7 @@ def measure(place: Place, names: Sequence[str]) -> dict[str, float]:
     case = place.case
     passages = in_order(case.passages)
     learned: dict[str, Case] = {}
-    scores = {"none": _idf1(place, number(passages, np.arange(len(passages))))}
+    scores = {"none": idf1_of(place, number(passages, np.arange(len(passages))))}
     for name in names:
         column = COLUMNS[name]
         known = case
@@ -218,12 +218,13 @@ def measure(place: Place, names: Sequence[str]) -> dict[str, float]:
             known = learned[key]
         scene = known.scene if column.keeps_alignments else replace(known.scene, plane_alignments=())
         choices = parse_settings(AssociateConfig, {"graph": dict(column.settings)})
-        scores[name] = _idf1(place, associate(known.passages, scene, choices, place.match_similarity))
-    scores["true ids"] = _idf1(place, number(passages, oracle(passages, case.truth, case.scene)))
+        scores[name] = idf1_of(place, associate(known.passages, scene, choices, place.match_similarity))
+    scores["true ids"] = idf1_of(place, number(passages, oracle(passages, case.truth, case.scene)))
     return scores
 
 
-def _idf1(place: Place, tracks: Sequence[GlobalTrack]) -> float:
+def idf1_of(place: Place, tracks: Sequence[GlobalTrack]) -> float:
+    """IDF1 of some vehicles in percent, by the protocol of the place."""
     table = submission(place.case, tracks, place.postprocess)
     if place.is_official:
         return 100 * official(place.case, table).idf1

@@ -4,10 +4,11 @@
 
 Places are CityFlow's S01, S03 and S04 (with what is given, and with a place learned from the tracklets), the six
 held-out cities with detections from pixels, and simulated tracklets with and without appearance. All forms of one
-place are left out of the fit together. Rows are the pairs of ``results/links.parquet`` of two cameras: those that are
-joined, and those that are rejected in spite of positive log odds. A pair is true if the ground truth gives both
-tracklets one vehicle. The expected calibration error (ECE) is the mean distance between probability and share of true
-pairs in ten bins, weighted by their pairs.
+place are left out of the fit together. Rows are the pairs of two cameras that are joined, and those that are rejected
+with log odds above −3, which ``mtmc view`` may ask about; the pairs of ``results/links.parquet``, whose log odds are
+positive if they are rejected, are also measured alone. A pair is true if the ground truth gives both tracklets one
+vehicle. The expected calibration error (ECE) is the mean distance between probability and share of true pairs in ten
+bins, weighted by their pairs.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _FIRST_SEED = 70001  # of simulated tracklets; no other tool uses these
 _RIDGE = 0.1  # of the coefficients, but for the constant
 _LEAST_PAIRS = 50  # a place counts in the fit like 100 pairs, or less if it has fewer than these
 _NEWTON_STEPS = 50
+_LEAST_LOG_ODDS = -3.0  # of rejected pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +53,7 @@ class Links:
     Attributes:
         name: Of this form.
         place: Name that all forms of the place have in common.
-        features: float64 (L, 5), as in :meth:`mtmc.associate.link_probability.LinkFeatures.matrix`.
+        features: float64 (L, 6), as in :meth:`mtmc.associate.link_probability.LinkFeatures.matrix`.
         is_true: bool (L,).
     """
 
@@ -86,9 +88,9 @@ def links_of_place(
     labels = solve(candidates, candidates.evidence.constraints)
     first, second = candidates.pairs.T
     camera = candidates.evidence.aligned.camera
-    is_link = (labels[first] == labels[second]) | (candidates.log_odds > 0)
+    is_link = (labels[first] == labels[second]) | (candidates.log_odds > _LEAST_LOG_ODDS)
     rows = np.flatnonzero(is_link & (camera[first] != camera[second]))
-    features = link_features(candidates, labels, rows).matrix()
+    features = link_features(candidates, labels, rows, candidates.evidence.constraints.conflict).matrix()
     return Links(name, place, features, vehicle[first[rows]] == vehicle[second[rows]])
 
 
@@ -135,7 +137,7 @@ def _simulated(seed: int) -> Iterator[Links]:
 
 
 def fit_coefficients(parts: Sequence[Links]) -> Array:
-    """Logistic regression by Newton's method, in which all places have the same weight: float64 (5,)."""
+    """Logistic regression by Newton's method, in which all places have the same weight: float64 (6,)."""
     features = np.concatenate([part.features for part in parts])
     is_true = np.concatenate([part.is_true for part in parts]).astype(float)
     sizes = [len(part.is_true) for part in parts]
@@ -217,16 +219,18 @@ def main() -> None:
 
     probability = np.concatenate(predicted)
     is_true = np.concatenate([links.is_true for links in parts])
-    by_log_odds = expit(np.concatenate([links.features[:, 1] for links in parts]))
-    error = expected_calibration_error(probability, is_true)
-    print(f"{'all':34}{len(is_true):7}{is_true.mean():7.2f}{probability.mean():8.2f}{error:7.3f}")
-    print(
-        f"by the sum of log odds alone, without calibration: {expected_calibration_error(by_log_odds, is_true):.3f}"
-    )
+    own = np.concatenate([links.features[:, 1] for links in parts])
+    joined = np.concatenate([links.features[:, 4] for links in parts]) > 0
+    for name, rows in {"all": own > -np.inf, "joined": joined, "links.parquet": joined | (own > 0)}.items():
+        error = expected_calibration_error(probability[rows], is_true[rows])
+        row = f"{rows.sum():7}{is_true[rows].mean():7.2f}{probability[rows].mean():8.2f}{error:7.3f}"
+        without = expected_calibration_error(expit(own[rows]), is_true[rows])
+        print(f"{name:34}{row}, by the sum of log odds alone {without:.3f}")
     for p, share, count in bins_of(probability, is_true):
         print(f"  probability {p:.2f}: {share:.2f} of {count} pairs")
     print("coefficients, fitted to all:", tuple(round(float(b), 3) for b in fit_coefficients(parts)))
     if options.picture is not None:
+        error = expected_calibration_error(probability, is_true)
         draw(options.picture, bins_of(probability, is_true), f"links of places left out of the fit, ECE {error:.3f}")
 
 

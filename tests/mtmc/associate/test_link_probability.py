@@ -24,7 +24,7 @@ def solved() -> tuple[Candidates, Array]:
     return candidates, solve(candidates, constraints)
 
 
-def by_hand(candidates: Candidates, labels: list[int], i: int, j: int) -> tuple[float, float, float, bool]:
+def by_hand(candidates: Candidates, labels: list[int], i: int, j: int) -> tuple[float, float, float, bool, bool]:
     value = dict(zip(map(tuple, candidates.pairs.tolist()), candidates.log_odds.tolist(), strict=True))
 
     def between(first: list[int], second: list[int]) -> float:
@@ -38,31 +38,42 @@ def by_hand(candidates: Candidates, labels: list[int], i: int, j: int) -> tuple[
         support = between(members[labels[i]], members[labels[j]])
     others = [group for g, group in members.items() if g not in (labels[i], labels[j])]
     alternative = max([0.0, *(between([k], group) for k, group in product((i, j), others))])
-    return value[i, j], support, alternative, is_joined
+    is_apart = not is_joined and candidates.evidence.constraints.conflict(members[labels[i]], members[labels[j]])
+    return value[i, j], support, alternative, is_joined, is_apart
 
 
 def test_features_against_loops_over_groups(solved: tuple[Candidates, Array]) -> None:
     candidates, labels = solved
     first, second = candidates.pairs.T
     rows = np.flatnonzero((labels[first] == labels[second]) | (candidates.log_odds > -2))[::7]
-    found = link_features(candidates, labels, rows)
-    assert {True, False} == set(found.is_joined.tolist())
+    found = link_features(candidates, labels, rows, candidates.evidence.constraints.conflict)
+    assert {True, False} == set(found.is_joined.tolist()) == set(found.is_apart.tolist())
     for k, row in enumerate(rows.tolist()):
-        own, support, alternative, is_joined = by_hand(candidates, labels.tolist(), *candidates.pairs[row].tolist())
-        got = found.own[k], found.support[k], found.alternative[k], found.is_joined[k]
-        assert got == pytest.approx((own, support, alternative, is_joined), abs=1e-6), row
+        expected = by_hand(candidates, labels.tolist(), *candidates.pairs[row].tolist())
+        got = found.own[k], found.support[k], found.alternative[k], found.is_joined[k], found.is_apart[k]
+        assert got == pytest.approx(expected, abs=1e-6), row
 
 
 def test_probability_is_the_logistic_function_of_the_features(solved: tuple[Candidates, Array]) -> None:
     candidates, labels = solved
-    rows = np.flatnonzero(labels[candidates.pairs[:, 0]] == labels[candidates.pairs[:, 1]])[:20]
-    features = link_features(candidates, labels, rows)
+    rows = np.flatnonzero(candidates.log_odds > -2)
+    features = link_features(candidates, labels, rows, candidates.evidence.constraints.conflict)
     for k, p in enumerate(link_probability(candidates, labels, rows).tolist()):
         own = min(max(features.own[k], -8.0), 8.0)
         support = min(max(features.support[k], -12.0), 12.0)
-        terms = (1.0, own, support, min(features.alternative[k], 8.0), 1.0)
+        terms = (1.0, own, support, min(features.alternative[k], 8.0), features.is_joined[k], features.is_apart[k])
         total = sum(b * x for b, x in zip(COEFFICIENTS, terms, strict=True))
         assert p == pytest.approx(1 / (1 + math.exp(-total)))
+
+
+def test_a_pair_is_less_probable_if_its_vehicles_cannot_be_one(solved: tuple[Candidates, Array]) -> None:
+    candidates, labels = solved
+    rows = np.flatnonzero(candidates.log_odds > -2)
+    known = link_features(candidates, labels, rows, candidates.evidence.constraints.conflict)
+    greatest = link_features(candidates, labels, rows, None).probability()
+    assert not known.is_apart[known.is_joined].any()
+    assert (known.probability() < greatest)[known.is_apart].all()
+    np.testing.assert_array_equal(known.probability()[~known.is_apart], greatest[~known.is_apart])
 
 
 def test_no_candidates_have_no_probabilities(solved: tuple[Candidates, Array]) -> None:

@@ -12,7 +12,15 @@ from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.table import Table
 from mtmc.types import GlobalTrack
 from tests.mtmc.view.town import VEHICLES, town
-from tools.bench.review import at_random, idf1_per_answer, true_vehicles
+from tools.bench.review import (
+    at_random,
+    connected,
+    idf1_of_best_questions,
+    idf1_of_own_links,
+    idf1_per_answer,
+    reviewed_run,
+    true_vehicles,
+)
 
 #: The run takes this vehicle of one camera and that of the other for one; by the truth they are two.
 WRONG = 1
@@ -41,7 +49,29 @@ def test_the_oracle_knows_the_vehicles(world) -> None:
 def test_answers_lead_to_the_truth(world, choose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtmc.view.questions._LEAST_EXPECTED_BOXES", 0.0)  # the links of the town are nearly certain
     viewed, matched = world
-    scores = idf1_per_answer(viewed, matched, choose)
+    scores = idf1_per_answer(reviewed_run(viewed, matched), choose)
     assert scores[0] == pytest.approx(matched.score(matched.written).idf1, abs=0.01)
     assert scores[0] == pytest.approx(1 - 1 / (2 * VEHICLES))  # one of two passages of one vehicle
     assert scores[-1] == pytest.approx(1.0)
+
+
+def test_own_links_lead_to_the_truth_of_links_that_depend_on_nothing_else(
+    world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmc.view.questions._LEAST_EXPECTED_BOXES", 0.0)
+    viewed, matched = world
+    scores = idf1_of_own_links(reviewed_run(viewed, matched), (0, 100))
+    assert scores == pytest.approx([1 - 1 / (2 * VEHICLES), 1.0])
+
+
+def test_the_best_question_is_the_only_wrong_link(world) -> None:
+    viewed, matched = world
+    scores = idf1_of_best_questions(reviewed_run(viewed, matched), (0, 1, 2))
+    assert scores == pytest.approx([1 - 1 / (2 * VEHICLES), 1.0, 1.0])
+
+
+def test_links_connect_vehicles() -> None:
+    labels = connected(6, {(0, 3), (3, 4), (1, 5)})
+    groups = {frozenset(np.flatnonzero(labels == label).tolist()) for label in labels.tolist()}
+    assert groups == {frozenset({0, 3, 4}), frozenset({1, 5}), frozenset({2})}
+    assert len(set(connected(3, []).tolist())) == 3
