@@ -469,6 +469,16 @@ class _Constant:
         return np.tile(self.vector, (len(images), 1))
 
 
+def test_a_picture_that_is_too_large_is_refused_in_words(window: Window, tmp_path: Path) -> None:
+    large = tmp_path / "large.jpg"
+    large.write_bytes(b"\xff\xd8" + bytes(17 << 20))
+    window.open("#/search")
+    window.page.locator("input[type=file]").set_input_files(large)
+    window.until("!document.getElementById('message').hidden")
+    assert "at most 16 MiB" in window.page.locator("#message").inner_text()
+    window.complaints.clear()  # the browser reports the answer 413
+
+
 def test_the_graph_shows_the_travel_times(window: Window) -> None:
     window.open("#/map")
     window.page.wait_for_selector(".routes tbody tr")
