@@ -18,6 +18,7 @@ import shutil
 import socket
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,7 +156,7 @@ def prepare(folder: Path, cameras: int, frames: int, bars: int) -> ViewedRun:
     viewed = simulated_run(folder, video, cameras, frames, bars)
     proxies = Proxies(viewed.cameras, folder / "proxies")
     while proxies.request(0).state not in ("ready", "failed"):
-        pass
+        time.sleep(0.05)
     proxies.close()
     for camera in range(1, cameras):
         for suffix in (".mp4", ".json"):
