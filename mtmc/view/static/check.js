@@ -8,7 +8,7 @@ import { getJson, store } from "./store.js";
 const PER_PAGE = 8;
 const POLL_MS = 700;
 const LARGE_JUMP = 1; // box heights
-const filter = { camera: "" };
+const filter = { camera: "", withChecked: false };
 
 export function checkPage(parameters, tools) {
   const list = el("ol.rows");
@@ -26,19 +26,23 @@ export function checkPage(parameters, tools) {
   function open(place, first = 0) {
     from = place;
     done = new Set();
+    rows = [];
     current = first;
     show();
   }
 
   async function show() {
     const vehicles = all();
-    const isShown = (vehicle) => (!from || inOrder(vehicle, from) >= 0) && (!vehicle.isChecked || done.has(vehicle.id));
+    const isShown = (vehicle) => (!from || inOrder(vehicle, from) >= 0) && (isOpen(vehicle) || done.has(vehicle.id));
     const page = vehicles.filter(isShown).slice(0, PER_PAGE);
     const checked = vehicles.filter((vehicle) => vehicle.isChecked).length;
     progress.textContent = `${checked} of ${plural(vehicles.length, "vehicle")} checked`;
     const before = new Map(rows.map((row) => [row.content, row]));
+    const chosen = rows[current]?.vehicle.id;
     rows = page.map((vehicle) => before.get(contentOf(vehicle))?.of(vehicle) ?? rowOf(vehicle, pick));
-    current = Math.max(Math.min(current, rows.length - 1), 0);
+    // The choice stays with its vehicle, wherever its row is now.
+    const place = rows.findIndex((row) => row.vehicle.id === chosen);
+    current = place >= 0 ? place : Math.max(Math.min(current, rows.length - 1), 0);
     list.replaceChildren(...rows.map((row) => row.node));
     if (!rows.length) list.replaceChildren(el("li.hint", {}, checked < vehicles.length ? "These were the last ones; earlier ones are left (home)." : "All are checked."));
     mark();
@@ -89,7 +93,7 @@ export function checkPage(parameters, tools) {
   /** The page of those that come next. */
   function turn() {
     const last = rows.at(-1)?.vehicle;
-    const next = all().find((vehicle) => !vehicle.isChecked && (!last || inOrder(vehicle, last) > 0));
+    const next = all().find((vehicle) => isOpen(vehicle) && (!last || inOrder(vehicle, last) > 0));
     open(next ?? { start: Infinity, id: 0 });
   }
 
@@ -137,6 +141,14 @@ export function checkPage(parameters, tools) {
     ),
   );
   choose.value = filter.camera;
+  const more = el("input", {
+    type: "checkbox",
+    checked: filter.withChecked,
+    onchange: (event) => {
+      filter.withChecked = event.target.checked;
+      open(null);
+    },
+  });
   const actions = store.run.review_problem
     ? el("p.hint", {}, `Nothing can be noted: ${store.run.review_problem}.`)
     : el(
@@ -159,7 +171,7 @@ export function checkPage(parameters, tools) {
       "section.check",
       { "aria-label": "Check" },
       el("h1", {}, "Check"),
-      el("div.row", {}, el("form.filter", {}, el("label", {}, "Camera", choose)), progress),
+      el("div.row", {}, el("form.filter", {}, el("label", {}, "Camera", choose), el("label.check", {}, more, "Checked ones, too")), progress),
       actions,
       list,
     ),
@@ -194,6 +206,9 @@ export function checkPage(parameters, tools) {
 }
 
 const inOrder = (a, b) => a.start - b.start || a.id - b.id;
+
+/** Whether a page begins or goes on with a vehicle. */
+const isOpen = (vehicle) => filter.withChecked || !vehicle.isChecked;
 
 function fits(vehicle) {
   return !filter.camera || vehicle.cameras.includes(Number(filter.camera));
