@@ -391,7 +391,7 @@ def test_vehicles_are_checked_cut_merged_and_split_by_keyboard(browser: Any, tmp
         chosen = "mtmc.page().rows.find((row) => row.node.matches('.current')).vehicle.id"
         last = page.evaluate(chosen)
         sequence = session.state()[0]
-        session.delete(sequence, [first])
+        session.delete(sequence, [first, second])
         page.evaluate("mtmc.store.refresh()")
         window.until(f"mtmc.store.sequence === {sequence + 1}")
         assert page.evaluate(chosen) == last
