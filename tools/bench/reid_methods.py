@@ -268,7 +268,8 @@ def _paired_p(gains: Sequence[float]) -> str:
     """How probable gains at least as large are where there is none; "" for fewer than two or for equal ones."""
     if len(gains) < 2 or statistics.stdev(gains) == 0:
         return ""
-    return f"{stats.ttest_1samp(gains, 0.0).pvalue:.3f}"
+    p = stats.ttest_1samp(gains, 0.0).pvalue
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,16 @@ def test_claims_compare_the_same_seeds() -> None:
     ]
 
 
+def test_a_very_small_p_is_a_bound() -> None:
+    """Gains of 10, 11 and 10: t = 31, just below 31.6, at which p is 0.001 with two degrees of freedom."""
+    results = [
+        result(v, s, m) for v, ms in {"a": (0.3, 0.31, 0.3), "b": (0.2,) * 3}.items() for s, m in enumerate(ms)
+    ]
+    assert claims(results, [["a", "b"]]).splitlines()[2] == "| a over b | +10.3 ± 1.4 | 0.001 | 3 |"
+    results[1] = result("a", 1, 0.3001)
+    assert claims(results, [["a", "b"]]).splitlines()[2] == "| a over b | +10.0 ± 0.0 | < 0.001 | 3 |"
+
+
 def test_a_report_is_replaced_between_its_marks(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     report(path, "one")
