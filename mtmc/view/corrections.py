@@ -101,7 +101,7 @@ def corrections_of(
 
 
 def checked_vehicles(entries: Iterable[Entry], vehicle: Mapping[Track, int]) -> frozenset[int]:
-    """Vehicles that a person has checked as they are: with the same tracklets, none of them cut since.
+    """Vehicles that a person has checked as they are: with the same tracklets and the same cuts of them.
 
     Args:
         entries: Of a journal.
@@ -111,16 +111,22 @@ def checked_vehicles(entries: Iterable[Entry], vehicle: Mapping[Track, int]) -> 
     >>> sorted(checked_vehicles(checks, {("a", 1): 7, ("b", 1): 7, ("a", 2): 8, ("b", 2): 8}))
     [7]
     """
-    checked: set[frozenset[Track]] = set()
-    for entry in answers(entries):
-        if entry.action == "check":
-            checked.add(frozenset(entry.tracks))
-        elif entry.action == "cut":
-            checked = {tracks for tracks in checked if tracks.isdisjoint(entry.tracks)}
+    entries = list(entries)
+    cuts = [entry for entry in entries if entry.action in ("cut", "undo")]
+    checked = set()
+    for mark in answers(entries):
+        earlier = [entry for entry in cuts if entry.sequence < mark.sequence]
+        if mark.action == "check" and _cuts_of(mark.tracks, earlier) == _cuts_of(mark.tracks, cuts):
+            checked.add(frozenset(mark.tracks))
     members: dict[int, set[Track]] = {}
     for track, number in vehicle.items():
         members.setdefault(number, set()).add(track)
     return frozenset(number for number, tracks in members.items() if tracks in checked)
+
+
+def _cuts_of(tracks: Collection[Track], entries: Iterable[Entry]) -> list[int]:
+    """Which counting entries cut some of these tracklets: what their boxes are follows from them."""
+    return [e.sequence for e in answers(entries) if e.action == "cut" and not set(tracks).isdisjoint(e.tracks)]
 
 
 def check_consistent(

@@ -305,6 +305,20 @@ def test_a_cut_takes_the_mark_away_for_good(session: Session) -> None:
     assert session.snapshot().checked == frozenset()  # the same name, but fewer boxes
 
 
+def test_the_mark_of_a_part_is_not_that_of_the_whole(session: Session) -> None:
+    alone = FIRST[0]
+    session.answer(0, (alone, VEHICLES), is_same=False)
+    tracklet = session.viewed.passages[alone].tracklet
+    session.cut(1, alone, int(tracklet.frame[20]))
+    part = session._present.index[tracklet.camera_id, tracklet.track_id]
+    members = np.flatnonzero(vehicles(session) == vehicles(session)[part]).tolist()
+    assert members == [part]
+    session.check(2, members)
+    assert len(session.snapshot().checked) == 1
+    session.undo(3, 2)
+    assert session.snapshot().checked == frozenset()  # the same name, but more boxes
+
+
 def test_a_part_of_a_vehicle_cannot_be_checked(session: Session) -> None:
     a, _ = joined_pair(session)
     with pytest.raises(ConfigError, match="all passages of a vehicle"):
