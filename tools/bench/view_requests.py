@@ -223,7 +223,7 @@ def _body(rng: random.Random, path: str, target: Served) -> tuple[str, bytes]:
     square = [[0, 0], [9, 0], [9, 9], [0, 9]]
     data: dict[str, Any] = {
         "sequence": target.session.state()[0],
-        "action": rng.choice(("same", "different", "merge", "split", "undo")),
+        "action": rng.choice(("same", "different", "merge", "split", "check", "undo")),
         **{key: [rng.randrange(8), rng.randrange(8)] for key in ("pair", "vehicles", "passages")},
         "undoes": rng.randrange(5),
     }

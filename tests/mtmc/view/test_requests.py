@@ -16,7 +16,7 @@ def test_hostile_requests_do_no_harm(tmp_path: Path) -> None:
     videos = tuple(flat_video(tmp_path / "town" / f"{name}.mp4", [20, 90] * 8) for name in ("c001", "c002"))
     (tmp_path / "town" / "scene.yaml").write_text("cameras: [{id: c001}]\n")
     with served(town(tmp_path / "town", videos=videos, vehicles=4), tmp_path) as target:
-        statuses = attack(target, 400, seed=1)
+        statuses = attack(target, 800, seed=1)
     assert statuses[200] > 50
     assert statuses[404] > 20
     assert statuses[422] > 5
