@@ -116,11 +116,13 @@ def served(viewed: ViewedRun, home: Path) -> Iterator[tuple[str, Session]]:
         proxies.request(camera)
     while any(proxies.state(camera).state != "ready" for camera in filmed):
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/", session
-    running.should_exit = True
-    thread.join()
-    listener.close()
-    proxies.close()
+    try:
+        yield f"http://127.0.0.1:{port}/", session
+    finally:  # a test that fails must not wait for the server's thread
+        running.should_exit = True
+        thread.join()
+        listener.close()
+        proxies.close()
 
 
 @pytest.fixture(scope="module")
