@@ -103,6 +103,18 @@ class Journal:
             raise explain(error, self.path, "read") from error
         self.entries = self._parsed(data)
 
+    def expect(self, sequence: int) -> None:
+        """Refuse a sender who does not have all decisions.
+
+        Raises:
+            StaleSequence: ``sequence`` is not the number of the last decision.
+        """
+        if sequence != self.sequence:
+            raise StaleSequence(
+                f"expected the answer after number {self.sequence}, got one after number {sequence}",
+                remedy="another window has answered meanwhile: load its answers, then answer again",
+            )
+
     def append(self, sequence: int, action: str, **facts: Any) -> Entry:
         """Add a decision; it is on disk when this returns.
 
@@ -122,11 +134,7 @@ class Journal:
                 file.seek(0)
                 data = file.read()
                 self.entries = self._parsed(data)
-                if sequence != self.sequence:
-                    raise StaleSequence(
-                        f"expected the answer after number {self.sequence}, got one after number {sequence}",
-                        remedy="another window has answered meanwhile: load its answers, then answer again",
-                    )
+                self.expect(sequence)
                 time_utc = datetime.now(timezone.utc).isoformat(timespec="seconds")
                 entry = Entry(sequence + 1, action, **facts, time_utc=time_utc)
                 self._write(file, data, entry)

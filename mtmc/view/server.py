@@ -107,6 +107,16 @@ class _Derived:
         return _json_bytes({**self.snapshot.viewed.columns(), "tracklets": self.snapshot.tracklets})
 
     @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each passage by its tracklet's camera, number, first and last frame, as pages write them."""
+        viewed = self.snapshot.viewed
+        tracklets = [passage.tracklet for passage in viewed.passages]
+        return {
+            f"{camera}-{t.track_id}.{t.frame[0]}-{t.frame[-1]}": k
+            for k, (camera, t) in enumerate(zip(viewed.camera.tolist(), tracklets, strict=True))
+        }
+
+    @cached_property
     def planes(self) -> list[dict[str, Any]]:
         return [asdict(plane) for plane in planes_of(self.snapshot.viewed)]
 
@@ -123,6 +133,7 @@ class _Api:
         self._derived = _Derived(session.snapshot())
         self._exporting, self._diagnosing = asyncio.Lock(), asyncio.Lock()
         self._mistakes: bytes | None = None
+        self._key = session.journal.run[:16]  # of the run, in addresses
 
     @property
     def viewed(self) -> ViewedRun:
@@ -141,7 +152,7 @@ class _Api:
             {
                 "name": run.scene.name,
                 "folder": run.out.resolve().name,
-                "key": self.session.journal.run[:16],
+                "key": self._key,
                 "start_utc": run.scene.start_utc and run.scene.start_utc.isoformat(),
                 "cameras": [camera.as_dict() for camera in self.viewed.cameras],
                 "frames_per_chunk": FRAMES_PER_CHUNK,
@@ -194,8 +205,7 @@ class _Api:
         return Response(part, 206, headers, "video/mp4")
 
     async def crop(self, request: Request) -> Response:
-        viewed = self.viewed
-        passage = _passage(request, viewed)
+        viewed, passage = self._passage(request)
         tracklet = viewed.passages[passage].tracklet
         result = viewed.run.results[int(viewed.camera[passage])]
         image = result.thumbnails.get(tracklet.track_id)
@@ -204,12 +214,11 @@ class _Api:
         return _jpeg(image)
 
     async def sheet(self, request: Request) -> Response:
-        viewed = self.viewed
-        return JSONResponse(asdict(sheet_of(viewed.passages[_passage(request, viewed)].tracklet)))
+        viewed, passage = self._passage(request)
+        return JSONResponse(asdict(sheet_of(viewed.passages[passage].tracklet)))
 
     async def sheet_picture(self, request: Request) -> Response:
-        viewed = self.viewed
-        passage = _passage(request, viewed)
+        viewed, passage = self._passage(request)
         index = int(viewed.camera[passage])
         if self.proxies.state(index).state != "ready":
             raise HTTPException(404, "the video is not ready")
@@ -219,7 +228,7 @@ class _Api:
 
     async def similar(self, request: Request) -> Response:
         derived = self._of_tracklets()
-        passage = _passage(request, derived.snapshot.viewed)
+        _, passage = self._passage(request)
         found = await run_in_threadpool(lambda: derived.search.like_passage(passage, _MAX_MATCHES))
         return JSONResponse([asdict(match) for match in found])
 
@@ -275,6 +284,7 @@ class _Api:
 
     def _append(self, sequence: int, action: Any, data: Mapping[str, Any]) -> None:
         session = self.session
+        session.expect(sequence)
         if action in ("same", "different"):
             first, second = _integers(data, "pair", exactly=2)
             session.answer(sequence, (first, second), action == "same")
@@ -309,6 +319,19 @@ class _Api:
             }
         )
 
+    def _passage(self, request: Request) -> tuple[ViewedRun, int]:
+        """A passage by its place, or by the tracklet that a page means (``of``): places change with the tracklets."""
+        derived = self._of_tracklets()
+        passage: int | None = int(request.path_params["passage"])
+        run, named, tracklet = request.query_params.get("of", "").partition(".")
+        if named and run == self._key:
+            passage = derived.places.get(tracklet)
+            if passage is None:
+                raise HTTPException(409, "the tracklet has changed meanwhile")
+        if (named and run != self._key) or passage is None or passage >= len(derived.snapshot.viewed.passages):
+            raise HTTPException(404, "no such passage")
+        return derived.snapshot.viewed, passage
+
     def _camera(self, request: Request) -> int:
         camera = int(request.path_params["camera"])
         if camera >= len(self.viewed.cameras):
@@ -317,13 +340,6 @@ class _Api:
 
 
 # Requests and answers
-
-
-def _passage(request: Request, viewed: ViewedRun) -> int:
-    passage = int(request.path_params["passage"])
-    if passage >= len(viewed.passages):
-        raise HTTPException(404, "no such passage")
-    return passage
 
 
 def _static_names() -> list[str]:

@@ -143,6 +143,15 @@ class Session:
             if self.journal.sequence != before:
                 self._solution = self._solved(self._solution)
 
+    def expect(self, sequence: int) -> None:
+        """Refuse a sender that does not know the last answer: its passages may be others now.
+
+        Raises:
+            StaleSequence: ``sequence`` is not the number of the last answer.
+        """
+        with self._lock:
+            self.journal.expect(sequence)
+
     def answer(self, sequence: int, pair: tuple[int, int], is_same: bool) -> Entry:
         """Say of two passages that they are one vehicle, or two.
 

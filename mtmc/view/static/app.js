@@ -54,6 +54,7 @@ const main = document.getElementById("page");
 const message = document.getElementById("message");
 let page = null;
 let fading = 0;
+let isAnswering = false;
 
 function say(text, isError = false) {
   message.textContent = text;
@@ -66,12 +67,26 @@ function say(text, isError = false) {
 /** What pages may do beyond showing. */
 const tools = {
   say,
+  /**
+   * Send an answer and say what followed. Returns whether it was noted: not if the run takes none, nor while another
+   * one is on its way, since what that one changes has not been seen.
+   */
   async answer(action, facts) {
+    const problem = store.run.review_problem || (isAnswering && "the answer before is still on its way");
+    if (problem) {
+      say(`Nothing was noted: ${problem}.`, true);
+      return false;
+    }
+    isAnswering = true;
     try {
       const changed = await store.answer(action, facts);
       say(changed ? `${plural(changed, "passage")} changed the vehicle.` : "Noted; nothing else changed.");
+      return true;
     } catch (error) {
       say(error.message, true);
+      return false;
+    } finally {
+      isAnswering = false;
     }
   },
   async undo() {

@@ -19,6 +19,7 @@ export function checkPage(parameters, tools) {
   let current = 0; // row
   let anchor = null; // vehicle that the next one is merged with
   let isClosed = false;
+  const videos = new Map(); // of each camera: whether there are pictures of it, once that is certain
 
   const all = () => [...store.vehicles.values()].filter(fits).sort(inOrder);
 
@@ -33,6 +34,7 @@ export function checkPage(parameters, tools) {
 
   async function show() {
     const vehicles = all();
+    if (!store.vehicles.has(anchor)) anchor = null;
     const isShown = (vehicle) => (!from || inOrder(vehicle, from) >= 0) && (isOpen(vehicle) || done.has(vehicle.id));
     const page = vehicles.filter(isShown).slice(0, PER_PAGE);
     const checked = vehicles.filter((vehicle) => vehicle.isChecked).length;
@@ -46,9 +48,24 @@ export function checkPage(parameters, tools) {
     list.replaceChildren(...rows.map((row) => row.node));
     if (!rows.length) list.replaceChildren(el("li.hint", {}, checked < vehicles.length ? "These were the last ones; earlier ones are left (home)." : "All are checked."));
     mark();
-    await Promise.all(rows.map((row) => row.load(() => isClosed)));
+    try {
+      await Promise.all(rows.map((row) => row.load(hasPictures)));
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      await store.refresh(); // another window has changed the tracklets; this shows the page anew
+      return;
+    }
     // The pictures of the next page are fetched while this one is read.
-    for (const vehicle of vehicles.filter(isShown).slice(PER_PAGE, 2 * PER_PAGE)) vehicle.passages.forEach(prefetch);
+    const next = vehicles.filter(isShown).slice(PER_PAGE, 2 * PER_PAGE);
+    for (const passage of next.flatMap(({ passages }) => passages)) {
+      if (await hasPictures(passage)) prefetch(passage);
+    }
+  }
+
+  /** Whether there are pictures of a passage, once that is certain. */
+  function hasPictures({ camera }) {
+    if (!videos.has(camera)) videos.set(camera, isFilmed(camera, () => isClosed));
+    return videos.get(camera);
   }
 
   function mark() {
@@ -72,22 +89,25 @@ export function checkPage(parameters, tools) {
     mark();
   }
 
-  async function check(row) {
-    done.add(row.vehicle.id);
-    await tools.answer("check", { passages: row.vehicle.passages.map((passage) => passage.index) });
+  /** Mark the vehicle of a row, unless it is; returns whether it is marked now. */
+  async function check({ vehicle }) {
+    if (vehicle.isChecked) return true;
+    done.add(vehicle.id); // before the page is shown anew
+    return tools.answer("check", { passages: vehicle.passages.map((passage) => passage.index) });
   }
 
   async function checkOne() {
     const row = rows[current];
-    if (!row) return;
-    if (!row.vehicle.isChecked) await check(row);
+    if (!row || !(await check(row)) || row !== rows[current]) return; // another one was chosen meanwhile
     if (rows.every(({ vehicle }) => vehicle.isChecked)) turn();
     else move(1);
   }
 
   async function checkAll() {
-    for (const row of rows.filter(({ vehicle }) => !vehicle.isChecked)) await check(row);
-    turn();
+    const page = done;
+    // What another window has changed was not seen: the rest is not marked.
+    for (const row of rows) if (!(await check(row))) return;
+    if (page === done) turn();
   }
 
   /** The page of those that come next. */
@@ -100,7 +120,6 @@ export function checkPage(parameters, tools) {
   async function cut() {
     const place = rows[current]?.place();
     if (!place || place.frame <= place.passage.firstFrame) return;
-    done.delete(rows[current].vehicle.id);
     await tools.answer("cut", { passages: [place.passage.index], frame: place.frame });
   }
 
@@ -117,9 +136,8 @@ export function checkPage(parameters, tools) {
       mark();
       return;
     }
-    const other = anchor;
-    anchor = null;
-    await tools.answer("merge", { vehicles: [other, vehicle.id] });
+    if (await tools.answer("merge", { vehicles: [anchor, vehicle.id] })) anchor = null;
+    mark();
   }
 
   function jump() {
@@ -149,21 +167,23 @@ export function checkPage(parameters, tools) {
       open(null);
     },
   });
-  const actions = store.run.review_problem
-    ? el("p.hint", {}, `Nothing can be noted: ${store.run.review_problem}.`)
-    : el(
-        "div.answers.tools",
-        {},
-        action("Checked", "enter", checkOne),
-        action("All of these", "a", checkAll),
-        action("Cut before", "c", cut),
-        action("Split off", "s", () => about("split")),
-        action("Delete", "x", () => about("delete")),
-        action("Merge", "m", merge),
-        action("Next jump", "e", jump),
-        action("Skip page", "n", turn),
-        action("Undo", "u", () => tools.undo()),
-      );
+  const problem = store.run.review_problem;
+  const answers = [
+    action("Checked", "enter", checkOne),
+    action("All of these", "a", checkAll),
+    action("Cut before", "c", cut),
+    action("Split off", "s", () => about("split")),
+    action("Delete", "x", () => about("delete")),
+    action("Merge", "m", merge),
+    action("Undo", "u", () => tools.undo()),
+  ];
+  const actions = el(
+    "div.answers.tools",
+    {},
+    problem ? el("p.hint", {}, `Nothing can be noted: ${problem}.`) : answers,
+    action("Next jump", "e", jump),
+    action("Skip page", "n", turn),
+  );
   show();
   store.addEventListener("identities", show);
   return {
@@ -259,18 +279,20 @@ function rowOf(vehicle, pick) {
       return row;
     },
 
-    async load(isClosed) {
+    async load(hasPictures) {
       if (row.cells.length) return;
-      const sheets = await Promise.all(vehicle.passages.map((passage) => ready(passage, isClosed)));
-      if (isClosed() || sheets.includes(null)) return;
+      const { passages } = vehicle;
+      const sheets = await Promise.all(
+        passages.map(async (passage) => ({ ...(await sheetOf(passage)), hasPictures: await hasPictures(passage) })),
+      );
       row.cells = sheets.flatMap((sheet, index) =>
-        sheet.frames.map((frame, k) => ({ key: vehicle.passages[index].key, frame, jump: sheet.jumps[k] })),
+        sheet.frames.map((frame, k) => ({ key: passages[index].key, frame, jump: sheet.jumps[k] })),
       );
       let first = 0;
       const parts = sheets.map((sheet, index) => {
         const start = first;
         first += sheet.frames.length;
-        return cellsOf(vehicle.passages[index], sheet, LARGE_JUMP, (k) => pick(row, start + k));
+        return cellsOf(passages[index], sheet, LARGE_JUMP, (k) => pick(row, start + k));
       });
       strips.replaceChildren(...parts);
       plot.draw(sheets, LARGE_JUMP);
@@ -311,13 +333,12 @@ function rowOf(vehicle, pick) {
   return row;
 }
 
-/** The sheet of a passage once the clean video of its camera is ready; null where there will be none. */
-async function ready(passage, isClosed) {
-  const sheet = await sheetOf(passage);
-  for (;;) {
-    const { state } = await getJson(`/api/cameras/${passage.camera}/proxy`);
-    if (state === "ready" || state === "failed") return { ...sheet, hasPictures: state === "ready" };
-    if (isClosed()) return null;
+/** Whether a camera has a clean video: asked until that is certain, or the page is closed. */
+async function isFilmed(camera, isClosed) {
+  while (!isClosed()) {
+    const { state } = await getJson(`/api/cameras/${camera}/proxy`);
+    if (state === "ready" || state === "failed") return state === "ready";
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
+  return false;
 }

@@ -21,16 +21,17 @@ export function chip(vehicle) {
   return el("span.chip", { style: { background: colorOf(id, isShared) } }, String(id));
 }
 
-/** The address of a picture of a passage; another run, and repaired tracklets, have other addresses. */
-export function pictureAddress(passage, name) {
-  return `/api/passages/${passage.index}/${name}?of=${store.run.key}.${store.tracklets}`;
+/** The address of data of a passage, which names the run and the tracklet: the place changes with other tracklets. */
+export function passageAddress(passage, name) {
+  const { index, key, firstFrame, lastFrame } = passage;
+  return `/api/passages/${index}/${name}?of=${store.run.key}.${key}.${firstFrame}-${lastFrame}`;
 }
 
 /** The picture of a passage; a passage without one gets an empty frame. */
 export function crop(passage) {
   const name = `Camera ${store.camera(passage).id}, ${clockText(passage.start)}`;
   if (!passage.hasPicture) return el("span.crop", { role: "img", "aria-label": `${name}, no picture` });
-  return el("img.crop", { src: pictureAddress(passage, "crop.jpg"), alt: name, loading: "lazy" });
+  return el("img.crop", { src: passageAddress(passage, "crop.jpg"), alt: name, loading: "lazy" });
 }
 
 /** The address of the cameras' page at the moment in which a passage is largest. */

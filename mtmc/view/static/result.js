@@ -20,6 +20,7 @@ const ACTIONS = {
 export function resultPage(parameters, tools) {
   const scores = el("div.scores", {}, el("p.loading", {}, "Scoring …"));
   const journal = el("div");
+  const exports = el("div");
   let isClosed = false;
 
   async function showScores() {
@@ -50,7 +51,16 @@ export function resultPage(parameters, tools) {
     );
   }
 
+  function showExports() {
+    const hasChecked = [...store.vehicles.values()].some((vehicle) => vehicle.isChecked);
+    exports.replaceChildren(
+      archive("truth", "Ground truth", "All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.", hasChecked),
+      archive("crops", "Crops", "By vehicle and camera, for reid train (data set folder); reading the videos takes a while.", hasChecked),
+    );
+  }
+
   const show = () => {
+    showExports();
     showScores();
     showJournal();
   };
@@ -67,20 +77,7 @@ export function resultPage(parameters, tools) {
         el("a.download", { href: "/api/track1.txt", download: "track1.txt" }, "Corrected track1.txt"),
         " AI City Challenge format; frames count from 1.",
       ),
-      el(
-        "p",
-        {},
-        el("a", { href: "/api/truth.zip", download: "truth.zip" }, "Ground truth"),
-        " (",
-        el("a", { href: "/api/truth.zip?checked", download: "truth.zip" }, "of the checked vehicles alone"),
-        ") All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.",
-      ),
-      el(
-        "p",
-        {},
-        el("a", { href: "/api/crops.zip", download: "crops.zip" }, "Crops"),
-        " By vehicle and camera, for reid train (data set folder); reading the videos takes a while.",
-      ),
+      exports,
       el("h2", {}, "Scores"),
       scores,
       el("h2", {}, "Answers"),
@@ -92,6 +89,13 @@ export function resultPage(parameters, tools) {
       store.removeEventListener("identities", show);
     },
   };
+}
+
+/** A folder as one file: of all vehicles, and of the checked ones where there are some. */
+function archive(kind, name, description, hasChecked) {
+  const link = (query, text) => el("a", { href: `/api/${kind}.zip${query}`, download: `${kind}.zip` }, text);
+  const checked = hasChecked ? [" (", link("?checked", "of the checked vehicles alone"), ")"] : [];
+  return el("p", {}, link("", name), ...checked, ` ${description}`);
 }
 
 function scoreTable({ run, corrected }) {

@@ -8,6 +8,7 @@ import { getJson, store } from "./store.js";
 export function reviewPage(parameters, tools) {
   const node = el("section.review", { "aria-label": "Review" });
   let queue = [];
+  let asked = null; // the question on screen
   let total = 0;
   let skipped = 0;
   let clips = null;
@@ -15,6 +16,7 @@ export function reviewPage(parameters, tools) {
   let isZoomed = true;
 
   async function load() {
+    asked = null;
     if (store.run.review_problem) {
       node.replaceChildren(el("h1", {}, "Review"), el("p", {}, `There is nothing to answer: ${store.run.review_problem}.`));
       return;
@@ -27,6 +29,7 @@ export function reviewPage(parameters, tools) {
   async function show() {
     clips?.player.close();
     clips = null;
+    asked = null;
     const question = queue[skipped];
     if (!question) {
       node.replaceChildren(
@@ -38,6 +41,7 @@ export function reviewPage(parameters, tools) {
     }
     const links = await getJson(`/api/vehicles/${store.vehicle[question.a]}/links`);
     if (isClosed || question !== queue[skipped]) return;
+    asked = question;
     const link = links.find(({ a, b }) => a === question.a && b === question.b);
     const passages = [question.a, question.b].map((index) => store.passages[index]);
     clips = clipsOf(passages.map(partOf), isZoomed);
@@ -60,9 +64,7 @@ export function reviewPage(parameters, tools) {
   }
 
   async function answer(kind) {
-    const question = queue[skipped];
-    if (!question) return;
-    await tools.answer(kind, { pair: [question.a, question.b] });
+    if (asked) await tools.answer(kind, { pair: [asked.a, asked.b] });
   }
 
   function skip() {

@@ -1,13 +1,14 @@
 // Search by example: the tracklets that look most like one of them, or like a picture that is dropped or chosen.
 
 import { clockText, el } from "./dom.js";
-import { button, chip, crop } from "./parts.js";
+import { button, chip, crop, passageAddress } from "./parts.js";
 import { getJson, postFile, store } from "./store.js";
 
 export function searchPage(parameters, tools) {
   let picture = ""; // a file that is searched for in place of a tracklet
   const named = () => (picture ? undefined : store.byKey(parameters.get("tracklet")));
   let example = named();
+  let tracklets = store.tracklets; // that the matches are of
   const hint = "“Similar ones” of a passage of a vehicle searches for that one.";
   const shown = el("div.example", {}, example ? null : el("p.hint", {}, hint));
   const status = el("p.count", { role: "status" });
@@ -36,13 +37,14 @@ export function searchPage(parameters, tools) {
     if (!isClosed) show();
   }
 
-  const load = () => search(() => getJson(`/api/passages/${example.index}/similar`));
+  const load = () => search(() => getJson(passageAddress(example, "similar")));
 
   function onIdentities() {
-    const before = example;
+    const haveChanged = tracklets !== store.tracklets;
+    tracklets = store.tracklets;
     example = named();
-    if (before === example) show();
-    else if (example) load(); // the tracklets themselves have changed
+    if (!latest || !haveChanged) show();
+    else if (example || picture) search(latest);
     else location.hash = "#/search";
   }
 

@@ -1,7 +1,7 @@
 // Contact sheets: the boxes of a tracklet as small pictures in order of time, and its path.
 
 import { clockText, el } from "./dom.js";
-import { pictureAddress } from "./parts.js";
+import { passageAddress } from "./parts.js";
 import { getJson, store } from "./store.js";
 
 const CELL = [64, 48]; // pixels of the page
@@ -9,18 +9,18 @@ const PLOT_WIDTH = 80;
 
 /** What the contact sheet of a passage shows: frames, centers and jumps of its cells. */
 export function sheetOf(passage) {
-  return getJson(`/api/passages/${passage.index}/sheet`);
+  return getJson(passageAddress(passage, "sheet"));
 }
 
 /** Fetch the pictures of a contact sheet before they are shown. */
 export function prefetch(passage) {
-  new Image().src = pictureAddress(passage, "sheet.jpg");
+  new Image().src = passageAddress(passage, "sheet.jpg");
 }
 
 /** The cells of a contact sheet; `onPick(k)` is called with the one that is clicked. */
 export function cellsOf(passage, sheet, largeJump, onPick) {
   const [width, height] = CELL;
-  const picture = `url("${pictureAddress(passage, "sheet.jpg")}")`;
+  const picture = `url("${passageAddress(passage, "sheet.jpg")}")`;
   const cells = sheet.frames.map((frame, k) => {
     const node = el("span.cell", { title: `frame ${frame}`, onclick: () => onPick(k) });
     Object.assign(node.style, {

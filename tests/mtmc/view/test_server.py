@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import cv2
@@ -151,6 +152,42 @@ def test_a_repair_changes_the_tracklets_and_undo_restores_them(app) -> None:
     pages.post("/api/journal", json={"sequence": 3, "action": "undo", "undoes": 1})
     assert pages.get("/api/passages").json() == columns
     assert pages.get("/api/vehicles").json()["vehicle"] == before["vehicle"]
+
+
+def test_an_old_window_is_refused_before_its_passages_are_looked_up(app) -> None:
+    pages = client(app)
+    pages.post("/api/journal", json={"sequence": 0, "action": "check", "passages": vehicle_of(pages, 0)})
+    for action in ("check", "split", "delete", "cut"):
+        sent = {"sequence": 0, "action": action, "passages": [10**6], "frame": 1}
+        assert pages.post("/api/journal", json=sent).status_code == 409
+
+
+def vehicle_of(pages: TestClient, passage: int) -> list[int]:
+    vehicle = pages.get("/api/vehicles").json()["vehicle"]
+    return [k for k, number in enumerate(vehicle) if number == vehicle[passage]]
+
+
+def test_a_tracklet_is_found_under_its_name_after_others_have_changed(app) -> None:
+    pages = client(app)
+    run, columns = pages.get("/api/run").json()["key"], pages.get("/api/passages").json()
+    names = [
+        f"{camera}-{track}.{first}-{last}"
+        for camera, track, first, last in zip(
+            *(columns[key] for key in ("camera", "track", "first_frame", "last_frame")), strict=True
+        )
+    ]
+
+    def sheet(passage: int, of: str) -> Any:
+        return pages.get(f"/api/passages/{passage}/sheet?of={of}")
+
+    before = sheet(2, f"{run}.{names[2]}").json()
+    assert before["frames"][0] == columns["first_frame"][2]
+    pages.post("/api/journal", json={"sequence": 0, "action": "delete", "passages": [0]})
+    assert sheet(2, f"{run}.{names[2]}").json() == before
+    assert sheet(1, "").json() == before  # its place now
+    gone = sheet(0, f"{run}.{names[0]}")
+    assert (gone.status_code, gone.json()["error"]) == (409, "the tracklet has changed meanwhile")
+    assert sheet(2, f"other.{names[2]}").status_code == 404
 
 
 # Whom it refuses

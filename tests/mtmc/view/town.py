@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmc.associate import associate_with_evidence
+from mtmc.associate import AssociateConfig, associate_with_evidence
 from mtmc.config import RunConfig
 from mtmc.embed import EmbedConfig
 from mtmc.embed.passages import locate_again
@@ -37,6 +37,7 @@ def town(
     vehicles: int = VEHICLES,
     looks: Callable[[int, str], Array] | None = None,
     embed: EmbedConfig | None = None,
+    associate: AssociateConfig | None = None,
     on_ground: bool = False,
     with_truth: bool = False,
 ) -> ViewedRun:
@@ -49,6 +50,7 @@ def town(
         vehicles: How many there are.
         looks: The embedding of a vehicle in a camera; pairs of vehicles that look alike if None.
         embed: What the run says of its embedder.
+        associate: How it was associated.
         on_ground: Whether positions are known, a tenth of a meter for a pixel; the plane of the second camera is
             turned by 90° and lies 100 m farther north.
         with_truth: Whether there is ground truth: vehicle k has the number k + 1, but the second camera shows the
@@ -78,7 +80,7 @@ def town(
         of_camera = {
             camera.id: [locate_again(passage, camera) for passage in of_camera[camera.id]] for camera in cameras
         }
-    config = RunConfig(embed=embed or EmbedConfig())
+    config = RunConfig(embed=embed or EmbedConfig(), associate=associate or AssociateConfig())
     found = associate_with_evidence([p for group in of_camera.values() for p in group], scene, config.associate)
     tracks = postprocess(found.tracks, scene, config.postprocess)
     out.mkdir(parents=True, exist_ok=True)
