@@ -18,6 +18,7 @@ __all__ = [
     "answers",
     "check_consistent",
     "checked_vehicles",
+    "contradictions",
     "corrections_of",
     "counting_entries",
     "stable_ids",
@@ -132,26 +133,35 @@ def _cuts_of(tracks: Collection[Track], entries: Iterable[Entry]) -> list[int]:
 def check_consistent(
     entries: Sequence[Entry], index: Mapping[Track, int], deleted: Collection[Track] = frozenset()
 ) -> None:
-    """Check that no two tracklets have to be one vehicle and two at the same time.
+    """Check that the last entry does not make two tracklets one vehicle and two at the same time.
 
     Raises:
-        ConfigError: They do; the message names the answers that contradict the last one.
+        ConfigError: It does; the message names the answers that it contradicts.
     """
-    corrections = corrections_of(entries, index, deleted)
-    group = corrections.groups(len(index))
-    clash = [(i, j) for i, j in sorted(corrections.cannot_link) if group[i] == group[j]]
-    if not clash:
+    clashing = contradictions(entries, index, deleted)
+    if not clashing:
         return
-    disputed = {int(group[i]) for i, _ in clash}
-    *earlier, _ = answers(entries)
-    about = [(e, corrections_of([e], index, deleted)) for e in earlier]
-    numbers = [str(e.sequence) for e, said in about if _is_about(said, disputed, group, set(clash))]
+    counted_before = {entry.sequence for entry in answers(entries[:-1])}
+    numbers = [str(number) for number in clashing if number in counted_before]
     raise ConfigError(
         f"this contradicts answer{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
         if numbers
         else "this says of two tracklets that they are one vehicle, and that they are two",
         remedy="undo an earlier answer first",
     )
+
+
+def contradictions(
+    entries: Iterable[Entry], index: Mapping[Track, int], deleted: Collection[Track] = frozenset()
+) -> list[int]:
+    """Numbers of the answers by which two tracklets have to be one vehicle and two at the same time."""
+    entries = list(entries)
+    corrections = corrections_of(entries, index, deleted)
+    group = corrections.groups(len(index))
+    clash = {(i, j) for i, j in corrections.cannot_link if group[i] == group[j]}
+    disputed = {int(group[i]) for i, _ in clash}
+    about = [(e.sequence, corrections_of([e], index, deleted)) for e in answers(entries)] if clash else []
+    return [number for number, said in about if _is_about(said, disputed, group, clash)]
 
 
 def _is_about(said: Corrections, disputed: set[int], group: Array, clash: set[Pair]) -> bool:

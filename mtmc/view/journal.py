@@ -19,11 +19,13 @@ from typing import Any
 
 from mtmc.errors import FormatError, MtmcError
 from mtmc.files import explain
-from mtmc.types import Passage
+from mtmc.types import Passage, class_index
 
-__all__ = ["ACTIONS", "Entry", "Journal", "StaleSequence", "Track", "Tracklets", "digest_of"]
+__all__ = ["ACTIONS", "NUMBER_LIMIT", "Entry", "Journal", "StaleSequence", "Track", "Tracklets", "digest_of"]
 
 _VERSION = 1
+#: Numbers of vehicles and tracklets are less.
+NUMBER_LIMIT = 2**31
 ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "check", "undo")
 
 #: (camera_id, track_id) of a tracklet.
@@ -64,6 +66,19 @@ class Entry:
     class_name: str = ""
     undoes: int = 0
     time_utc: str = ""
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the fields are those of the action, whatever the run: what is read may have been edited by hand."""
+        if any(pair[:2] == pair[2:] for pair in (*self.must_link, *self.cannot_link)):
+            return False
+        if not all(0 <= value < NUMBER_LIMIT for value in (self.frame, self.number, self.undoes)):
+            return False
+        if self.action == "cut":
+            return len(self.tracks) == 1 and self.number > 0
+        if self.action == "class":
+            return class_index(self.class_name) >= 0
+        return (self.undoes > 0) == (self.action == "undo") and self.undoes < self.sequence
 
 
 def digest_of(passages: Sequence[Passage]) -> str:
@@ -175,7 +190,7 @@ class Journal:
         try:
             if data["sequence"] != sequence or data["action"] not in ACTIONS:
                 raise ValueError
-            return Entry(
+            entry = Entry(
                 sequence=sequence,
                 action=data["action"],
                 must_link=tuple(_pair(pair) for pair in data["must_link"]),
@@ -188,7 +203,10 @@ class Journal:
                 undoes=int(data["undoes"]),
                 time_utc=str(data["time_utc"]),
             )
-        except (KeyError, TypeError, ValueError):
+            if not entry.is_possible:
+                raise ValueError
+            return entry
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise FormatError(
                 f"expected answer number {sequence}, got something else",
                 path=self.path,
@@ -199,7 +217,7 @@ class Journal:
     def _json(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise FormatError(

@@ -48,12 +48,16 @@ def repaired(run: LoadedRun, entries: Iterable[Entry], embed: PartsEmbedder) -> 
     pictures = {r.camera_id: dict(r.thumbnails) for r in run.results}
     cameras = {camera.id: camera for camera in run.scene.cameras}
     deleted: set[Track] = set()
+    named = set(passages)
     for entry in entries:
         if entry.action == "check":
             continue  # a mark, which no longer counts once its tracklets have changed
         _check_names(entry, passages)
         if entry.action == "cut":
             [(camera_id, number)] = entry.tracks
+            if (camera_id, entry.number) in named:
+                raise ConfigError(f"answer {entry.sequence} makes tracklet {camera_id}/{entry.number} a second time")
+            named.add((camera_id, entry.number))
             parts = _cut(passages[camera_id, number].tracklet, entry.frame, entry.number)
             embedded = embed(run, cameras[camera_id], parts)
             passages |= {(camera_id, p.tracklet.track_id): p for p in embedded.passages}
@@ -108,7 +112,8 @@ def _cut(tracklet: Tracklet, frame: int, number: int) -> list[Tracklet]:
     is_before = tracklet.frame < frame
     if is_before.all() or not is_before.any():
         raise ConfigError(
-            f"expected a frame after {tracklet.frame[0]} and up to {tracklet.frame[-1]}, got {frame}",
+            f"expected a frame after {tracklet.frame[0]} and up to {tracklet.frame[-1]}, got {frame}, to cut "
+            f"tracklet {tracklet.camera_id}/{tracklet.track_id}",
             remedy="choose a picture that the tracklet goes on in",
         )
     return [tracklet[is_before], replace(tracklet[~is_before], track_id=number)]

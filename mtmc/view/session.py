@@ -11,24 +11,28 @@ from typing import Any
 import numpy as np
 
 from mtmc.embed.passages import EmbeddedTracklets
-from mtmc.errors import ConfigError
+from mtmc.errors import ConfigError, FormatError
 from mtmc.formats.track1 import read_track1, write_track1
 from mtmc.pipeline.results import LoadedRun
 from mtmc.pipeline.scoring import score_rows, score_scene
 from mtmc.scene import Camera
 from mtmc.types import Tracklet
 from mtmc.view.association import CorrectedRun, RunAssociation
-from mtmc.view.corrections import answers, check_consistent, checked_vehicles, corrections_of, counting_entries
+from mtmc.view.corrections import (
+    answers,
+    check_consistent,
+    checked_vehicles,
+    contradictions,
+    corrections_of,
+    counting_entries,
+)
 from mtmc.view.exports import ExportKind, write_crops, write_truth
-from mtmc.view.journal import Entry, Journal, Track, Tracklets, digest_of
+from mtmc.view.journal import NUMBER_LIMIT, Entry, Journal, Track, Tracklets, digest_of
 from mtmc.view.questions import Question, questions
 from mtmc.view.repairs import REPAIRS, embed_parts, repaired
 from mtmc.view.run_data import ViewedRun, view_of
 
 __all__ = ["Session", "Snapshot"]
-
-
-_NUMBER_LIMIT = 2**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +83,7 @@ class Session:
         folder: Where journal and corrected result are written.
 
     Raises:
-        FormatError: The journal is damaged, or belongs to another version of the run.
+        FormatError: The journal is damaged, belongs to another version of the run, or holds impossible answers.
     """
 
     def __init__(self, viewed: ViewedRun, folder: Path) -> None:
@@ -191,7 +195,7 @@ class Session:
         :meth:`answer`.
         """
         chosen, rest = self._of_one_vehicle(passages)
-        if not 0 < number < _NUMBER_LIMIT:
+        if not 0 < number < NUMBER_LIMIT:
             raise ConfigError(f"expected the number of a vehicle, got {number}", remedy="numbers start at 1")
         if self._solution.vehicle[chosen[0]] == number:
             raise ConfigError(f"expected another number than the present one, got {number}")
@@ -332,12 +336,27 @@ class Session:
     def _solved(self, known: CorrectedRun | None) -> CorrectedRun:
         """The identities under the journal; the known ones where nothing that they follow from has changed."""
         before = self._present.association
-        self._present = self._repaired(self.journal.entries)
+        self._present = self._read()
         corrections = corrections_of(self.journal.entries, self._present.index, self._present.deleted)
         association = self._present.association
         if known is not None and association is before and corrections == known.corrections:
             return known
         return association.solve(corrections)
+
+    def _read(self) -> _Repaired:
+        """The run after the repairs of the journal, whose answers are possible together: it may be edited by hand."""
+        try:
+            present = self._repaired(self.journal.entries)
+            clashing = contradictions(self.journal.entries, present.index, present.deleted)
+            if clashing:
+                raise ConfigError(f"answers {', '.join(map(str, clashing))} contradict one another")
+        except ConfigError as error:
+            raise FormatError(
+                f"holds answers that are not possible: {error.message}",
+                path=self.journal.path,
+                remedy="remove the line of the last one (answer k is in line k + 1) and those that follow it",
+            ) from None
+        return present
 
     def _repaired(self, entries: Sequence[Entry]) -> _Repaired:
         """The run after the repairs of a journal; pairs are measured anew only if these have changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from mtmc.errors import FormatError, MtmcError
 from mtmc.view.journal import Entry, Journal, StaleSequence
 
 PAIR = ("c001", 1, "c002", 5)
+
+
+def line(action: str, **facts: object) -> str:
+    """The second answer of a journal, as somebody may have edited it."""
+    return json.dumps(asdict(Entry(2, action)) | facts)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -71,6 +77,18 @@ def test_answers_about_another_run_are_refused(tmp_path: Path) -> None:
         ("[]", "journal.jsonl:3: cannot be read as JSON"),
         ("{}", "journal.jsonl:3: expected answer number 2"),
         (json.dumps({"sequence": 7, "action": "same"}), "journal.jsonl:3: expected answer number 2"),
+        ("[" * 200_000, "journal.jsonl:3: cannot be read as JSON"),
+        (line("cut", tracks=[], number=99), "journal.jsonl:3: expected answer number 2"),
+        (line("cut", tracks=[["c001", 1], ["c001", 2]], number=99), "journal.jsonl:3: expected answer number 2"),
+        (line("cut", tracks=[["c001", 1]], number=0), "journal.jsonl:3: expected answer number 2"),
+        (line("assign", tracks=[["c001", 1]], number=-5), "journal.jsonl:3: expected answer number 2"),
+        (line("assign", tracks=[["c001", 1]], number=2**70), "journal.jsonl:3: expected answer number 2"),
+        (line("assign", tracks=[["c001", 1]], number=float("inf")), "journal.jsonl:3: expected answer number 2"),
+        (line("class", tracks=[["c001", 1]], class_name="ship"), "journal.jsonl:3: expected answer number 2"),
+        (line("same", must_link=[["c001", 1, "c001", 1]]), "journal.jsonl:3: expected answer number 2"),
+        (line("undo", undoes=2), "journal.jsonl:3: expected answer number 2"),
+        (line("undo"), "journal.jsonl:3: expected answer number 2"),
+        (line("same", must_link=[PAIR], undoes=1), "journal.jsonl:3: expected answer number 2"),
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: str, says: str) -> None:

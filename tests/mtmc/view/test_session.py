@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mtmc.associate.link_probability import link_probability
-from mtmc.errors import ConfigError
+from mtmc.errors import ConfigError, FormatError
 from mtmc.formats.track1 import read_track1
 from mtmc.types import Array
 from mtmc.view.association import CorrectedRun
 from mtmc.view.corrections import Corrections, stable_ids
+from mtmc.view.journal import Entry
 from mtmc.view.questions import _wrong_if_one, questions
 from mtmc.view.session import Session
 from tests.mtmc.view.town import VEHICLES, town
@@ -129,6 +133,39 @@ def test_a_contradiction_names_the_earlier_answers(session: Session) -> None:
     with pytest.raises(ConfigError, match="contradicts answers 1, 3; undo an earlier answer first"):
         session.answer(3, (0, 2), is_same=False)
     assert session.state()[0] == 3
+
+
+def test_a_restored_answer_contradicts_those_that_were_given_meanwhile(session: Session) -> None:
+    session.answer(0, (0, 1), is_same=True)
+    session.undo(1, 1)
+    session.answer(2, (0, 1), is_same=False)
+    with pytest.raises(ConfigError, match="contradicts answer 3; undo"):
+        session.undo(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        (
+            {"action": "cut", "tracks": (("c001", 1),), "frame": 5, "number": 2},
+            "answer 2 makes tracklet c001/2 a second",
+        ),
+        (
+            {"action": "cut", "tracks": (("c001", 1),), "frame": 9999, "number": 99},
+            "expected a frame after 0 and up to 39",
+        ),
+        ({"action": "delete", "tracks": (("c009", 1),)}, "answer 2 is about tracklet c009/1"),
+        ({"action": "different", "cannot_link": (("c001", 1, "c001", 2),)}, "answers 1, 2 contradict one another"),
+    ],
+)
+def test_impossible_answers_of_an_edited_journal(session: Session, facts: dict[str, Any], says: str) -> None:
+    session.answer(0, (0, 1), is_same=True)
+    with session.journal.path.open("a") as file:
+        file.write(json.dumps(asdict(Entry(2, **facts))) + "\n")
+    with pytest.raises(
+        FormatError, match=rf"journal\.jsonl: holds answers that are not possible: {says}.*remove the line"
+    ):
+        Session(session.given, session.folder)
 
 
 def test_questions_by_expected_boxes_and_only_open_ones(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
