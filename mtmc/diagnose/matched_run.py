@@ -142,7 +142,10 @@ def _tracklets(boxes: Table) -> Array:
 
 
 def _truth(scene: Scene, gt: Path | None) -> Table:
-    return truth_of(scene.cameras).table if gt is None else load_truth(gt, scene.cameras).table
+    if gt is not None:
+        return load_truth(gt, scene.cameras).table
+    is_annotated = any(camera.ground_truth is not None for camera in scene.cameras)
+    return truth_of(scene.cameras).table if is_annotated else Table.empty()
 
 
 def _whole(table: Table) -> Table:

@@ -162,7 +162,7 @@ def load_scene_truth(path: Path, frame_offset: int = 0) -> LoadedBoxes | None:
 
 
 def truth_of(cameras: Sequence[Camera], frame_offset: int = 0) -> LoadedBoxes:
-    """The rows that count of the ground truth of those cameras that have some.
+    """The rows that count of the ground truth of those cameras that have some; at least one does.
 
     Raises:
         FormatError: A ground truth file is malformed, or no row of any of them counts.

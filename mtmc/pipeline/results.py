@@ -12,7 +12,7 @@ import numpy as np
 from mtmc.associate.scene_model import SceneModel
 from mtmc.associate.tracklet_links import TrackletLinks
 from mtmc.config import RunConfig
-from mtmc.errors import FormatError, MtmcError
+from mtmc.errors import ConfigError, FormatError, MtmcError, SceneError
 from mtmc.formats.parquet import read_parquet
 from mtmc.pipeline.cache import StageCache
 from mtmc.pipeline.camera import CameraResult, load_result
@@ -24,6 +24,8 @@ from mtmc.settings import parse_settings
 from mtmc.types import GlobalTrack, Passage
 
 __all__ = ["LoadedRun", "load_run", "read_manifest"]
+
+_REPEAT = "repeat the run with the same --out; done stages are kept"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +71,19 @@ def load_run(folder: Path) -> LoadedRun:
         MtmcError: There is no ``run.json``, or it is damaged or of an older version, or passages below
             ``results/`` are gone.
     """
-    manifest = read_manifest(folder / "run.json")
+    path = folder / "run.json"
+    manifest = read_manifest(path)
     place = manifest["place"]
-    scene = restore(place["scene"], Path(place["folder"]))
-    given = _with_stated_clocks(restore(place["given"], Path(place["folder"])), place["stated_clocks"])
-    config = parse_settings(RunConfig, manifest["config"])
-    results = [_camera(camera.id, manifest["cameras"].get(camera.id), folder) for camera in scene.cameras]
+    try:
+        scene = restore(place["scene"], Path(place["folder"]))
+        given = _with_stated_clocks(restore(place["given"], Path(place["folder"])), place["stated_clocks"])
+        config = parse_settings(RunConfig, manifest["config"])
+        facts = {name: _facts(written) for name, written in manifest["cameras"].items()}
+    except (ConfigError, SceneError) as error:
+        raise type(error)(error.message, path=path, remedy=error.remedy or _REPEAT) from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise FormatError("does not hold what a run writes into it", path=path, remedy=_REPEAT) from None
+    results = [_camera(camera.id, facts.get(camera.id), folder) for camera in scene.cameras]
     links_path, model_path = evidence_paths(folder)
     return LoadedRun(
         out=folder,
@@ -111,7 +120,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise FormatError(
             "does not describe the place it was run on, so an older version wrote it",
             path=path,
-            remedy="repeat the run with the same --out; done stages are kept",
+            remedy=_REPEAT,
         )
     return dict(manifest)
 
@@ -121,25 +130,37 @@ def _with_stated_clocks(scene: Scene, stated: list[str]) -> Scene:
     return replace(scene, cameras=tuple(cameras))
 
 
-def _camera(camera_id: str, written: dict[str, Any] | None, folder: Path) -> CameraResult:
-    if written is None:
+def _facts(written: dict[str, Any]) -> dict[str, Any]:
+    """What ``run.json`` says of a camera, as fields of :class:`CameraResult`.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: It does not say that.
+    """
+    return {
+        "problem": str(written["problem"]),
+        "stage_keys": {str(stage): str(name) for stage, name in written["results"].items()},
+        "counts": {str(name): int(count) for name, count in written["counts"].items()},
+        "inputs": dict(written["inputs_sha256"]),
+        "seconds": {stage: (float(s["wall"]), float(s["cpu"])) for stage, s in written["seconds"].items()},
+    }
+
+
+def _camera(camera_id: str, facts: dict[str, Any] | None, folder: Path) -> CameraResult:
+    if facts is None:
         return CameraResult(camera_id, problem="the run did not reach this camera")
     keys = {
-        stage: name.removeprefix(f"{camera_id}-").removesuffix(".npz") for stage, name in written["results"].items()
+        stage: name.removeprefix(f"{camera_id}-").removesuffix(".npz") for stage, name in facts["stage_keys"].items()
     }
-    facts: dict[str, Any] = {
-        "problem": written["problem"],
-        "counts": written["counts"],
-        "inputs": written["inputs_sha256"],
-        "seconds": {stage: (s["wall"], s["cpu"]) for stage, s in written["seconds"].items()},
-    }
+    facts = facts | {"stage_keys": keys}
     if "embed" not in keys:  # it failed on the way
-        return CameraResult(camera_id, stage_keys=keys, **facts)
+        return CameraResult(camera_id, **facts)
     path = passages_path(folder, camera_id)
     result = load_result(path, camera_id, keys)
     if result is None:
+        name = path.relative_to(folder)
         raise MtmcError(
-            f"the passages of camera {camera_id} are gone: there is no {path.relative_to(folder)}",
+            f"the passages of camera {camera_id} are gone: "
+            + (f"{name} is damaged" if path.exists() else f"there is no {name}"),
             path=folder,
             remedy="repeat the run with the same --out; what is left of its stages is used",
         )
@@ -159,7 +180,7 @@ def _tracks(folder: Path, scene: Scene, results: list[CameraResult]) -> tuple[Gl
             raise FormatError(
                 f"holds a track {track_id} of camera {camera} that is not among the run's passages",
                 path=folder / "tracks.parquet",
-                remedy="repeat the run with the same --out; done stages are kept",
+                remedy=_REPEAT,
             )
         members.setdefault(global_id, []).append(passage)
     return tuple(

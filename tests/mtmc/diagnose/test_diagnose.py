@@ -143,6 +143,16 @@ def test_ground_truth_from_elsewhere_and_none_at_all(given: Path, tmp_path: Path
         ConfigError, match="expected ground truth of the run's cameras, found none; give it with --gt"
     ):
         diagnose(given, gt=other, out=tmp_path / "out")
+    bare = tmp_path / "bare"
+    shutil.copytree(given, bare)
+    manifest = json.loads((bare / "run.json").read_text())
+    for camera in manifest["place"]["scene"]["cameras"]:
+        camera.pop("ground_truth", None)
+    (bare / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(
+        ConfigError, match="expected ground truth of the run's cameras, found none; give it with --gt"
+    ):
+        diagnose(bare, reruns=False)
 
 
 def test_videos_give_pictures_and_without_them_the_rest_is_there(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,4 +137,46 @@ def test_what_is_missing_is_said(finished: tuple[Path, list[Passage], list[tuple
         load_run(out)
     (out / "run.json").write_text("{")
     with pytest.raises(MtmcError, match=r"run\.json: cannot be read as JSON"):
+        load_run(out)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "says"),
+    [
+        (("cameras",), [], "does not hold what a run writes"),
+        (("cameras", "c001"), [], "does not hold what a run writes"),
+        (("cameras", "c001", "counts"), "many", "does not hold what a run writes"),
+        (("cameras", "c001", "counts", "frames"), "many", "does not hold what a run writes"),
+        (("cameras", "c001", "seconds"), {"track": 1.0}, "does not hold what a run writes"),
+        (("place", "folder"), None, "does not hold what a run writes"),
+        (("place", "scene", "planet"), "Mars", "unknown key planet"),
+        (("config", "trak"), {}, "unknown key trak"),
+    ],
+)
+def test_a_manifest_that_was_edited(
+    finished: tuple[Path, list[Passage], list[tuple[int, ...]]],
+    tmp_path: Path,
+    keys: Sequence[str],
+    value: Any,
+    says: str,
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    manifest = inner = json.loads((out / "run.json").read_text())
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    (out / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(MtmcError, match=rf"run\.json: {says}"):
+        load_run(out)
+
+
+def test_damaged_passages_are_not_called_missing(
+    finished: tuple[Path, list[Passage], list[tuple[int, ...]]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    path = out / "results" / "passages" / "c001.npz"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(MtmcError, match=r"c001 are gone: results/passages/c001\.npz is damaged; repeat the run"):
         load_run(out)
