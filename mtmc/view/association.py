@@ -111,6 +111,13 @@ class RunAssociation:
         rows = np.flatnonzero(is_joined | (inside.any(axis=1) & (found.log_odds > 0)))
         return self._links(solution, rows)
 
+    def link(self, solution: CorrectedRun, a: int, b: int) -> Link | None:
+        """The evidence about two passages, None where they are no candidate pair."""
+        if self.candidates is None:
+            return None
+        [rows] = np.nonzero((self.candidates.pairs == sorted((a, b))).all(axis=1))
+        return next(iter(self._links(solution, rows)), None)
+
     def vehicles(self, solution: CorrectedRun) -> list[GlobalTrack]:
         """All vehicles, with the boxes of their tracklets."""
         groups: dict[int, list[Passage]] = {}

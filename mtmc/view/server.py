@@ -68,6 +68,7 @@ def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None
         Route("/api/passages", api.passages),
         Route("/api/vehicles", api.vehicles),
         Route("/api/vehicles/{vehicle:int}/links", api.links),
+        Route("/api/links", api.link),
         Route("/api/cameras/{camera:int}/boxes", api.boxes),
         Route("/api/cameras/{camera:int}/ground", api.ground),
         Route("/api/cameras/{camera:int}/proxy", api.proxy),
@@ -175,6 +176,12 @@ class _Api:
         now = self.session.snapshot()
         found = await run_in_threadpool(now.association.links_of, now.solution, request.path_params["vehicle"])
         return JSONResponse([asdict(link) for link in found])
+
+    async def link(self, request: Request) -> Response:
+        now = self.session.snapshot()
+        a, b = (_whole(request.query_params.get(name, "")) for name in ("a", "b"))
+        found = await run_in_threadpool(now.association.link, now.solution, a, b)
+        return JSONResponse(found and asdict(found))
 
     async def boxes(self, request: Request) -> Response:
         boxes = self.viewed.boxes[self._camera(request)]

@@ -50,6 +50,7 @@ _ROUTES = (
     "/api/passages",
     "/api/vehicles",
     "/api/vehicles/1/links",
+    "/api/links?a=0&b=1",
     "/api/cameras/0/boxes?first=0",
     "/api/cameras/0/proxy",
     "/api/cameras/0/video.mp4",

@@ -19,14 +19,18 @@ export class Labels {
     const width = this.context.measureText(text).width;
     const away = gap + LINE_PX / 2;
     const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - away], [x - width / 2, y + away]];
-    const [left, middle] = spots.find(([left, middle]) => this.isFree(left, middle, width)) ?? [];
-    if (left === undefined) return;
-    this.boxes.push(boxOf(left, middle, width));
-    this.context.fillText(text, left, middle);
+    const box = this.take(spots.map(([left, middle]) => boxOf(left, middle, width)));
+    if (box) this.context.fillText(text, box.left, (box.top + box.bottom) / 2);
   }
 
-  isFree(left, middle, width) {
-    const { right, top, bottom } = boxOf(left, middle, width);
+  /** Keep the first of some boxes that is free, and return it; undefined where none is. */
+  take(boxes) {
+    const box = boxes.find((box) => this.isFree(box));
+    if (box) this.boxes.push(box);
+    return box;
+  }
+
+  isFree({ left, right, top, bottom }) {
     const covers = (box) => box.left < right && left < box.right && box.top < bottom && top < box.bottom;
     return left >= 0 && right <= this.width && !this.boxes.some(covers);
   }

@@ -245,7 +245,7 @@ const contentOf = ({ id, passages }) => [id, ...passages.map(({ key, boxes }) =>
 
 /** A vehicle as a row: its path, and a strip of cells for each passage. */
 function rowOf(vehicle, pick) {
-  const strips = el("div.strips");
+  const strips = el("div.strips", {}, el("p.loading", {}, "The pictures are being prepared …"));
   const state = el("span.state");
   const plot = new PathPlot(store.cameras[vehicle.cameras[0]]);
   const where = vehicle.cameras.map((index) => store.cameras[index].id).join(", ");

@@ -39,10 +39,9 @@ export function reviewPage(parameters, tools) {
       );
       return;
     }
-    const links = await getJson(`/api/vehicles/${store.vehicle[question.a]}/links`);
+    const link = await getJson(`/api/links?a=${question.a}&b=${question.b}`);
     if (isClosed || question !== queue[skipped]) return;
     asked = question;
-    const link = links.find(({ a, b }) => a === question.a && b === question.b);
     const passages = [question.a, question.b].map((index) => store.passages[index]);
     clips = clipsOf(passages.map(partOf), isZoomed);
     node.replaceChildren(
@@ -58,7 +57,7 @@ export function reviewPage(parameters, tools) {
         action("Whole picture", "z", () => zoom()),
       ),
       el("p.detail", {}, statement(question, total - skipped)),
-      link ? evidence(link) : null,
+      link ? evidence(link) : "", // none once another window has changed the tracklets
     );
     clips.player.play();
   }

@@ -1,9 +1,12 @@
 // Polygons and points drawn on a picture, by pointer or by keys: a camera's picture, or a map.
 
+import { Labels } from "./canvas.js";
 import { el } from "./dom.js";
 
 const GRAB_PX = 12; // on screen, around a corner
 const STEP_PX = 8; // of the picture, for an arrow key
+const TAG_PX = 16; // height of a name
+const TAG_GAP_PX = 6; // between a corner and a name
 
 /**
  * A canvas over the picture in `frame`. Coordinates are pixels of the picture.
@@ -126,13 +129,15 @@ export class Sketch {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     context.scale(ratio, ratio);
-    for (const shape of this.shapes()) drawShape(context, shape, this.scale, canvas.clientWidth);
+    const shapes = this.shapes();
+    for (const shape of shapes) drawShape(context, shape, this.scale);
+    drawTags(context, shapes, this.scale, canvas);
     if (this.cursor) drawCross(context, this.cursor.map((value) => value * this.scale));
   }
 }
 
-function drawShape(context, shape, scale, right) {
-  const { points, color, label = "", isPoint, isOpen, isDashed, isChosen, isFixed, isFaint, to = null } = shape;
+function drawShape(context, shape, scale) {
+  const { points, color, isPoint, isOpen, isDashed, isChosen, isFixed, isFaint, to = null } = shape;
   const [first, ...others] = points.map((point) => point.map((value) => value * scale));
   if (!first) return;
   context.strokeStyle = color;
@@ -161,17 +166,36 @@ function drawShape(context, shape, scale, right) {
     context.arc(x, y, isPoint ? 5 : 4, 0, 2 * Math.PI);
     context.fill();
   }
-  if (label) drawLabel(context, label, first, right);
 }
 
-function drawLabel(context, label, [corner, y], right) {
+/** The names of shapes, each beside a corner of its own where it covers no other one. */
+function drawTags(context, shapes, scale, { clientWidth, clientHeight }) {
   context.font = "600 12px system-ui, sans-serif";
-  const width = context.measureText(label).width + 8;
-  const x = Math.max(Math.min(corner, right - width), 0);
-  const top = Math.max(y - 22, 0);
-  context.fillRect(x, top, width, 16);
-  context.fillStyle = "#10141a";
-  context.fillText(label, x + 4, top + 12);
+  const tags = new Labels(context, clientWidth);
+  for (const { points, color, label } of shapes) {
+    if (!label || !points.length) continue;
+    const width = context.measureText(label).width + 8;
+    const places = points.flatMap((point) => placesAt(point.map((value) => value * scale), width));
+    const boxes = places.map((place) => tagOf(place, width, clientWidth, clientHeight));
+    const { left, top } = tags.take(boxes) ?? boxes[0];
+    context.fillStyle = color;
+    context.fillRect(left, top, width, TAG_PX);
+    context.fillStyle = "#10141a";
+    context.fillText(label, left + 4, top + 12);
+  }
+}
+
+/** Left and top of a name above and below a point, to its right and to its left. */
+function placesAt([x, y], width) {
+  const [above, below] = [y - TAG_GAP_PX - TAG_PX, y + TAG_GAP_PX];
+  return [[x, above], [x, below], [x - width, above], [x - width, below]];
+}
+
+/** A name within the picture. */
+function tagOf([x, y], width, right, bottom) {
+  const left = Math.max(Math.min(x, right - width), 0);
+  const top = Math.max(Math.min(y, bottom - TAG_PX), 0);
+  return { left, right: left + width, top, bottom: top + TAG_PX };
 }
 
 function drawCross(context, [x, y]) {

@@ -214,9 +214,10 @@ def test_a_question_is_answered_once_it_is_on_screen(checking: Window, monkeypat
     monkeypatch.setattr("mtmc.view.questions._LEAST_EXPECTED_BOXES", 0.0)  # the links of the town are nearly certain
     checking.open("#/review")
     checking.page.wait_for_selector(".answers", timeout=WAIT_MS)
+    assert checking.page.locator("table.evidence").count() == 1
     sequence = checking.session.state()[0]
     held: list[Any] = []
-    checking.page.route("**/links", lambda route: held.append(route))
+    checking.page.route("**/api/links?*", lambda route: held.append(route))
     checking.page.keyboard.press("d")
     checking.until(f"mtmc.store.sequence === {sequence + 1}")
     while not held:
@@ -224,7 +225,7 @@ def test_a_question_is_answered_once_it_is_on_screen(checking: Window, monkeypat
     checking.page.keyboard.press("d")  # the clips of the question before are still on screen
     checking.page.wait_for_timeout(300)
     assert checking.session.state()[0] == sequence + 1
-    checking.page.unroute("**/links")  # what was held goes on
+    checking.page.unroute("**/api/links?*")  # what was held goes on
 
 
 def test_matches_of_a_picture_follow_the_tracklets(checking: Window, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,40 @@ def test_a_drawn_zone_and_an_offset_are_what_a_run_reads(window: Window, scene_f
     assert window.page.get_by_label("Name").input_value() == "<b>west</b> & 'on'"
 
 
+_RECORD_TAGS = """
+  const { fillRect, clearRect } = CanvasRenderingContext2D.prototype;
+  window.tags = [];
+  CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+    if (this.canvas.matches(".sketch")) window.tags = [];
+    clearRect.apply(this, box);
+  };
+  CanvasRenderingContext2D.prototype.fillRect = function (...box) {
+    if (this.canvas.matches(".sketch")) window.tags.push(box);
+    fillRect.apply(this, box);
+  };
+"""
+
+
+def test_names_of_zones_at_the_edge_of_the_picture_do_not_cover_one_another(window: Window, scene_file: Path) -> None:
+    zone = "{name: %s, polygon: [[%d, 479], [%d, 460], [%d, 440]]}"
+    zones = ", ".join(zone % (name, x, x + 150, x) for name, x in (("first", 4), ("second", 10), ("third", 590)))
+    last = ", {name: a zone with a long name, polygon: [[635, 470], [639, 300], [600, 300]]}"
+    scene_file.write_text(TEXT + f"    zones: [{zones}{last}]\n")
+    window.page.add_init_script(_RECORD_TAGS)
+    open_tab(window, "zones")
+    window.until("window.tags.length === 4")
+    boxes = [(x, y, x + width, y + height) for x, y, width, height in window.page.evaluate("window.tags")]
+    size = window.page.locator("canvas.sketch").bounding_box()
+    assert size is not None
+    for k, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0
+        assert top >= 0
+        assert right <= size["width"]
+        assert bottom <= size["height"]
+        for other in boxes[:k]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+
+
 def test_a_region_is_drawn_with_keys_alone(window: Window, scene_file: Path, home: Path) -> None:
     open_tab(window, "region")
     draw = window.page.get_by_role("button", name="Draw a part")

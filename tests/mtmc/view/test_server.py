@@ -36,6 +36,7 @@ ROUTES = [
     "/api/passages",
     "/api/vehicles",
     "/api/vehicles/1/links",
+    "/api/links?a=0&b=1",
     "/api/cameras/0/boxes",
     "/api/cameras/0/ground",
     "/api/cameras/0/proxy",
@@ -94,6 +95,20 @@ def test_data(app, viewed) -> None:
     assert np.abs(crop.reshape(-1, 3).mean(0) - [30, 30, 200]).max() < 8  # BGR
     links = pages.get("/api/vehicles/1/links").json()
     assert all(sum(link["cues"].values()) == pytest.approx(link["log_odds"]) for link in links)
+
+
+def test_every_question_comes_with_its_evidence(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtmc.view.questions._LEAST_EXPECTED_BOXES", 0.0)  # the links of the town are nearly certain
+    pages = client(app)
+    questions = pages.get("/api/questions").json()["questions"]
+    links = [pages.get(f"/api/links?a={question['a']}&b={question['b']}").json() for question in questions]
+    assert [(link["a"], link["b"], link["is_joined"]) for link in links] == [
+        (question["a"], question["b"], question["is_joined"]) for question in questions
+    ]
+    assert all(sum(link["cues"].values()) == pytest.approx(link["log_odds"]) for link in links)
+    assert min(link["log_odds"] for link in links) < 0  # two vehicles by the evidence
+    assert pages.get("/api/links?a=0&b=0").json() is None
+    assert pages.get("/api/links?a=0").status_code == 422
 
 
 def test_the_video_comes_in_parts(app) -> None:
