@@ -56,6 +56,7 @@ _ROUTES = (
     "/api/cameras/0/video.mp4",
     "/api/passages/0/crop.jpg",
     "/api/passages/0/sheet",
+    "/api/passages/0/sheet?of=0.0-1.0-9",
     "/api/passages/0/sheet.jpg",
     "/api/questions",
     "/api/journal",
