@@ -243,11 +243,11 @@ function action(text, key, onclick) {
 /** What a row shows of a vehicle: rows that show the same are kept. */
 const contentOf = ({ id, passages }) => [id, ...passages.map(({ key, boxes }) => `${key}:${boxes}`)].join(" ");
 
-/** A vehicle as a row: its path, and a strip of cells for each passage. */
+/** A vehicle as a row: its path in each camera, and a strip of cells for each passage. */
 function rowOf(vehicle, pick) {
   const strips = el("div.strips", {}, el("p.loading", {}, "The pictures are being prepared …"));
   const state = el("span.state");
-  const plot = new PathPlot(store.cameras[vehicle.cameras[0]]);
+  const plots = new Map(vehicle.cameras.map((index) => [index, new PathPlot(store.cameras[index])]));
   const where = vehicle.cameras.map((index) => store.cameras[index].id).join(", ");
   const row = {
     vehicle,
@@ -268,7 +268,7 @@ function rowOf(vehicle, pick) {
           el("span.detail", {}, `${clockText(vehicle.start)}–${clockText(vehicle.end)}`),
           state,
         ),
-        plot.node,
+        el("div.paths", {}, [...plots.values()].map((plot) => plot.node)),
       ),
       strips,
     ),
@@ -295,7 +295,9 @@ function rowOf(vehicle, pick) {
         return cellsOf(passages[index], sheet, LARGE_JUMP, (k) => pick(row, start + k));
       });
       strips.replaceChildren(...parts);
-      plot.draw(sheets, LARGE_JUMP);
+      for (const [camera, plot] of plots) {
+        plot.draw(sheets.filter((_, index) => passages[index].camera === camera), LARGE_JUMP);
+      }
       row.markCell();
     },
 

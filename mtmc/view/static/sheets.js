@@ -42,7 +42,9 @@ export class PathPlot {
   constructor(camera) {
     const [wide, high] = camera.size;
     this.scale = PLOT_WIDTH / wide;
-    this.node = el("canvas.path", { width: PLOT_WIDTH * 2, height: Math.round(this.scale * high * 2), role: "img", "aria-label": "Path" });
+    const size = { width: PLOT_WIDTH * 2, height: Math.round(this.scale * high * 2) };
+    const name = `Path in camera ${camera.id}`;
+    this.node = el("canvas.path", { ...size, role: "img", "aria-label": name, title: name });
   }
 
   draw(sheets, largeJump) {

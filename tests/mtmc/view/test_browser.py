@@ -420,6 +420,15 @@ def test_the_cells_of_a_sheet_are_the_boxes_of_a_tracklet(window: Window) -> Non
     for row in window.page.evaluate("mtmc.page().rows.map((row) => [row.vehicle.id, row.cells.length])"):
         members = np.flatnonzero(window.session.state()[1].vehicle == row[0])
         assert row[1] == sum(columns["boxes"][k] for k in members)
+        cameras = [columns["camera"][k] for k in members]
+        names = [f"Path in camera {NAMES[camera]}" for camera in sorted(set(cameras))]
+        shown = window.page.evaluate(
+            "(id) => [...mtmc.page().rows.find((row) => row.vehicle.id === id).node.querySelectorAll('.path')].map("
+            "(plot) => [plot.getAttribute('aria-label'), plot.getContext('2d').getImageData(0, 0, plot.width, "
+            "plot.height).data.some(Boolean)])",
+            row[0],
+        )
+        assert shown == [[name, True] for name in names]
     sheet = window.page.evaluate("getComputedStyle(document.querySelector('.cell')).backgroundImage").split('"')[1]
     jpeg = window.page.request.get(window.address.rstrip("/") + sheet[sheet.index("/api") :])
     assert jpeg.headers["content-type"] == "image/jpeg"
