@@ -268,6 +268,17 @@ CASES: dict[str, Case] = {
         spoil=write("c001_gt.txt", ""),
         survives=True,
     ),
+    "a zone without a name": Case(
+        says="{}/scene.yaml:4: cameras.0.zones.0.name: string should have at least 1 character, got ''; change that value",
+        spoil=write(
+            "scene.yaml",
+            "cameras:\n  - id: c001\n    zones:\n      - name: ''\n        polygon: [[0, 0], [9, 0], [9, 9]]\n",
+        ),
+    ),
+    "an image size without pixels": Case(
+        says="{}/scene.yaml:1: cameras.0.size_wh.0: input should be greater than or equal to 1, got 0; change that value",
+        spoil=write("scene.yaml", "cameras: [{id: c001, size_wh: [0, 480]}]"),
+    ),
     "a zone with a corner that is not a number": Case(
         says="{}/scene.yaml:5: cameras.0.zones.0.polygon.1.0: input should be a finite number, got nan; change that value",
         spoil=write(

@@ -371,10 +371,8 @@ class CameraPipeline:
 def detect_together(cameras: Sequence[Camera], config: RunConfig, cache: StageCache, threads: int) -> None:
     """On an accelerator, detect in all videos from this process, batches running across cameras.
 
-    The results wait in the cache for :func:`process_camera`. On a CPU nothing is gained, so nothing is done.
+    The results wait in the cache for :func:`process_camera`.
     """
-    if config.detect.device == "cpu":
-        return
     recordings = []
     for camera in cameras:
         with suppress(SceneError):  # it is raised again, and reported, when the camera is processed

@@ -125,8 +125,9 @@ def run(
     cache, clock = StageCache(out / "cache"), _Stopwatch()
     worker_config = with_absolute_weights(with_model_files(scene, config))
 
-    with clock("detect_together"):
-        detect_together(scene.cameras, worker_config, cache, threads)
+    if worker_config.detect.device != "cpu":  # on a CPU nothing is gained
+        with clock("detect_together"):
+            detect_together(scene.cameras, worker_config, cache, threads)
     results = map_cameras(
         partial(_camera_or_problem, config=worker_config, cache=cache, threads=threads, strict=strict), scene.cameras
     )

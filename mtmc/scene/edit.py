@@ -278,7 +278,7 @@ def _looks_like_text(value: str) -> bool:
 def _written(value: Any) -> Any:
     """A value as it is written: lists and mappings on one line, texts in quotes where they look like others."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
-    from ruamel.yaml.scalarstring import SingleQuotedScalarString
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
     if isinstance(value, Mapping):
         mapping = CommentedMap((key, _written(inner)) for key, inner in value.items())
@@ -291,5 +291,6 @@ def _written(value: Any) -> Any:
     if isinstance(value, str) and _SURROGATE.search(value):
         raise SceneError("expected names in Unicode, got half of a surrogate pair", remedy="rename it")
     if isinstance(value, str) and not _looks_like_text(value):
-        return SingleQuotedScalarString(value)  # such as 'on', which YAML 1.1 takes for true
+        # Such as 'on', which YAML 1.1 takes for true. In single quotes, the line break U+0085 would become a space.
+        return (DoubleQuotedScalarString if "\x85" in value else SingleQuotedScalarString)(value)
     return value

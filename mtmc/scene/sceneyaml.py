@@ -77,7 +77,7 @@ class ZoneEntry(Settings):
 
     model_config = _FINITE
 
-    name: str
+    name: str = Field(min_length=1)
     polygon: list[tuple[float, float]] = Field(min_length=3, description="corners in pixels")
     role: Literal["in", "out", "both"] = Field("both", description="whether vehicles come in there, go out, or both")
 
@@ -90,12 +90,12 @@ class CameraEntry(Settings):
     id: str = Field(min_length=1, pattern=r"^[^/]+$")
     number: int | None = Field(None, ge=0, lt=10**9, description="what stands for it in track1.txt")
     video: str | None = None
-    fps: float | None = Field(None, gt=0, description="effective frames per second")
+    fps: float | None = Field(None, ge=0.001, description="effective frames per second")
     start_s: float | None = Field(None, description="scene time of frame 0")
     start_utc: DateWithZone | None = Field(None, description="date and time, with a time zone, of frame 0")
     time_map: list[tuple[int, float]] = Field(default_factory=list, description="[frame, scene seconds] knots")
     frame_count: int | None = Field(None, ge=1)
-    size_wh: tuple[int, int] | None = None
+    size_wh: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     roi: str | None = None
     detections: list[str] = Field(default_factory=list)
     tracklets: list[str] = Field(default_factory=list)

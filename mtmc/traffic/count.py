@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,9 @@ from mtmc.traffic.write import columns_of, write_csv, write_parquet_rows
 from mtmc.types import GlobalTrack
 
 __all__ = ["ROW_TYPES", "TrafficTables", "count_run", "counted_tracks", "run_tables", "tables_of", "views_of"]
+
+#: Positions are averaged over a second, so that shorter bins tell nothing.
+_LEAST_BIN_S = 1.0
 
 #: The type of the rows of every table; the keys are the names of the files.
 ROW_TYPES: dict[str, type] = {
@@ -130,10 +134,13 @@ def tables_of(
         conflict_cameras: Those whose conflicts are sought; None for no table of conflicts.
 
     Raises:
-        ConfigError: ``bin_s`` is not positive.
+        ConfigError: ``bin_s`` is less than a second, or infinite.
     """
-    if not bin_s > 0:
-        raise ConfigError(f"expected a bin of more than 0 seconds, got {bin_s:g}", remedy="give minutes, such as 15")
+    if not _LEAST_BIN_S <= bin_s < math.inf:
+        raise ConfigError(
+            f"expected a bin of {_LEAST_BIN_S:g} s or more, and of an end, got {bin_s:g} s",
+            remedy="give minutes, such as 15",
+        )
     movements = movements_of(tracks)
     return TrafficTables(
         movements=movements,
@@ -163,7 +170,7 @@ def count_run(
 
     Raises:
         MtmcError: The run cannot be read, or a file cannot be written.
-        ConfigError: ``bin_s`` is not positive.
+        ConfigError: ``bin_s`` is less than a second, or infinite.
     """
     loaded = load_run(run)
     tables = run_tables(loaded, bin_s, with_conflicts=with_conflicts)
@@ -174,7 +181,7 @@ def count_run(
 
 
 def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
-    """Write the files for other programs."""
+    """Write the files for other programs, and remove those of an earlier count that this run does not give."""
     write_sumo_matrix(tables.od_matrix, folder / "sumo_od.xml")
     lines = ground_lines(counted_tracks(run), run.scene)
     write_geoparquet(lines, folder / "trajectories.parquet", is_on_earth=False)
@@ -182,10 +189,16 @@ def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
         lines = on_earth(lines, run.scene)
         write_geoparquet(lines, folder / "trajectories_wgs84.parquet", is_on_earth=True)
         write_geojson(lines, folder / "trajectories.geojson")
+    else:
+        remove(folder / "trajectories_wgs84.parquet")
+        remove(folder / "trajectories.geojson")
     if tables.start_utc is not None:
         videos = {camera.id: camera.video.name for camera in run.scene.cameras if camera.video is not None}
         write_otanalytics_counts(tables.turning_counts, tables.start_utc, folder / "otanalytics_counts.csv")
         write_otanalytics_events(run.tracks, tables.start_utc, videos, folder / "otanalytics_events.csv")
+    else:
+        remove(folder / "otanalytics_counts.csv")
+        remove(folder / "otanalytics_events.csv")
 
 
 def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: bool = False) -> TrafficTables:
@@ -197,7 +210,7 @@ def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: 
         with_conflicts: Whether conflicts are sought.
 
     Raises:
-        ConfigError: ``bin_s`` is not positive.
+        ConfigError: ``bin_s`` is less than a second, or infinite.
     """
     tracks = counted_tracks(run)
     samples = NO_SAMPLES if run.links is None else sample_movements(tracks, run.links, views_of(run))

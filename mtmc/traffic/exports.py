@@ -15,7 +15,7 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,6 +23,7 @@ from mtmc.files import atomic_path
 from mtmc.geometry.boxes import bottom_center
 from mtmc.traffic.movements import movement_passages
 from mtmc.traffic.tables import ODCount, TurningCount
+from mtmc.traffic.write import utc_of
 from mtmc.types import GlobalTrack, Tracklet
 
 __all__ = ["write_otanalytics_counts", "write_otanalytics_events", "write_sumo_matrix"]
@@ -56,7 +57,7 @@ def write_sumo_matrix(rows: Iterable[ODCount], path: Path) -> None:
 
     root = ElementTree.Element("data")
     for name, place in taz.places.items():
-        root.append(ElementTree.Comment(f" {name}: {place} ".replace("--", "- -")))
+        root.append(ElementTree.Comment(_comment(f" {name}: {place} ")))
     for (begin_s, end_s, vehicle_class), counts in sorted(intervals.items()):
         bin_of_class = {"id": vehicle_class, "begin": f"{begin_s:.2f}", "end": f"{end_s:.2f}"}
         interval = ElementTree.SubElement(root, "interval", bin_of_class)
@@ -67,6 +68,11 @@ def write_sumo_matrix(rows: Iterable[ODCount], path: Path) -> None:
     ElementTree.indent(root)
     with atomic_path(path) as temporary:
         ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+
+
+def _comment(text: str) -> str:
+    """A text as a comment of XML may hold it: without two hyphens in a row, and without control characters."""
+    return re.sub(r"-(?=-)", "- ", re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text))
 
 
 class _SumoNames:
@@ -102,7 +108,7 @@ def write_otanalytics_counts(rows: Sequence[TurningCount], start_utc: datetime, 
     """
 
     def moment(scene_s: float) -> str:
-        return f"{_utc(start_utc, scene_s):%Y-%m-%d %H:%M:%S}"
+        return f"{utc_of(start_utc, scene_s):%Y-%m-%d %H:%M:%S}"
 
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -146,7 +152,7 @@ def write_otanalytics_events(
         ]
         for tracklet, row, section, kind in found:
             if section or kind != "section-enter":
-                moment = _utc(start_utc, float(tracklet.time_s[row]))
+                moment = utc_of(start_utc, float(tracklet.time_s[row]))
                 times = f"{moment:%Y-%m-%d %H:%M:%S.%f}", f"{moment:%Y-%m-%d}", f"{moment:%H:%M:%S.%f}"
                 user = movement.vehicle, movement.vehicle_class, movement.camera
                 at = (*times, int(tracklet.frame[row]) + 1, section, section, kind, *_place_and_vector(tracklet, row))
@@ -166,7 +172,3 @@ def _place_and_vector(tracklet: Tracklet, row: int) -> tuple[float, float, float
     x, y = points[0].round(2).tolist()
     vector_x, vector_y = (points[2] - points[1]).round(2).tolist()
     return x, y, vector_x, vector_y
-
-
-def _utc(start_utc: datetime, scene_s: float) -> datetime:
-    return (start_utc + timedelta(seconds=scene_s)).astimezone(timezone.utc)

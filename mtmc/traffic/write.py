@@ -14,9 +14,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from mtmc.errors import SceneError
 from mtmc.files import atomic_path
 
-__all__ = ["SCENE_TIMES", "columns_of", "write_csv", "write_parquet_rows"]
+__all__ = ["SCENE_TIMES", "columns_of", "utc_of", "write_csv", "write_parquet_rows"]
 
 #: Columns of seconds on the scene's clock; all others in seconds are durations.
 SCENE_TIMES = ("enter_s", "leave_s", "bin_start_s", "bin_end_s", "start_s", "end_s", "at_s")
@@ -29,15 +30,36 @@ def columns_of(rows: Sequence[Any], row_type: type, start_utc: datetime | None =
         rows: Instances of ``row_type``.
         row_type: A dataclass.
         start_utc: Date and time of second 0 of the scene's clock.
+
+    Raises:
+        SceneError: A time is no date, see :func:`utc_of`.
     """
     columns: dict[str, list[Any]] = {}
     for field in fields(row_type):
         values = [getattr(row, field.name) for row in rows]
         columns[field.name] = values
         if start_utc is not None and field.name in SCENE_TIMES:
-            times = [(start_utc + timedelta(seconds=value)).astimezone(timezone.utc) for value in values]
-            columns[field.name.removesuffix("_s") + "_utc"] = times
+            columns[field.name.removesuffix("_s") + "_utc"] = [utc_of(start_utc, value) for value in values]
     return columns
+
+
+def utc_of(start_utc: datetime, scene_s: float) -> datetime:
+    """Date and time, UTC, of a moment on the scene's clock.
+
+    Args:
+        start_utc: Date and time of second 0.
+        scene_s: The moment, seconds.
+
+    Raises:
+        SceneError: It lies before the year 1 or after the year 9999.
+    """
+    try:
+        return (start_utc + timedelta(seconds=scene_s)).astimezone(timezone.utc)
+    except OverflowError:
+        raise SceneError(
+            f"second {scene_s:g} after {start_utc.isoformat()} is no date up to the year 9999",
+            remedy="check start_utc and start_s in scene.yaml: start_s is in seconds after start_utc",
+        ) from None
 
 
 def write_csv(columns: Mapping[str, Sequence[Any]], path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mtmc.errors import MtmcError, SceneError
@@ -107,10 +107,11 @@ def test_zones_are_told_apart_by_name(folder: Path) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    name=st.text(max_size=12)
+    name=st.text(min_size=1, max_size=12)
     | st.sampled_from(["on", "1:30", "1e5", "~", "0x1F", "- a", "{a", "x # y", "\x00", "é\u2028"]),
     corner=st.floats(allow_nan=False, allow_infinity=False),
 )
+@example(name="before\x85after", corner=0.0)
 def test_any_name_and_number_comes_back(folder: Path, name: str, corner: float) -> None:
     zone = {"name": name, "polygon": [[corner, 0.0], [9.0, 0.0], [0.0, 9.0]]}
     [found] = edit(folder, cameras=[{"id": "south", "zones": [zone]}]).camera("south").zones

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import shutil
 from dataclasses import fields, replace
@@ -16,11 +17,13 @@ import pytest
 
 from mtmc.cli import main
 from mtmc.config import load_config
-from mtmc.errors import ConfigError
+from mtmc.errors import ConfigError, SceneError
 from mtmc.geometry.clock import Clock
 from mtmc.pipeline.run import run
 from mtmc.scene import Camera, PlaneOrigin, Scene, Zone
-from mtmc.traffic.count import ROW_TYPES, tables_of
+from mtmc.traffic.count import ROW_TYPES, count_run, tables_of
+from mtmc.traffic.movements import Movement, movements_of
+from mtmc.traffic.write import columns_of, utc_of
 from mtmc.types import GlobalTrack, Passage
 from tests.builders import tracklet
 
@@ -121,9 +124,35 @@ def passage(start_s: float) -> Passage:
     return Passage(tracklet(start_s=start_s), np.zeros(0, np.float32), "", "", np.full((10, 2), np.nan))
 
 
-def test_a_bin_without_length_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="expected a bin of more than 0 seconds, got 0"):
-        tables_of([], bin_s=0.0)
+@pytest.mark.parametrize("bin_s", [0.0, -60.0, 0.99, math.inf, math.nan])
+def test_a_bin_of_less_than_a_second_or_without_end_is_an_error(bin_s: float) -> None:
+    with pytest.raises(ConfigError, match=f"expected a bin of 1 s or more, and of an end, got {bin_s:g} s"):
+        tables_of([], bin_s=bin_s)
+
+
+def test_files_that_a_run_no_longer_gives_are_removed(folder: Path, tmp_path: Path) -> None:
+    """The place on Earth and the date were known to an earlier run in the same folder."""
+    again, out = tmp_path / "run", tmp_path / "run" / "traffic"
+    shutil.copytree(folder, again)
+    count_run(again)
+    stale = ["trajectories_wgs84.parquet", "trajectories.geojson", "otanalytics_counts.csv", "otanalytics_events.csv"]
+    assert [name for name in stale if (out / name).exists()] == stale
+    manifest = json.loads((again / "run.json").read_text())
+    for key in ("origins", "start_utc"):
+        del manifest["place"]["scene"][key]
+    (again / "run.json").write_text(json.dumps(manifest))
+    count_run(again)
+    assert not [name for name in stale if (out / name).exists()]
+
+
+def test_times_beyond_the_calendar_are_one_sentence() -> None:
+    """A start_s in milliseconds since 1970 is about 54,000 years."""
+    start = datetime(2026, 5, 12, 7, tzinfo=timezone.utc)
+    assert utc_of(start, 90.5) == datetime(2026, 5, 12, 7, 1, 30, 500_000, tzinfo=timezone.utc)
+    with pytest.raises(
+        SceneError, match=r"second 1\.7e\+12 after 2026-05-12T07:00:00\+00:00 is no date.*check start_utc"
+    ):
+        columns_of(movements_of([GlobalTrack(1, (passage(1.7e12),))]), Movement, start)
 
 
 def test_the_page_describes_every_column() -> None:

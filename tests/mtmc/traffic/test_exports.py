@@ -37,7 +37,7 @@ def test_the_matrix_for_sumo(tmp_path: Path) -> None:
         od(("a", "east< in"), ("b", ""), 2),  # the same characters once changed
         od(("a", "east> in"), ("b", ""), 4, kind="bus"),
         od(("a", "east> in"), ("b", ""), 5, start=900.0),
-        od(("--><x>", '"'), ("b", ""), 1),
+        od(("--><x>---\x01", '"'), ("b", ""), 1),
         od(("b", ""), ("a", "east> in"), 0),
     ]
     write_sumo_matrix(rows, tmp_path / "od.xml")
