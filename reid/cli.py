@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +202,7 @@ def _add_runtime(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
     command.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of the computation")
-    command.add_argument("--threads", type=int, default=1, help="how many threads compute")
+    command.add_argument("--threads", type=_whole_from(1), default=1, help="how many threads compute")
     command.add_argument(
         "--flip", action="store_true", help="give the mean of a picture's and its mirror image's embedding"
     )
@@ -275,11 +275,13 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         metavar="KEY=VALUE",
         help="an option of the data sets, such as size=1600, or of one, such as vehicleid.size=1600; may be repeated",
     )
-    command.add_argument("--seed", type=int, default=0, help="of protocols that draw at random, and of the bootstrap")
+    command.add_argument(
+        "--seed", type=_whole_from(0), default=0, help="of protocols that draw at random, and of the bootstrap"
+    )
     command.add_argument("--rerank", action="store_true", help="measure k-reciprocal re-ranking too")
     command.add_argument(
         "--expand",
-        type=_count,
+        type=_whole_from(1),
         default=0,
         metavar="N",
         help="measure queries expanded by the N most similar pictures too, by the plain and by the weighted mean",
@@ -364,9 +366,9 @@ def _add_efficiency(commands: argparse._SubParsersAction[argparse.ArgumentParser
     command.add_argument("weights", help=f"{_WEIGHTS}; anything that runs in torch")
     command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
     command.add_argument("--device", default="cpu", help="cpu or cuda")
-    command.add_argument("--threads", type=int, default=1, help="how many threads compute")
-    command.add_argument("--warmup", type=int, default=50, help="calls before timing")
-    command.add_argument("--runs", type=int, default=200, help="timed calls")
+    command.add_argument("--threads", type=_whole_from(1), default=1, help="how many threads compute")
+    command.add_argument("--warmup", type=_whole_from(0), default=50, help="calls before timing")
+    command.add_argument("--runs", type=_whole_from(1), default=200, help="timed calls")
     _add_out(command, "write the measurements as JSON")
     command.set_defaults(run=_efficiency)
 
@@ -451,10 +453,15 @@ def _write_text(path: Path, text: str) -> None:
         raise ConfigError(f"cannot write this file ({error.strerror or error})", path=path) from error
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
-    return int(text)
+def _whole_from(least: int) -> Callable[[str], int]:
+    """What reads a whole number that is not less than some other one."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text}")
+        return int(text)
+
+    return number
 
 
 def _three(text: str) -> list[float]:

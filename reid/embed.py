@@ -45,6 +45,7 @@ def save(path: Path, names: list[str], embeddings: NDArray[Any]) -> None:
 
     Raises:
         ConfigError: The file cannot be written.
+        DataError: A name is not in UTF-8, which .parquet needs.
     """
     write = _write_parquet if path.suffix == ".parquet" else _write_npz
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
@@ -67,6 +68,13 @@ def _write_parquet(path: Path, names: list[str], embeddings: NDArray[Any]) -> No
     import pyarrow as pa
     import pyarrow.parquet
 
+    try:
+        path_column = pa.array(names, pa.string())
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"expected names in UTF-8, which Parquet holds, got {error.object!r}",
+            remedy="rename this file, or write .npz",
+        ) from None
     flat = pa.array(np.ascontiguousarray(embeddings).reshape(-1))
     rows = pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1])
-    pa.parquet.write_table(pa.table({"path": names, "embedding": rows}), path)
+    pa.parquet.write_table(pa.table({"path": path_column, "embedding": rows}), path)

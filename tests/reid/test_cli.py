@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
@@ -67,6 +69,34 @@ def test_errors_are_one_sentence_and_exit_code_2(weights, folder, tmp_path, caps
     assert "expected height x width" in capsys.readouterr().err
     with pytest.raises(ReidError, match="have no card"):
         main(["--debug", *embed, str(tmp_path / "x.npz")])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["evaluate", "-d", "folder", "--seed", "-1"],
+        ["embed", "--out", "x.npz", "--threads", "-3"],
+        ["efficiency", "--runs", "0"],
+    ],
+)
+def test_numbers_that_are_too_small_are_refused_before_any_work(weights, folder, capsys, options):
+    command, *rest = options
+    where = [] if command == "efficiency" else [str(folder)]
+    with pytest.raises(SystemExit):
+        main([command, *where, "-w", str(weights), *rest])
+    assert f"argument {rest[-2]}: expected a whole number from" in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf_8_go_into_npz_alone(weights, folder, tmp_path, capsys):
+    main(["card", str(weights), "--size", "4x4"])
+    (folder / "blue.png").rename(os.fsdecode(os.fsencode(folder) + b"/blue\xff.png"))
+    embed = ["embed", str(folder), "-w", str(weights), "--out"]
+    assert main([*embed, str(tmp_path / "x.npz")]) == 0
+    with np.load(tmp_path / "x.npz") as saved:
+        assert [os.fsencode(name) for name in saved["path"].tolist()] == [b"b/red.png", b"blue\xff.png"]
+    assert main([*embed, str(tmp_path / "x.parquet")]) == 2
+    assert r"got 'blue\udcff.png'; rename this file, or write .npz" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.parquet"))
 
 
 def test_a_picture_that_cannot_be_read_is_named(weights, folder, tmp_path, capsys):
