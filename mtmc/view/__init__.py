@@ -61,7 +61,7 @@ def serve_run(
 
     Raises:
         MissingDependency: Starlette or uvicorn is not installed.
-        ConfigError: The address cannot be listened on.
+        ConfigError: The address cannot be listened on, or ``folder`` is that of the run.
         MtmcError: The run or its journal cannot be read.
     """
     try:
@@ -94,7 +94,7 @@ def export_run(
     """Write the corrected result of a run; returns the file or folder, see :meth:`mtmc.view.session.Session.export`.
 
     Raises:
-        ConfigError: Only checked vehicles are asked for, and there are none.
+        ConfigError: Only checked vehicles are asked for, and there are none, or ``folder`` is that of the run.
         MtmcError: The run or its journal cannot be read, or the result cannot be written.
     """
     return _session(run, folder).export(kind, only_checked=only_checked)
@@ -104,6 +104,11 @@ def _session(run: Path, folder: Path | None) -> Session:
     viewed = view_of(load_run(run))
     if not viewed.passages:
         raise MtmcError("the run found no vehicle, so there is nothing to view", path=run)
+    if folder is not None and folder.resolve() == run.resolve():
+        raise ConfigError(
+            f"--folder {folder} is that of the run, whose track1.txt would be replaced",
+            remedy="leave --folder out, which writes into RUN/view, or choose another one",
+        )
     return Session(viewed, run / "view" if folder is None else folder)
 
 

@@ -7,6 +7,7 @@ one camera, too. Folders are named by numbers, since names of cameras may hold a
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import zipfile
 from collections import defaultdict
@@ -37,6 +38,10 @@ ExportKind = Literal["track1", "truth", "crops"]
 
 _JPEG_QUALITY = 95
 
+#: The files that an export consists of: a folder with any other one is not replaced.
+_TRUTH_FILE = re.compile(r"c\d{3,}/gt/gt\.txt")
+_CROP_FILE = re.compile(r"\d{4,}/c\d{3,}/\d{6,}_\d+\.jpg")
+
 
 def write_truth(vehicles: Sequence[GlobalTrack], run: LoadedRun, folder: Path) -> Path:
     """Write ``c001/gt/gt.txt`` … below a folder, which is replaced: the layout that ``mtmc evaluate`` reads.
@@ -44,13 +49,13 @@ def write_truth(vehicles: Sequence[GlobalTrack], run: LoadedRun, folder: Path) -
     Where a frame of a camera has two boxes of one vehicle, the one of the higher score is written.
 
     Raises:
-        MtmcError: A file cannot be written.
+        MtmcError: A file cannot be written, or the folder holds other files.
     """
     table = table_of_tracks(vehicles, {camera.id: camera.number for camera in run.scene.cameras})
     _, picture = np.unique(np.stack([table.camera, table.frame], axis=1), axis=0, return_inverse=True)
     table = table[~repeated_boxes(picture.reshape(-1), table.id, table.score[:, None])]
     table = table.with_columns(score=np.ones(len(table)))  # a 0 would mean: not to be considered
-    with _replaced(folder) as new:
+    with _replaced(folder, _TRUTH_FILE) as new:
         for number in np.unique(table.camera).tolist():
             path = new / f"c{number:03d}" / "gt" / "gt.txt"
             path.parent.mkdir(parents=True)
@@ -64,7 +69,8 @@ def write_crops(vehicles: Sequence[GlobalTrack], run: LoadedRun, folder: Path) -
     The crops are those that represent a tracklet in the run: large, sharp, not occluded, spread over its time.
 
     Raises:
-        MtmcError: The run's pictures are blurred, no camera has a video, or a file cannot be written.
+        MtmcError: The run's pictures are blurred, no camera has a video, a file cannot be written, or the folder
+            holds other files.
     """
     if run.config.render.blur:
         raise MtmcError(
@@ -79,7 +85,7 @@ def write_crops(vehicles: Sequence[GlobalTrack], run: LoadedRun, folder: Path) -
             path=run.out,
             remedy="make the run from videos, and leave them where they are",
         )
-    with _replaced(folder) as new:
+    with _replaced(folder, _CROP_FILE) as new:
         for camera in cameras:
             _write_crops_of(camera, vehicles, run, new)
     return folder
@@ -136,8 +142,15 @@ def zipped(folder: Path) -> Path:
 
 
 @contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of another one once it is complete."""
+def _replaced(folder: Path, written: re.Pattern[str]) -> Iterator[Path]:
+    """An empty folder that takes the place of an earlier export, which has such files alone, once it is complete."""
+    for path in folder.rglob("*"):
+        if not path.is_dir() and not written.fullmatch(path.relative_to(folder).as_posix()):
+            raise MtmcError(
+                f"this folder would be replaced, but holds {path.relative_to(folder)}, which is of no export",
+                path=folder,
+                remedy="move it away, or choose another --folder",
+            )
     new = folder.with_name(f"{folder.name}.{os.getpid()}")
     try:
         shutil.rmtree(new, ignore_errors=True)

@@ -18,6 +18,8 @@ from mtmc.config import load_config
 from mtmc.errors import ConfigError, MtmcError
 from mtmc.evaluate import evaluate_files
 from mtmc.evaluate.load import load_boxes
+from mtmc.view import export_run
+from mtmc.view.exports import ExportKind
 from mtmc.view.proxies import Proxies
 from mtmc.view.security import loopback_names
 from mtmc.view.server import make_app
@@ -135,6 +137,30 @@ def test_the_result_scores_perfectly_against_its_own_truth(session: Session) -> 
     folder = session.export("truth")
     overall = evaluate_files(folder, session.export()).overall
     assert (overall.idf1, overall.idp, overall.idr) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["truth", "crops"])
+def test_a_folder_that_is_no_export_is_not_replaced(filmed, tmp_path: Path, kind: ExportKind) -> None:
+    """An earlier export is replaced, what else has its name is kept: --folder may be any folder."""
+    session = Session(filmed, tmp_path)
+    first = sorted(session.export(kind).rglob("*"))
+    assert sorted(session.export(kind).rglob("*")) == first
+    own = tmp_path / kind / "c001" / "notes.txt"
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("mine")
+    with pytest.raises(MtmcError, match=rf"{kind}: this folder would be replaced, but holds c001/notes\.txt"):
+        session.export(kind)
+    assert own.read_text() == "mine"
+
+
+def test_the_folder_of_the_run_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewed = town(tmp_path / "run")
+    monkeypatch.setattr("mtmc.view.load_run", lambda run: viewed.run)
+    before = (tmp_path / "run" / "track1.txt").read_bytes()
+    with pytest.raises(ConfigError, match=r"is that of the run, whose track1\.txt would be replaced"):
+        export_run(tmp_path / "run", tmp_path / "view" / ".." / "run")
+    assert (tmp_path / "run" / "track1.txt").read_bytes() == before
+    assert export_run(tmp_path / "run") == tmp_path / "run" / "view" / "track1.txt"
 
 
 def test_ground_truth_of_the_checked_vehicles_alone(session: Session) -> None:
