@@ -342,6 +342,26 @@ def test_a_cut_takes_the_mark_away_for_good(session: Session) -> None:
     assert session.snapshot().checked == frozenset()  # the same name, but fewer boxes
 
 
+def test_a_cut_of_another_vehicle_ends_no_mark(session: Session) -> None:
+    first, *rest = (np.flatnonzero(vehicles(session) == k).tolist() for k in sorted(set(vehicles(session).tolist())))
+    session.check(0, first)
+    marked = session.snapshot().checked
+    other = rest[0][0]
+    session.cut(1, other, int(session.viewed.passages[other].tracklet.frame[20]))
+    assert session.snapshot().checked == marked != frozenset()
+
+
+def test_questions_worth_less_than_a_box_are_not_asked(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The links of the town are nearly certain: with three times the boxes, some questions are worth one."""
+    found, solution, boxes = session.association.candidates, session.state()[1], 3 * session.viewed.lengths
+    assert found is not None
+    asked = questions(found, solution, boxes)
+    monkeypatch.setattr("mtmc.view.questions._LEAST_EXPECTED_BOXES", 0.0)
+    every = questions(found, solution, boxes)
+    assert asked == [question for question in every if question.expected_boxes >= 1.0]
+    assert 0 < len(asked) < len(every)
+
+
 def test_the_mark_of_a_part_is_not_that_of_the_whole(session: Session) -> None:
     alone = FIRST[0]
     session.answer(0, (alone, VEHICLES), is_same=False)

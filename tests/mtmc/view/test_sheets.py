@@ -68,20 +68,21 @@ def test_cells_show_the_boxes_in_order_of_time(clean: tuple[Path, Fraction]) -> 
     assert sheet_of(seen).frames == tuple(range(20, 27))
 
 
-def test_the_middle_of_a_cell_is_the_box(tmp_path: Path) -> None:
-    """A white box on gray fills the middle two thirds of its cell, whatever its shape."""
+@pytest.mark.parametrize(("size", "wide", "high"), [((48, 24), 64, 32), ((24, 48), 24, 48), ((32, 24), 64, 48)])
+def test_the_middle_of_a_cell_is_the_box(tmp_path: Path, size: tuple[int, int], wide: int, high: int) -> None:
+    """A white box on gray fills two thirds of its cell of 96 × 72 px, in the direction in which it is larger."""
     from tests.builders import write_video
 
     images = np.full((3, 96, 160, 3), 70, np.uint8)
-    images[1, 40:64, 60:108] = 255
+    images[1, 40 : 40 + size[1], 60 : 60 + size[0]] = 255
     write_video(tmp_path / "source.mp4", images)
     camera = CameraView("c001", 1, Fraction(10), ((0, 0.0),), 3, WH, tmp_path / "source.mp4", "")
     make_proxy(camera, tmp_path / "clean.mp4")
-    seen = tracklet("c001", 1, first=1, length=1, start=(60, 40), size=(48, 24))
+    seen = tracklet("c001", 1, first=1, length=1, start=(60, 40), size=size)
     cell = sheet_image(tmp_path / "clean.mp4", Fraction(10), WH, seen)[..., 1] > 170
     rows, columns = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
-    assert [columns[0], columns[-1] + 1] == pytest.approx([16, 80], abs=2)  # 48 px at 96 / 72 of their size
-    assert [rows[0], rows[-1] + 1] == pytest.approx([20, 52], abs=2)
+    assert [columns[0], columns[-1] + 1] == pytest.approx([48 - wide / 2, 48 + wide / 2], abs=2)
+    assert [rows[0], rows[-1] + 1] == pytest.approx([36 - high / 2, 36 + high / 2], abs=2)
 
 
 def test_a_long_tracklet_is_shown_from_its_first_to_its_last_box() -> None:
@@ -97,6 +98,8 @@ def test_jumps_by_hand() -> None:
     seen = tracklet("c001", 1, length=5, start=(0, 0), step=(10, 0), size=(60, 40))
     seen.xyxy[3:, [1, 3]] += 30
     np.testing.assert_allclose(motion_jumps(seen), [0, 0, 0, 30 / 40, 30 / 40], atol=1e-5)
+    seen.xyxy[3:, 1] -= 40  # from here on the boxes are 80 px high, and their centers 20 px higher
+    np.testing.assert_allclose(motion_jumps(seen), [0, 0, 0, 10 / 80, 10 / 80], atol=1e-5)
     np.testing.assert_allclose(motion_jumps(seen[:1]), [0])
     np.testing.assert_allclose(motion_jumps(seen[:2]), [0, 0])
 
