@@ -269,7 +269,7 @@ CASES: dict[str, Case] = {
         survives=True,
     ),
     "a zone without a name": Case(
-        says="{}/scene.yaml:4: cameras.0.zones.0.name: string should have at least 1 character, got ''; change that value",
+        says="{}/scene.yaml:4: cameras.0.zones.0.name: expected a name, as a zone without one counts as none, got ''; change that value",
         spoil=write(
             "scene.yaml",
             "cameras:\n  - id: c001\n    zones:\n      - name: ''\n        polygon: [[0, 0], [9, 0], [9, 9]]\n",

@@ -43,7 +43,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
@@ -72,12 +80,18 @@ def _is_date_with_zone(value: Any, validate: ValidatorFunctionWrapHandler) -> da
 DateWithZone = Annotated[AwareDatetime, Field(strict=False), WrapValidator(_is_date_with_zone)]
 
 
+def _is_name(name: str) -> str:
+    if not name:
+        raise ValueError("expected a name, as a zone without one counts as none")
+    return name
+
+
 class ZoneEntry(Settings):
     """An entry or exit region of one camera."""
 
     model_config = _FINITE
 
-    name: str = Field(min_length=1)
+    name: Annotated[str, AfterValidator(_is_name)]
     polygon: list[tuple[float, float]] = Field(min_length=3, description="corners in pixels")
     role: Literal["in", "out", "both"] = Field("both", description="whether vehicles come in there, go out, or both")
 
@@ -90,7 +104,7 @@ class CameraEntry(Settings):
     id: str = Field(min_length=1, pattern=r"^[^/]+$")
     number: int | None = Field(None, ge=0, lt=10**9, description="what stands for it in track1.txt")
     video: str | None = None
-    fps: float | None = Field(None, ge=0.001, description="effective frames per second")
+    fps: float | None = Field(None, gt=0, description="effective frames per second")
     start_s: float | None = Field(None, description="scene time of frame 0")
     start_utc: DateWithZone | None = Field(None, description="date and time, with a time zone, of frame 0")
     time_map: list[tuple[int, float]] = Field(default_factory=list, description="[frame, scene seconds] knots")
