@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,7 +200,7 @@ def _open_openvino(path: Path, device: str, precision: str, threads: int) -> Ses
         raise MissingDependency.of("openvino", "openvino", "runtime openvino") from error
     if device != "cpu":
         raise ConfigError(f"openvino does not run on {device}", remedy="set runtime to onnxruntime or device to cpu")
-    core = openvino.Core()
+    core = _openvino_core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise ConfigError("this CPU does not compute in bf16", remedy="set precision to fp32")
     properties = {
@@ -234,6 +235,18 @@ def _open_openvino(path: Path, device: str, precision: str, threads: int) -> Ses
         metadata=_openvino_metadata(model),
         run=run,
     )
+
+
+@cache
+def _openvino_core() -> Any:
+    """OpenVINO's one core of this process, kept until its end.
+
+    Its CPU plugin gives the thread that loads it a stack for signal handlers and frees that memory with the core. If
+    another thread freed it, the next signal to the first thread, such as Ctrl-C, would end the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _read_openvino(openvino: Any, core: Any, path: Path) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,20 @@ def test_a_half_precision_model_takes_and_gives_float32(tmp_path: Path) -> None:
     session = open_session(scaled_mean_model(tmp_path / "h.onnx", TensorProto.FLOAT16))
     outputs = session(np.ones((1, 3, 2, 2), np.float32))
     assert [o.dtype for o in outputs] == [np.float32, np.float32]
+
+
+def test_signals_are_handled_after_another_thread_drops_a_model(tmp_path: Path) -> None:
+    """In a process of its own, since a handler without memory for its stack ends it by SIGSEGV."""
+    pytest.importorskip("openvino")
+    program = (
+        "import signal, sys, threading; from reid.runtime import open_session\n"
+        "sessions = [open_session(sys.argv[1], runtime='openvino')]\n"
+        "dropping = threading.Thread(target=sessions.clear); dropping.start(); dropping.join()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled')); signal.raise_signal(signal.SIGUSR1)"
+    )
+    command = [sys.executable, "-X", "faulthandler", "-c", program, str(scaled_mean_model(tmp_path / "m.onnx"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def test_openvino_reads_its_own_folder_and_auto_knows_it(tmp_path: Path) -> None:
