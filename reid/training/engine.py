@@ -80,7 +80,7 @@ def _train(
     best = checkpoint.restore(folder, method, optimizer, scaler) if first else None
     measured_on = digest_of(tests)
     if tests and first < schedule.epochs:
-        best = _comparable(best, measured_on)
+        best = _comparable(best, measured_on, config.output / "best")
 
     batches = make_batches(config, training_data)
     loader = batch_loader(config, method, training_data, batches, device)
@@ -118,8 +118,12 @@ def _train(
     return folder
 
 
-def _comparable(best: checkpoint.Best | None, measured_on: str) -> checkpoint.Best | None:
-    """The best network so far, if its score is of the same validation data as the scores to come; else None."""
+def _comparable(best: checkpoint.Best | None, measured_on: str, folder: Path) -> checkpoint.Best | None:
+    """The best network so far if it is there and its score is of the validation data of those to come, else None."""
+    if best is not None and not folder.is_dir():
+        if distributed.is_main():
+            _LOG.warning("%s is gone: the next network measured is the best so far", folder)
+        return None
     if best is None or best.measured_on == measured_on:
         return best
     if distributed.is_main():

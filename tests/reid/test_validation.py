@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,6 +182,13 @@ def test_the_best_score_belongs_to_its_validation_data(
     assert second["measured_on"] != first["measured_on"]
     assert "the validation data have changed: the best network so far (mAP 0.900 after epoch 1)" in caplog.text
     assert checkpoint.read_json(tmp_path / "run/best")["epochs_done"] == 5
+
+    # A best network that was removed is no longer compared with.
+    shutil.rmtree(tmp_path / "run" / "best")
+    third = go_on(7, [0.05], moved / "hard")
+    assert (third["epoch"], third["map"]) == (7, 0.05)
+    assert checkpoint.read_json(tmp_path / "run" / "best")["epochs_done"] == 7
+    assert "best is gone: the next network measured is the best so far" in caplog.text
 
 
 def test_held_out_identities_are_not_learned_from(tmp_path: Path) -> None:

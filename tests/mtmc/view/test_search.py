@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from mtmc.errors import ConfigError, FormatError
 from mtmc.types import Array
 from mtmc.view.pictures import decode_picture
 from mtmc.view.proxies import Proxies
+from mtmc.view.run_data import ViewedRun
 from mtmc.view.search import MAX_PICTURE_BYTES, Search
 from mtmc.view.security import loopback_names
 from mtmc.view.server import make_app
@@ -52,20 +54,43 @@ def pages(viewed, tmp_path: Path) -> TestClient:
     return TestClient(app, base_url="http://127.0.0.1:8000")
 
 
-def test_order_and_similarity_are_those_of_cosines_without_the_cameras_means(tmp_path: Path) -> None:
-    viewed = town(tmp_path)
+def without_means(viewed: ViewedRun) -> tuple[Array, Array]:
+    """Unit vectors without their camera's mean, which is drawn towards that of all; and that of all."""
     vectors = np.stack([p.embedding for p in viewed.passages]).astype(float)
     overall = vectors.mean(axis=0)
     for k in range(2):
         own = vectors[viewed.camera == k]
         vectors[viewed.camera == k] -= (len(own) * own.mean(axis=0) + 20 * overall) / (len(own) + 20)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), overall
+
+
+def test_order_and_similarity_are_those_of_cosines_without_the_cameras_means(tmp_path: Path) -> None:
+    viewed = town(tmp_path)
+    vectors, _ = without_means(viewed)
     for example in (0, 5, VEHICLES + 3):
         cosine = vectors @ vectors[example]
         cosine[example] = -np.inf
         found = Search(viewed).like_passage(example, 7)
         assert [match.passage for match in found] == np.argsort(-cosine)[:7].tolist()
         assert [match.similarity for match in found] == pytest.approx(np.sort(cosine)[::-1][:7], abs=1e-5)
+
+
+def test_a_picture_loses_the_mean_of_all_cameras(viewed: ViewedRun) -> None:
+    vectors, overall = without_means(viewed)
+    own = hue(4, "") - overall
+    cosine = vectors @ (own / np.linalg.norm(own))
+    found = Search(viewed).like_picture(picture(4), 7)
+    assert [match.similarity for match in found] == pytest.approx(np.sort(cosine)[::-1][:7], abs=1e-4)
+
+
+def test_tracklets_without_an_embedding_are_like_no_other(tmp_path: Path) -> None:
+    viewed = town(tmp_path)
+    blank = replace(viewed.passages[3], embedding=np.zeros(0, np.float32))
+    search = Search(replace(viewed, passages=(*viewed.passages[:3], blank, *viewed.passages[4:])))
+    found = search.like_passage(5, 2 * VEHICLES)
+    assert {match.passage for match in found} == set(range(2 * VEHICLES)) - {3, 5}
+    with pytest.raises(ConfigError, match="this tracklet has no embedding"):
+        search.like_passage(3, 5)
 
 
 @pytest.mark.parametrize("vehicle", [0, 4, 11])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from mtmc.diagnose.matched_run import MatchedRun
 from mtmc.formats.convert import table_of_tracks
 from mtmc.formats.table import Table
 from mtmc.types import GlobalTrack
+from mtmc.view.questions import Question
 from tests.mtmc.view.town import VEHICLES, town
 from tools.bench.review import (
     at_random,
@@ -19,6 +22,7 @@ from tools.bench.review import (
     idf1_of_own_links,
     idf1_per_answer,
     reviewed_run,
+    strongest_links,
     true_vehicles,
 )
 
@@ -62,6 +66,35 @@ def test_own_links_lead_to_the_truth_of_links_that_depend_on_nothing_else(
     viewed, matched = world
     scores = idf1_of_own_links(reviewed_run(viewed, matched), (0, 100))
     assert scores == pytest.approx([1 - 1 / (2 * VEHICLES), 1.0])
+
+
+def test_ghosts_are_one_vehicle_with_no_other(world) -> None:
+    """Two tracklets that match no true vehicle are not the same, though both have the label −1."""
+    reviewed = reviewed_run(*world)
+    ghosts = replace(reviewed, vehicle=np.where(np.arange(2 * VEHICLES) < 2, -1, reviewed.vehicle))
+    assert not ghosts.is_same(Question(0, 1, False, 0.5, 1))
+    assert ghosts.is_same(Question(2, VEHICLES + 2, True, 0.5, 1))
+
+
+def test_an_answer_adds_its_own_link(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another truth, vehicle 5 of the first camera and 7 of the second are one: only the answer joins them."""
+    monkeypatch.setattr("tools.bench.review.questions", lambda *_: [Question(5, VEHICLES + 7, False, 0.5, 40)])
+    reviewed = reviewed_run(*world)
+    vehicle = reviewed.vehicle.copy()
+    vehicle[VEHICLES + 7] = vehicle[5]
+    seen = []
+    scored = replace(reviewed, vehicle=vehicle, score=lambda labels: seen.append(labels) or 0.0)
+    idf1_of_own_links(scored, (0, 1))
+    before, after = seen
+    assert before[5] != before[VEHICLES + 7]
+    assert after[5] == after[VEHICLES + 7]
+
+
+def test_a_vehicle_hangs_together_by_its_most_probable_links(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three passages of one vehicle: of their three links the two of .9 and .8 are the tree."""
+    candidates = SimpleNamespace(pairs=np.array([[0, 1], [0, 2], [1, 2]]))
+    monkeypatch.setattr("tools.bench.review.link_probability", lambda *_: np.array([0.9, 0.3, 0.8]))
+    assert set(strongest_links(candidates, np.zeros(3, np.int64))) == {(0, 1), (1, 2)}
 
 
 def test_the_best_question_is_the_only_wrong_link(world) -> None:
