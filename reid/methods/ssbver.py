@@ -12,17 +12,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from reid.data.loader import Batch
 from reid.data.views import RECIPES
+from reid.errors import ConfigError
 from reid.losses.distillation import distillation, distillation_rmse, moved_center
 from reid.methods.base import (
     BaseMethod,
     Logs,
     MethodContext,
+    TrainingData,
     TripletOn,
     embedding_spread,
     resize_recipe,
@@ -47,6 +50,9 @@ class Config(ObjectiveConfig):
         **dict.fromkeys(
             ("local_views", "local_size_hw", "objective", "outputs", "hidden", "center_momentum"),
             UsedWhen("options.weight", ">", 0),
+        ),
+        **dict.fromkeys(
+            ("classifier", "pair_loss", "triplet_on", "smoothing"), UsedWhen("options.identities", "=", True)
         ),
         **dict.fromkeys(
             ("student_temperature", "teacher_temperatures", "temperature_epochs"),
@@ -75,6 +81,13 @@ class Config(ObjectiveConfig):
         ),
     }
 
+    identities: bool = Field(
+        True,
+        description="learn from identities too; false: by the self-supervised loss alone, from unlabeled pictures",
+    )
+    recipe: Literal["ssbver", "video", "street"] = Field(
+        "ssbver", description="how the large crops are changed: ssbver as published, others as the baseline"
+    )
     local_views: int = Field(4, ge=0, description="small crops per image, L")
     local_size_hw: tuple[int, int] = Field((112, 112), description="height and width of the small crops, px")
     weight: float = Field(
@@ -104,14 +117,21 @@ class Method(BaseMethod):
         super().__init__()
         config: Config = context.config
         self.config = config
-        first, second, local = (RECIPES[f"ssbver_{name}"] for name in ("first", "second", "local"))
-        globals_ = (resize_recipe(first, config.size_hw), resize_recipe(second, config.size_hw))
+        if not (config.identities or config.weight):
+            raise ConfigError(
+                "identities: without them only the self-supervised loss is learned from, and its weight is 0",
+                remedy="set weight above 0, or identities to true",
+            )
+        names = ("ssbver_first", "ssbver_second") if config.recipe == "ssbver" else (config.recipe, config.recipe)
+        large = tuple(resize_recipe(RECIPES[name], config.size_hw) for name in names)
         local_views = config.local_views if config.weight else 0
-        self.views = globals_ + local_views * (resize_recipe(local, config.local_size_hw),)
+        self.views = large + local_views * (resize_recipe(RECIPES["ssbver_local"], config.local_size_hw),)
         self.test_view = replace(resize_recipe(RECIPES["test"], config.size_hw), interpolation="cubic")
         sizes = [config.size_hw] + ([config.local_size_hw] if local_views else [])
         build = {"sizes": sizes, "last_stride": config.last_stride, "stem_relu": config.stem_relu}
         self.student = _Network(context.network(drop_path=config.drop_path, **build), context.classes, config)
+        if not config.identities:
+            self.student.head.requires_grad_(False)  # of it the running statistics alone are used
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for layer in self.teacher.modules():
             if hasattr(layer, "drop_prob"):
@@ -130,6 +150,11 @@ class Method(BaseMethod):
         """The teacher, without its self-supervised head."""
         return Embedder(self.teacher.backbone, self.teacher.head.norm)
 
+    def prepare(self, context: MethodContext) -> TrainingData:
+        """Without identities every picture is a class of its own."""
+        data = context.training_data
+        return data if self.config.identities else TrainingData(data.records, np.arange(len(data.records)))
+
     def epoch_start(self, epoch: int, context: MethodContext) -> None:
         """Set the teacher's temperature."""
         self.temperature = teacher_temperature(self.config, epoch)
@@ -146,10 +171,10 @@ class Method(BaseMethod):
             self.teacher.head.norm(t)  # what is deployed keeps its own running statistics
         behind = self.student.head.norm(x)
         config, classify = self.config, self.student.head.classifier
-        parts = {
-            "identity": identity_loss(config, classify, behind, label, config.smoothing),
-            config.pair_loss: pair_loss(config, x, behind, label, on=config.triplet_on, margin=config.margin),
-        }
+        parts: Logs = {}
+        if config.identities:
+            parts["identity"] = identity_loss(config, classify, behind, label, config.smoothing)
+            parts[config.pair_loss] = pair_loss(config, x, behind, label, on=config.triplet_on, margin=config.margin)
         if config.weight:
             student = self.student.ssl(torch.cat([x, *small])).view(-1, size, config.outputs)  # (V, B, E)
             with torch.no_grad():

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from reid.errors import ConfigError
 
@@ -83,6 +84,12 @@ class Backbone(nn.Module):  # type: ignore[misc]
             )
         return self._halves(self)
 
+    def freeze_statistics(self) -> None:
+        """Let batch normalizations use their running statistics also while training, and leave them as they are."""
+        for layer in self.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.register_forward_pre_hook(_as_when_tested)
+
     def accepts(self, size_hw: SizeHw) -> bool:
         """Whether images of this size go through."""
         was_training = self.training
@@ -95,3 +102,8 @@ class Backbone(nn.Module):  # type: ignore[misc]
         finally:
             self.train(was_training)
         return True
+
+
+def _as_when_tested(layer: nn.Module, _: Any) -> None:
+    """Before each pass, since methods switch whole networks to training."""
+    layer.eval()

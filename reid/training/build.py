@@ -89,12 +89,15 @@ def _network(config: TrainConfig, fresh: bool, *, name: str | None = None, **cho
     weights = choices.pop("weights", None) if name else config.weights
     if name is None:
         choices |= {"pooling": config.options.pooling, "gem_p": config.options.gem_p}
-    return build(
+    backbone = build(
         name or config.backbone,
         pretrained=fresh and config.pretrained,
         weights=weights if fresh else None,
         **choices,
     )
+    if name is None and config.schedule.freeze_statistics:
+        backbone.freeze_statistics()
+    return backbone
 
 
 def _network_facts(config: TrainConfig) -> tuple[Any, ...]:

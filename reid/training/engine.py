@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -249,7 +250,8 @@ def make_batches(config: TrainConfig, training_data: TrainingData) -> Any:
     """Which pictures form a batch, by identities or at random; its ``epoch`` seeds the order.
 
     Raises:
-        ConfigError: ``schedule.batch`` is not a multiple of ``schedule.images_per_identity``.
+        ConfigError: ``schedule.batch`` is not a multiple of ``schedule.images_per_identity``, or no identity has two
+            pictures.
     """
     schedule = config.schedule
     shared: dict[str, int] = {
@@ -259,6 +261,12 @@ def make_batches(config: TrainConfig, training_data: TrainingData) -> Any:
     }
     if not schedule.images_per_identity:
         return ShuffledBatches(len(training_data.records), schedule.batch, **shared)
+    if schedule.images_per_identity > 1 and len(np.unique(training_data.labels)) == len(training_data.labels):
+        raise ConfigError(
+            f"a batch cannot hold {schedule.images_per_identity} images of each identity: every picture here is an "
+            "identity of its own",
+            remedy="set schedule.images_per_identity to 0",
+        )
     identities, rest = divmod(schedule.batch, schedule.images_per_identity)
     if rest or not identities:
         raise ConfigError(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reid.settings import Condition, Settings, UsedWhen
 
@@ -43,6 +43,9 @@ class Schedule(Settings):
         1.0, gt=0, le=1, description="learning rate of a layer of the backbone, relative to the layer above it"
     )
     freeze_epochs: int = Field(0, ge=0, description="first epochs in which the backbone's weights stay as they are")
+    freeze_statistics: bool = Field(
+        False, description="the backbone's batch norms use and keep the statistics of the start weights"
+    )
     scale_rate: Literal["none", "linear", "sqrt"] = Field(
         "none", description="factor of the learning rate for n processes: 1, n, or the square root of n"
     )
@@ -62,6 +65,12 @@ class Schedule(Settings):
     cosine_epochs: int | None = Field(
         None, ge=1, description="epoch at which cosine_end is reached; a second cosine then leads to 0; default: last"
     )
+
+    @model_validator(mode="after")
+    def _statistics_are_frozen_or_shared(self) -> Schedule:
+        if self.freeze_statistics and self.sync_batch_norm:
+            raise ValueError("frozen statistics cannot be shared: set freeze_statistics or sync_batch_norm to false")
+        return self
 
 
 def full_rate(schedule: Schedule, processes: int) -> float:

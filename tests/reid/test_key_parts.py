@@ -17,8 +17,9 @@ from reid.config import make_config
 from reid.data import DatasetSplit, Record
 from reid.data.loader import Batch
 from reid.data.views import RECIPES, AugmentationRecipe
+from reid.errors import ConfigError
 from reid.methods import METHODS, sgfd, ssml
-from reid.methods.base import BaseConfig, BaseMethod, MethodContext
+from reid.methods.base import BaseConfig, BaseMethod, MethodContext, resize_recipe
 from reid.methods.clustering import kmeans
 from reid.mining import DictionaryMiner
 from reid.networks import build, gan
@@ -105,6 +106,38 @@ def test_the_weight_of_the_distillation_and_its_temperature_count(tmp_path: Path
     for epoch, expected in ((0, 0.0005), (9, 0.001), (50, 0.001)):
         light.epoch_start(epoch, None)
         assert light.temperature == pytest.approx(expected)
+
+
+def test_without_identities_the_distillation_is_all_and_labels_change_no_bit(tmp_path: Path) -> None:
+    method = ssbver(tmp_path, weight=2.0, identities=False)
+    seen = batch([SIDE, SIDE, 16])
+    loss, logs = method.train().step(seen)
+    assert set(logs) == {"distillation", "spread"}
+    assert loss.item() == float(logs["distillation"])
+    loss.backward()
+    assert method.step(replace(seen, label=seen.label.flip(0) + 7))[0].item() == loss.item()
+    learning = {name for name, value in method.named_parameters() if value.requires_grad}
+    assert {name for name, value in method.named_parameters() if value.grad is not None} == learning
+    assert not [name for name in learning if ".head." in name]
+
+
+def test_without_identities_every_picture_is_a_class_of_its_own(tmp_path: Path) -> None:
+    options = {"local_views": 0, "outputs": 8, "hidden": 16}
+    for identities, labels in ((True, [0, 0, 1, 1, 2, 2, 3, 3]), (False, list(range(8)))):
+        method, context = make("ssbver", tmp_path, identities=identities, **options)
+        assert method.prepare(context).labels.tolist() == labels
+
+
+def test_the_large_crops_are_changed_by_the_chosen_recipe(tmp_path: Path) -> None:
+    for recipe, names in (("ssbver", ["ssbver_first", "ssbver_second"]), ("street", ["street", "street"])):
+        views = ssbver(tmp_path, recipe=recipe).views
+        assert views[:2] == tuple(resize_recipe(RECIPES[name], (SIDE, SIDE)) for name in names)
+        assert views[2] == resize_recipe(RECIPES["ssbver_local"], (16, 16))
+
+
+def test_without_identities_and_distillation_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="set weight above 0, or identities to true"):
+        ssbver(tmp_path, weight=0.0, identities=False)
 
 
 # --- SGFD -----------------------------------------------------------------------------------------------------------

@@ -70,6 +70,14 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_files, "_flush", lambda path: None)
 
 
+def predicting_other_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Each crop predicts what the teacher makes of another picture."""
+    whole = ssbver.Method._distillation
+    patch.setattr(
+        ssbver.Method, "_distillation", lambda self, student, teacher: whole(self, student, teacher.roll(1, dims=1))
+    )
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "ssml": {"mine_from_epoch": 3, "threshold": 0.7, "share": 0.1},
@@ -92,7 +100,7 @@ def trained(method: str, split: DatasetSplit, folder: Path, *, epochs: int, rate
             "schedule": {
                 "epochs": epochs,
                 "batch": 32,
-                "images_per_identity": 0 if method in ("ssml", "slsr") else 4,
+                "images_per_identity": 4 if options.get("identities", method not in ("ssml", "slsr")) else 0,
                 "optimizer": "adam",
                 "learning_rate": rate,
                 "new_layers": 1.0,
@@ -177,6 +185,20 @@ def test_cars_are_found_again(
     print(f"{method}: {before:.3f} before, {after:.3f} after, {without:.3f} without the key part")
     assert after >= before + rise
     assert without < before + rise
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_cars_are_found_again_without_labels(
+    whole: bool, town: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By SSBVER's self-supervised loss alone, which makes a network less dependent on light."""
+    options = {"identities": False, "recipe": "street", "weight": 1.0, "local_views": 0, "outputs": 64}
+    if not whole:
+        predicting_other_pictures(monkeypatch)
+    before = score(trained("ssbver", town, tmp_path / "start", epochs=1, rate=1e-12, **options), town)
+    after = score(trained("ssbver", town, tmp_path / "end", epochs=40, rate=2e-3, **options), town)
+    print(f"without labels: {before:.3f} before, {after:.3f} after")
+    assert after >= before + 0.1 if whole else after < before
 
 
 @pytest.mark.parametrize("turned", [True, False])

@@ -266,6 +266,53 @@ def test_a_frozen_backbone_begins_to_learn_later(pictures: DatasetSplit, tmp_pat
     assert close(in_two, at_once, 0)
 
 
+FROZEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "baseline": ("baseline", {}),
+    "a teacher": ("ssbver", {"local_views": 0, "outputs": 8, "hidden": 16, "average_momentum": 0.5}),
+    "two halves": ("sgfd", {"window": 3, "encoder": "resnet18_x0_25"}),
+    "a renewed dictionary": ("ssml", {"renew_every": 1}),
+}
+
+
+@pytest.mark.parametrize("case", FROZEN)
+def test_frozen_statistics_are_those_of_the_start_in_every_pass(
+    case: str, pictures: DatasetSplit, tmp_path: Path
+) -> None:
+    """Running statistics of the backbone stay to the bit, its weights and the statistics of the head do not."""
+    method, options = FROZEN[case]
+    schedule = {"epochs": 2, "batch": 8, "warm_up_epochs": 0, "freeze_statistics": True}
+    if method == "ssml":
+        schedule["images_per_identity"] = 0
+    chosen = config(tmp_path / "run", method, schedule=schedule, options={"size_hw": [32, 32], **options})
+    start = build_method(chosen, pictures, torch.device("cpu"))[0].state_dict()
+    found = state(train(chosen, pictures))
+    running = [name for name in start if "backbone.body" in name and "running_" in name]
+    assert running
+    for name in running:
+        assert torch.equal(start[name], found[name]), name
+    assert all(not torch.equal(start[n], found[n]) for n in start if n.endswith("backbone.body.conv1.weight"))
+    assert all(not torch.equal(start[n], found[n]) for n in start if n.endswith("norm.running_mean"))
+
+
+def test_frozen_statistics_make_a_picture_independent_of_its_batch(tmp_path: Path) -> None:
+    plain, frozen = (
+        build_method(
+            config(tmp_path, "baseline", schedule={"freeze_statistics": kept}),
+            DatasetSplit("noise", "folder", RECORDS),
+            torch.device("cpu"),
+        )[0].train()
+        for kept in (False, True)
+    )
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(frozen.backbone(images)[:2], frozen.backbone(images[:2]), atol=1e-5)
+    assert not torch.allclose(plain.backbone(images)[:2], plain.backbone(images[:2]), atol=1e-2)
+
+
+def test_statistics_are_frozen_or_shared_by_processes() -> None:
+    with pytest.raises(ConfigError, match="set freeze_statistics or sync_batch_norm to false"):
+        config(Path("x"), "baseline", schedule={"freeze_statistics": True, "sync_batch_norm": True})
+
+
 # --- the device -----------------------------------------------------------------------------------------------------
 CHOICES: dict[str, dict[str, Any]] = {
     "channels last": {"speed": {"channels_last": True}},
