@@ -75,12 +75,12 @@ class Cell:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def training(method: str, options: Mapping[str, Any], bench: Mapping[str, Any]) -> dict[str, Any]:
+def training(method: str, choices: Mapping[str, Any], bench: Mapping[str, Any]) -> dict[str, Any]:
     """The training of a variant: the method's own file, then what all share, the method's part, the variant's."""
     content = read_yaml(_CONFIGS / f"{method}_synthcity.yaml").data
     # Milestones belong to another decay.
     content["schedule"] = {k: v for k, v in content.get("schedule", {}).items() if k != "milestones"}
-    for change in (bench["shared"], bench["methods"].get(method) or {}, {"options": dict(options)}):
+    for change in (bench["shared"], bench["methods"].get(method) or {}, choices):
         content = _merged(content, change)
     return {k: v for k, v in content.items() if k not in ("data", "output", "seed")}
 
@@ -101,7 +101,7 @@ def cells_in_order(bench: Mapping[str, Any], seeds: int, only: str = "") -> list
                 entry["name"],
                 entry["method"],
                 seed,
-                training(entry["method"], entry.get("options") or {}, bench),
+                training(entry["method"], {k: entry[k] for k in ("options", "schedule") if k in entry}, bench),
                 bool(entry.get("untrained")),
                 *(of_seed[entry[role]] if role in entry else None for role in ("stages_of", "adapts")),
             )

@@ -68,10 +68,12 @@ def test_what_a_variant_says_stands_over_method_and_all() -> None:
         "shared": {"options": {"size_hw": [64, 64]}, "schedule": {"epochs": 40}},
         "methods": {"ssbver": {"options": {"hidden": 8, "local_views": 2}}},
     }
-    found = training("ssbver", {"local_views": 0}, bench)
+    choices = {"options": {"local_views": 0}, "schedule": {"freeze_statistics": True}}
+    found = training("ssbver", choices, bench)
     assert found["options"]["local_views"] == 0
     assert (found["options"]["hidden"], found["options"]["size_hw"]) == (8, [64, 64])
     assert found["options"]["average_momentum"] == 0.99  # of the method's own file
+    assert (found["schedule"]["epochs"], found["schedule"]["freeze_statistics"]) == (40, True)
     assert not {"data", "output", "seed"} & found.keys()
     assert "milestones" not in found["schedule"]
 
