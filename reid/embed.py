@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.data.augment import resize
-from reid.data.checks import PICTURES, is_picture
+from reid.data.checks import PICTURES, need, pictures_below
 from reid.data.images import read_image
 from reid.errors import ConfigError, DataError
 from reid.inference import Embedder
@@ -25,10 +25,10 @@ def embed_folder(folder: Path, embedder: Embedder) -> tuple[list[str], NDArray[A
         Paths relative to ``folder``, with slashes, sorted; and float32 (N, D), the network's own rows.
 
     Raises:
-        DataError: There is no picture, or one cannot be read.
+        DataError: There is no picture, one cannot be read, or links are broken.
         WeightsError: The network fails.
     """
-    paths = sorted(p for p in folder.rglob("*") if is_picture(p))
+    paths = pictures_below(need(folder, "a folder of pictures", "give the folder that holds them"))
     if not paths:
         kinds = ", ".join(sorted(PICTURES))
         raise DataError(f"expected a folder with pictures ({kinds}), got none in it", path=folder)

@@ -2,20 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from reid.errors import DataError
 
-__all__ = ["PICTURES", "check_present", "compare_counts", "files", "is_picture", "lines", "need", "whole_number"]
+__all__ = [
+    "PICTURES",
+    "check_present",
+    "compare_counts",
+    "files",
+    "lines",
+    "need",
+    "pictures_below",
+    "whole_number",
+]
 
 #: Suffixes of what counts as a picture, in small letters.
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path is a file with a picture's ending, and not hidden, as ``._0001.jpg`` by macOS is."""
-    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
+def pictures_below(folder: Path) -> list[Path]:
+    """The pictures of a folder and its subfolders by name, in any of the usual formats; links are followed.
+
+    Raises:
+        DataError: Links to pictures are broken, a link leads back to a folder around it, or a folder is not open to
+            this user: pictures would be left out in silence.
+    """
+    found = sorted(path for path in _files_below(folder) if _names_a_picture(path))
+    broken = [path for path in found if path.is_symlink() and not path.exists()]
+    if broken:
+        raise DataError(
+            f"found {len(broken)} links to pictures that are not there, {broken[0].relative_to(folder)} the first",
+            path=folder,
+            remedy="restore what they point to, or remove the links",
+        )
+    return found
+
+
+def _names_a_picture(path: Path) -> bool:
+    """Whether a file has a picture's ending and is not hidden, as ``._0001.jpg`` by macOS is."""
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".")
+
+
+def _files_below(folder: Path, around: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """What is no folder, at any depth; ``around`` is (device, inode) of the folders that this one is in."""
+    try:
+        status = folder.stat()
+        entries = [(path, path.is_dir()) for path in folder.iterdir()]
+    except OSError as cause:
+        raise DataError(
+            f"cannot open this folder ({cause.strerror})", path=folder, remedy="give folders that can be opened"
+        ) from cause
+    itself = status.st_dev, status.st_ino
+    if itself in around:
+        raise DataError("this link leads back to a folder that it is in", path=folder, remedy="remove the link")
+    for path, is_folder in entries:
+        if is_folder:
+            yield from _files_below(path, (*around, itself))
+        else:
+            yield path
 
 
 def need(path: Path, what: str, remedy: str) -> Path:
@@ -40,10 +87,10 @@ def files(folder: Path, depth: int, expected: str, remedy: str) -> list[Path]:
 
     Raises:
         DataError: The folder is missing or holds no picture at that depth, or it holds others at another depth, which
-            would be left out in silence.
+            would be left out in silence; or see :func:`pictures_below`.
     """
     need(folder, "a folder of pictures", remedy)
-    pictures = sorted(p for p in folder.rglob("*") if is_picture(p))
+    pictures = pictures_below(folder)
     found = [path for path in pictures if len(path.relative_to(folder).parts) == depth]
     if not found:
         raise DataError(f"expected pictures such as {expected}, found none", path=folder, remedy=remedy)
@@ -93,7 +140,7 @@ def compare_counts(name: str, root: Path, found: Mapping[str, int], official: Ma
 
 
 def check_present(paths: Iterable[Path], remedy: str) -> None:
-    """Every listed picture exists, looked up one folder at a time.
+    """Every listed picture exists, looked up one folder at a time; a broken link is no picture.
 
     Raises:
         DataError: Some are missing; the message names the first and says how many.
@@ -103,10 +150,17 @@ def check_present(paths: Iterable[Path], remedy: str) -> None:
     for path in paths:
         folder = path.parent
         if folder not in seen:
-            seen[folder] = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+            seen[folder] = set(_present(folder)) if folder.is_dir() else set()
         if path.name not in seen[folder]:
             missing.append(path)
     if missing:
         raise DataError(
             f"the lists name {len(missing)} pictures that are not there, this first", path=missing[0], remedy=remedy
         )
+
+
+def _present(folder: Path) -> Iterator[str]:
+    """Names in a folder; only links are looked up one by one, because that is slow for many files."""
+    for entry in os.scandir(folder):
+        if not entry.is_symlink() or Path(entry.path).exists():
+            yield entry.name

@@ -32,7 +32,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from reid.config import TrainConfig, make_config
 from reid.data import DatasetSplit
-from reid.data.checks import is_picture
+from reid.data.checks import pictures_below
 from reid.data.images import read_image
 from reid.data.loader import CropDataset, make_loader
 from reid.data.records import Record
@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     default = TrainConfig.model_fields["workers"].default
     parser.add_argument("--workers", type=int, default=default, help=f"of a training [{default}]")
     arguments = parser.parse_args(argv)
-    found = sorted(path for path in arguments.folder.rglob("*") if is_picture(path))
+    found = pictures_below(arguments.folder)
     paths = [found[i % len(found)] for i in range(arguments.pictures)]
     height, width, _ = np.median([read_image(path).shape for path in found], axis=0)
     print(f"{len(found)} pictures, median {width:.0f} x {height:.0f} px")

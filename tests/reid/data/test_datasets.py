@@ -415,6 +415,52 @@ def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
     assert [path.name for path in files(tmp_path, 1, "1.jpg", "")] == ["0.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("veri776", "image_train/0001_c001_00016451_0.jpg"),
+        ("market1501", "bounding_box_test/0002_c1s1_000451_09.jpg"),
+        ("folder", "red/west/9.jpg"),
+        ("synthcity", "crops/gallery/0003/c005_9.jpg"),
+    ],
+)
+def test_a_broken_link_is_named(tmp_path: Path, name: str, picture: str) -> None:
+    """It would be left out in silence, and with it, where it is the only picture, a whole vehicle."""
+    MAKE[name](tmp_path)
+    link = tmp_path / picture
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(DataError, match=rf"found 1 links to pictures that are not there, .*{link.name} the first"):
+        DATASETS[name](tmp_path, check_counts=False)
+
+
+def test_a_broken_link_that_a_list_names_is_missing(tmp_path: Path) -> None:
+    make_vehicleid(tmp_path)
+    link = tmp_path / "image/0000003.jpg"
+    link.rename(tmp_path / "moved.jpg")
+    link.symlink_to(tmp_path / "moved.jpg")
+    assert len(vehicleid.load(tmp_path, check_counts=False).train) == 3
+    (tmp_path / "moved.jpg").unlink()
+    with pytest.raises(DataError, match="the lists name 1 pictures that are not there"):
+        vehicleid.load(tmp_path, check_counts=False)
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    """A part of a data set is often made of links to the folders of some vehicles."""
+    touch(tmp_path, ["all/red/west/1.jpg", "all/red/east/1.jpg", "part/blue/west/1.jpg"])
+    (tmp_path / "part/red").symlink_to(tmp_path / "all/red")
+    found = files(tmp_path / "part", 3, "", "")
+    assert [path.relative_to(tmp_path / "part").as_posix() for path in found] == [
+        "blue/west/1.jpg",
+        "red/east/1.jpg",
+        "red/west/1.jpg",
+    ]
+    (tmp_path / "all/red/west/again").symlink_to(tmp_path / "part")
+    with pytest.raises(DataError, match="again: this link leads back to a folder that it is in"):
+        files(tmp_path / "part", 3, "", "")
+
+
 def test_a_picture_whose_name_is_not_utf8_is_read(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
