@@ -52,14 +52,15 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _configure_logging() -> None:
-    """Show the log where no terminal shows a progress bar; warnings are shown everywhere."""
+    """Show the log; how far long work is, only where no terminal shows that as a bar."""
     logger = logging.getLogger("reid")
     for handler in [h for h in logger.handlers if isinstance(h, ToStderr)]:
         logger.removeHandler(handler)
     handler = ToStderr()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger.addHandler(handler)
-    logger.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    logger.setLevel(logging.INFO)
+    logging.getLogger("reid.progress").setLevel(logging.WARNING if sys.stderr.isatty() else logging.NOTSET)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,6 +42,7 @@ from reid.methods.clustering import kmeans, silhouette
 from reid.networks import gan
 from reid.networks.base import Backbone, Family
 from reid.networks.heads import BottleneckClassifier
+from reid.progress import progress
 from reid.settings import Condition, UsedWhen
 from reid.training.device import mixed_precision
 from reid.training.schedule import Schedule
@@ -218,9 +219,9 @@ class Method(BaseMethod):
 
         config = self.config
         side = (config.gan_side, config.gan_side)
-        pictures = torch.from_numpy(
-            np.stack([resize(read_image(r.path), side) for r in context.training_data.records])
-        )
+        records = context.training_data.records
+        read = [resize(read_image(r.path), side) for r in progress(records, "pictures to imitate", unit="picture")]
+        pictures = torch.from_numpy(np.stack(read))
         torch.manual_seed(context.seed)
         size = (config.gan_width, config.gan_side)
         start = gan.Generator(*size), gan.Discriminator(*size)
@@ -243,6 +244,7 @@ class Method(BaseMethod):
             gan.train_gan(*pair, own, seed=context.seed + 1 + c, **choices)
             numbers = np.flatnonzero(made == c)
             new = gan.generate(pair[0], len(numbers), seed=context.seed + 1 + c, device=context.device).numpy()
+            _LOG.info("%d pictures of cluster %d are written", len(numbers), c)
             for i, picture in zip(numbers, new, strict=True):
                 cv2.imwrite(str(folder / f"{i:06d}_{c}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 

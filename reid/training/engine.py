@@ -32,7 +32,7 @@ from reid.training.device import derived_seed, mixed_precision, pick_device
 from reid.training.loggers import make_loggers
 from reid.training.logging import Meter, RunLog
 from reid.training.optimizer import make_optimizer, set_learning_rates, update
-from reid.training.schedule import full_rate, rate
+from reid.training.schedule import full_rate
 from reid.training.validation import digest_of, divide, score
 
 __all__ = ["batch_loader", "make_batches", "run_epoch", "train"]
@@ -102,7 +102,7 @@ def _train(
             meter = run_epoch(config, epoch, method, module, optimizer, scaler, loader)
         distributed.average_buffers(method)
         is_last = epoch + 1 == schedule.epochs
-        figures = {"rate": rate(schedule, epoch), **meter.summary()}
+        figures = meter.summary()
         scores: dict[str, float] = {}
         if tests and distributed.is_main() and (is_last or (epoch + 1) % config.evaluate_every == 0):
             scores = score(method, context, tests)
@@ -223,10 +223,10 @@ def run_epoch(
             meter.add_update(update(optimizer, scaler, config.schedule.clip_norm))
             method.after_update()
         method.after_step(batch)
-        meter.add(len(batch.label), loss, logs)
+        meter.add(len(batch.label), loss, logs, learning_rate)
         if step < 3 or step % config.check_every == 0 or step == steps - 1:
             meter.check(epoch, step)
-        meter.report(f"{title}, step {step + 1}/{steps}", learning_rate)
+        meter.report(f"{title}, step {step + 1}/{steps}")
     return meter
 
 

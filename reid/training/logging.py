@@ -31,6 +31,7 @@ class Meter:
     def __init__(self) -> None:
         self._begin, self._waited = perf_counter(), 0.0
         self._images = 0
+        self._learning_rate = 0.0
         self._reported = self._begin
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -43,9 +44,10 @@ class Meter:
         yield
         self._waited += perf_counter() - start
 
-    def add(self, images: int, loss: Tensor, logs: Logs) -> None:
-        """Count a step: forward and backward pass of one batch."""
+    def add(self, images: int, loss: Tensor, logs: Logs, learning_rate: float) -> None:
+        """Count a step: forward and backward pass of one batch, at the backbone's learning rate."""
         self._images += images
+        self._learning_rate = learning_rate
         self._last = {"loss": loss.detach(), **logs}
         self._sum(self._last)
 
@@ -79,7 +81,7 @@ class Meter:
                 remedy="lower schedule.learning_rate, lengthen schedule.warm_up_epochs, or check the images",
             )
 
-    def report(self, where: str, learning_rate: float) -> None:
+    def report(self, where: str) -> None:
         """Log a line with loss, learning rate, speed and waiting, if the last one is :data:`REPORT_EVERY_S` ago."""
         now = perf_counter()
         if now - self._reported < REPORT_EVERY_S or not distributed.is_main():
@@ -90,16 +92,20 @@ class Meter:
             "%s: loss %.4g, learning rate %.3g, %.3g images/s, %.0f %% of the time waiting for data",
             where,
             float(self._last["loss"]),
-            learning_rate,
+            self._learning_rate,
             self._images * distributed.world_size() / seconds,
             100 * self._waited / seconds,
         )
 
     def summary(self) -> dict[str, float]:
-        """Means of all that was logged, images per second of all processes, share of time not spent on waiting."""
+        """The last learning rate, means of all that was logged, images per second of all processes, time not waited.
+
+        ``device_busy`` is the share of the time that was not spent on waiting for data.
+        """
         seconds = perf_counter() - self._begin
         means = {name: float(distributed.average(value)) / self._counts[name] for name, value in self._sums.items()}
         return {
+            "learning_rate": self._learning_rate,
             **means,
             "seconds": seconds,
             "images_per_second": self._images * distributed.world_size() / seconds,
@@ -130,11 +136,11 @@ class RunLog:
         if not distributed.is_main():
             return
         _LOG.info(
-            "epoch %d/%d: loss %.4g, %.3g of the full rate, %.3g images/s, %.0f %% of the time waiting for data",
+            "epoch %d/%d: loss %.4g, learning rate %.3g, %.3g images/s, %.0f %% of the time waiting for data",
             epoch + 1,
             of,
             values["loss"],
-            values["rate"],
+            values["learning_rate"],
             values["images_per_second"],
             100 * (1 - values["device_busy"]),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import reid.progress
 import reid.training.logging
 from mtmc.cli import main as run_mtmc
 from mtmc.pipeline.results import load_run
@@ -247,6 +249,41 @@ def test_commands_train_and_export(
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "network.onnx")]) == 2
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_losses_and_scores_are_shown_everywhere(
+    terminal: bool,
+    city: DatasetSplit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """How far long work is, is a line of the log only where no terminal shows a bar."""
+    import yaml
+
+    from reid.cli import main
+    from reid.training import engine
+
+    monkeypatch.setattr(engine, "load_split", lambda data: city)
+    monkeypatch.setattr(reid.progress, "REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    content = config("baseline", tmp_path / "run").model_dump(mode="json")
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump({**content, "evaluate_every": 2}))
+    assert main(["train", str(tmp_path / "train.yaml")]) == 0
+    shown = capsys.readouterr().err
+    assert re.search(r"validation after epoch 2: \S+/map [\d.]+, \S+/r1 [\d.]+", shown)
+    assert re.search(r"epoch 2/2: loss [\d.]+, learning rate 0\.00035", shown)
+    assert ("features of 8 pictures: batch 1/1" in shown) == (not terminal)
+
+
+def test_the_log_holds_the_rate_of_the_last_step(city: DatasetSplit, tmp_path: Path) -> None:
+    """SLSR 5.2: 0.01 · (1 + 0.1 · i)^-0.025 at iteration i; here two steps per epoch."""
+    choice = config("baseline", tmp_path)
+    schedule = choice.schedule.model_copy(update={"decay": "inverse", "learning_rate": 0.01})
+    train(choice.model_copy(update={"schedule": schedule}), city)
+    found = [json.loads(line)["learning_rate"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert found == pytest.approx([0.01 * 1.1**-0.025, 0.01 * 1.3**-0.025], rel=1e-9)
+
+
 def test_a_log_for_tensorboard(city: DatasetSplit, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     train(config("baseline", tmp_path).model_copy(update={"tensorboard": True}), city)
@@ -344,7 +381,7 @@ def test_a_training_says_what_it_does(
         steps[0],
     )
     assert re.fullmatch(
-        r"epoch 2/2: loss [\d.]+, 1 of the full rate, [\d.e+]+ images/s, \d+ % of the time waiting for data",
+        r"epoch 2/2: loss [\d.]+, learning rate 0\.00035, [\d.e+]+ images/s, \d+ % of the time waiting for data",
         lines[-1],
     )
 

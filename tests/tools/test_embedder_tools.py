@@ -128,7 +128,9 @@ def test_pairs_are_of_different_cameras_only() -> None:
 def log(folder: Path, losses: list[float]) -> Path:
     folder.mkdir()
     lines = [
-        json.dumps({"epoch": i, "seconds": 90, "rate": 1, "loss": x, "identity": x, "triplet": 0.5, "spread": 0.9})
+        json.dumps(
+            {"epoch": i, "seconds": 90, "learning_rate": 1, "loss": x, "identity": x, "triplet": 0.5, "spread": 0.9}
+        )
         for i, x in enumerate(losses)
     ]
     (folder / "log.jsonl").write_text("\n".join(lines) + "\n")

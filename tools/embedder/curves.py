@@ -12,7 +12,7 @@ from mtmc.files import atomic_path
 
 __all__ = ["draw_curves", "join_logs"]
 
-_COLUMNS = ("rate", "loss", "identity", "spread")
+_COLUMNS = ("learning_rate", "loss", "identity", "spread")
 _PAIR_LOSSES = ("triplet", "circle")  # a training has one of them
 
 
