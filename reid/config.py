@@ -62,7 +62,7 @@ class SpeedConfig(Settings):
     """How the device computes; none of it changes what is learned but by rounding."""
 
     channels_last: bool = Field(False, description="images and convolutions with the channels last in memory")
-    compile: bool = Field(False, description="translate the training step by torch.compile")
+    compile: bool = Field(False, description="compile the training step by torch.compile")
     cudnn_benchmark: bool = Field(
         False, description="let cuDNN time its algorithms; an interrupted training may then end in other bits"
     )

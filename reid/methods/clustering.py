@@ -1,4 +1,4 @@
-"""k-means with careful seeding, clusters numbered by size, and the silhouette that judges them."""
+"""k-means++, clusters numbered by size, and the silhouette that judges them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def identity_loss(
 
     Args:
         config: The choices.
-        classifier: d channels to C identities, without offset.
+        classifier: d channels to C identities, without bias.
         x: (B, d) features behind the neck.
         labels: (B,) identities.
         smoothing: ε of the labels.

@@ -25,14 +25,14 @@ __all__ = [
 
 
 def neck(dim: int, *, bias: bool = False) -> nn.BatchNorm1d:
-    """The normalization between feature and classifier; its offset stays at 0 unless ``bias``."""
+    """The batch normalization between feature and classifier; its bias stays at 0 unless ``bias``."""
     norm = nn.BatchNorm1d(dim)
     norm.bias.requires_grad_(bias)
     return norm
 
 
 def classifier(dim: int, classes: int) -> nn.Linear:
-    """The linear classifier behind a neck, without offset."""
+    """The linear classifier behind a neck, without bias."""
     layer = nn.Linear(dim, classes, bias=False)
     nn.init.normal_(layer.weight, std=0.001)
     return layer
@@ -66,7 +66,7 @@ class Embedder(nn.Module):  # type: ignore[misc]
 
 
 class BNNeck(nn.Module):  # type: ignore[misc]
-    """Batch normalization without offset, then a linear classifier without offset: features stay centered on 0."""
+    """Batch normalization without bias, then a linear classifier without bias: features stay centered on 0."""
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()

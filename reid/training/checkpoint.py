@@ -25,7 +25,7 @@ from reid.training.schedule import Schedule, rate
 __all__ = ["Best", "Trained", "epochs_to_continue_from", "make_card", "open_checkpoint", "restore", "save"]
 
 #: Where, how fast and with what messages and scores a training runs.
-_MATTERS_NOT = re.compile(
+_IRRELEVANT = re.compile(
     r"output|device|workers|save_every|check_every|tensorboard|wandb|evaluate_every|validation\..*|speed\..*"
     # The same data may lie elsewhere: they are compared themselves, by _digest.
     r"|schedule\.fused|data\.\d+\.(root|options\..*)"
@@ -110,7 +110,7 @@ def epochs_to_continue_from(config: TrainConfig, folder: Path, context: MethodCo
     # Read anew, because a checkpoint of an earlier version lacks the settings that are new since then.
     asked, kept = (_flat(each.model_dump(mode="json")) for each in (config, make_config(about["config"])))
     for key in sorted(asked.keys() | kept.keys()):
-        free = _MATTERS_NOT.fullmatch(key) or key in _SHAPES_THE_RATE
+        free = _IRRELEVANT.fullmatch(key) or key in _SHAPES_THE_RATE
         if not free and kept.get(key) != asked.get(key):
             raise ConfigError(
                 f"this folder holds a training with {key} {kept.get(key)}, asked for is {asked.get(key)}",

@@ -98,7 +98,7 @@ def _train(
             module = _wrapped(config, method, device)
         method.epoch_start(epoch, context)
         batches.epoch = epoch
-        with _translation(config):
+        with _compilation(config):
             meter = run_epoch(config, epoch, method, module, optimizer, scaler, loader)
         distributed.average_buffers(method)
         is_last = epoch + 1 == schedule.epochs
@@ -277,7 +277,7 @@ def make_batches(config: TrainConfig, training_data: TrainingData) -> Any:
 
 
 def _wrapped(config: TrainConfig, method: BaseMethod, device: torch.device) -> nn.Module:
-    """The method itself, or with gradients averaged over all processes, or translated.
+    """The method itself, or with gradients averaged over all processes, or compiled.
 
     Buffers are not sent at every step: a dictionary may be large, and running statistics are averaged once per epoch.
     """
@@ -291,11 +291,11 @@ def _wrapped(config: TrainConfig, method: BaseMethod, device: torch.device) -> n
 
 
 @contextmanager
-def _translation(config: TrainConfig) -> Iterator[None]:
-    """Name ``speed.compile`` where torch cannot translate the step, which it does at the first one.
+def _compilation(config: TrainConfig) -> Iterator[None]:
+    """Name ``speed.compile`` where torch cannot compile the step, which it does at the first one.
 
     Raises:
-        ConfigError: A compiler is missing, or the network cannot be translated.
+        ConfigError: A compiler is missing, or the network cannot be compiled.
     """
     if not config.speed.compile:
         yield
@@ -307,6 +307,6 @@ def _translation(config: TrainConfig) -> Iterator[None]:
     except TorchDynamoException as cause:
         reason = str(getattr(cause, "inner_exception", cause)).partition("\n")[0]
         raise ConfigError(
-            f"speed.compile: torch cannot translate the training step here ({reason})",
+            f"speed.compile: torch cannot compile the training step here ({reason})",
             remedy="install what it names, such as a C++ compiler, or set speed.compile to false",
         ) from cause

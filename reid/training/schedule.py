@@ -37,7 +37,7 @@ class Schedule(Settings):
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="sgd has momentum 0.9")
     nesterov: bool = Field(False, description="look-ahead momentum, for sgd")
-    learning_rate: float = Field(..., gt=0, description="of the backbone, at its height")
+    learning_rate: float = Field(..., gt=0, description="base learning rate, that of the backbone")
     new_layers: float = Field(1.0, gt=0, description="learning rate of all else, relative to the backbone's")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="learning rate of a layer of the backbone, relative to the layer above it"
@@ -74,13 +74,13 @@ class Schedule(Settings):
 
 
 def full_rate(schedule: Schedule, processes: int) -> float:
-    """The backbone's learning rate at its height, by ``scale_rate`` for the number of processes."""
+    """The base learning rate, by ``scale_rate`` for the number of processes."""
     factor = {"none": 1.0, "linear": float(processes), "sqrt": math.sqrt(processes)}
     return schedule.learning_rate * factor[schedule.scale_rate]
 
 
 def rate(schedule: Schedule, epoch: int, iteration: int = 0) -> float:
-    """The learning rate as a share of its height.
+    """The learning rate as a share of the base rate.
 
     Args:
         schedule: The choices.

@@ -17,6 +17,7 @@ import reid.progress
 import reid.training.logging
 from mtmc.cli import main as run_mtmc
 from mtmc.pipeline.results import load_run
+from reid.analysis.saliency import explain_pair
 from reid.config import load_config, make_config
 from reid.data import DatasetSplit, Record
 from reid.errors import ConfigError, DataError, ReidError, WeightsError
@@ -141,6 +142,12 @@ def test_trains_resumes_and_exports(
             export_checkpoint(whole, path)
         found = load_embedder(path)(images)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+    # Its explanation is of the cosine of these embeddings.
+    similarity, picture = explain_pair(trained.embedder, trained.card, images[0], images[1])
+    first, second = (x / np.linalg.norm(x) for x in expected[:2])
+    assert similarity == pytest.approx(float(first @ second), abs=1e-4)
+    assert picture.shape == (2 * SIDE, 2 * SIDE, 3)
 
 
 def test_baseline_learns_the_cars(city: DatasetSplit, tmp_path: Path) -> None:
