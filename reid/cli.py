@@ -277,6 +277,11 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="an option of the data sets, such as size=1600, or of one, such as vehicleid.size=1600; may be repeated",
     )
     command.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="another way than the data set's own: vehicleid-one-draw, veriwild-own-camera or viper-a-to-b",
+    )
+    command.add_argument(
         "--seed", type=_whole_from(0), default=0, help="of protocols that draw at random, and of the bootstrap"
     )
     command.add_argument("--rerank", action="store_true", help="measure k-reciprocal re-ranking too")
@@ -311,12 +316,29 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     splits = with_own_names(
         [load_dataset(name, root, **_options_of(name, options)) for name, root in zip(names, roots, strict=True)]
     )
+    if arguments.protocol:
+        splits = _by_protocol(splits, arguments.protocol)
     for split in splits:
         check_answerable(split)
     embedder = _embedder(arguments)
     reports = [_evaluate_one(arguments, split, embedder, alone=len(splits) == 1) for split in splits]
     if arguments.out:
         _write_json(arguments.out, reports[0] if len(reports) == 1 else reports)
+
+
+def _by_protocol(splits: Sequence[DatasetSplit], name: str) -> tuple[DatasetSplit, ...]:
+    """The data sets, measured by another protocol where it is one of theirs."""
+    from dataclasses import replace
+
+    from reid.evaluation.protocols import variants_of
+
+    known = [variants_of(split.protocol) for split in splits]
+    if not any(name in names for names in known):
+        listed = "; ".join(f"{split.name} by {', '.join(names)}" for split, names in zip(splits, known, strict=True))
+        raise ConfigError(f"--protocol {name}: no data set is measured so", remedy=f"these are: {listed}")
+    return tuple(
+        replace(split, protocol=name) if name in names else split for split, names in zip(splits, known, strict=True)
+    )
 
 
 def _evaluate_one(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["PROTOCOLS", "Protocol"]
+__all__ = ["PROTOCOLS", "Protocol", "variants_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,12 @@ PROTOCOLS: dict[str, Protocol] = {
     "folder": Protocol("folder"),
     "synthcity": Protocol("synthcity"),
 }
+
+
+def variants_of(protocol: str) -> list[str]:
+    """The ways in which a data set of this protocol can be measured, its own first; those of tracks belong to it."""
+    return [
+        name
+        for name, found in PROTOCOLS.items()
+        if name == protocol or (name.startswith(f"{protocol}-") and not found.tracks)
+    ]

@@ -53,16 +53,31 @@ class Verification:
         strict_enough = int(np.searchsorted(self.false, np.floor(allowed + 1e-9), "right"))
         return float(self.true[strict_enough - 1] / self.same) if strict_enough else 0.0
 
+    def equal_error(self) -> tuple[float, float]:
+        """The equal error rate (EER), and the threshold that has it.
+
+        The least share e for which some threshold refuses at most e of the pairs of one vehicle and accepts at most e
+        of the pairs of two. It is reached where a pair of one vehicle is accepted, so that these thresholds suffice.
+        """
+        worse = np.maximum(1 - self.true / self.same, self.false / self.different)
+        best = int(np.argmin(worse))
+        return float(worse[best]), float(self.threshold[best])
+
     def __str__(self) -> str:
         """One line for a terminal, in percent."""
+        error, threshold = self.equal_error()
         rates = [(rate, self.true_accept_rate(rate)) for rate in FALSE_ACCEPT_RATES]
         shares = ", ".join(f"{100 * found:.2f} at FAR {rate:g}" for rate, found in rates if found is not None)
-        return f"pairs: TAR {shares or 'unknown'}; {self.same} of one vehicle, {self.different} of two"
+        return (
+            f"pairs: TAR {shares or 'unknown'}; EER {100 * error:.2f} at similarity {threshold:.3f}; "
+            f"{self.same} of one vehicle, {self.different} of two"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For a JSON report: the rates by name, None where there are too few pairs, and the number of pairs."""
         rates = {f"tar_at_far_{rate:g}": self.true_accept_rate(rate) for rate in FALSE_ACCEPT_RATES}
-        return {**rates, "same": self.same, "different": self.different}
+        error, threshold = self.equal_error()
+        return {**rates, "eer": error, "eer_threshold": threshold, "same": self.same, "different": self.different}
 
 
 def verify(blocks: Callable[[], Blocks], query: Labels, gallery: Labels, *, camera_rule: bool) -> Verification:

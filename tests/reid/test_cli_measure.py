@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,9 +75,11 @@ def test_evaluate_measures_pairs_expansion_and_intervals(crops: Path, weights: s
     ]
     assert lines[1].endswith("; 95 %: mAP 100.00 to 100.00, R1 100.00 to 100.00")
     # Twelve queries, each beside two pictures of its own vehicle by the other camera and twenty of others.
-    assert lines[-1] == "pairs: TAR 100.00 at FAR 0.01; 24 of one vehicle, 240 of two"
+    assert re.fullmatch(
+        r"pairs: TAR 100\.00 at FAR 0\.01; EER 0\.00 at similarity [\d.]+; 24 of one vehicle, 240 of two", lines[-1]
+    )
     found = json.loads((out / "scores.json").read_text())
-    assert found["pairs"]["tar_at_far_0.01"] == 1.0
+    assert (found["pairs"]["tar_at_far_0.01"], found["pairs"]["eer"]) == (1.0, 0.0)
     assert found["scores"][0]["r1_interval"] == [1.0, 1.0]
     assert found["scores"][0]["minp"] == 1.0
     assert {path.name for path in out.iterdir()} == {"cmc.png", "roc.png", "scores.json"}
@@ -85,6 +88,23 @@ def test_evaluate_measures_pairs_expansion_and_intervals(crops: Path, weights: s
     with pytest.raises(SystemExit):
         main([*command, "--expand", "0"])
     assert "expected a whole number from 1, got 0" in capsys.readouterr().err
+
+
+def test_a_data_set_is_measured_by_another_of_its_protocols(tmp_path: Path, weights: str, capsys) -> None:
+    for n in range(1, 8):
+        picture(tmp_path / f"vid/image/000{n}.jpg")
+    (tmp_path / "vid/train_test_split").mkdir()
+    (tmp_path / "vid/train_test_split/train_list.txt").write_text("0001 10\n")
+    listed = "\n".join(f"000{n} {20 + n // 4}" for n in range(2, 8))  # two pictures of one vehicle, four of another
+    (tmp_path / "vid/train_test_split/test_list_800.txt").write_text(listed + "\n")
+    command = ["evaluate", str(tmp_path / "vid"), "-d", "vehicleid", "-w", weights]
+    command += ["--data-option", "check_counts=false", "--out", str(tmp_path / "scores.json")]
+    for options, draws in (([], 10), (["--protocol", "vehicleid-one-draw"], 1)):
+        assert main([*command, *options]) == 0
+        (found,) = json.loads((tmp_path / "scores.json").read_text())["scores"]
+        assert (found["draws"], found["queries"]) == (draws, 4 * draws)
+    said = answer([*command, "--protocol", "veriwild-own-camera"], capsys)
+    assert said.endswith("these are: vehicleid-800 by vehicleid, vehicleid-one-draw")
 
 
 def test_efficiency_counts(weights: str, tmp_path: Path, capsys) -> None:

@@ -66,6 +66,15 @@ def test_agrees_with_loops_even_in_ties(seed: int, camera_rule: bool, levels: in
             assert found.true_accept_rate(rate) is None
         else:
             assert found.true_accept_rate(rate) == pytest.approx(expected)
+    # The equal error rate over every threshold that tells any two pairs apart, and over none at all.
+    errors = [
+        (max(sum(v < t for v in same) / len(same), sum(v >= t for v in different) / len(different)))
+        for t in {*same, *different, np.inf}
+    ]
+    error, threshold = found.equal_error()
+    assert error == pytest.approx(min(errors))
+    missed, accepted = (np.array(v) for v in (same, different))
+    assert max((missed < threshold).mean(), (accepted >= threshold).mean()) == pytest.approx(error)
 
 
 def test_rates_by_hand() -> None:
@@ -77,11 +86,14 @@ def test_rates_by_hand() -> None:
     assert found.true_accept_rate(0.005) == 0.5
     assert found.true_accept_rate(0.019) == 0.5
     assert found.true_accept_rate(0.02) == 1.0
-    assert str(found) == "pairs: TAR 50.00 at FAR 0.01; 4 of one vehicle, 200 of two"
+    assert found.equal_error() == (0.02, 0.2)  # at 0.6 one of four would be refused
+    assert str(found) == "pairs: TAR 50.00 at FAR 0.01; EER 2.00 at similarity 0.200; 4 of one vehicle, 200 of two"
     assert found.as_dict() == {
         "tar_at_far_0.0001": None,
         "tar_at_far_0.001": None,
         "tar_at_far_0.01": 0.5,
+        "eer": 0.02,
+        "eer_threshold": 0.2,
         "same": 4,
         "different": 200,
     }
@@ -90,7 +102,7 @@ def test_rates_by_hand() -> None:
     assert exact.true_accept_rate(0.29) == 1.0
     few = Verification(np.array([0.5]), np.array([1]), np.array([3]), same=1, different=10)
     assert few.true_accept_rate(0.2) == 0.0
-    assert str(few) == "pairs: TAR unknown; 1 of one vehicle, 10 of two"
+    assert str(few) == "pairs: TAR unknown; EER 30.00 at similarity 0.500; 1 of one vehicle, 10 of two"
 
 
 def test_a_split_is_compared_by_cosine_whatever_the_lengths() -> None:
