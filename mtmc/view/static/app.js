@@ -48,6 +48,8 @@ const HELP = [
   ["u", "undo the last answer"],
   ["escape", "choose nothing"],
 ];
+/** Keys that give an answer on some page: held down, they would answer what has not been read. */
+const ANSWERING = new Set(["Enter", "a", "c", "d", "m", "s", "u", "x"]);
 const MESSAGE_MS = 6000;
 
 const main = document.getElementById("page");
@@ -127,14 +129,18 @@ document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input:not([type=checkbox]), select, textarea");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
   const isPressing = event.target.closest("button, a") && (event.key === " " || event.key === "Enter");
-  if (isPressing) return;
+  if (event.repeat && (isPressing || ANSWERING.has(event.key))) event.preventDefault();
+  else if (!isPressing) press(event);
+});
+
+function press(event) {
   const name = event.shiftKey && event.key.startsWith("Arrow") ? `shift+${event.key}` : event.key;
   if (event.key === "?") help.showModal();
   else if (page?.keys?.[name]) page.keys[name]();
   else if (LINKS[Number(event.key) - 1]) location.hash = LINKS[Number(event.key) - 1].hash;
   else return;
   event.preventDefault();
-});
+}
 
 try {
   await store.load();

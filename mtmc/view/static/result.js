@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { button } from "./parts.js";
-import { getJson, store } from "./store.js";
+import { getBlob, getJson, store } from "./store.js";
 
 const ACTIONS = {
   same: "one vehicle",
@@ -17,10 +17,13 @@ const ACTIONS = {
   undo: "undone",
 };
 
+const SAVING_MS = 60_000; // in which the browser begins to read what it keeps
+
 export function resultPage(parameters, tools) {
   const scores = el("div.scores", {}, el("p.loading", {}, "Scoring …"));
   const journal = el("div");
   const exports = el("div");
+  const exporting = el("p.hint", { role: "status" });
   let isClosed = false;
 
   async function showScores() {
@@ -54,9 +57,34 @@ export function resultPage(parameters, tools) {
   function showExports() {
     const hasChecked = [...store.vehicles.values()].some((vehicle) => vehicle.isChecked);
     exports.replaceChildren(
-      archive("truth", "Ground truth", "All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.", hasChecked),
-      archive("crops", "Crops", "By vehicle and camera, for reid train (data set folder); reading the videos takes a while.", hasChecked),
+      el("p", {}, download("track1.txt", "", "Corrected track1.txt"), " AI City Challenge format; frames count from 1."),
+      archive("truth.zip", "Ground truth", "All vehicles with the boxes of their tracklets, one gt.txt per camera, for mtmc evaluate.", hasChecked),
+      archive("crops.zip", "Crops", "By vehicle and camera, for reid train (data set folder); reading the videos takes a while.", hasChecked),
     );
+  }
+
+  /** A file as a link, and as two where the checked vehicles alone can be had. */
+  function archive(file, name, description, hasChecked) {
+    const checked = hasChecked ? [" (", download(file, "?checked", "of the checked vehicles alone"), ")"] : [];
+    return el("p", {}, download(file, "", name), ...checked, ` ${description}`);
+  }
+
+  /** A link whose file the page fetches itself: a browser would end an export that fails without saying why. */
+  function download(file, query, text) {
+    const href = `/api/${file}${query}`;
+    const fetchFile = async (event) => {
+      event.preventDefault();
+      exporting.classList.remove("worse");
+      exporting.textContent = `${text} is being prepared …`;
+      try {
+        save(await getBlob(href), file);
+        exporting.textContent = "";
+      } catch (error) {
+        exporting.classList.add("worse");
+        exporting.textContent = `No ${file}: ${error.message}`;
+      }
+    };
+    return el("a", { href, onclick: fetchFile }, text);
   }
 
   const show = () => {
@@ -71,13 +99,8 @@ export function resultPage(parameters, tools) {
       "section",
       { "aria-label": "Result" },
       el("h1", {}, "Result"),
-      el(
-        "p",
-        {},
-        el("a.download", { href: "/api/track1.txt", download: "track1.txt" }, "Corrected track1.txt"),
-        " AI City Challenge format; frames count from 1.",
-      ),
       exports,
+      exporting,
       el("h2", {}, "Scores"),
       scores,
       el("h2", {}, "Answers"),
@@ -91,11 +114,11 @@ export function resultPage(parameters, tools) {
   };
 }
 
-/** A folder as one file: of all vehicles, and of the checked ones where there are some. */
-function archive(kind, name, description, hasChecked) {
-  const link = (query, text) => el("a", { href: `/api/${kind}.zip${query}`, download: `${kind}.zip` }, text);
-  const checked = hasChecked ? [" (", link("?checked", "of the checked vehicles alone"), ")"] : [];
-  return el("p", {}, link("", name), ...checked, ` ${description}`);
+/** Have the browser keep data as a file. */
+function save(data, name) {
+  const address = URL.createObjectURL(data);
+  el("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), SAVING_MS);
 }
 
 function scoreTable({ run, corrected }) {

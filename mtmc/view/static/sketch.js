@@ -105,6 +105,8 @@ export class Sketch {
       const step = event.shiftKey ? 1 : STEP_PX;
       const from = this.cursor ?? this.size.map((side) => side / 2);
       this.moveCursor(this.inside(from.map((value, axis) => value + step * move[axis])));
+    } else if (event.key === "Enter" && event.repeat) {
+      // held down, it sets one point
     } else if (event.key === "Enter") {
       if (!this.cursor) this.moveCursor(this.inside(this.size.map((side) => side / 2)));
       else this.onPress?.(this.cursor, this.cornerAt(this.cursor));

@@ -21,6 +21,7 @@ async function request(path, options) {
 
 export const getJson = async (path) => (await request(path)).json();
 export const getBuffer = async (path) => (await request(path)).arrayBuffer();
+export const getBlob = async (path) => (await request(path)).blob();
 
 /** Send a file as it is. */
 export async function postFile(path, file) {

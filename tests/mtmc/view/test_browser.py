@@ -612,9 +612,29 @@ def test_labels_of_a_crowded_map_do_not_cover_one_another(window: Window) -> Non
 def test_the_corrected_result_is_downloaded(window: Window, tmp_path: Path) -> None:
     window.open("#/result")
     with window.page.expect_download() as download:
-        window.page.locator("a.download").click()
+        window.page.get_by_role("link", name="Corrected track1.txt").click()
+    assert download.value.suggested_filename == "track1.txt"
     download.value.save_as(tmp_path / "track1.txt")
     assert (tmp_path / "track1.txt").read_bytes() == window.session.export().read_bytes()
+
+
+def test_an_export_that_is_not_possible_says_why(browser: Any, tmp_path: Path) -> None:
+    """The run has no videos to take crops from; the ground truth, which needs none, can be had afterwards."""
+    with served(town(tmp_path / "run", vehicles=VEHICLES), tmp_path) as (address, session):
+        window = Window(browser.new_page(accept_downloads=True), session, address)
+        window.open("#/result")
+        downloads: list[Any] = []
+        window.page.on("download", lambda download: downloads.append(download))
+        window.page.get_by_role("link", name="Crops", exact=True).click()
+        reason = window.page.locator("p.worse[role=status]")
+        reason.wait_for(timeout=WAIT_MS)
+        assert "the videos of the run are not there, so there are no crops" in reason.inner_text()
+        assert downloads == []
+        with window.page.expect_download() as download:
+            window.page.get_by_role("link", name="Ground truth", exact=True).click()
+        assert download.value.suggested_filename == "truth.zip"
+        window.until("!document.querySelector('.worse')")
+        window.page.close()
 
 
 @pytest.mark.parametrize("name", ["nothing", "constructor", "__proto__", "toString", "%E0%A4%A"])

@@ -82,6 +82,34 @@ def test_enter_pressed_twice_marks_one_vehicle_and_passes_over_none(checking: Wi
     assert current(checking) == 1
 
 
+def test_a_key_that_is_held_down_marks_one_vehicle(checking: Window) -> None:
+    """The browser repeats the key, beyond the answer to the first one; an arrow key goes on with each repetition."""
+    sequence = checking.session.state()[0]
+    checking.page.keyboard.down("Enter")
+    checking.until(f"mtmc.store.sequence === {sequence + 1} && document.querySelector('.rows .checked')")
+    for _ in range(3):
+        checking.page.keyboard.down("Enter")  # a key that is down already is sent as repeated
+        checking.page.wait_for_timeout(100)
+    checking.page.keyboard.up("Enter")
+    assert checking.session.state()[0] == sequence + 1
+    assert current(checking) == 1
+    for _ in range(3):
+        checking.page.keyboard.down("ArrowDown")
+    checking.page.keyboard.up("ArrowDown")
+    assert current(checking) == 4
+
+
+def test_a_button_that_enter_is_held_down_on_marks_one_vehicle(checking: Window) -> None:
+    sequence = checking.session.state()[0]
+    checking.page.get_by_role("button", name="Checked").first.focus()
+    for _ in range(3):
+        checking.page.keyboard.down("Enter")
+        checking.until(f"mtmc.store.sequence === {sequence + 1}")
+        checking.page.wait_for_timeout(100)
+    checking.page.keyboard.up("Enter")
+    assert checking.session.state()[0] == sequence + 1
+
+
 def test_a_vehicle_that_is_chosen_meanwhile_stays_chosen(checking: Window) -> None:
     sequence = checking.session.state()[0]
     press_at_once(checking, "Enter", "ArrowDown")
