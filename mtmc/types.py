@@ -352,6 +352,15 @@ class GlobalTrack:
         return int((specific if specific.any() else boxes).argmax())
 
     @property
+    def color(self) -> str:
+        """The color of most boxes, one of :data:`COLORS`; "" without an attribute network."""
+        boxes = np.zeros(len(COLORS))
+        for passage in self.passages:
+            if len(passage.color_probability):
+                boxes[passage.color_probability.argmax()] += len(passage.tracklet)
+        return COLORS[int(boxes.argmax())] if boxes.any() else ""
+
+    @property
     def camera_ids(self) -> tuple[str, ...]:
         """The cameras that saw it, each once, sorted."""
         return tuple(sorted({p.tracklet.camera_id for p in self.passages}))

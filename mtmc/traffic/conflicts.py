@@ -64,6 +64,7 @@ class Conflict:
         camera: Name of the camera.
         measure: "PET" or "TTC".
         first_vehicle, second_vehicle: Identities, the first one passes first (PET), or has the lower number (TTC).
+        first_class, second_class: Their classes.
         at_s: Scene time when the second vehicle enters the common area (PET), or of the least time (TTC), seconds.
         x_m, y_m: Crossing of the paths (PET), or the middle between the vehicles (TTC), on the ground plane.
         angle_deg: Angle between the two directions of travel, 0 to 180.
@@ -76,6 +77,8 @@ class Conflict:
     measure: str
     first_vehicle: int
     second_vehicle: int
+    first_class: str
+    second_class: str
     at_s: float
     x_m: float
     y_m: float
@@ -195,6 +198,8 @@ def post_encroachment(a: Outlines, b: Outlines) -> Conflict | None:
         measure="PET",
         first_vehicle=first.outlines.movement.vehicle,
         second_vehicle=second.outlines.movement.vehicle,
+        first_class=first.outlines.movement.vehicle_class,
+        second_class=second.outlines.movement.vehicle_class,
         at_s=enter_s if math.isfinite(enter_s) else second.time_s,
         x_m=float(at_m[0]),
         y_m=float(at_m[1]),
@@ -316,6 +321,8 @@ def time_to_collision(a: Outlines, b: Outlines) -> Conflict | None:
         measure="TTC",
         first_vehicle=a.movement.vehicle,
         second_vehicle=b.movement.vehicle,
+        first_class=a.movement.vehicle_class,
+        second_class=b.movement.vehicle_class,
         at_s=float(a.step[i]) * STEP_S,
         x_m=float(middle_m[0]),
         y_m=float(middle_m[1]),

@@ -15,6 +15,7 @@ from mtmc.files import remove
 from mtmc.log import plural
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.scene import Camera
+from mtmc.traffic.bins import QUARTERS, Bins
 from mtmc.traffic.conflicts import Conflict, conflicts
 from mtmc.traffic.exports import write_otanalytics_counts, write_otanalytics_events, write_sumo_matrix
 from mtmc.traffic.ground_paths import with_sure_positions
@@ -22,7 +23,6 @@ from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.queues import Queue, queues
 from mtmc.traffic.samples import NO_SAMPLES, MovementSamples, View, sample_movements
 from mtmc.traffic.tables import (
-    DEFAULT_BIN_S,
     Delay,
     Headway,
     ODCount,
@@ -119,7 +119,7 @@ class TrafficTables:
 
 def tables_of(
     tracks: Sequence[GlobalTrack],
-    bin_s: float = DEFAULT_BIN_S,
+    bin_s: float = QUARTERS.length_s,
     start_utc: datetime | None = None,
     samples: MovementSamples = NO_SAMPLES,
     conflict_cameras: Sequence[Camera] | None = None,
@@ -142,23 +142,24 @@ def tables_of(
             remedy="give minutes, such as 15",
         )
     movements = movements_of(tracks)
+    bins, quarters = (Bins.on_the_clock(length_s, start_utc) for length_s in (bin_s, QUARTERS.length_s))
     return TrafficTables(
         movements=movements,
-        turning_counts=turning_counts(movements, bin_s, samples.completed),
-        od_matrix=od_matrix(movements, bin_s, samples.completed),
-        travel_times=travel_times(movements, bin_s, samples.seen),
-        headways=headways(movements, bin_s),
-        speeds=speeds(movements, bin_s),
-        delays=delays(movements, bin_s),
-        queues=queues(tracks, bin_s),
-        peak_hours=peak_hours(movements),
+        turning_counts=turning_counts(movements, bins, samples.completed),
+        od_matrix=od_matrix(movements, bins, samples.completed),
+        travel_times=travel_times(movements, bins, samples.seen),
+        headways=headways(movements, bins),
+        speeds=speeds(movements, bins),
+        delays=delays(movements, bins),
+        queues=queues(tracks, bins),
+        peak_hours=peak_hours(movements, quarters),
         conflicts=None if conflict_cameras is None else conflicts(tracks, conflict_cameras),
         start_utc=start_utc,
     )
 
 
 def count_run(
-    run: Path, out: Path | None = None, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: bool = False
+    run: Path, out: Path | None = None, bin_s: float = QUARTERS.length_s, *, with_conflicts: bool = False
 ) -> TrafficTables:
     """Compute the tables of a finished run and write them, with the files for other programs.
 
@@ -201,7 +202,7 @@ def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
         remove(folder / "otanalytics_events.csv")
 
 
-def run_tables(run: LoadedRun, bin_s: float = DEFAULT_BIN_S, *, with_conflicts: bool = False) -> TrafficTables:
+def run_tables(run: LoadedRun, bin_s: float = QUARTERS.length_s, *, with_conflicts: bool = False) -> TrafficTables:
     """The tables of a finished run, with estimates where its links have probabilities.
 
     Args:

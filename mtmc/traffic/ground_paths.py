@@ -27,6 +27,8 @@ STANDING_MPS = 5 / 3.6
 
 _LEAST_SPELL_S = 2.0
 
+_SPOT_S = 3.0  # around a moment whose speed is asked for
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundPath:
@@ -46,6 +48,11 @@ class GroundPath:
         if len(self.time_s) < 2:
             return float("nan")
         return float(self._steps_m().sum() / (self.time_s[-1] - self.time_s[0]))
+
+    def speed_at(self, time_s: float) -> float:
+        """The same over the windows within three seconds of a moment; NaN for fewer than two of them."""
+        near = np.abs(self.time_s - time_s) <= _SPOT_S
+        return GroundPath(self.time_s[near], self.xy_m[near]).speed_mps
 
     def standing_spells(self) -> list[tuple[float, float]]:
         """Begin and end, scene seconds, of the times of at least two seconds in which the vehicle stands."""

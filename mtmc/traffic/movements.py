@@ -44,6 +44,9 @@ class Movement:
         speed_kmh: Mean speed on the ground, NaN without calibration.
         tracklets: Number of tracklets it consists of.
         standing_s: Time for which it stands (slower than 5 km/h for at least 2 s), NaN without calibration.
+        color: Its color, the majority over its boxes in all cameras, "" without an attribute network.
+        entry_kmh, exit_kmh: Speed within three seconds of its first and of its last box, NaN where its position is
+            not sure then.
     """
 
     vehicle: int
@@ -56,6 +59,9 @@ class Movement:
     speed_kmh: float
     tracklets: int
     standing_s: float = math.nan
+    color: str = ""
+    entry_kmh: float = math.nan
+    exit_kmh: float = math.nan
 
 
 def movements_of(tracks: Iterable[GlobalTrack], max_gap_s: float = MAX_GAP_S) -> list[Movement]:
@@ -83,13 +89,12 @@ def movement_passages(
     """The same movements, each with its passages in order of time; arguments as of :func:`movements_of`."""
     movements = []
     for track in tracks:
-        vehicle_class = CLASSES[track.class_id]
         by_camera: dict[str, list[Passage]] = defaultdict(list)
         for passage in track.passages:
             by_camera[passage.tracklet.camera_id].append(passage)
         for passages in by_camera.values():
             for group in _split_at_returns(passages, max_gap_s):
-                movements.append((_movement(track.global_id, vehicle_class, group), group))
+                movements.append((_movement(track, group), group))
     return sorted(movements, key=lambda pair: (pair[0].vehicle, pair[0].enter_s, pair[0].leave_s, pair[0].camera))
 
 
@@ -138,13 +143,13 @@ def _speed_mps(time_s: Array, ground_m: Array) -> float:
     return float(np.linalg.norm(ground_m[-1] - ground_m[0]) / (time_s[-1] - time_s[0]))
 
 
-def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> Movement:
+def _movement(vehicle: GlobalTrack, passages: Sequence[Passage]) -> Movement:
     first = min(passages, key=lambda p: p.tracklet.start_s)
     last = max(passages, key=lambda p: p.tracklet.end_s)
     path = _path_of(passages)
     return Movement(
-        vehicle=vehicle,
-        vehicle_class=vehicle_class,
+        vehicle=vehicle.global_id,
+        vehicle_class=CLASSES[vehicle.class_id],
         camera=first.tracklet.camera_id,
         entry_zone=first.entry,
         exit_zone=last.exit,
@@ -153,6 +158,9 @@ def _movement(vehicle: int, vehicle_class: str, passages: Sequence[Passage]) -> 
         speed_kmh=3.6 * path.speed_mps,
         tracklets=len(passages),
         standing_s=path.standing_s(),
+        color=vehicle.color,
+        entry_kmh=3.6 * path.speed_at(first.tracklet.start_s),
+        exit_kmh=3.6 * path.speed_at(last.tracklet.end_s),
     )
 
 

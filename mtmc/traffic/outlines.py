@@ -30,13 +30,13 @@ from mtmc.traffic.ground_paths import is_whole
 from mtmc.traffic.movements import Movement, movement_passages
 from mtmc.types import Array, GlobalTrack
 
-__all__ = ["STEP_S", "Outlines", "has_free_lower_edge", "local_lines", "outlines_of"]
+__all__ = ["SIZE_M", "STEP_S", "Outlines", "has_free_lower_edge", "local_lines", "outlines_of"]
 
 #: Time between two outlines, seconds.
 STEP_S = 0.1
 
 #: Usual length and width by class, meters.
-_SIZE_M = {
+SIZE_M = {
     "vehicle": (4.6, 1.85),
     "car": (4.6, 1.85),
     "van": (5.3, 2.0),
@@ -130,7 +130,7 @@ def _outlines(movement: Movement, time_s: Array, xyxy: Array, ground_from_image:
 
     at = np.clip(np.searchsorted(time_s, steps[is_sure] * STEP_S), 0, len(time_s) - 1)
     depth, column = np.stack([-row[at, 1], row[at, 0]], axis=1), column[at]
-    length_m, width_m = _SIZE_M[movement.vehicle_class]
+    length_m, width_m = SIZE_M[movement.vehicle_class]
     along = np.abs((heading * depth).sum(axis=1))
     across = np.sqrt(np.maximum(1 - along**2, 0))
     half_depth_m = length_m / 2 * along + width_m / 2 * across

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from mtmc.traffic.bins import QUARTERS, Bins
 from mtmc.traffic.ground_paths import GroundPath
 from mtmc.traffic.movements import movement_paths
-from mtmc.traffic.tables import DEFAULT_BIN_S
 from mtmc.types import Array, GlobalTrack
 
 __all__ = ["Queue", "queues"]
@@ -47,7 +47,7 @@ class Queue:
     max_length_m: float
 
 
-def queues(tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S) -> list[Queue]:
+def queues(tracks: Iterable[GlobalTrack], bins: Bins = QUARTERS) -> list[Queue]:
     """The queues of all cameras, zones and bins in which a vehicle stands."""
     standing: dict[tuple[str, str], dict[int, list[Array]]] = defaultdict(lambda: defaultdict(list))
     for movement, path in movement_paths(tracks):
@@ -56,15 +56,14 @@ def queues(tracks: Iterable[GlobalTrack], bin_s: float = DEFAULT_BIN_S) -> list[
 
     rows = []
     for place, by_second in sorted(standing.items()):
-        bins = sorted({int(second * _STEP_S // bin_s) for second in by_second})
-        for k in bins:
-            in_bin = [at for second, at in sorted(by_second.items()) if int(second * _STEP_S // bin_s) == k]
+        for k in sorted({bins.number_of(second * _STEP_S) for second in by_second}):
+            in_bin = [at for second, at in sorted(by_second.items()) if bins.number_of(second * _STEP_S) == k]
             vehicles = np.array([len(at) for at in in_bin])
             rows.append(
                 Queue(
                     *place,
-                    bin_start_s=k * bin_s,
-                    bin_end_s=(k + 1) * bin_s,
+                    bin_start_s=bins.start_s(k),
+                    bin_end_s=bins.start_s(k + 1),
                     standing_s=len(in_bin) * _STEP_S,
                     mean_vehicles=float(vehicles.mean()),
                     p95_vehicles=float(np.percentile(vehicles, 95)),

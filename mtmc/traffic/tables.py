@@ -12,13 +12,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
 from scipy import stats
 
+from mtmc.traffic.bins import QUARTERS, Bins
 from mtmc.traffic.estimates import MISCOUNT_RATE, MISROUTE_RATE, UNKNOWN, Estimate, estimate_counts, estimate_median
+from mtmc.traffic.ground_paths import STANDING_MPS
 from mtmc.traffic.movements import Movement
+from mtmc.traffic.outlines import SIZE_M
 
 __all__ = [
     "Delay",
@@ -37,13 +41,8 @@ __all__ = [
     "turning_counts",
 ]
 
-#: The bin of traffic counts that manuals of traffic engineering use, seconds.
-DEFAULT_BIN_S = 900.0
-
 _FREE_FLOW_PERCENTILE = 15.0
 _LEAST_FREE = 5  # vehicles that determine free flow
-
-_HOUR_S, _QUARTER_S = 3600.0, 900.0
 
 _LEAST_ESTIMATE = 0.5  # vehicles; rows that the run has not are listed from this estimate on
 
@@ -52,6 +51,9 @@ _NONE = Estimate(0.0, 0.0, 0.0)
 
 #: Camera and zone of leaving, camera and zone of entering, bin.
 _Pair = tuple[str, str, str, str, float, float]
+
+#: Scene time of a vehicle at a zone, its speed there, km/h, and its class.
+_Passing = tuple[float, float, str]
 
 _Row = TypeVar("_Row")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -156,6 +158,13 @@ class TravelTime:
 class Headway:
     """Times between consecutive vehicles at a zone of a camera.
 
+    A headway is the time from one vehicle to the next, a gap that from the rear of the one to the front of the next:
+
+        g = max(h − l / v, 0)
+
+    with h the headway, v the speed of the first vehicle at the zone, and l the usual length of its class. A vehicle
+    slower than 5 km/h stands at the zone, and has no gap behind it that could be told.
+
     Attributes:
         camera: Name of the camera.
         zone: Name of the zone.
@@ -164,6 +173,9 @@ class Headway:
         headways: Number of headways.
         mean_s, min_s: Mean and minimum, seconds.
         p15_s, p50_s, p85_s: Percentiles, seconds.
+        gaps: Number of gaps that are known: of calibrated cameras.
+        mean_gap_s, min_gap_s: Mean and minimum of the gaps, seconds, NaN without any, as are the percentiles.
+        p15_gap_s, p50_gap_s, p85_gap_s: Percentiles, seconds.
     """
 
     camera: str
@@ -177,6 +189,12 @@ class Headway:
     p15_s: float
     p50_s: float
     p85_s: float
+    gaps: int
+    mean_gap_s: float
+    min_gap_s: float
+    p15_gap_s: float
+    p50_gap_s: float
+    p85_gap_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +258,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class PeakHour:
-    """The hour with most vehicles in a camera's view, among hours that start at a multiple of 15 minutes.
+    """The hour with most vehicles in a camera's view, among hours that start at a quarter of an hour.
 
     Attributes:
         camera: Name of the camera.
@@ -257,27 +275,25 @@ class PeakHour:
 
 
 def turning_counts(
-    movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S, samples: Sequence[Sequence[Movement]] = ()
+    movements: Iterable[Movement], bins: Bins = QUARTERS, samples: Sequence[Sequence[Movement]] = ()
 ) -> list[TurningCount]:
     """Count the movements of each camera by zones, class and bin.
 
     Args:
         movements: Of the run.
-        bin_s: Length of a bin, seconds.
+        bins: The bins.
         samples: What the movements may have been, their zones completed.
     """
 
     def count(movements: Iterable[Movement]) -> Counter[tuple[str, str, str, str, float, float]]:
-        return Counter(
-            (m.camera, m.entry_zone, m.exit_zone, m.vehicle_class, *_bin_of(m.enter_s, bin_s)) for m in movements
-        )
+        return Counter((m.camera, m.entry_zone, m.exit_zone, m.vehicle_class, *bins.of(m.enter_s)) for m in movements)
 
     rows = _counted(count, movements, samples, MISCOUNT_RATE)
     return [TurningCount(*key, vehicles, *estimate) for key, vehicles, estimate in rows]
 
 
 def od_matrix(
-    movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S, samples: Sequence[Sequence[Movement]] = ()
+    movements: Iterable[Movement], bins: Bins = QUARTERS, samples: Sequence[Sequence[Movement]] = ()
 ) -> list[ODCount]:
     """Count vehicles by the place where they are first seen and the place where they are last seen.
 
@@ -289,7 +305,7 @@ def od_matrix(
         for route in _routes(movements):
             first, last = route[0], max(route, key=lambda m: m.leave_s)
             origin, destination = (first.camera, first.entry_zone), (last.camera, last.exit_zone)
-            counts[(*origin, *destination, first.vehicle_class, *_bin_of(first.enter_s, bin_s))] += 1
+            counts[(*origin, *destination, first.vehicle_class, *bins.of(first.enter_s))] += 1
         return counts
 
     rows = _counted(count, movements, samples, MISROUTE_RATE)
@@ -297,17 +313,17 @@ def od_matrix(
 
 
 def travel_times(
-    movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S, samples: Sequence[Sequence[Movement]] = ()
+    movements: Iterable[Movement], bins: Bins = QUARTERS, samples: Sequence[Sequence[Movement]] = ()
 ) -> list[TravelTime]:
     """Travel times between consecutive movements of each vehicle.
 
     Args:
         movements: Of the run.
-        bin_s: Length of a bin, seconds.
+        bins: The bins.
         samples: What the movements may have been, their zones as they were seen.
     """
-    times_s = _times_between(movements, bin_s)
-    sampled_s = [_times_between(sample, bin_s) for sample in samples]
+    times_s = _times_between(movements, bins)
+    sampled_s = [_times_between(sample, bins) for sample in samples]
     sampled_counts = [{key: len(values) for key, values in sample.items()} for sample in sampled_s]
     counts = estimate_counts(sampled_counts, MISROUTE_RATE)
     rows = []
@@ -321,42 +337,62 @@ def travel_times(
     return rows
 
 
-def _times_between(movements: Iterable[Movement], bin_s: float) -> dict[_Pair, list[float]]:
+def _times_between(movements: Iterable[Movement], bins: Bins) -> dict[_Pair, list[float]]:
     """The travel times between consecutive movements by place and bin, seconds."""
     times_s: dict[_Pair, list[float]] = defaultdict(list)
     for route in _routes(movements):
         for earlier, later in pairwise(route):
             places = earlier.camera, earlier.exit_zone, later.camera, later.entry_zone
-            times_s[(*places, *_bin_of(earlier.leave_s, bin_s))].append(later.enter_s - earlier.leave_s)
+            times_s[(*places, *bins.of(earlier.leave_s))].append(later.enter_s - earlier.leave_s)
     return times_s
 
 
-def headways(movements: Sequence[Movement], bin_s: float = DEFAULT_BIN_S) -> list[Headway]:
-    """Headways at every entry and exit zone. The first vehicle at a zone has none, nor do vehicles without a zone."""
-    passings: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for movement in movements:
-        if movement.entry_zone:
-            passings[movement.camera, movement.entry_zone, "in"].append(movement.enter_s)
-        if movement.exit_zone:
-            passings[movement.camera, movement.exit_zone, "out"].append(movement.leave_s)
+def headways(movements: Sequence[Movement], bins: Bins = QUARTERS) -> list[Headway]:
+    """Headways and gaps at every entry and exit zone.
+
+    The first vehicle at a zone has none, nor do vehicles without a zone.
+    """
+    passings: dict[tuple[str, str, str], list[_Passing]] = defaultdict(list)
+    for m in movements:
+        if m.entry_zone:
+            passings[m.camera, m.entry_zone, "in"].append((m.enter_s, m.entry_kmh, m.vehicle_class))
+        if m.exit_zone:
+            passings[m.camera, m.exit_zone, "out"].append((m.leave_s, m.exit_kmh, m.vehicle_class))
 
     rows = []
-    for place, times_s in sorted(passings.items()):
-        ordered = sorted(times_s)
-        gaps = [(later, later - earlier) for earlier, later in pairwise(ordered)]
-        for (start_s, end_s), in_bin in _grouped(gaps, lambda gap: _bin_of(gap[0], bin_s)):
-            values = [headway_s for _, headway_s in in_bin]
-            p15, p50, p85 = np.percentile(values, [15, 50, 85]).tolist()
-            mean_s = float(np.mean(values))
-            rows.append(Headway(*place, start_s, end_s, len(values), mean_s, min(values), p15, p50, p85))
+    for place, at_zone in sorted(passings.items()):
+        pairs = pairwise(sorted(at_zone, key=itemgetter(0)))
+        following = [(later[0], later[0] - earlier[0], _gap_s(earlier, later)) for earlier, later in pairs]
+        for ends, in_bin in _grouped(following, lambda times_s: bins.of(times_s[0])):
+            headways_s = [headway_s for _, headway_s, _ in in_bin]
+            gaps_s = [gap_s for _, _, gap_s in in_bin if math.isfinite(gap_s)]
+            counts = len(headways_s), len(gaps_s)
+            rows.append(Headway(*place, *ends, counts[0], *_spread(headways_s), counts[1], *_spread(gaps_s)))
     return rows
 
 
-def speeds(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[Speed]:
+def _gap_s(earlier: _Passing, later: _Passing) -> float:
+    """The gap of :class:`Headway`, seconds; NaN without a speed, and behind a vehicle that stands."""
+    time_s, kmh, vehicle_class = earlier
+    if not kmh / 3.6 >= STANDING_MPS:
+        return math.nan
+    length_m, _ = SIZE_M[vehicle_class]
+    return max(later[0] - time_s - length_m / (kmh / 3.6), 0.0)
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """Mean, minimum, and 15th, 50th and 85th percentile; NaN without values."""
+    if not values:
+        return (math.nan,) * 5
+    p15, p50, p85 = np.percentile(values, [15, 50, 85]).tolist()
+    return float(np.mean(values)), min(values), p15, p50, p85
+
+
+def speeds(movements: Iterable[Movement], bins: Bins = QUARTERS) -> list[Speed]:
     """Speeds of the movements through calibrated cameras; others are left out."""
     measured = [movement for movement in movements if math.isfinite(movement.speed_kmh)]
     rows = []
-    for key, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone, *_bin_of(m.enter_s, bin_s))):
+    for key, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone, *bins.of(m.enter_s))):
         values = [movement.speed_kmh for movement in group]
         harmonic_mean = float(stats.hmean(values)) if min(values) > 0 else math.nan
         p15, p50, p85 = np.percentile(values, [15, 50, 85]).tolist()
@@ -364,14 +400,14 @@ def speeds(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[
     return rows
 
 
-def delays(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[Delay]:
+def delays(movements: Iterable[Movement], bins: Bins = QUARTERS) -> list[Delay]:
     """Delays of the movements through calibrated cameras of which both zones are known."""
     measured = [m for m in movements if m.entry_zone and m.exit_zone and math.isfinite(m.standing_s)]
     rows = []
     for way, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone)):
         free = [m.leave_s - m.enter_s for m in group if not m.standing_s]
         free_flow_s = float(np.percentile(free, _FREE_FLOW_PERCENTILE)) if len(free) >= _LEAST_FREE else math.nan
-        for (start_s, end_s), in_bin in _grouped(group, lambda m: _bin_of(m.enter_s, bin_s)):
+        for (start_s, end_s), in_bin in _grouped(group, lambda m: bins.of(m.enter_s)):
             times_s = np.array([m.leave_s - m.enter_s for m in in_bin]) - free_flow_s
             p50, p85 = np.percentile(times_s, [50, 85]).tolist()
             standing_s = [m.standing_s for m in in_bin]
@@ -392,23 +428,27 @@ def delays(movements: Iterable[Movement], bin_s: float = DEFAULT_BIN_S) -> list[
     return rows
 
 
-def peak_hours(movements: Sequence[Movement]) -> list[PeakHour]:
+def peak_hours(movements: Sequence[Movement], quarters: Bins = QUARTERS) -> list[PeakHour]:
     """The peak hour of every camera with at least one hour between its first and last vehicle.
 
     With v_k the number of vehicles in the k-th quarter of an hour, the volume of the hour that starts with
     quarter k is V = v_k + v_{k+1} + v_{k+2} + v_{k+3}, and its peak hour factor V / (4 max v).
+
+    Args:
+        movements: Of the run.
+        quarters: The quarters of an hour.
     """
     rows = []
     for camera, group in _grouped(movements, lambda m: m.camera):
-        quarters = Counter(math.floor(movement.enter_s / _QUARTER_S) for movement in group)
-        first, last = min(quarters), max(quarters)
+        counts = Counter(quarters.number_of(movement.enter_s) for movement in group)
+        first, last = min(counts), max(counts)
         if last - first < 3:
             continue
-        volume = {k: sum(quarters[k + step] for step in range(4)) for k in range(first, last - 2)}
+        volume = {k: sum(counts[k + step] for step in range(4)) for k in range(first, last - 2)}
         peak = max(volume, key=lambda k: (volume[k], -k))
-        greatest = max(quarters[peak + step] for step in range(4))
-        start_s = peak * _QUARTER_S
-        rows.append(PeakHour(camera, start_s, start_s + _HOUR_S, volume[peak], volume[peak] / (4 * greatest)))
+        greatest = max(counts[peak + step] for step in range(4))
+        hour = quarters.start_s(peak), quarters.start_s(peak + 4)
+        rows.append(PeakHour(camera, *hour, volume[peak], volume[peak] / (4 * greatest)))
     return rows
 
 
@@ -436,12 +476,6 @@ def _routes(movements: Iterable[Movement]) -> list[list[Movement]]:
     for movement in movements:
         by_vehicle[movement.vehicle].append(movement)
     return [sorted(route, key=lambda m: (m.enter_s, m.leave_s, m.camera)) for _, route in sorted(by_vehicle.items())]
-
-
-def _bin_of(time_s: float, bin_s: float) -> tuple[float, float]:
-    """Start and end of the bin that holds a time; bins start at multiples of their length."""
-    start_s = math.floor(time_s / bin_s) * bin_s
-    return start_s, start_s + bin_s
 
 
 def _grouped(rows: Iterable[_Row], key_of: Callable[[_Row], _Key]) -> list[tuple[_Key, list[_Row]]]:

@@ -133,7 +133,7 @@ def write_geojson(lines: Iterable[Line], path: Path) -> None:
 
 
 _PROPERTIES = (
-    *("vehicle", "vehicle_class", "camera", "ground_plane", "entry_zone", "exit_zone"),
+    *("vehicle", "vehicle_class", "color", "camera", "ground_plane", "entry_zone", "exit_zone"),
     *("enter_s", "leave_s", "time_s"),
 )
 

@@ -45,6 +45,7 @@ from mtmc.geometry.zones import inside
 from mtmc.pipeline.results import load_run
 from mtmc.postprocess import PostprocessConfig, postprocess
 from mtmc.scene import Camera, Link, Scene, Zone
+from mtmc.traffic.bins import Bins
 from mtmc.traffic.count import counted_tracks, views_of
 from mtmc.traffic.ground_paths import ground_path, with_sure_positions
 from mtmc.traffic.movements import Movement, movements_of
@@ -91,7 +92,7 @@ _MOST_SHARED = 0.02  # of the places of a street, in the zone of another
 
 _EDGE_S = 1.0  # movements that begin or end this near to the recording's ends are cut by them
 
-_ALL_S = 1e6  # one bin for the whole recording
+_ALL = Bins(1e6)  # one bin for the whole recording
 _LEAST_VEHICLES = 5  # of medians and percentiles
 
 
@@ -326,22 +327,22 @@ def cells_of(case: Case, table: str) -> list[Cell]:
     truth, run, samples = _without_class(case.truth), _without_class(case.measured), case.samples
     if table == "turning":
         completed = [_without_class(sample) for sample in samples.completed]
-        return _count_cells(turning_counts(truth, _ALL_S), turning_counts(run, _ALL_S, completed))
+        return _count_cells(turning_counts(truth, _ALL), turning_counts(run, _ALL, completed))
     if table == "od":
         completed = [_without_class(sample) for sample in samples.completed]
-        return _count_cells(od_matrix(truth, _ALL_S), od_matrix(run, _ALL_S, completed))
+        return _count_cells(od_matrix(truth, _ALL), od_matrix(run, _ALL, completed))
     if table == "times":
-        true_rows = travel_times(truth, _ALL_S)
-        rows = {_key(row): row for row in travel_times(run, _ALL_S, samples.seen)}
+        true_rows = travel_times(truth, _ALL)
+        rows = {_key(row): row for row in travel_times(run, _ALL, samples.seen)}
         return [
             Cell(t.p50_s, row.p50_s, row.p50_estimate_s, row.p50_low_s, row.p50_high_s)
             for t in true_rows
             if _is_known(t) and (row := rows.get(_key(t))) and min(t.vehicles, row.vehicles) >= _LEAST_VEHICLES
         ]
-    speed = {_key(row): row for row in speeds(run, _ALL_S)}
+    speed = {_key(row): row for row in speeds(run, _ALL)}
     return [
         Cell(t.p85_kmh, row.p85_kmh, row.p85_kmh, math.nan, math.nan)
-        for t in speeds(truth, _ALL_S)
+        for t in speeds(truth, _ALL)
         if _is_known(t) and (row := speed.get(_key(t))) and min(t.vehicles, row.vehicles) >= _LEAST_VEHICLES
     ]
 

@@ -21,6 +21,7 @@ from mtmc.report.processing import repeating_command
 from mtmc.report.sankey import most_frequent, sankey_svg
 from mtmc.scene import Camera, Scene, Zone, write_scene
 from mtmc.traffic import movements_of
+from mtmc.traffic.bins import Bins
 from mtmc.traffic.tables import od_matrix
 from tests.mtmc.render.test_report import Page
 
@@ -91,7 +92,7 @@ def test_scores_are_those_of_mtmc_evaluate(folder: Path, page: Page) -> None:
 
 def test_counts_are_those_of_mtmc_count(folder: Path, page: Page) -> None:
     loaded = load_run(folder / "out")
-    expected = sum(row.vehicles for row in od_matrix(movements_of(loaded.tracks), 1e9))
+    expected = sum(row.vehicles for row in od_matrix(movements_of(loaded.tracks), Bins(1e9)))
     in_table = [row for row in page.rows() if len(row) == 6 and row[2] in {"vehicle", "car"} and row[3].isdigit()]
     assert sum(int(row[3]) for row in in_table) == expected == len(loaded.tracks)
 

@@ -78,6 +78,7 @@ def test_the_files_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         if (r["camera"], r["direction"], r["bin_start_s"]) == ("a", "in", "15.000")
     ]
     assert float(headway["mean_s"]) == pytest.approx(10.0, abs=0.2)
+    assert float(headway["mean_gap_s"]) == pytest.approx(10.0 - 4.6 / 10.0, abs=0.02)  # behind 4.6 m at 10 m/s
     speed = table(folder / "traffic" / "speeds.csv")
     assert [float(row["p50_kmh"]) for row in speed] == pytest.approx([36.0] * 4, rel=0.02)
 
@@ -118,6 +119,11 @@ def test_utc_times_follow_scene_times_where_the_date_is_known(tmp_path: Path) ->
     assert (row["bin_start_utc"], row["bin_end_utc"]) == ("2026-05-12T07:00:00.000Z", "2026-05-12T07:01:00.000Z")
     parquet = pq.read_table(tmp_path / "movements.parquet").to_pylist()
     assert parquet[0]["enter_utc"] == start + timedelta(seconds=12.5)
+
+    late = tables_of([GlobalTrack(1, (passage(12.5),))], start_utc=start + timedelta(minutes=7))
+    late.write(tmp_path)
+    [row] = table(tmp_path / "turning_counts.csv")
+    assert (row["bin_start_s"], row["bin_start_utc"]) == ("-420.000", "2026-05-12T07:00:00.000Z")
 
 
 def passage(start_s: float) -> Passage:

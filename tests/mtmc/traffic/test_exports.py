@@ -115,8 +115,8 @@ def test_longitude_and_latitude_of_trajectories(tmp_path: Path) -> None:
     assert (feature["type"], feature["geometry"]["type"]) == ("Feature", "LineString")
     np.testing.assert_allclose(feature["geometry"]["coordinates"], expected, atol=1e-7)
     assert feature["properties"] == {
-        "vehicle": 3, "vehicle_class": "car", "camera": "a", "ground_plane": "", "entry_zone": "n", "exit_zone": "s",
-        "enter_s": 7.0, "leave_s": 9.9, "time_s": [7.45, 8.45, 9.45],
+        "vehicle": 3, "vehicle_class": "car", "color": "", "camera": "a", "ground_plane": "", "entry_zone": "n",
+        "exit_zone": "s", "enter_s": 7.0, "leave_s": 9.9, "time_s": [7.45, 8.45, 9.45],
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mtmc.traffic.ground_paths import ground_path, with_sure_positions
 from mtmc.traffic.movements import movements_of
-from mtmc.types import CLASSES, Array, GlobalTrack, Passage
+from mtmc.types import CLASSES, COLORS, Array, GlobalTrack, Passage
 from tests.builders import tracklet
 
 CAR, TRUCK, VEHICLE = (CLASSES.index(name) for name in ("car", "truck", "vehicle"))
@@ -50,6 +50,30 @@ def test_leaving_by_a_zone_and_entering_by_one_is_a_return() -> None:
     assert len(spans(a, passage("a", 2, 5.0))) == 1
     assert len(spans(a, passage("a", 2, 3.5, entry="south"))) == 1  # hidden for 2.6 s
     assert len(spans(passage("a", 1, 0.0), b)) == 1
+
+
+def test_the_color_is_that_of_most_boxes_and_unknown_without_a_network() -> None:
+    def painted(track: int, start_s: float, length: int, color: str) -> Passage:
+        probability = np.where(np.array(COLORS) == color, 0.4, 0.1).astype(np.float32)
+        return replace(passage("a", track, start_s, length=length), color_probability=probability)
+
+    red, blue = painted(1, 0.0, 10, "red"), painted(2, 2.0, 30, "blue")
+    unseen = passage("b", 1, 1.0, length=90)
+    assert {m.color for m in movements_of([GlobalTrack(7, (red, unseen, blue))])} == {"blue"}
+    assert {m.color for m in movements_of([GlobalTrack(7, (unseen,))])} == {""}
+
+
+def test_speeds_at_the_zones_are_those_of_three_seconds() -> None:
+    """A vehicle enters at 10 m/s, stands from 5 s to 15 s, and leaves at 5 m/s; its first second is not sure."""
+    time_s = np.arange(200) / 10
+    x_m = np.interp(time_s, [0, 5, 15, 20], [0, 50, 50, 75])
+    ground_m = np.stack([x_m, np.zeros(200)], axis=1)
+    ground_m[:10] = np.nan
+    [m] = movements_of([GlobalTrack(1, (part(1, time_s, ground_m),))])
+    assert (m.entry_kmh, m.exit_kmh) == pytest.approx((36.0, 18.0), rel=0.01)
+    ground_m[:40] = np.nan
+    [m] = movements_of([GlobalTrack(1, (part(1, time_s, ground_m),))])
+    assert np.isnan(m.entry_kmh)
 
 
 def part(track: int, time_s: Array, ground_m: Array, *, entry: str = "", exit: str = "") -> Passage:

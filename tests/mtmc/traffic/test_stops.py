@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mtmc.traffic.bins import Bins
 from mtmc.traffic.ground_paths import ground_path
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.queues import queues
@@ -50,7 +51,9 @@ def test_delays_by_hand() -> None:
 
     free = [pass_through(k, 10.0 * k, 10.0 + k, 0.0) for k in range(5)]  # 10, 11, 12, 13 and 14 s
     held = [pass_through(9, 70.0, 40.6, 25.0), pass_through(10, 80.0, 20.6, 5.0)]
-    rows = delays([*free, *held, replace(held[0], exit_zone=""), replace(held[0], standing_s=math.nan)], bin_s=60.0)
+    rows = delays(
+        [*free, *held, replace(held[0], exit_zone=""), replace(held[0], standing_s=math.nan)], bins=Bins(60.0)
+    )
     first, second = rows
     assert first.free_flow_s == second.free_flow_s == pytest.approx(10.6)  # 0.6 of a step of 1 s
     assert (first.vehicles, first.standing_vehicles, first.mean_standing_s) == (5, 0, 0.0)
@@ -74,7 +77,7 @@ def test_a_queue_of_three() -> None:
     ]
     parked_s, parked_m = drive([(0.0, 40.0)])
     tracks += [track(9, parked_s, parked_m + 50.0), track(8, *drive([(10.0, 20.0)]), entry="w")]
-    rows = queues(tracks, bin_s=100.0)
+    rows = queues(tracks, bins=Bins(100.0))
     of = {row.entry_zone: row for row in rows}
     assert set(of) == {"n", "w"}
     assert of["n"].max_vehicles == 3
@@ -87,7 +90,7 @@ def test_a_queue_of_three() -> None:
 
 def test_queues_by_bin_and_without_calibration() -> None:
     time_s, xy_m = drive([(5.0, 25.0)])
-    rows = queues([track(1, time_s, xy_m)], bin_s=10.0)
+    rows = queues([track(1, time_s, xy_m)], bins=Bins(10.0))
     assert [(row.bin_start_s, row.bin_end_s) for row in rows] == [(0.0, 10.0), (10.0, 20.0), (20.0, 30.0)]
     assert sum(row.standing_s for row in rows) == pytest.approx(20.0, abs=1)
     unknown = track(1, time_s, np.full_like(xy_m, np.nan))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 
+from mtmc.traffic.bins import Bins
 from mtmc.traffic.movements import Movement
 from mtmc.traffic.tables import (
     headways,
@@ -52,7 +55,7 @@ def random_movements(seed: int, vehicles: int = 60) -> list[Movement]:
 @pytest.mark.parametrize("bin_s", [60.0, 900.0])
 def test_turning_counts_and_od_matrix_by_loops(seed: int, bin_s: float) -> None:
     movements = random_movements(seed)
-    rows = turning_counts(movements, bin_s)
+    rows = turning_counts(movements, Bins(bin_s))
     assert sum(row.vehicles for row in rows) == len(movements)
     for row in rows:
         expected = 0
@@ -62,7 +65,7 @@ def test_turning_counts_and_od_matrix_by_loops(seed: int, bin_s: float) -> None:
                 expected += row.bin_start_s <= m.enter_s < row.bin_end_s
         assert row.vehicles == expected
 
-    matrix = od_matrix(movements, bin_s)
+    matrix = od_matrix(movements, Bins(bin_s))
     assert sum(row.vehicles for row in matrix) == 60
     for row in matrix:
         expected = 0
@@ -102,7 +105,7 @@ def test_travel_times_of_overlapping_views_are_negative_and_one_vehicle_has_no_s
 
 def test_estimates_of_counts_by_loops_over_samples() -> None:
     samples = [random_movements(seed, vehicles=30) for seed in range(20)]
-    rows = turning_counts(samples[0], 1800.0, samples)
+    rows = turning_counts(samples[0], Bins(1800.0), samples)
     keys = {(r.camera, r.entry_zone, r.exit_zone, r.vehicle_class, r.bin_start_s) for r in rows}
     assert len(keys) == len(rows)
     for row in rows:
@@ -120,9 +123,9 @@ def test_estimates_of_counts_by_loops_over_samples() -> None:
         assert row.vehicles > 0 or row.vehicles_estimate >= 0.5
         assert row.vehicles_low <= np.median(counts) <= row.vehicles_high
 
-    matrix = od_matrix(samples[0], 3600.0, samples)
+    matrix = od_matrix(samples[0], Bins(3600.0), samples)
     assert sum(row.vehicles for row in matrix) == 30
-    assert sum(row.vehicles_estimate for row in od_matrix(samples[0], 3600.0, samples[:1])) == 30
+    assert sum(row.vehicles_estimate for row in od_matrix(samples[0], Bins(3600.0), samples[:1])) == 30
 
 
 def test_without_samples_nothing_is_estimated() -> None:
@@ -156,11 +159,48 @@ def test_headways_by_hand() -> None:
     times_s = [3.0, 5.0, 11.0, 100.0, 101.0]
     movements = [move(k, "a", time_s, time_s + 1, entry="north") for k, time_s in enumerate(times_s)]
     movements.append(move(9, "a", 4.0, 5.0))  # no zone
-    found = headways(movements, 60.0)
+    found = headways(movements, Bins(60.0))
     assert [(r.zone, r.direction, r.bin_start_s, r.headways, r.mean_s, r.min_s) for r in found] == [
         ("north", "in", 0.0, 2, 4.0, 2.0),
         ("north", "in", 60.0, 2, 45.0, 1.0),
     ]
+
+
+def test_gaps_by_hand() -> None:
+    """Behind a car of 4.6 m at 10 m/s, a bus of 11.5 m at 5 m/s, one that stands, one without a speed."""
+    passing = [
+        ("car", 36.0, 0.0),
+        ("bus", 18.0, 3.0),  # 3 s behind the car's front: 3 − 0.46
+        ("car", 3.6, 9.0),  # 6 s behind that of the bus: 6 − 2.3
+        ("car", math.nan, 20.0),
+        ("car", 36.0, 30.0),
+        ("car", 36.0, 30.2),  # beside the one before
+    ]
+    movements = [
+        replace(move(k, "a", enter_s, 50.0 + k, "north", kind=kind), entry_kmh=kmh)
+        for k, (kind, kmh, enter_s) in enumerate(passing)
+    ]
+    [row] = headways(movements)
+    assert (row.headways, row.gaps) == (5, 3)
+    assert row.mean_gap_s == pytest.approx((2.54 + 3.7 + 0.0) / 3)
+    assert (row.min_gap_s, row.p50_gap_s) == pytest.approx((0.0, 2.54))
+    [leaving] = headways([replace(m, entry_zone="", exit_zone="south", exit_kmh=72.0) for m in movements])
+    assert leaving.gaps == 5  # by the speed at the exit: 1 s − 0.23 s behind a car, 1 s − 0.575 s behind the bus
+    assert leaving.mean_gap_s == pytest.approx((4 * 0.77 + 0.425) / 5)
+    [unknown] = headways([replace(m, entry_kmh=math.nan) for m in movements])
+    assert unknown.gaps == 0
+    assert math.isnan(unknown.p85_gap_s)
+
+
+@pytest.mark.parametrize("zone", [timezone.utc, timezone(timedelta(hours=5, minutes=30))])
+def test_bins_are_quarters_of_the_clock_where_the_date_is_known(zone: timezone) -> None:
+    start = datetime(2026, 5, 12, 6, 52, 30, tzinfo=zone)
+    bins = Bins.on_the_clock(900.0, start)
+    rows = turning_counts([move(k, "a", time_s, time_s + 1) for k, time_s in enumerate((0.0, 449.0, 450.0))], bins)
+    clock = [f"{start + timedelta(seconds=row.bin_start_s):%H:%M:%S}" for row in rows]
+    assert (clock, [row.vehicles for row in rows]) == (["06:45:00", "07:00:00"], [2, 1])
+    hours = Bins.on_the_clock(3600.0, start)
+    assert f"{start + timedelta(seconds=hours.of(0.0)[0]):%H:%M}" == "06:00"
 
 
 def test_speeds_by_hand_and_without_calibration() -> None:
@@ -183,3 +223,7 @@ def test_the_peak_hour_by_hand() -> None:
     [row] = peak_hours([*movements, move(1, "b", 0.0, 1.0)])  # camera b has no hour
     assert (row.camera, row.start_s, row.end_s, row.vehicles) == ("a", 900.0, 4500.0, 115)
     assert row.peak_hour_factor == pytest.approx(115 / 160)
+    start = datetime(2026, 5, 12, 6, 57, 30, tzinfo=timezone.utc)  # second 900 is 07:12:30
+    [on_clock] = peak_hours(movements, Bins.on_the_clock(900.0, start))
+    assert f"{start + timedelta(seconds=on_clock.start_s):%H:%M:%S}" == "07:00:00"
+    assert on_clock.end_s - on_clock.start_s == 3600.0
