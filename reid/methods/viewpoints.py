@@ -48,27 +48,54 @@ def read_labels(path: Path, records: Sequence[Record]) -> NDArray[Any]:
     """Viewpoints of the records that a list names.
 
     Args:
-        path: CSV with the columns ``path`` and ``view`` (0 … 7); a record is found by the name of its file.
+        path: CSV with the columns ``path`` and ``view`` (0 … 7, or -1 for unknown). A record is found by the name of
+            its file; where names repeat, by as many folders before it as tell all records apart.
         records: N of them.
 
     Returns:
         int64 (N,), -1 where the list has no entry.
 
     Raises:
-        DataError: The list is missing or malformed, or names no record.
+        DataError: The list is missing or malformed, names no record, or gives one two viewpoints.
     """
     remedy = "give a CSV with the columns path and view, viewpoints 0…7"
+    depth = _distinct_depth([record.path for record in records])
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            listed = {Path(row["path"]).name: int(row["view"]) for row in csv.DictReader(file)}
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [
+                (number, Path(row["path"]), int(row["view"])) for number, row in enumerate(csv.DictReader(file), 2)
+            ]
     except OSError as cause:
         raise DataError(f"cannot be read: {cause.strerror}", path=path, remedy=remedy) from cause
     except (KeyError, ValueError, TypeError) as cause:
         raise DataError("expected a path and a view in every row", path=path, remedy=remedy) from cause
-    found = np.array([listed.get(r.path.name, -1) for r in records], np.int64)
-    if (found < 0).all() or found.max() > 7:
-        raise DataError("expected viewpoints 0…7 of training images, found none or others", path=path, remedy=remedy)
+    listed: dict[tuple[str, ...], int] = {}
+    for number, named, view in rows:
+        if not -1 <= view <= 7:
+            raise DataError(f"expected a viewpoint 0…7, got {view}", path=path, line=number, remedy=remedy)
+        if len(named.parts) < depth:
+            example = Path(*records[0].path.parts[-depth:])
+            raise DataError(
+                f"expected a path such as {example}, got {named}: files in several folders have the same name",
+                path=path,
+                line=number,
+                remedy=f"give the last {depth} parts of every path",
+            )
+        if listed.setdefault(named.parts[-depth:], view) != view:
+            raise DataError(f"expected one viewpoint of {named}, got two", path=path, line=number, remedy=remedy)
+    found = np.array([listed.get(r.path.parts[-depth:], -1) for r in records], np.int64)
+    if (found < 0).all():
+        raise DataError("expected viewpoints of training images, found none", path=path, remedy=remedy)
     return found
+
+
+def _distinct_depth(paths: Sequence[Path]) -> int:
+    """How many last parts of the paths tell all of them apart; 1 where file names do."""
+    different = len(set(paths))
+    depth = 1
+    while len({path.parts[-depth:] for path in paths}) < different:
+        depth += 1
+    return depth
 
 
 def fill_from_neighbors(classes: NDArray[Any], records: Sequence[Record]) -> NDArray[Any]:

@@ -266,6 +266,22 @@ def test_labels_from_a_list(tmp_path: Path) -> None:
         viewpoints.read_labels(tmp_path / "none.csv", crops)
 
 
+def test_listed_viewpoints_of_equal_file_names_are_told_apart_by_folders(tmp_path: Path) -> None:
+    """A folder of crops numbers them anew in each folder: red/west/0.jpg, blue/west/0.jpg."""
+    crops = tuple(Record(Path(f"/data/{v}/{c}/0.jpg"), i, 0) for i, (v, c) in enumerate([("a", "x"), ("b", "x")]))
+    path = tmp_path / "views.csv"
+    path.write_text("\ufeffpath,view\n./b/x/0.jpg,3\nc/y/0.jpg,1\n", encoding="utf-8")
+    assert viewpoints.read_labels(path, crops).tolist() == [-1, 3]
+    for rows, said in (
+        ("b/x/0.jpg,3\n0.jpg,1", r":3: expected a path such as a/x/0\.jpg, got 0\.jpg"),
+        ("b/x/0.jpg,3\nb/x/0.jpg,4", ":3: expected one viewpoint of b/x/0.jpg, got two"),
+        ("b/x/0.jpg,-5", ":2: expected a viewpoint 0…7, got -5"),
+    ):
+        path.write_text(f"path,view\n{rows}\n")
+        with pytest.raises(DataError, match=said):
+            viewpoints.read_labels(path, crops)
+
+
 def test_predicted_viewpoints_are_kept_until_images_or_network_change(tmp_path: Path) -> None:
     calls = []
 
