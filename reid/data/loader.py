@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from reid.data.images import read_image
 from reid.data.records import Record, cameras, class_labels, views
 from reid.data.sampler import Sample
 from reid.data.views import IMAGENET_MEAN, IMAGENET_STD, AugmentationRecipe, multi_crop
+from reid.errors import DataError
 
 __all__ = ["Batch", "CropDataset", "collate", "make_loader"]
 
@@ -104,9 +105,18 @@ class CropDataset(Dataset[Item]):  # type: ignore[misc]
         made, flipped = multi_crop(image, self._recipes, np.random.default_rng(seed), mean=self._mean, std=self._std)
         return made, flipped, index, int(self._labels[index]), int(self._cameras[index]), int(self._views[index])
 
+    def __getitems__(self, draws: Sequence[Sample]) -> list[Item] | DataError:
+        """The crops of a batch, or the error of one that cannot be read: see :class:`_Loader`."""
+        try:
+            return [self[draw] for draw in draws]
+        except DataError as error:
+            return error
 
-def collate(items: Sequence[Item]) -> Batch:
+
+def collate(items: Sequence[Item] | DataError) -> Batch | DataError:
     """Stack crops view by view; a worker does so in memory that the training process shares."""
+    if isinstance(items, DataError):
+        return items
     made, flipped, index, label, camera, view = zip(*items, strict=True)
     return Batch(
         [default_collate(list(same)) for same in zip(*made, strict=True)],
@@ -115,14 +125,25 @@ def collate(items: Sequence[Item]) -> Batch:
     )
 
 
+class _Loader(DataLoader[Item]):  # type: ignore[misc]
+    """Raises the error of a picture that cannot be read as it is; from a worker, torch raises its traceback."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in super().__iter__():
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
+
+
 def make_loader(
     crops: Dataset[Item], batches: Iterable[list[Sample]], *, workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[Item]:
     """A data loader whose batches are those of a sampler of :mod:`reid.data.sampler`.
 
-    Workers stay alive between epochs and keep OpenCV to one thread each.
+    Workers stay alive between epochs and keep OpenCV to one thread each. Iterating raises a ``DataError`` that names
+    a picture which cannot be read.
     """
-    return DataLoader(
+    return _Loader(
         crops,
         batch_sampler=batches,
         num_workers=workers,

@@ -64,6 +64,15 @@ def test_workers_change_nothing(records: list[Record]) -> None:
         assert torch.equal(alone.index, shared.index)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_picture_is_one_sentence_whatever_reads_it(records: list[Record], workers: int) -> None:
+    records[5].path.write_text("not a picture")
+    with pytest.raises(DataError) as caught:
+        batches_of(records, workers)
+    assert str(caught.value).startswith(f"{records[5].path}: expected a picture, got something else; ")
+    assert caught.value.path == records[5].path
+
+
 def test_damaged_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg: no such picture"):
         read_image(tmp_path / "gone.jpg")
