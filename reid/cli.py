@@ -83,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("config", help="print a whole configuration with what each key means")
-    command.add_argument("method", nargs="?", default="baseline", help="what to train by, default baseline")
+    methods = "baseline (the default), ssml, ssbver, val, sgfd or slsr"
+    command.add_argument("method", nargs="?", default="baseline", help=methods)
     command.add_argument("--backbone", default="resnet50_ibn_a", help="the network; decides the schedule too")
     command.add_argument("-d", "--data", default="veri776", help="name of the data set, such as veri776 or folder")
     _add_out(command, "default: the terminal")

@@ -92,7 +92,7 @@ class IdentityBatches:
         if present < identities * world_size:
             raise ConfigError(
                 f"{identities} identities per batch in each of {world_size} processes, but the data has {present}",
-                remedy="lower the number of identities per batch",
+                remedy="lower schedule.batch, or raise schedule.images_per_identity",
             )
         self.epoch = 0
         self._labels, self._identities, self._images = labels, identities, images

@@ -141,7 +141,8 @@ class Method(BaseMethod):
         if (known < 0).all():
             raise DataError(
                 "expected viewpoints of some training images, found none",
-                remedy="set annotation, or label a few hundred images and set labels and unknown: classify",
+                remedy="set options.annotation, or label a few hundred images and set options.labels and "
+                "options.unknown: classify",
             )
         table = np.array([*viewpoints.SUBCLASS[config.views], -1])
         classes = table[known]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reid.cli import main
 from reid.config import load_config
 from reid.data import DATASETS
 from reid.methods import METHODS
@@ -31,6 +32,13 @@ def test_every_configuration_is_valid_and_well_named(path: Path, caplog: pytest.
 
 def test_every_method_has_a_configuration() -> None:
     assert {path.stem.split("_")[0] for path in CONFIGS} == set(METHODS)
+
+
+def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["config", "--help"])
+    words = capsys.readouterr().out.replace(",", " ").split()
+    assert set(METHODS) <= set(words)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -195,7 +195,7 @@ def test_pictures_without_any_viewpoint_are_refused(tmp_path: Path) -> None:
     unknown = tuple(record._replace(view=-1) for record in RECORDS)
     method, context = make("val", tmp_path, records=unknown)
     with pytest.raises(
-        DataError, match="expected viewpoints of some training images, found none; set annotation, or"
+        DataError, match=r"expected viewpoints of some training images, found none; set options\.annotation, or"
     ):
         method.prepare(context)
     # Plain softmax needs none.

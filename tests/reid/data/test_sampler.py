@@ -83,5 +83,7 @@ def test_shuffled_batches_of_two_processes_are_disjoint() -> None:
 
 
 def test_too_few_identities_is_a_clear_error() -> None:
-    with pytest.raises(ConfigError, match="8 identities per batch in each of 2 processes, but the data has 5"):
+    with pytest.raises(
+        ConfigError, match=r"8 identities per batch in each of 2 processes, but the data has 5; lower schedule\.batch"
+    ):
         IdentityBatches(np.arange(5), 8, 2, seed=0, world_size=2)
