@@ -52,15 +52,20 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _configure_logging() -> None:
-    """Show the log; how far long work is, only where no terminal shows that as a bar."""
+    """Show the log of the first process; how far long work is, only where no terminal shows that as a bar."""
     logger = logging.getLogger("reid")
     for handler in [h for h in logger.handlers if isinstance(h, ToStderr)]:
         logger.removeHandler(handler)
     handler = ToStderr()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if _is_first_process() else logging.WARNING)
     logging.getLogger("reid.progress").setLevel(logging.WARNING if sys.stderr.isatty() else logging.NOTSET)
+
+
+def _is_first_process() -> bool:
+    """Whether this is the first, or the only one, of the processes that torchrun started: the one that writes."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,7 +137,7 @@ def _train(arguments: argparse.Namespace) -> None:
     from reid.training.engine import train
 
     folder = train(config)
-    if int(os.environ.get("RANK", "0")) > 0:  # of several processes that torchrun started, the first writes
+    if not _is_first_process():
         return
     if arguments.export:
         export_checkpoint(folder, arguments.export)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,8 @@ SUBCLASS: dict[int, tuple[int, ...]] = {
 
 #: ``MIRRORED[V][class]`` is the class of the mirror image.
 MIRRORED: dict[int, tuple[int, ...]] = {1: (0,), 2: (0, 1), 4: (0, 1, 3, 2), 8: (0, 1, 5, 6, 7, 2, 3, 4)}
+
+_LOG = logging.getLogger(__name__)
 
 _REAR = 1  # in each of the numberings with more than one class
 
@@ -101,9 +104,11 @@ def _distinct_depth(paths: Sequence[Path]) -> int:
 def fill_from_neighbors(classes: NDArray[Any], records: Sequence[Record]) -> NDArray[Any]:
     """Give images of unknown class (-1) that of the nearest known one of the same vehicle and camera, else rear.
 
-    Nearest is by the order of file names, which hold frame numbers in the usual data sets.
+    Nearest is by the order of file names, which hold frame numbers in the usual data sets. The log says how many are
+    filled in which way.
     """
     filled = classes.copy()
+    guessed = 0
     passages: dict[tuple[int, int], list[int]] = {}
     for i in sorted(range(len(records)), key=lambda i: str(records[i].path)):
         passages.setdefault((records[i].vehicle_id, records[i].camera_id), []).append(i)
@@ -113,6 +118,16 @@ def fill_from_neighbors(classes: NDArray[Any], records: Sequence[Record]) -> NDA
             if classes[i] < 0:
                 near = min(known, key=lambda other: abs(other - place), default=None)
                 filled[i] = _REAR if near is None else classes[members[near]]
+                guessed += near is None
+    unknown = int((classes < 0).sum())
+    _LOG.info(
+        "viewpoints of %d pictures: %d known, %d as the nearest in their passage, %d counted as rear because none in "
+        "their passage is known (options.unknown: classify predicts them)",
+        len(classes),
+        len(classes) - unknown,
+        unknown - guessed,
+        guessed,
+    )
     return filled
 
 

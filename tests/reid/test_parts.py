@@ -240,10 +240,13 @@ def test_mirroring_twice_changes_nothing_and_swaps_sides() -> None:
             assert mirrored == (coarse if coarse < 0 else viewpoints.MIRRORED[count][coarse])
 
 
-def test_unknown_viewpoints_follow_their_passage() -> None:
+def test_unknown_viewpoints_follow_their_passage(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "reid")
     known = np.array([0, -1, -1, 2, -1, 3])
     found = viewpoints.fill_from_neighbors(known, records((1, 1), (1, 1), (1, 1), (1, 1), (2, 1), (1, 2)))
     assert found.tolist() == [0, 0, 2, 2, 1, 3]
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("viewpoints of 6 pictures: 3 known, 2 as the nearest in their passage, 1 counted as rear")
 
 
 def test_a_passage_is_in_the_order_of_its_file_names() -> None:
