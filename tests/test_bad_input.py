@@ -255,6 +255,10 @@ CASES: dict[str, Case] = {
         says="{}/cam_timestamp/S02.txt:1: expected 'camera number' such as 'c006 0.061', got 'c006 soon'; mend or remove that line",
         spoil=both(only(), write(CITYFLOW, DETECTION), write("cam_timestamp/S02.txt", "c006 soon\n")),
     ),
+    "a clock in nanoseconds": Case(
+        says="{}/cam_timestamp/S02.txt:1: expected 'camera number' such as 'c006 0.061', got 'c006 1.7e18'; mend or remove that line",
+        spoil=both(only(), write(CITYFLOW, DETECTION), write("cam_timestamp/S02.txt", "c006 1.7e18\n")),
+    ),
     "a negative number of frames": Case(
         says="{}/cam_framenum/S02.txt:1: expected 'camera frames' such as 'c006 2110', a whole number from 0, got 'c006 -5'; mend or remove that line",
         spoil=both(only(), write(CITYFLOW, DETECTION), write("cam_framenum/S02.txt", "c006 -5\n")),
@@ -293,6 +297,24 @@ CASES: dict[str, Case] = {
     "a date without a time zone": Case(
         says="{}/scene.yaml:1: start_utc: expected a date and time with a time zone, such as 2026-05-12T07:00:00Z, got 2026-05-12 07:00:00; change that value",
         spoil=write("scene.yaml", "start_utc: 2026-05-12T07:00:00\n"),
+    ),
+    "a frame in eleven days": Case(
+        says="{}/scene.yaml:3: cameras.0.fps: input should be greater than or equal to 0.01, got 1e-06; change that value",
+        spoil=write("scene.yaml", "cameras:\n  - id: c001\n    fps: 1.0e-6\n"),
+    ),
+    "a start in picoseconds": Case(
+        says="{}/scene.yaml:3: cameras.0.start_s: input should be less than or equal to 10000000000, got 1e+21; change that value",
+        spoil=write("scene.yaml", "cameras:\n  - id: c001\n    start_s: 1.0e+21\n"),
+    ),
+    "frames at nearly one time": Case(
+        says="{}/scene.yaml:3: time_map: expected at most 100000 frames per second, got 2.0016e+15 after frame 5; give each knot as [frame, seconds]; neighboring frames are a frame interval apart",
+        spoil=write(
+            "scene.yaml", "cameras:\n  - id: c001\n    time_map: [[0, 0.0], [5, 1.0], [25, 1.00000000000001]]\n"
+        ),
+    ),
+    "a time map in nanoseconds since 1970": Case(
+        says="{}/scene.yaml:3: time_map: expected a time map within 1e+10 s of 0, got 1.7e+18 s; give seconds on the scene's clock; start_utc says when its second 0 was",
+        spoil=write("scene.yaml", "cameras:\n  - id: c001\n    time_map: [[0, 0.0], [5, 1.7e+18]]\n"),
     ),
     "a key of an earlier scene.yaml": Case(
         says="{}/scene.yaml:1: unknown key placements; it is now called plane_alignments",

@@ -7,13 +7,20 @@ module compares seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from mtmc.errors import SceneError
 from mtmc.types import Array
 
-__all__ = ["Clock"]
+__all__ = ["FPS_RANGE", "LATEST_S", "Clock", "midnight_s"]
+
+#: Frames per second of a camera. A slower one shows no motion; the times of a faster one could not be told apart.
+FPS_RANGE = (0.01, 100_000.0)
+
+#: Scene times lie within this of 0, seconds: some 300 years, of which a floating-point number resolves microseconds.
+LATEST_S = 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,8 @@ class Clock:
             how dropped frames are written down.
 
     Raises:
-        SceneError: ``fps`` is not positive, or the knots do not increase.
+        SceneError: ``fps`` is not positive, or the knots do not increase, follow one another faster than frames can,
+            or lie too far from 0.
 
     >>> clock = Clock(fps=10, time_map=((0, 0.0), (99, 9.9), (100, 15.0)))
     >>> clock.time_s(np.array([50, 99, 100, 110])).tolist()
@@ -51,6 +59,18 @@ class Clock:
             raise SceneError(
                 "expected a time map whose frames and seconds both increase",
                 remedy="give each knot as [frame, seconds], in order",
+            )
+        if len(knots) and np.abs(knots[:, 1]).max() > LATEST_S:
+            raise SceneError(
+                f"expected a time map within {LATEST_S:g} s of 0, got {knots[np.abs(knots[:, 1]).argmax(), 1]:g} s",
+                remedy="give seconds on the scene's clock; start_utc says when its second 0 was",
+            )
+        rates = np.diff(knots[:, 0]) / np.diff(knots[:, 1])
+        if len(rates) and rates.max() > FPS_RANGE[1]:
+            frame = int(knots[rates.argmax(), 0])
+            raise SceneError(
+                f"expected at most {FPS_RANGE[1]:g} frames per second, got {rates.max():g} after frame {frame}",
+                remedy="give each knot as [frame, seconds]; neighboring frames are a frame interval apart",
             )
 
     def starting_at(self, start_s: float) -> Clock:
@@ -88,3 +108,19 @@ def _extrapolate(x: Array, knots_x: Array, knots_y: Array, slope: float) -> Arra
     before = np.minimum(x - knots_x[0], 0) * slope
     after = np.maximum(x - knots_x[-1], 0) * slope
     return np.asarray(inside + before + after)
+
+
+def midnight_s(start_utc: datetime | None) -> float:
+    """Scene time of the midnight before second 0, in the time zone of its date; 0 if the date is unknown.
+
+    Moments that are round on the clock are so many seconds after it.
+
+    Args:
+        start_utc: Date and time of second 0 of the scene's clock.
+
+    >>> midnight_s(datetime.fromisoformat("2026-05-12T00:10:00+02:00"))
+    -600.0
+    """
+    if start_utc is None:
+        return 0.0
+    return (start_utc.replace(hour=0, minute=0, second=0, microsecond=0) - start_utc) / timedelta(seconds=1)

@@ -7,7 +7,6 @@ at different depths; they are looked for in the scenario's folder and upwards fr
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmc.errors import SceneError
-from mtmc.geometry.clock import Clock
+from mtmc.geometry.clock import LATEST_S, Clock
 from mtmc.geometry.ground import metres_from_gps, project
 from mtmc.scene.names import subfolders
 from mtmc.scene.plain import camera_from_video
@@ -183,9 +182,9 @@ class _SideFile:
 
 
 def _start_s(text: str) -> float:
-    """A finite number of seconds, or a ValueError."""
+    """A number of seconds that is possible, or a ValueError."""
     value = float(text)
-    if not math.isfinite(value):
+    if not abs(value) <= LATEST_S:
         raise ValueError(text)
     return value
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtmc.errors import SceneError
-from mtmc.geometry.clock import Clock
+from mtmc.geometry.clock import FPS_RANGE, Clock
 from mtmc.scene.names import subfolders
 from mtmc.scene.plain import camera_from_video, number_cameras
 from mtmc.scene.scene import Camera, Scene
@@ -45,7 +45,7 @@ def load(folder: Path) -> Scene:
     info = _Info(folder / _INFO)
     name = info.text("name") or folder.resolve().name
     images = folder / (info.text("imDir") or "img1")
-    fps = info.positive("frameRate")
+    fps = info.frame_rate()
     width, height, length = (info.positive(key) for key in ("imWidth", "imHeight", "seqLength"))
     if images.exists():
         camera = camera_from_video(name, images, fps=fps or _FPS)
@@ -95,3 +95,14 @@ class _Info:
         if not 0 < value < float("inf"):
             raise SceneError(f"{key}: expected a positive number, got {text!r}", path=self.path, remedy="correct it")
         return value
+
+    def frame_rate(self) -> float | None:
+        """Frames per second, None if they are not there."""
+        fps = self.positive("frameRate")
+        if fps is not None and not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
+            raise SceneError(
+                f"frameRate: expected {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames per second, got {fps:g}",
+                path=self.path,
+                remedy="correct it",
+            )
+        return fps

@@ -54,7 +54,7 @@ from pydantic import (
 )
 
 from mtmc.errors import SceneError
-from mtmc.geometry.clock import Clock
+from mtmc.geometry.clock import FPS_RANGE, LATEST_S, Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
 from mtmc.scene.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
@@ -104,8 +104,8 @@ class CameraEntry(Settings):
     id: str = Field(min_length=1, pattern=r"^[^/]+$")
     number: int | None = Field(None, ge=0, lt=10**9, description="what stands for it in track1.txt")
     video: str | None = None
-    fps: float | None = Field(None, gt=0, description="effective frames per second")
-    start_s: float | None = Field(None, description="scene time of frame 0")
+    fps: float | None = Field(None, ge=FPS_RANGE[0], le=FPS_RANGE[1], description="effective frames per second")
+    start_s: float | None = Field(None, ge=-LATEST_S, le=LATEST_S, description="scene time of frame 0")
     start_utc: DateWithZone | None = Field(None, description="date and time, with a time zone, of frame 0")
     time_map: list[tuple[int, float]] = Field(default_factory=list, description="[frame, scene seconds] knots")
     frame_count: int | None = Field(None, ge=1)

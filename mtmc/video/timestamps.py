@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 
-from mtmc.geometry.clock import Clock
+from mtmc.geometry.clock import FPS_RANGE, Clock
 from mtmc.types import Array
 
 __all__ = ["clock_from_times", "presentation_times", "video_clock"]
@@ -45,7 +45,8 @@ def presentation_times(path: Path) -> Array | None:
     precede the first key frame are left out, as decoders do.
 
     Returns:
-        None where the file gives no trustworthy timestamps: some are missing or repeat, or it cannot be read.
+        None where the file gives no trustworthy timestamps: some are missing, repeat or follow one another faster
+            than frames can, or it cannot be read.
     """
     ticks: list[int] = []
     try:
@@ -70,7 +71,7 @@ def presentation_times(path: Path) -> Array | None:
     if not ticks or time_base is None:
         return None
     times_s = np.sort(np.array(ticks, np.int64)) * float(time_base)  # packets come in decoding order
-    if not (np.diff(times_s) > 0).all():
+    if not (np.diff(times_s) >= 1 / FPS_RANGE[1]).all():
         return None
     start_s = times_s[0] - origin_s
     if start_s < _MIN_LATE_START_S:

@@ -129,6 +129,7 @@ def test_a_sequence_without_images_has_its_detections(tmp_path: Path) -> None:
         ("frameRate=30\n", r"expected a section \[Sequence\]"),
         ("[Other]\nframeRate=30\n", r"expected a section \[Sequence\]"),
         ("[Sequence]\nframeRate=fast\n", "frameRate: expected a positive number, got 'fast'"),
+        ("[Sequence]\nframeRate=1e-6\n", "frameRate: expected 0.01 to 100000 frames per second, got 1e-06"),
         ("[Sequence]\nframeRate=-3\n", "frameRate: expected a positive number, got '-3'"),
     ],
 )
