@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import quote
@@ -99,13 +101,14 @@ def write_report(
     shared = [v for v in vehicles if v.shared]
     limit = (config or RenderConfig()).report_vehicles
     start_s = min((c.start_s for c in cameras), default=0.0)
-    page = _template().render(
+    page = _template(scene.start_utc).render(
         scene=scene.name,
+        date=_date_text(scene.start_utc),
         cameras=cameras,
         vehicles=vehicles,
         shared=shared,
         duration_s=max((c.start_s + c.duration_s for c in cameras), default=0.0) - start_s,
-        timeline=timeline_svg(cameras, vehicles),
+        timeline=timeline_svg(cameras, vehicles, scene.start_utc),
         classes=count_by_class(vehicles),
         itineraries=[_itinerary(v, thumbnails) for v in sorted(shared, key=_interest)[:limit]],
         gallery=[] if shared else [_itinerary(v, thumbnails) for v in vehicles[:limit]],
@@ -122,7 +125,15 @@ def write_report(
         part.write_text(page, encoding="utf-8", newline="\n")
 
 
-def _template() -> Any:
+def _date_text(start_utc: datetime | None) -> str:
+    """Date and time zone, "" if unknown: 2026-05-12, UTC+02:00."""
+    if start_utc is None:
+        return ""
+    date, offset = start_utc.date().isoformat(), start_utc.isoformat()[-6:]
+    return f"{date}, UTC" if offset == "+00:00" else f"{date}, UTC{offset}"
+
+
+def _template(start_utc: datetime | None) -> Any:
     environment = Environment(
         loader=PackageLoader("mtmc", "render"),
         autoescape=True,
@@ -130,7 +141,8 @@ def _template() -> Any:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["clock"] = clock_text
+    environment.filters["clock"] = partial(clock_text, start_utc=start_utc)
+    environment.filters["duration"] = clock_text
     environment.filters["score"] = _score
     environment.globals["counted"] = counted
     return environment.get_template("report.html.j2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 
 __all__ = ["GREY", "clock_text", "colour", "hex_colour"]
 
@@ -33,12 +34,21 @@ def hex_colour(rgb: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
-def clock_text(time_s: float) -> str:
-    """Scene seconds as people read them, to a tenth.
+def clock_text(time_s: float, start_utc: datetime | None = None) -> str:
+    """Scene seconds as people read them, to a tenth; where the date of second 0 is known, the time of day.
+
+    The time of day is that of the date's time zone. The date stands before it where it is not that of second 0.
 
     >>> clock_text(62.44), clock_text(3600), clock_text(-0.26)
     ('1:02.4', '1:00:00.0', '−0:00.3')
+    >>> start = datetime.fromisoformat("2026-05-12T07:00:00+02:00")
+    >>> clock_text(62.44, start), clock_text(-36000, start)
+    ('07:01:02.4', '2026-05-11 21:00:00.0')
     """
+    if start_utc is not None:
+        moment = start_utc + timedelta(milliseconds=100 * round(time_s * 10))
+        text = moment.replace(tzinfo=None).isoformat(" ", "milliseconds")[:-2]
+        return text if moment.date() != start_utc.date() else text[11:]
     tenths = round(abs(time_s) * 10)
     sign = "−" if time_s < 0 and tenths else ""
     minutes, tenths = divmod(tenths, 600)

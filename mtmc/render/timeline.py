@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from markupsafe import Markup
 
+from mtmc.geometry.clock import midnight_s
 from mtmc.render.style import clock_text, colour, hex_colour
 from mtmc.render.summary import CameraSummary, Vehicle
 from mtmc.types import Tracklet
@@ -18,13 +21,17 @@ _BAR, _LANE, _ROW_GAP, _AXIS = 7, 10, 14, 26
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
-def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) -> Markup:
+def timeline_svg(
+    cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle], start_utc: datetime | None = None
+) -> Markup:
     """An SVG element without outside resources; colors of text and lines come from the page's style sheet.
 
     Passages that overlap in time lie in lanes below each other. Vehicles of several cameras come first and have their
     color, the others have the class ``alone``; where there are no vehicles of several cameras, all have their color.
-    Pointing at a bar tells which vehicle and when.
+    Pointing at a bar tells which vehicle and when: by the time of day where ``start_utc``, the date of second 0 of
+    the scene's clock, is known.
     """
+    clock = partial(clock_text, start_utc=start_utc)
     bars = {camera.camera_id: list[tuple[Vehicle, Tracklet]]() for camera in cameras}
     for vehicle in vehicles:
         for passage in vehicle.passages:
@@ -46,14 +53,15 @@ def timeline_svg(cameras: Sequence[CameraSummary], vehicles: Sequence[Vehicle]) 
         rows.append(_row(camera, x(camera.start_s), x(camera.start_s + camera.duration_s), y, height))
         for lane, (vehicle, tracklet) in zip(lanes, bars[camera.camera_id], strict=True):
             paint = _paint(vehicle) if vehicle.shared or all_colored else 'class="alone"'
-            rows.append(_bar(vehicle, tracklet, paint, x(tracklet.start_s), x(tracklet.end_s), y + _LANE * lane))
+            label = _label(vehicle, tracklet, clock(tracklet.start_s), clock(tracklet.end_s))
+            rows.append(_bar(label, paint, x(tracklet.start_s), x(tracklet.end_s), y + _LANE * lane))
         y += height + _ROW_GAP
-    ticks = _ticks(start_s, end_s)
+    ticks = _ticks(start_s, end_s, midnight_s(start_utc))
     grid = [
         Markup('<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="18" y2="{y:.0f}"/>').format(
             x=x(t), y=y - _ROW_GAP / 2
         )
-        + Markup('<text class="tick" x="{:.1f}" y="12">{}</text>').format(x(t), clock_text(t)[:-2])
+        + Markup('<text class="tick" x="{:.1f}" y="12">{}</text>').format(x(t), clock(t)[:-2])
         for t in ticks
     ]
     head = Markup('<svg class="timeline" viewBox="0 0 {} {:.0f}" role="img" aria-label="Timeline">\n')
@@ -89,22 +97,15 @@ def _paint(vehicle: Vehicle) -> str:
     return f'fill="{hex_colour(colour(vehicle.global_id))}"'
 
 
-def _bar(vehicle: Vehicle, tracklet: Tracklet, paint: str, x1: float, x2: float, y: float) -> Markup:
+def _label(vehicle: Vehicle, tracklet: Tracklet, start: str, end: str) -> str:
+    return f"vehicle {vehicle.global_id} ({vehicle.name}), {tracklet.camera_id}, {start} to {end}"
+
+
+def _bar(label: str, paint: str, x1: float, x2: float, y: float) -> Markup:
     return Markup(
         '<rect {paint} x="{x1:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall}" rx="2">'
-        "<title>vehicle {id} ({name}), {camera}, {start} to {end}</title></rect>"
-    ).format(
-        paint=Markup(paint),
-        x1=x1,
-        y=y,
-        width=max(x2 - x1, 2.0),
-        tall=_BAR,
-        id=vehicle.global_id,
-        name=vehicle.name,
-        camera=tracklet.camera_id,
-        start=clock_text(tracklet.start_s),
-        end=clock_text(tracklet.end_s),
-    )
+        "<title>{label}</title></rect>"
+    ).format(paint=Markup(paint), x1=x1, y=y, width=max(x2 - x1, 2.0), tall=_BAR, label=label)
 
 
 def _lanes(bars: Sequence[tuple[Vehicle, Tracklet]]) -> list[int]:
@@ -121,8 +122,8 @@ def _lanes(bars: Sequence[tuple[Vehicle, Tracklet]]) -> list[int]:
     return lanes
 
 
-def _ticks(start_s: float, end_s: float) -> list[float]:
-    """At most about ten round moments."""
+def _ticks(start_s: float, end_s: float, midnight: float) -> list[float]:
+    """At most about ten moments that are round after midnight."""
     step = next((s for s in _STEPS_S if (end_s - start_s) / s <= 10), _STEPS_S[-1])
-    first = -int(-start_s // step)
-    return [float(step * k) for k in range(first, int(end_s // step) + 1)]
+    first, last = -int(-(start_s - midnight) // step), int((end_s - midnight) // step)
+    return [midnight + step * k for k in range(first, last + 1)]

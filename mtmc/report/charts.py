@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 from markupsafe import Markup
 
@@ -38,14 +40,18 @@ class Range:
     count: int
 
 
-def bars_svg(counts: Mapping[str, Sequence[int]], start_s: float, bin_s: float) -> Markup:
+def bars_svg(
+    counts: Mapping[str, Sequence[int]], start_s: float, bin_s: float, start_utc: datetime | None = None
+) -> Markup:
     """One row of bars per camera, all on one scale.
 
     Args:
         counts: Vehicles in each bin by camera, as many bins for each, at least one.
         start_s: Scene time of the first bin.
         bin_s: Length of a bin, seconds.
+        start_utc: Date of second 0 of the scene's clock, for times of day; None if unknown.
     """
+    clock = partial(clock_text, start_utc=start_utc)
     greatest = max(max(row) for row in counts.values()) or 1
     bins = len(next(iter(counts.values())))
     step = (_WIDTH - 90 - 20) / bins
@@ -56,12 +62,12 @@ def bars_svg(counts: Mapping[str, Sequence[int]], start_s: float, bin_s: float) 
         for index, vehicles in enumerate(row):
             tall = _BAR_HEIGHT * vehicles / greatest
             begin_s = start_s + index * bin_s
-            title = f"{camera}, {clock_text(begin_s)} to {clock_text(begin_s + bin_s)}: {vehicles}"
+            title = f"{camera}, {clock(begin_s)} to {clock(begin_s + bin_s)}: {vehicles}"
             elements.append(rectangle(90 + index * step, base - tall, max(step - 1.5, 0.5), tall, color_of(k), title))
         elements.append(text(_WIDTH, base - 6, sum(row), "tick", "end"))
     foot = _BAR_ROW * len(counts) + 18
     for index in range(0, bins + 1, max(1, -(-bins // 10))):
-        elements.append(text(90 + index * step, foot, clock_text(start_s + index * bin_s)[:-2], "tick", "middle"))
+        elements.append(text(90 + index * step, foot, clock(start_s + index * bin_s)[:-2], "tick", "middle"))
     return svg(_WIDTH, foot + 6, "Vehicles over time", elements)
 
 

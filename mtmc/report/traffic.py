@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from mtmc.render.report import Section
 from mtmc.report.charts import Range, bars_svg, ranges_svg
 from mtmc.report.elements import table
 from mtmc.report.sankey import most_frequent, sankey_svg
+from mtmc.traffic.bins import Bins
 from mtmc.traffic.count import TrafficTables
 from mtmc.traffic.movements import Movement
 from mtmc.traffic.tables import ODCount, TravelTime
@@ -30,22 +32,23 @@ def traffic_sections(tables: TrafficTables) -> list[Section]:
     """
     if not tables.movements:
         return []
-    sections = [_counts(tables.movements), _origins_and_destinations(tables.od_matrix)]
+    sections = [_counts(tables.movements, tables.start_utc), _origins_and_destinations(tables.od_matrix)]
     if tables.travel_times:
         sections.append(_travel_times(tables.travel_times))
     return sections
 
 
-def _counts(movements: Sequence[Movement]) -> Section:
+def _counts(movements: Sequence[Movement], start_utc: datetime | None) -> Section:
     times_s = [movement.enter_s for movement in movements]
     span_s = max(times_s) - min(times_s)
     bin_s = next((size for size in _BINS_S if span_s / size < _MOST_BINS), _BINS_S[-1])
-    first, last = (math.floor(time_s / bin_s) for time_s in (min(times_s), max(times_s)))
-    counts = Counter((movement.camera, math.floor(movement.enter_s / bin_s)) for movement in movements)
+    bins = Bins.on_the_clock(bin_s, start_utc)
+    first, last = (bins.number_of(time_s) for time_s in (min(times_s), max(times_s)))
+    counts = Counter((movement.camera, bins.number_of(movement.enter_s)) for movement in movements)
     cameras = sorted({movement.camera for movement in movements})
     rows = {camera: [counts[camera, k] for k in range(first, last + 1)] for camera in cameras}
     lead = f"Vehicles by the time at which they come into view, in bins of {bin_s:g} s; on the right their sum."
-    return Section("Counts over time", lead, bars_svg(rows, first * bin_s, bin_s))
+    return Section("Counts over time", lead, bars_svg(rows, bins.start_s(first), bin_s, start_utc))
 
 
 def _origins_and_destinations(rows: Sequence[ODCount]) -> Section:

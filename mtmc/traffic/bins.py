@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+
+from mtmc.geometry.clock import midnight_s
 
 __all__ = ["QUARTERS", "Bins"]
 
@@ -38,10 +40,7 @@ class Bins:
         >>> Bins.on_the_clock(900.0, datetime(2026, 5, 12, 7, 10, tzinfo=timezone.utc)).of(0.0)
         (-600.0, 300.0)
         """
-        if start_utc is None:
-            return Bins(length_s)
-        midnight = start_utc.replace(hour=0, minute=0, second=0, microsecond=0)
-        return Bins(length_s, (midnight - start_utc) / timedelta(seconds=1))
+        return Bins(length_s, midnight_s(start_utc))
 
     def number_of(self, time_s: float) -> int:
         """The number of the bin that holds a moment; 0 for the one that starts at ``origin_s``."""

@@ -1,6 +1,6 @@
 // All cameras in step, and the timeline.
 
-import { clockText, colorOf, el } from "./dom.js";
+import { clockText, colorOf, dateText, el } from "./dom.js";
 import { Player } from "./player.js";
 import { store } from "./store.js";
 import { CameraTile } from "./tile.js";
@@ -46,6 +46,7 @@ export function camerasPage(parameters) {
     button("▸", "One picture on (→)", () => player.step(1)),
     button("+5 s", "On 5 seconds (shift →)", () => player.seek(player.time + 5)),
     time,
+    dateText() ? el("span.detail", {}, dateText()) : null,
     button("−", "Slower ([)", () => player.changeRate(-1)),
     rate,
     button("+", "Faster (])", () => player.changeRate(1)),

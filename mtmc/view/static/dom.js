@@ -14,8 +14,41 @@ export function el(name, properties = {}, ...children) {
   return node;
 }
 
-/** Scene seconds as people read them: 1:02.4. */
+let start = null; // second 0 of the scene's clock as a clock there showed it, milliseconds; null if unknown
+let zone = "";
+
+/** From now on moments are shown by the time of day: `text` is the date of second 0 in ISO 8601, empty if unknown. */
+export function setStart(text) {
+  const [, sign, hours, minutes] = /([+-])(\d\d):(\d\d)$/.exec(text ?? "") ?? ["", "+", 0, 0];
+  const east = Number(`${sign}1`) * (60 * Number(hours) + Number(minutes));
+  start = text ? Date.parse(text) + 60_000 * east : null;
+  zone = `UTC${east ? `${sign}${hours}:${minutes}` : ""}`;
+}
+
+/** The date of second 0 and its time zone, "" if unknown: 2026-05-12, UTC+02:00. */
+export function dateText() {
+  return start === null ? "" : `${new Date(start).toISOString().slice(0, 10)}, ${zone}`;
+}
+
+/** Scene seconds from second 0 to the midnight before it; 0 if the date is unknown. */
+export function midnight() {
+  return start === null ? 0 : -(start % 86_400_000) / 1000;
+}
+
+/** Scene seconds of a date and time as a form has it, 2026-05-12T07:01:02; of a number, that number. */
+export function secondsOf(text) {
+  return text.includes("T") ? (Date.parse(`${text}Z`) - start) / 1000 : Number(text);
+}
+
+/** A moment by the time of day, with the date where it is not that of second 0: 07:01:02.4. */
+function timeOfDay(seconds) {
+  const [day, time] = new Date(start + Math.round(seconds * 10) * 100).toISOString().split("T");
+  return `${dateText().startsWith(day) ? "" : `${day} `}${time.slice(0, 10)}`;
+}
+
+/** Scene seconds as people read them: 1:02.4, or the time of day where the scene's date is known. */
 export function clockText(seconds) {
+  if (start !== null) return timeOfDay(seconds);
   const tenths = Math.round(Math.abs(seconds) * 10);
   const sign = seconds < 0 && tenths ? "−" : "";
   const minutes = Math.floor(tenths / 600);

@@ -1,6 +1,6 @@
 // All vehicles as pictures, filtered by camera, time, class and color.
 
-import { clockText, el, plural } from "./dom.js";
+import { clockText, dateText, el, plural, secondsOf } from "./dom.js";
 import { chip, crop } from "./parts.js";
 import { store } from "./store.js";
 
@@ -32,19 +32,12 @@ export function galleryPage() {
     filter[key] = value;
     show();
   };
-  const second = (key, name, placeholder) =>
-    el(
-      "label",
-      {},
-      name,
-      el("input", {
-        type: "number",
-        step: "any",
-        value: filter[key],
-        placeholder: placeholder.toFixed(0),
-        oninput: (event) => change(key, event.target.value),
-      }),
-    );
+  const moment = (key, name, placeholder) => {
+    const kind = dateText() ? { type: "datetime-local", step: 1 } : { type: "number", step: "any" };
+    const oninput = (event) => change(key, event.target.value);
+    const input = el("input", { ...kind, value: filter[key], placeholder: placeholder.toFixed(0), oninput });
+    return el("label", {}, dateText() ? name : `${name} second`, input);
+  };
   const values = (key) => [...new Set(all().map((vehicle) => vehicle[key]))].filter(Boolean).sort();
   const form = el(
     "form.filter",
@@ -52,8 +45,8 @@ export function galleryPage() {
     choice("camera", "Camera", store.cameras.map((camera) => [String(camera.index), camera.id])),
     choice("class", "Class", values("class").map((name) => [name, name])),
     choice("color", "Color", values("color").map((name) => [name, name])),
-    second("from", "From second", store.start),
-    second("to", "To second", store.end),
+    moment("from", "From", store.start),
+    moment("to", "To", store.end),
     el(
       "label.check",
       {},
@@ -85,8 +78,8 @@ function fits(vehicle) {
     (!filter.class || vehicle.class === filter.class) &&
     (!filter.color || vehicle.color === filter.color) &&
     (!filter.shared || vehicle.isShared) &&
-    (filter.from === "" || vehicle.end >= Number(filter.from)) &&
-    (filter.to === "" || vehicle.start <= Number(filter.to))
+    (filter.from === "" || vehicle.end >= secondsOf(filter.from)) &&
+    (filter.to === "" || vehicle.start <= secondsOf(filter.to))
   );
 }
 

@@ -1,6 +1,7 @@
 // What the server knows: the run, its passages and their identities. One copy, which all pages share.
 
 import { Clock } from "./clock.js";
+import { setStart } from "./dom.js";
 
 /** A request that the server refused; `status` 409 means that another window has answered meanwhile. */
 export class ServerError extends Error {
@@ -42,6 +43,7 @@ class Store extends EventTarget {
       ["/api/run", "/api/passages", "/api/vehicles"].map(getJson),
     );
     this.run = run;
+    setStart(run.start_utc);
     this.cameras = run.cameras.map((camera, index) => ({ ...camera, index, clock: new Clock(camera) }));
     this.takePassages(columns);
     const spans = this.cameras.map((camera) => [camera.clock.timeAt(0), camera.clock.timeAt(camera.frame_count - 1)]);

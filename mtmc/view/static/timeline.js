@@ -1,7 +1,7 @@
 // All passages on one canvas, a row for each camera.
 
 import { whenChanged } from "./canvas.js";
-import { clockText, colorOf, el, pixelsOf } from "./dom.js";
+import { clockText, colorOf, el, midnight, pixelsOf } from "./dom.js";
 import { store } from "./store.js";
 
 const AXIS_PX = 20;
@@ -113,12 +113,13 @@ export class Timeline {
     const perTick = ((this.to - this.from) * LEAST_TICK_PX) / Math.max(this.width - LABEL_PX, 1);
     const tick = TICKS_S.find((seconds) => seconds >= perTick) ?? TICKS_S.at(-1);
     context.textAlign = "left";
-    for (let k = Math.ceil(this.from / tick); k * tick <= this.to; k += 1) {
-      const x = this.xOf(k * tick);
+    const first = midnight() + Math.ceil((this.from - midnight()) / tick) * tick;
+    for (let time = first; time <= this.to; time += tick) {
+      const x = this.xOf(time);
       context.fillStyle = this.faint;
       context.fillRect(x, 0, 1, height);
       context.fillStyle = this.ink;
-      if (x < this.width - 40) context.fillText(clockText(k * tick), x + 4, AXIS_PX / 2);
+      if (x < this.width - 40) context.fillText(clockText(time), x + 4, AXIS_PX / 2);
     }
     context.fillStyle = this.faint;
     for (let row = 0; row <= store.cameras.length; row += 1) {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +78,21 @@ def test_no_name_is_markup(page: Page) -> None:
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
     for name in [*HOSTILE, WEST.name, "<i>road"]:
         assert name in page.text or name[:10] in page.text
+
+
+def test_times_are_those_of_the_clock_where_the_date_is_known(folder: Path, tmp_path: Path) -> None:
+    """Bins and the marks of the timeline start at round times of day; second 0 is 07:07:03 in Berlin's summer."""
+    shutil.copytree(folder / "out", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "run.json").read_text())
+    manifest["place"]["scene"]["start_utc"] = "2026-05-12T07:07:03+02:00"
+    (tmp_path / "out" / "run.json").write_text(json.dumps(manifest))
+    assert main(["report", str(tmp_path / "out")]) == 0
+    shown = Page(tmp_path / "out" / "full_report.html")
+    assert "2026-05-12, UTC+02:00" in shown.text
+    assert re.search(r"07:07:00\.0 to 07:07:10\.0: [1-9]", shown.source)  # the first bin of 10 s
+    assert re.search(r'<text class="tick"[^>]*>07:07:10</text>', shown.source)
+    assert not re.search(r'<text class="tick"[^>]*>0:\d\d</text>', shown.source)
+    assert "40.0" in shown.text  # the length of the recording stays one
 
 
 def test_scores_are_those_of_mtmc_evaluate(folder: Path, page: Page) -> None:

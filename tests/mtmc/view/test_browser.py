@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -616,6 +617,27 @@ def test_the_corrected_result_is_downloaded(window: Window, tmp_path: Path) -> N
     assert download.value.suggested_filename == "track1.txt"
     download.value.save_as(tmp_path / "track1.txt")
     assert (tmp_path / "track1.txt").read_bytes() == window.session.export().read_bytes()
+
+
+def test_moments_are_times_of_day_where_the_date_is_known(browser: Any, tmp_path: Path) -> None:
+    viewed = town(tmp_path / "run", vehicles=VEHICLES)
+    start = datetime(2026, 5, 12, 23, 59, 50, tzinfo=timezone(timedelta(hours=-3, minutes=-30)))
+    viewed = replace(viewed, run=replace(viewed.run, scene=replace(viewed.run.scene, start_utc=start)))
+    with served(viewed, tmp_path) as (address, session):
+        window = Window(browser.new_page(), session, address)
+        window.open("#/?t=4.25")
+        assert window.page.locator("output.time").inner_text() == "23:59:54.3"
+        assert "2026-05-12, UTC-03:30" in window.page.locator(".bar").inner_text()
+        window.page.evaluate("mtmc.page().player.seek(12)")
+        assert window.page.locator("output.time").inner_text() == "2026-05-13 00:00:02.0"
+        window.open("#/vehicles")
+        shown = window.page.locator(".gallery li")
+        assert shown.count() == len(set(session.state()[1].vehicle.tolist()))
+        window.page.get_by_label("To").fill("2026-05-13T00:00:05")  # second 15
+        columns, vehicle = viewed.columns(), session.state()[1].vehicle.tolist()
+        early = {v for v, begin_s in zip(vehicle, columns["start_s"], strict=True) if begin_s <= 15.0}
+        assert shown.count() == len(early)
+        window.page.close()
 
 
 def test_an_export_that_is_not_possible_says_why(browser: Any, tmp_path: Path) -> None:
