@@ -24,6 +24,7 @@ from mtmc.diagnose.oracles import Oracle, rerun, rewrite
 from mtmc.diagnose.report import SHOWN_ERRORS, Diagnosis
 from mtmc.diagnose.waterfall import PARTS, Step, waterfall
 from mtmc.pipeline.camera import match_similarity_of
+from mtmc.pipeline.outputs import note_derived
 from mtmc.pipeline.render import hidden_in_run
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.pipeline.run import MapCameras
@@ -89,4 +90,5 @@ def diagnose(
     hidden = hidden_in_run(run.results, run.config.render, run.cache)
     crops = view_crops(link_errors[:SHOWN_ERRORS], run.scene, hidden, run.config.render.blur)
     diagnosis.write_page(out / "diagnosis.html", crops)
+    note_derived(folder, [out / "diagnosis.json", out / "diagnosis.html"])
     return diagnosis

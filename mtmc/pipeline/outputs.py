@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import mtmc
 from mtmc.associate import Association
 from mtmc.config import RunConfig
-from mtmc.files import atomic_path
+from mtmc.files import atomic_path, explain, remove
 from mtmc.formats.mot import write_mot
 from mtmc.formats.parquet import write_parquet
 from mtmc.formats.table import Table
@@ -25,16 +27,28 @@ from mtmc.scene import Scene
 from mtmc.scene.write import content_of
 
 __all__ = [
+    "VIEW_FOLDER",
+    "earlier_manifest",
     "earlier_outputs",
     "evidence_paths",
+    "manifest_of",
+    "note_derived",
     "passages_path",
     "remove_outputs",
+    "set_aside_derived",
     "write_evidence",
     "write_json",
-    "write_manifest",
     "write_passages",
     "write_tables",
 ]
+
+#: The folder of ``mtmc view`` below that of the run.
+VIEW_FOLDER = "view"
+
+#: What ``mtmc view`` exports into it, which holds the answers of a person.
+_EXPORTS = ("track1.txt", "truth", "truth.zip", "crops", "crops.zip")
+
+_DERIVED = "results/derived.json"
 
 _VERSIONS_OF = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "openvino", "torch", "ultralytics")
 
@@ -91,13 +105,28 @@ def write_evidence(association: Association, out: Path) -> list[Path]:
     return written
 
 
+def earlier_manifest(out: Path) -> dict[str, Any]:
+    """The ``run.json`` of an earlier run in this folder; empty if there is none, or one that did not get so far."""
+    return _object_in(out / "run.json")
+
+
 def earlier_outputs(out: Path) -> set[str]:
     """The files that an earlier run wrote into this folder, by its ``run.json``: paths below ``out``."""
+    return set(_hashes(earlier_manifest(out)))
+
+
+def _hashes(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    found = manifest.get("outputs_sha256")
+    return found if isinstance(found, dict) else {}
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is none."""
     try:
-        manifest = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        return set(manifest["outputs_sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()  # no run, or one that did not come so far
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def remove_outputs(out: Path, names: Iterable[str]) -> None:
@@ -108,7 +137,83 @@ def remove_outputs(out: Path, names: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_manifest(
+def note_derived(out: Path, paths: Iterable[Path]) -> None:
+    """Note files that a later command has computed from a run: they go with its result (:func:`set_aside_derived`).
+
+    Args:
+        out: The run's folder.
+        paths: The files; those that do not lie below ``out`` are left out.
+
+    Raises:
+        MtmcError: The note cannot be written.
+    """
+    folder = out.resolve()
+    inside = [path.resolve() for path in paths if path.resolve().is_relative_to(folder)]
+    if inside:
+        own = {path.relative_to(folder).as_posix(): file_sha256(path) for path in inside}
+        write_json(_object_in(out / _DERIVED) | own, out / _DERIVED)
+
+
+def set_aside_derived(out: Path, earlier: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+    """Part from a new result what was made of an earlier one; nothing is done if the result is the same.
+
+    Files that later commands have computed (reports, traffic tables, diagnoses) are removed, since the same command
+    makes them anew: those that are still as they were written. What ``mtmc view`` has exported holds the answers of a
+    person, and is moved to a folder ``earlier-1``, ``earlier-2`` … beside it. The journal stays where it is.
+
+    Args:
+        out: The run's folder.
+        earlier: ``run.json`` of the earlier run; empty if there is none.
+        present: ``run.json`` of this one.
+
+    Returns:
+        Sentences about what was done.
+
+    Raises:
+        MtmcError: A file cannot be removed or moved.
+    """
+    if not earlier or _result_of(earlier) == _result_of(present):
+        return []
+    noted = _object_in(out / _DERIVED)
+    paths = {name: out / name for name in noted if (out / name).resolve().is_relative_to(out.resolve())}
+    removed = [name for name, path in paths.items() if path.is_file() and file_sha256(path) == noted[name]]
+    for name in [*removed, _DERIVED]:
+        remove(out / name)
+    said = [f"removed, as computed from the earlier result here: {_listed(removed)}"] if removed else []
+    moved = _move_exports(out / VIEW_FOLDER)
+    return [*said, f"exports of the earlier result are in {moved} now"] if moved else said
+
+
+def _result_of(manifest: Mapping[str, Any]) -> str:
+    """What later commands compute from, as JSON: place, settings, and all files of a run but its videos and page."""
+    is_shown = {name: name.startswith("videos/") or name == "report.html" for name in _hashes(manifest)}
+    results = {name: sha256 for name, sha256 in _hashes(manifest).items() if not is_shown[name]}
+    return json.dumps([manifest.get("place"), manifest.get("config"), results], sort_keys=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Files, those of one folder counted: ``full_report.html, traffic/ (24 files)``."""
+    folders = Counter(name.rpartition("/")[0] for name in names)
+    whole = [f"{folder}/ ({count} files)" for folder, count in sorted(folders.items()) if folder]
+    return ", ".join([*(name for name in sorted(names) if "/" not in name), *whole])
+
+
+def _move_exports(folder: Path) -> Path | None:
+    """Where the exports of ``mtmc view`` in a folder are now; None if there are none."""
+    exports = [folder / name for name in _EXPORTS if (folder / name).exists()]
+    if not exports:
+        return None
+    target = next(place for k in count(1) if not (place := folder / f"earlier-{k}").exists())
+    try:
+        target.mkdir()
+        for path in exports:
+            path.rename(target / path.name)
+    except OSError as error:
+        raise explain(error, target) from error
+    return target
+
+
+def manifest_of(
     out: Path,
     given: Scene,
     scene: Scene,
@@ -119,8 +224,8 @@ def write_manifest(
     warnings: Sequence[str],
     seconds: Mapping[str, tuple[float, float]],
     how: Mapping[str, Any],
-) -> Path:
-    """``run.json``: everything needed to say what was run on what, and to run it again.
+) -> dict[str, Any]:
+    """The content of ``run.json``: everything needed to say what was run on what, and to run it again.
 
     Args:
         out: The run's folder.
@@ -139,7 +244,7 @@ def write_manifest(
         for stage, (wall, cpu) in result.seconds.items():
             before = stages.get(stage, (0.0, 0.0))
             stages[stage] = (before[0] + wall, before[1] + cpu)
-    manifest = {
+    return {
         "mtmc": mtmc.__version__,
         "scene": scene.name,
         "place": {
@@ -167,7 +272,6 @@ def write_manifest(
         "seconds": _seconds(stages),
         "run": {**how, "python": platform.python_version(), "machine": platform.machine(), "versions": _versions()},
     }
-    return write_json(manifest, out / "run.json")
 
 
 def write_json(data: Any, path: Path) -> Path:

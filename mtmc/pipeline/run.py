@@ -28,10 +28,13 @@ from mtmc.pipeline.camera import CameraResult, detect_together, match_similarity
 from mtmc.pipeline.learning import LearnedPlace, learn_place, learned_scene_path, located, write_learned_scene
 from mtmc.pipeline.models import models_in_use, with_chosen_models, with_model_files
 from mtmc.pipeline.outputs import (
+    earlier_manifest,
     earlier_outputs,
+    manifest_of,
     remove_outputs,
+    set_aside_derived,
     write_evidence,
-    write_manifest,
+    write_json,
     write_passages,
     write_tables,
 )
@@ -151,6 +154,7 @@ def run(
     if not tracks:
         problems.append(_nothing_found(results, config))
     table = table_of_tracks(tracks, {camera.id: camera.number for camera in scene.cameras})
+    before = earlier_manifest(out)
     earlier = earlier_outputs(out)
     videos = {name for name in earlier if name.startswith("videos/")}  # reused where they would come out the same
     remove_outputs(out, earlier - videos)
@@ -164,7 +168,10 @@ def run(
         except FormatError as error:
             problems.append(str(error))
         outputs += _write_scores(scores, out)
-    write_manifest(out, given, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    manifest = manifest_of(out, given, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    for sentence in set_aside_derived(out, before, manifest):
+        _log.warning("%s", sentence)
+    write_json(manifest, out / "run.json")
     with clock("render"):
         outputs += render(
             scene,
@@ -179,7 +186,8 @@ def run(
             _made_with(scene, config),
         )
     remove_outputs(out, videos - {path.relative_to(out).as_posix() for path in outputs})
-    write_manifest(out, given, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    manifest = manifest_of(out, given, scene, config, results, outputs, problems, warnings, clock.seconds, how or {})
+    write_json(manifest, out / "run.json")
     return RunResult(given_out, tracks, results, scores, tuple(problems), tuple(warnings), learned)
 
 

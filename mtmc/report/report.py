@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mtmc.errors import FormatError
 from mtmc.formats.track1 import read_track1
+from mtmc.pipeline.outputs import note_derived
 from mtmc.pipeline.render import hidden_in_run, thumbnails_of, with_frame_counts
 from mtmc.pipeline.results import load_run, read_manifest
 from mtmc.pipeline.scoring import score_rows, score_scene
@@ -63,3 +64,4 @@ def report_run(run: Path, out: Path) -> None:
         ],
         closing=[timing_section(manifest), command_section(manifest, loaded.config, run.absolute())],
     )
+    note_derived(run, [out])

@@ -13,6 +13,7 @@ import numpy as np
 from mtmc.errors import ConfigError
 from mtmc.files import remove
 from mtmc.log import plural
+from mtmc.pipeline.outputs import note_derived
 from mtmc.pipeline.results import LoadedRun, load_run
 from mtmc.scene import Camera
 from mtmc.traffic.bins import QUARTERS, Bins
@@ -46,6 +47,12 @@ __all__ = ["ROW_TYPES", "TrafficTables", "count_run", "counted_tracks", "run_tab
 
 #: Positions are averaged over a second, so that shorter bins tell nothing.
 _LEAST_BIN_S = 1.0
+
+#: Files for other programs.
+_EXPORTS = (
+    *("sumo_od.xml", "trajectories.parquet", "trajectories_wgs84.parquet", "trajectories.geojson"),
+    *("otanalytics_counts.csv", "otanalytics_events.csv"),
+)
 
 #: The type of the rows of every table; the keys are the names of the files.
 ROW_TYPES: dict[str, type] = {
@@ -85,7 +92,7 @@ class TrafficTables:
     start_utc: datetime | None = None
 
     def write(self, folder: Path) -> list[Path]:
-        """Write every table that there is as CSV and Parquet; returns the CSV files.
+        """Write every table that there is as CSV and Parquet; returns the files.
 
         The files of a table that there is not are removed: an earlier count has written them, of other figures.
 
@@ -102,7 +109,7 @@ class TrafficTables:
             columns = columns_of(rows, row_type, self.start_utc)
             write_csv(columns, path)
             write_parquet_rows(columns, row_type, path.with_suffix(".parquet"))
-            written.append(path)
+            written += [path, path.with_suffix(".parquet")]
         return written
 
     def text(self) -> str:
@@ -176,12 +183,11 @@ def count_run(
     loaded = load_run(run)
     tables = run_tables(loaded, bin_s, with_conflicts=with_conflicts)
     folder = run / "traffic" if out is None else out
-    tables.write(folder)
-    _export(loaded, tables, folder)
+    note_derived(run, tables.write(folder) + _export(loaded, tables, folder))
     return tables
 
 
-def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
+def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> list[Path]:
     """Write the files for other programs, and remove those of an earlier count that this run does not give."""
     write_sumo_matrix(tables.od_matrix, folder / "sumo_od.xml")
     lines = ground_lines(counted_tracks(run), run.scene)
@@ -200,6 +206,7 @@ def _export(run: LoadedRun, tables: TrafficTables, folder: Path) -> None:
     else:
         remove(folder / "otanalytics_counts.csv")
         remove(folder / "otanalytics_events.csv")
+    return [path for name in _EXPORTS if (path := folder / name).exists()]
 
 
 def run_tables(run: LoadedRun, bin_s: float = QUARTERS.length_s, *, with_conflicts: bool = False) -> TrafficTables:

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mtmc.errors import ConfigError, MissingDependency, MtmcError
+from mtmc.pipeline.outputs import VIEW_FOLDER
 from mtmc.pipeline.results import load_run
 from mtmc.view.exports import ExportKind
 from mtmc.view.proxies import Proxies
@@ -109,7 +110,7 @@ def _session(run: Path, folder: Path | None) -> Session:
             f"--folder {folder} is that of the run, whose track1.txt would be replaced",
             remedy="leave --folder out, which writes into RUN/view, or choose another one",
         )
-    return Session(viewed, run / "view" if folder is None else folder)
+    return Session(viewed, run / VIEW_FOLDER if folder is None else folder)
 
 
 def _listener(host: str, port: int) -> socket.socket:

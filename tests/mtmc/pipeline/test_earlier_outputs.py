@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtmc.cli import main
-from mtmc.pipeline.outputs import earlier_outputs, remove_outputs
+from mtmc.pipeline.outputs import earlier_outputs, note_derived, remove_outputs, set_aside_derived
 from tests.builders import traffic_frames, write_video
 
 RESULTS = {"results/passages/c001.npz", "results/links.parquet", "results/scene_model.npz"}
@@ -49,6 +49,62 @@ def test_only_files_below_the_folder_are_removed(tmp_path: Path) -> None:
     remove_outputs(out, names)
     assert (tmp_path / "outside").exists()
     assert not (out / "inside").exists()
+
+
+def test_what_was_computed_from_another_result_goes_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reports, tables and diagnoses go, unless a person has edited them; answers and exports of them are kept."""
+    folder, out = tmp_path / "town", tmp_path / "out"
+    for name in ("c001", "c002"):
+        write_video(folder / f"{name}.mp4", traffic_frames(30))
+    (folder / "c001_gt.txt").write_text("".join(f"{f},1,{4 * f},20,24,16,1,-1,-1,-1\n" for f in range(1, 20)))
+    command = ["run", "--videos", str(folder), "--out", str(out), *SETTINGS, "--no-render"]
+    assert main(command) == 0
+    own = files(out)
+    for name in ("report", "count", "diagnose"):
+        assert main([name, str(out), *(["--no-reruns"] if name == "diagnose" else [])]) == 0
+    (out / "traffic" / "mine.xlsx").write_text("a person's")
+    edited = out / "traffic" / "headways.csv"
+    edited.write_text(edited.read_text() + "and a note\n")
+    made = {"full_report.html", "diagnosis/diagnosis.json", "traffic/turning_counts.csv", "traffic/sumo_od.xml"}
+    exports = {"track1.txt", "truth/c001/gt/gt.txt", "truth.zip"}
+    for name in (*exports, "journal.jsonl", "proxies/c001.mp4"):
+        (out / "view" / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / "view" / name).write_text(name)
+    assert made <= files(out)
+
+    before = files(out)
+    assert main(command) == 0  # the same result: nothing is lost
+    assert files(out) == before
+
+    capsys.readouterr()
+    assert main([*command, "-o", "postprocess.min_area_px=2"]) == 0
+    said = capsys.readouterr().err
+    kept = {"traffic/mine.xlsx", "traffic/headways.csv", "view/journal.jsonl", "view/proxies/c001.mp4"}
+    assert files(out) == own | kept | {f"view/earlier-1/{name}" for name in exports}
+    assert "removed, as computed from the earlier result here: full_report.html, diagnosis/ (2 files)" in said
+    assert "view/earlier-1" in said
+
+    (out / "view" / "track1.txt").write_text("exported again")
+    assert main(command) == 0
+    assert (out / "view" / "earlier-1" / "track1.txt").read_text() == "track1.txt"
+    assert (out / "view" / "earlier-2" / "track1.txt").read_text() == "exported again"
+
+
+def test_notes_about_files_elsewhere_remove_nothing(tmp_path: Path) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside.html"
+    (out / "results").mkdir(parents=True)
+    for path in (outside, out / "inside.html"):
+        path.write_text("page")
+    note_derived(out, [outside, out / "inside.html"])
+    assert set(json.loads((out / "results" / "derived.json").read_text())) == {"inside.html"}
+    noted = json.loads((out / "results" / "derived.json").read_text())
+    noted["../outside.html"] = noted["inside.html"]
+    (out / "results" / "derived.json").write_text(json.dumps(noted))
+    set_aside_derived(out, {"config": 1}, {"config": 2})
+    assert outside.exists()
+    assert not (out / "inside.html").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "not JSON", None])
