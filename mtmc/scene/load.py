@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mtmc.errors import SceneError
 from mtmc.scene import cityflow, motchallenge, plain, sceneyaml
+from mtmc.scene.recording_dates import with_named_starts
 from mtmc.scene.scene import Scene
 from mtmc.video import VIDEO_SUFFIXES
 
@@ -35,7 +37,7 @@ def load_scenes(path: Path) -> list[Scene]:
     if path.is_file() and path.suffix in {".yaml", ".yml"}:
         return [sceneyaml.load(path.parent, path)]
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-        return [plain.load_video(path)]
+        return [_dated(plain.load_video(path))]
     if not path.is_dir():
         raise _no_folder(path)
     if (path / "scene.yaml").is_file():
@@ -60,7 +62,13 @@ def load_scenes(path: Path) -> list[Scene]:
             path=path,
             remedy="put one video per camera into it",
         )
-    return [scene]
+    return [_dated(scene)]
+
+
+def _dated(scene: Scene) -> Scene:
+    """The scene with the starts that the names of its recordings give."""
+    cameras, start_utc = with_named_starts(scene.cameras)
+    return replace(scene, cameras=cameras, start_utc=start_utc)
 
 
 def _no_folder(path: Path) -> SceneError:

@@ -27,7 +27,8 @@
     overrides:                      # settings of a run that replace the defaults here
       detect: {weights: weights/detector.onnx}
 
-Without a ``start_utc`` of the scene, second 0 of its clock is the earliest ``start_utc`` of a camera.
+Without a ``start_utc`` of the scene, second 0 of its clock is the earliest ``start_utc`` of a camera. Starts that the
+file does not state may follow from the names of the recordings (:mod:`mtmc.scene.recording_dates`).
 
 What the folder's own layout says (plain or CityFlow) is taken first; the file adds to it and overrides it.
 """
@@ -57,6 +58,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import FPS_RANGE, LATEST_S, Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
+from mtmc.scene.recording_dates import with_named_starts
 from mtmc.scene.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
@@ -217,9 +219,11 @@ def load(folder: Path, path: Path) -> Scene:
             cameras[entry.id] = replace(unusable, zones=_zones(entry), problem=str(error))
     if not cameras:
         raise SceneError("names no camera, and its folder holds none", path=path, remedy="list them under cameras:")
-    ordered = [cameras[key] for key in sorted(cameras)]
     written_numbers = {entry.id: entry.number for entry in written.cameras if entry.number is not None}
     numbers = number_names(cameras, written_numbers)
+    ordered = tuple(cameras[key] for key in sorted(cameras))
+    if not any(entry.start_utc for entry in written.cameras):  # names give no time zone to compare with
+        ordered, start_utc = with_named_starts(ordered, start_utc)
     scene = Scene(
         name=written.name or folder.resolve().name,
         root=folder,

@@ -1,0 +1,108 @@
+"""When recordings began, by their names: ``north_2026-05-12_07-00-00.mp4``, ``ch01_20260512070130.mkv``.
+
+Recorders name files after the moment in which they begin. Where all recordings of a place have such a name, cameras
+that were not started at one moment are on one clock, and the date of its second 0 is known. Names are trusted only if
+the recordings have a moment in common by them: pieces of one recording and clips of several days have none.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from mtmc.errors import VideoError
+from mtmc.scene.scene import Camera
+from mtmc.video.read import probe
+
+__all__ = ["date_in_name", "with_named_starts"]
+
+_DATE = re.compile(
+    r"(?<!\d)(?P<year>(?:19|20)\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)"
+    r"[-_.T ]{0,3}"
+    r"(?P<hour>\d\d)[-_.h]?(?P<minute>\d\d)[-_.m]?(?P<second>\d\d)"
+    r"(?:[.,](?P<fraction>\d{1,6}))?"
+    r"(?:(?P<zone>Z)|(?P<offset>[+-]\d\d[-_.]?\d\d))?(?!\d)"
+)
+
+_log = logging.getLogger(__name__)
+
+
+def date_in_name(name: str) -> datetime | None:
+    """The first date and time in a name, to the second at least; None if there is none.
+
+    Without a time zone it is taken to be UTC.
+
+    >>> date_in_name("north_2026-05-12_07-00-01.5").isoformat(), date_in_name("ch01_20260512070000+0200").isoformat()
+    ('2026-05-12T07:00:01.500000+00:00', '2026-05-12T07:00:00+02:00')
+    >>> date_in_name("625_201707211410"), date_in_name("serial_20269912070000")
+    (None, None)
+    """
+    for found in _DATE.finditer(name):
+        parts = [int(found[part]) for part in ("year", "month", "day", "hour", "minute", "second")]
+        microseconds = int((found["fraction"] or "").ljust(6, "0"))
+        own = timezone.utc if found["zone"] else _zone_of(found["offset"]) if found["offset"] else timezone.utc
+        try:
+            return datetime(*parts, microseconds, own)  # type: ignore[misc]
+        except ValueError:
+            continue  # digits that are no date
+    return None
+
+
+def _zone_of(offset: str) -> timezone:
+    """The zone of +0200 or -03-30."""
+    minutes = 60 * int(offset[1:3]) + int(offset[-2:])
+    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+
+
+def with_named_starts(
+    cameras: Sequence[Camera], start_utc: datetime | None = None
+) -> tuple[tuple[Camera, ...], datetime | None]:
+    """The cameras on one clock by the names of their recordings, and the date of its second 0.
+
+    Nothing changes unless the names of all recordings have a date and these have a moment in common. Second 0 is then
+    the earliest of them. Cameras with a stated clock keep it. Learning may correct the others: names are exact to a
+    second at best.
+
+    Args:
+        cameras: Of one place.
+        start_utc: The date of second 0, where it is stated.
+    """
+    named = [camera for camera in cameras if not camera.clock_is_stated]
+    dates = {camera.id: date for camera in named if (date := _date_of(camera)) is not None}
+    if not dates or len(dates) < len(named) or not _have_a_moment_in_common(named, dates):
+        return tuple(cameras), start_utc
+    origin = min(dates.values())
+    _log.info("starts of %d recordings by their names, the first one at %s", len(dates), origin.isoformat())
+    return tuple(_started(camera, dates, origin) for camera in cameras), start_utc or origin
+
+
+def _date_of(camera: Camera) -> datetime | None:
+    if camera.video is None:
+        return None
+    return date_in_name(camera.video.name if camera.video.is_dir() else camera.video.stem)
+
+
+def _started(camera: Camera, dates: Mapping[str, datetime], origin: datetime) -> Camera:
+    if camera.id not in dates:
+        return camera
+    first_s = float(camera.clock.time_s(0))  # a recording may lack its first frames
+    return replace(camera, clock=camera.clock.starting_at(first_s + (dates[camera.id] - origin).total_seconds()))
+
+
+def _have_a_moment_in_common(cameras: Sequence[Camera], dates: Mapping[str, datetime]) -> bool:
+    """Whether the last recording begins before the first one ends; False where a length is unknown."""
+    ends = []
+    for camera in cameras:
+        assert camera.video is not None
+        try:
+            frames = probe(camera.video).frames
+        except VideoError:
+            continue  # it is reported when it is read
+        if frames is None:
+            return False
+        length_s = float(camera.clock.time_s(frames) - camera.clock.time_s(0))
+        ends.append(dates[camera.id] + timedelta(seconds=length_s))
+    return bool(ends) and max(dates.values()) < min(ends)
