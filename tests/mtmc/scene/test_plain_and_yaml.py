@@ -108,7 +108,10 @@ def test_model_files_beside_the_scene_become_full_paths(folder: Path) -> None:
     ("text", "message"),
     [
         ("cameras: [{id: north, vdeo: x.mp4}]", r"scene\.yaml:1: unknown key cameras\.0\.vdeo; did you mean video\?"),
-        ("cameras:\n  - id: north\n    fps: -3", r"scene\.yaml:3: cameras\.0\.fps: input should be greater than or equal to 0\.01"),
+        (
+            "cameras:\n  - id: north\n    fps: -3",
+            r"scene\.yaml:3: cameras\.0\.fps: input should be greater than or equal to 0\.01",
+        ),
         ("cameras: [{id: ghost}]", "camera ghost has no video, detections or tracklets"),
         (
             "cameras:\n  - id: north\n    ground_from_image: [[1, 0], [0, 1]]",
