@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
+
 from mtmc.errors import VideoError
 from mtmc.scene.scene import Camera
 from mtmc.video.read import probe
@@ -26,6 +28,8 @@ _DATE = re.compile(
     r"(?:[.,](?P<fraction>\d{1,6}))?"
     r"(?:(?P<zone>Z)|(?P<offset>[+-]\d\d[-_.]?\d\d))?(?!\d)"
 )
+
+_PARTS = ("year", "month", "day", "hour", "minute", "second")
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +45,11 @@ def date_in_name(name: str) -> datetime | None:
     (None, None)
     """
     for found in _DATE.finditer(name):
-        parts = [int(found[part]) for part in ("year", "month", "day", "hour", "minute", "second")]
+        year, month, day, hour, minute, second = (int(found[part]) for part in _PARTS)
         microseconds = int((found["fraction"] or "").ljust(6, "0"))
         own = timezone.utc if found["zone"] else _zone_of(found["offset"]) if found["offset"] else timezone.utc
         try:
-            return datetime(*parts, microseconds, own)  # type: ignore[misc]
+            return datetime(year, month, day, hour, minute, second, microseconds, own)
         except ValueError:
             continue  # digits that are no date
     return None
@@ -88,7 +92,7 @@ def _date_of(camera: Camera) -> datetime | None:
 def _started(camera: Camera, dates: Mapping[str, datetime], origin: datetime) -> Camera:
     if camera.id not in dates:
         return camera
-    first_s = float(camera.clock.time_s(0))  # a recording may lack its first frames
+    first_s = float(camera.clock.time_s(np.array(0)))  # a recording may lack its first frames
     return replace(camera, clock=camera.clock.starting_at(first_s + (dates[camera.id] - origin).total_seconds()))
 
 
@@ -103,6 +107,6 @@ def _have_a_moment_in_common(cameras: Sequence[Camera], dates: Mapping[str, date
             continue  # it is reported when it is read
         if frames is None:
             return False
-        length_s = float(camera.clock.time_s(frames) - camera.clock.time_s(0))
-        ends.append(dates[camera.id] + timedelta(seconds=length_s))
+        first_s, last_s = camera.clock.time_s(np.array([0, frames])).tolist()
+        ends.append(dates[camera.id] + timedelta(seconds=last_s - first_s))
     return bool(ends) and max(dates.values()) < min(ends)
