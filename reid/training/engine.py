@@ -116,6 +116,8 @@ def _train(
         if scores or is_last or (epoch + 1) % config.save_every == 0:
             checkpoint.save(folder, config, context, epoch + 1, method, optimizer, scaler, best)
     log.close()
+    if best is not None and distributed.is_main():
+        _LOG.info("best mAP %.3f after epoch %d: %s", best.map, best.epoch, config.output / "best")
     return folder
 
 

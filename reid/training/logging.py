@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
@@ -132,17 +133,19 @@ class RunLog:
         self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def write(self, epoch: int, values: dict[str, float], *, of: int) -> None:
-        """Add an epoch, from 0, ``of`` so many."""
+        """Add an epoch, from 0, ``of`` so many; the time left is what epochs like it would take."""
         if not distributed.is_main():
             return
+        remaining_s = (of - epoch - 1) * values["seconds"]
         _LOG.info(
-            "epoch %d/%d: loss %.4g, learning rate %.3g, %.3g images/s, %.0f %% of the time waiting for data",
+            "epoch %d/%d: loss %.4g, learning rate %.3g, %.3g images/s, %.0f %% of the time waiting for data%s",
             epoch + 1,
             of,
             values["loss"],
             values["learning_rate"],
             values["images_per_second"],
             100 * (1 - values["device_busy"]),
+            f", {timedelta(seconds=round(remaining_s))} left" if remaining_s else "",
         )
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": epoch, **values}) + "\n")

@@ -278,7 +278,9 @@ def test_losses_and_scores_are_shown_everywhere(
     assert main(["train", str(tmp_path / "train.yaml")]) == 0
     shown = capsys.readouterr().err
     assert re.search(r"validation after epoch 2: \S+/map [\d.]+, \S+/r1 [\d.]+", shown)
-    assert re.search(r"epoch 2/2: loss [\d.]+, learning rate 0\.00035", shown)
+    assert re.search(r"epoch 1/2: loss [\d.]+, learning rate 0\.00035, .* waiting for data, 0:00:\d\d left\n", shown)
+    assert re.search(r"epoch 2/2: loss [\d.]+, learning rate 0\.00035, .* waiting for data\n", shown)
+    assert re.search(rf"best mAP [\d.]+ after epoch 2: {tmp_path / 'run' / 'best'}", shown)
     assert ("features of 8 pictures: batch 1/1" in shown) == (not terminal)
 
 
