@@ -177,7 +177,7 @@ def _attention(arguments: argparse.Namespace) -> None:
 
 
 def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("embed", help="a folder of pictures to one vector each")
+    command = commands.add_parser("embed", help="embeddings of all pictures in a folder")
     command.add_argument("folder", type=Path, help="pictures, in subfolders too")
     command.add_argument("-w", "--weights", required=True, help=_WEIGHTS)
     _add_out(command, ".npz or .parquet", required=True)
@@ -269,7 +269,7 @@ def _card(arguments: argparse.Namespace) -> None:
 
 
 def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("evaluate", help="how well a network finds the same vehicle again")
+    command = commands.add_parser("evaluate", help="mAP, CMC and mINP of a network on one or several data sets")
     command.add_argument("root", type=Path, nargs="+", help="folders of one or several data sets")
     command.add_argument(
         "-d", "--data", action="append", required=True, help="name of each, such as veri776 or folder, in their order"
@@ -296,9 +296,11 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         type=_whole_from(1),
         default=0,
         metavar="N",
-        help="measure queries expanded by the N most similar pictures too, by the plain and by the weighted mean",
+        help="measure query expansion with the N nearest pictures too, average and α-weighted",
     )
-    command.add_argument("--roc", action="store_true", help="measure the acceptance of pairs too: TAR at FAR")
+    command.add_argument(
+        "--roc", action="store_true", help="measure the ROC of pairs too: TAR at FAR, equal error rate"
+    )
     _add_out(command, "write the scores as JSON")
     command.add_argument(
         "--plots", type=Path, metavar="FOLDER", help="draw the CMC curves and the ROC of pairs here; implies --roc"
@@ -391,7 +393,7 @@ def _options_of(name: str, options: Sequence[tuple[str, object]]) -> dict[str, A
 
 
 def _add_efficiency(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("efficiency", help="what a network costs: size, arithmetic, time, memory")
+    command = commands.add_parser("efficiency", help="parameters, MACs, latency and memory of a network")
     command.add_argument("weights", help=f"{_WEIGHTS}; anything that runs in torch")
     command.add_argument("--card", type=Path, help="card of the weights, if it is not beside them")
     command.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -416,7 +418,7 @@ def _efficiency(arguments: argparse.Namespace) -> None:
 
 
 def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("explain", help="which pixels make two crops similar")
+    command = commands.add_parser("explain", help="saliency maps: which pixels make two crops similar")
     command.add_argument("query", type=Path, help="a picture")
     command.add_argument("gallery", type=Path, help="another")
     command.add_argument("-w", "--weights", required=True, help=f"{_WEIGHTS}; anything that runs in torch")

@@ -48,6 +48,7 @@ class Config(ObjectiveConfig):
         **dict.fromkeys(
             ("rotation_weight", "window", "exponent", "gain"), UsedWhen("options.branches", "=", "attention")
         ),
+        "rotations": (UsedWhen("options.branches", "=", "attention"), UsedWhen("options.rotation_weight", ">", 0)),
         **dict.fromkeys(("encoder", "encoder_weights"), UsedWhen("options.branches", "≠", "global")),
     }
 
@@ -73,6 +74,9 @@ class Config(ObjectiveConfig):
     margin: float = Field(0.5, gt=0, description="of the triplets; the paper uses 0.7 for VehicleID and persons")
     triplet_on: TripletOn = triplet_on()
     rotation_weight: float = Field(1.0, ge=0, description="λ of the rotation loss; 0 leaves that branch out")
+    rotations: Literal["one", "all"] = Field(
+        "one", description="turns per image: one at random as the authors' program, or all four as printed"
+    )
     window: int = Field(7, ge=3, description="K, side of the neighborhood in the attention")
     exponent: Literal["scaled", "raw"] = Field("scaled", description="raw as printed, scaled as the authors' program")
     gain: Literal["one", "places"] = Field(
@@ -126,8 +130,9 @@ class Method(BaseMethod):
         parts: Logs = {}
         if self.rotation is not None and self.network.encoder is not None:
             # Before the upright pass: the encoder's running statistics see both.
-            turns = torch.randint(4, (len(images),)).to(images.device)
-            seen = self.rotation(self.network.encoder(rotate(images, turns)))
+            turns = self._turns(len(images)).to(images.device)
+            shown = images.repeat(len(turns) // len(images), 1, 1, 1)
+            seen = self.rotation(self.network.encoder(rotate(shown, turns)))
             parts["rotation"] = config.rotation_weight * smoothed_cross_entropy(seen, turns)
         features = self.network.features(images)
         names = ("global", "attended" if config.branches == "attention" else "independent")
@@ -138,6 +143,12 @@ class Method(BaseMethod):
             parts[name] = (identity + pairs) / len(features)
         loss, logs = total(parts)
         return loss, {**logs, "spread": embedding_spread(features[0])}
+
+    def _turns(self, count: int) -> Tensor:
+        """Quarter turns of ``count`` images: one of each image, or four, those of all images one after the other."""
+        if self.config.rotations == "one":
+            return torch.randint(4, (count,))
+        return torch.arange(4).repeat_interleave(count)
 
 
 class GeometricNetwork(nn.Module):  # type: ignore[misc]

@@ -200,6 +200,7 @@ OPTIONS: dict[str, dict[str, tuple[Any, ...]]] = {
         "margin": (0.5, 0.01, 0),  # VeRi-776
         "triplet_on": ("pooled",),
         "rotation_weight": (1.0, 0, -1),  # λ, best of 0.1, 1 and 2
+        "rotations": ("one",),  # of the four, as the program
         "window": (7, 3, 2),  # K, best of 7, 11 and 15
         "exponent": ("scaled",),  # the program's
         "gain": ("one",),
@@ -289,6 +290,7 @@ def test_numbers_have_bounds(method: str, name: str, accepted: Any, refused: Any
         ("val", "unknown", ["nearest", "classify"]),
         ("sgfd", "branches", ["global", "attention"]),
         ("sgfd", "exponent", ["scaled", "raw"]),
+        ("sgfd", "rotations", ["one", "all"]),
         ("sgfd", "gain", ["one", "places"]),
         ("sgfd", "encoder", ["resnet18", "resnet18_x0_25"]),
         ("slsr", "targets", ["cluster", "all"]),

@@ -174,6 +174,21 @@ def test_rotation_is_learned_from_the_turns_that_were_made(tmp_path: Path, monke
     assert set(torch.cat(targets).tolist()) == {0, 1, 2, 3}
 
 
+def test_rotation_may_be_learned_from_all_four_turns_of_every_image(tmp_path: Path) -> None:
+    """SGFD Eq. 3: the mean over D_SL, which holds every image as it is and turned by 90, 180 and 270 degrees."""
+    method, _ = make("sgfd", tmp_path, window=3, encoder="resnet18_x0_25", rotations="all", rotation_weight=0.5)
+    method.eval()
+    seen = batch([SIDE])
+    with torch.no_grad():
+        _, logs = method.step(seen)
+        losses = []
+        for turn in range(4):
+            images = torch.from_numpy(np.rot90(seen.views[0].numpy(), turn, (2, 3)).copy())
+            logits = method.rotation(method.network.encoder(images)).double().numpy()
+            losses += [np.log(np.exp(row).sum()) - row[turn] for row in logits]
+    assert float(logs["rotation"]) == pytest.approx(0.5 * np.mean(losses), rel=1e-4)
+
+
 def test_rotation_trains_the_encoder_and_no_weight_leaves_the_branch_out(tmp_path: Path) -> None:
     method, _ = make("sgfd", tmp_path, window=3, encoder="resnet18_x0_25")
     _, logs = method.train().step(batch([SIDE]))

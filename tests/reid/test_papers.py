@@ -107,6 +107,7 @@ SGFD = [
     Row(
         "sgfd_veri776", "options.exponent", "raw", "Eq. 4", "scaled", "the printed exponential overflows; " + _PROGRAM
     ),
+    Row("sgfd_veri776", "options.rotations", "all", "3.2, D_SL", "one", _PROGRAM),
     *(
         Row(config, key, value, "4, Implementation")
         for config in ("sgfd_veri776", "sgfd_cityflow")
