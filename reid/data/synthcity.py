@@ -14,11 +14,13 @@ from pathlib import Path
 
 from reid.data.checks import files, need
 from reid.data.records import DatasetSplit, Record
+from reid.data.veri import VIEWPOINTS
 from reid.errors import DataError
 
 __all__ = ["load"]
 
 _REMEDY = "make the crops with python -m tools.synthcity"
+_VIEWS = {str(view) for view in range(-1, len(VIEWPOINTS))}
 _LAST_NUMBER = re.compile(r"([0-9]+)$")
 
 
@@ -52,12 +54,17 @@ def _views(path: Path) -> dict[str, int]:
         rows = csv.DictReader(file)
         if not {"path", "view"} <= set(rows.fieldnames or ()):
             raise DataError("expected the columns path and view", path=path, line=1, remedy=_REMEDY)
-        try:
-            return {row["path"]: int(row["view"]) for row in rows}
-        except ValueError as cause:
-            raise DataError(
-                "expected a whole number in the column view", path=path, line=rows.line_num, remedy=_REMEDY
-            ) from cause
+        views = {}
+        for row in rows:
+            if row["view"] not in _VIEWS:
+                raise DataError(
+                    f"expected a viewpoint -1…7 in the column view, got {row['view']!r}",
+                    path=path,
+                    line=rows.line_num,
+                    remedy=_REMEDY,
+                )
+            views[row["path"]] = int(row["view"])
+        return views
 
 
 def _records(crops: Path, part: str, views: dict[str, int]) -> tuple[Record, ...]:

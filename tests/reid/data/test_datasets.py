@@ -415,6 +415,14 @@ def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
     assert [path.name for path in files(tmp_path, 1, "1.jpg", "")] == ["0.jpg"]
 
 
+@pytest.mark.parametrize("view", ["9", "-2", "front", ""])
+def test_a_viewpoint_of_synthcity_is_one_of_eight(tmp_path: Path, view: str) -> None:
+    MAKE["synthcity"](tmp_path)
+    write(tmp_path, "crops/index.csv", f"path,view\ntrain/0001/c001_0.jpg,{view}\n")
+    with pytest.raises(DataError, match=rf"index\.csv:2: expected a viewpoint -1…7 in the column view, got '{view}'"):
+        DATASETS["synthcity"](tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "picture"),
     [
