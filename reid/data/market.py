@@ -3,7 +3,7 @@
 ::
 
     bounding_box_train/ query/ bounding_box_test/    0002_c1s1_000451_03.jpg, 0005_c2_f0046985.jpg: identity, camera
-    gt_bbox/                                         Market-1501 only: all crops of the queries, for multi-query
+    gt_bbox/                                         Market-1501 only: all crops of the queries, for multi_query
 
 Identity −1 is junk. Identity 0 of the gallery is a distractor: it stays there and is never right. Only where a query
 has identity 0, too, as in data of one's own that are numbered from 0, is it one like the others.
@@ -12,13 +12,14 @@ has identity 0, too, as in data of one's own that are numbered from 0, is it one
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from reid.data.checks import compare_counts, files
 from reid.data.records import DISTRACTOR, JUNK, DatasetSplit, Record
 from reid.errors import DataError
 
-__all__ = ["OFFICIAL_DUKE", "OFFICIAL_MARKET", "load_duke", "load_market", "multi_query"]
+__all__ = ["OFFICIAL_DUKE", "OFFICIAL_MARKET", "load_duke", "load_market"]
 
 OFFICIAL_MARKET = {
     "training images": 12_936,
@@ -39,13 +40,19 @@ OFFICIAL_DUKE = {
 _NAME = re.compile(r"(-?[0-9]{1,18})_c([0-9]{1,18})(?=s[0-9]|_|\.)")
 
 
-def load_market(root: Path, *, check_counts: bool = True) -> DatasetSplit:
+def load_market(root: Path, *, multi_query: bool = False, check_counts: bool = True) -> DatasetSplit:
     """Read Market-1501.
+
+    Args:
+        root: The folder.
+        multi_query: Query with all crops of a query's person and camera, which are in ``gt_bbox``, instead of one.
+        check_counts: Compare with the published numbers.
 
     Raises:
         DataError: Something is missing, badly named, or not as many as published.
     """
-    return _load(root, "Market-1501", "market1501", OFFICIAL_MARKET if check_counts else {})
+    split = _load(root, "Market-1501", "market1501", OFFICIAL_MARKET if check_counts else {})
+    return _with_all_crops(split, root / "gt_bbox") if multi_query else split
 
 
 def load_duke(root: Path, *, check_counts: bool = True) -> DatasetSplit:
@@ -57,16 +64,11 @@ def load_duke(root: Path, *, check_counts: bool = True) -> DatasetSplit:
     return _load(root, "DukeMTMC-reID", "dukemtmc", OFFICIAL_DUKE if check_counts else {})
 
 
-def multi_query(root: Path, split: DatasetSplit) -> tuple[Record, ...]:
-    """The crops of ``gt_bbox`` that share identity and camera with a query of ``split``.
-
-    :func:`reid.evaluation.retrieval.pool` makes one query of each identity and camera of them.
-
-    Raises:
-        DataError: The folder is missing or holds a badly named file.
-    """
+def _with_all_crops(split: DatasetSplit, folder: Path) -> DatasetSplit:
+    """The split with the crops of a folder that share identity and camera with a query, which the protocol pools."""
     asked = {(r.vehicle_id, r.camera_id) for r in split.query}
-    return tuple(r for r in _records(root / "gt_bbox", "Market-1501") if (r.vehicle_id, r.camera_id) in asked)
+    query = tuple(r for r in _records(folder, "Market-1501") if (r.vehicle_id, r.camera_id) in asked)
+    return replace(split, name=f"{split.name}-multi-query", protocol="market-multi-query", query=query)
 
 
 def _load(root: Path, title: str, name: str, official: dict[str, int]) -> DatasetSplit:

@@ -20,6 +20,7 @@ class Protocol:
         draws: How many times; scores are means over them.
         both_directions: Also swap query and gallery; scores are means over both.
         unmatched: A query without a right answer is left out (``skip``) or counts as a failure (``zero``).
+        pool_queries: All query crops of one identity and camera are one query: the mean of their normalized features.
         tracks: The gallery entries are tracks, each the mean of its normalized features, at Euclidean distance.
         track_camera_shift: Added to the tracks' camera numbers before the camera rule is applied.
     """
@@ -30,6 +31,7 @@ class Protocol:
     draws: int = 1
     both_directions: bool = False
     unmatched: Literal["skip", "zero"] = "skip"
+    pool_queries: bool = False
     tracks: bool = False
     track_camera_shift: int = 0
 
@@ -41,6 +43,7 @@ class Protocol:
             ),
             f"{self.draws} draws" if self.draw != "none" else "",
             "tracks" if self.tracks else "",
+            "queries pooled by identity and camera" if self.pool_queries else "",
             f"track cameras {self.track_camera_shift:+d}" if self.track_camera_shift else "",
             "own camera left out" if self.camera_rule else "own camera kept",
             "both directions" if self.both_directions else "",
@@ -51,6 +54,7 @@ class Protocol:
 
 PROTOCOLS: dict[str, Protocol] = {
     "market": Protocol("market"),
+    "market-multi-query": Protocol("market-multi-query", pool_queries=True),
     "veri": Protocol("veri"),
     "veri-track": Protocol("veri-track", tracks=True),
     # Some published tmAP compared cameras from 0 with cameras from 1; for comparison with those alone.
@@ -69,9 +73,12 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def variants_of(protocol: str) -> list[str]:
-    """The ways in which a data set of this protocol can be measured, its own first; those of tracks belong to it."""
+    """The ways in which a data set of this protocol can be measured, its own first; those of tracks belong to it.
+
+    Pooled queries are no way to measure single ones: they are other pictures, which the data set's loader reads.
+    """
     return [
         name
         for name, found in PROTOCOLS.items()
-        if name == protocol or (name.startswith(f"{protocol}-") and not found.tracks)
+        if name == protocol or (name.startswith(f"{protocol}-") and not (found.tracks or found.pool_queries))
     ]

@@ -173,6 +173,8 @@ def evaluate(
         DataError: No query has a right answer in the gallery.
         ValueError: Shapes disagree, a feature is not finite, or the protocol needs tracks and there are none.
     """
+    if protocol.pool_queries:
+        query = pool(query)
     if distances is not None:
         if protocol.draw != "none" or protocol.both_directions or protocol.tracks:
             raise ValueError(f"protocol {protocol.name} cannot be measured on given distances")
@@ -214,6 +216,8 @@ def evaluate_split(
         DataError: See :func:`check_answerable`.
     """
     check_answerable(split)
+    if query is not None and PROTOCOLS[split.protocol].pool_queries:
+        query = pool(query)
     names = [split.protocol] + (["veri-track", "veri-track-released"] if split.tracks else [])
     chosen: dict[str, Any] = {"seed": seed, "bootstrap": bootstrap}
     scores = [evaluate(query or gallery, gallery, PROTOCOLS[n], tracks=split.tracks, **chosen) for n in names]
@@ -248,6 +252,8 @@ def verify_split(
     """
     check_answerable(split)
     protocol = PROTOCOLS[split.protocol]
+    if query is not None and protocol.pool_queries:
+        query = pool(query)
     seeds = () if protocol.draw == "none" else (seed,)
     asked, offered = next(_rounds(query or gallery, gallery, protocol, seeds))
     if len({*asked.vehicle_id.tolist(), *offered.vehicle_id.tolist()} - {JUNK}) < 2:

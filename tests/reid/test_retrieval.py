@@ -17,7 +17,7 @@ from reid.data.records import DatasetSplit, Record, Track
 from reid.errors import DataError
 from reid.evaluation.protocols import PROTOCOLS, Protocol
 from reid.evaluation.ranks import Labels, positive_ranks, similarity_blocks
-from reid.evaluation.retrieval import Embeddings, evaluate, evaluate_split, pool
+from reid.evaluation.retrieval import Embeddings, evaluate, evaluate_split, pool, verify_split
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "g10_eval.json").read_text())
 
@@ -226,6 +226,25 @@ def test_pool_averages_unit_features() -> None:
     pooled = pool(crops)
     assert pooled.vehicle_id.tolist() == [4, 5]
     np.testing.assert_allclose(pooled.features, [[1.0, 0.0], [0.5, 0.5]])
+
+
+def test_several_pictures_of_a_person_by_one_camera_are_one_query() -> None:
+    """Each of the two alone is nearer to another person; their mean is nearest to the right picture."""
+    query = Embeddings(np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([1, 1]), np.array([1, 1]))
+    gallery = Embeddings(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.array([2, 3, 1]), np.array([2, 2, 2]))
+    records = [
+        tuple(Record(Path("x"), *pair) for pair in zip(e.vehicle_id, e.camera_id, strict=True))
+        for e in (query, gallery)
+    ]
+    split = DatasetSplit("x", "market-multi-query", (), *records)
+    single = evaluate(query, gallery)
+    assert (single.queries, single.r1) == (2, 0.0)
+    found = evaluate_split(split, query, gallery, rerank=True, expand=1)
+    assert [(scores.queries, scores.r1) for scores in found[:1]] == [(1, 1.0)]
+    assert [scores.queries for scores in found] == [1] * 4
+    pairs = verify_split(split, query, gallery)
+    assert (pairs.same, pairs.different) == (1, 2)
+    assert "queries pooled by identity and camera" in str(PROTOCOLS["market-multi-query"])
 
 
 def test_a_split_is_measured_by_its_own_protocol() -> None:

@@ -238,7 +238,11 @@ def test_market_keeps_distractors_and_junk(tmp_path: Path) -> None:
     make_market(tmp_path)
     split = market.load_market(tmp_path, check_counts=False)
     assert sorted(r.vehicle_id for r in split.gallery) == [DISTRACTOR, JUNK, 1]
-    assert [(r.vehicle_id, r.camera_id) for r in market.multi_query(tmp_path, split)] == [(1, 1), (1, 1)]
+    several = load_dataset("market1501", tmp_path, multi_query=True, check_counts=False)
+    assert (several.name, several.protocol) == ("market1501-multi-query", "market-multi-query")
+    assert [(r.vehicle_id, r.camera_id) for r in several.query] == [(1, 1), (1, 1)]
+    assert {r.path.parent.name for r in several.query} == {"gt_bbox"}
+    assert (several.train, several.gallery) == (split.train, split.gallery)
     touch(tmp_path, ["query/Thumbs.jpg"])
     with pytest.raises(DataError, match="expected a name that starts like 0002_c1"):
         market.load_market(tmp_path)
