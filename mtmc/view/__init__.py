@@ -6,7 +6,8 @@
     proxies.py      clean videos that a browser can seek in
     journal.py      answers on disk
     corrections.py  what the answers demand; stable numbers of vehicles
-    repairs.py      tracklets cut, deleted, of another class
+    repairs.py      tracklets cut, given boxes, deleted, of another class
+    untracked.py    detections that no tracklet holds
     association.py  association solved again under corrections
     questions.py    which links to ask about
     sheets.py       contact sheets of tracklets

@@ -102,7 +102,7 @@ def corrections_of(
 
 
 def checked_vehicles(entries: Iterable[Entry], vehicle: Mapping[Track, int]) -> frozenset[int]:
-    """Vehicles that a person has checked as they are: with the same tracklets and the same cuts of them.
+    """Vehicles that a person has checked as they are: with the same tracklets and the same boxes of them.
 
     Args:
         entries: Of a journal.
@@ -113,11 +113,11 @@ def checked_vehicles(entries: Iterable[Entry], vehicle: Mapping[Track, int]) -> 
     [7]
     """
     entries = list(entries)
-    cuts = [entry for entry in entries if entry.action in ("cut", "undo")]
+    changes = [entry for entry in entries if entry.action in ("cut", "boxes", "undo")]
     checked = set()
     for mark in answers(entries):
-        earlier = [entry for entry in cuts if entry.sequence < mark.sequence]
-        if mark.action == "check" and _cuts_of(mark.tracks, earlier) == _cuts_of(mark.tracks, cuts):
+        earlier = [entry for entry in changes if entry.sequence < mark.sequence]
+        if mark.action == "check" and _changes_of(mark.tracks, earlier) == _changes_of(mark.tracks, changes):
             checked.add(frozenset(mark.tracks))
     members: dict[int, set[Track]] = {}
     for track, number in vehicle.items():
@@ -125,9 +125,10 @@ def checked_vehicles(entries: Iterable[Entry], vehicle: Mapping[Track, int]) -> 
     return frozenset(number for number, tracks in members.items() if tracks in checked)
 
 
-def _cuts_of(tracks: Collection[Track], entries: Iterable[Entry]) -> list[int]:
-    """Which counting entries cut some of these tracklets: what their boxes are follows from them."""
-    return [e.sequence for e in answers(entries) if e.action == "cut" and not set(tracks).isdisjoint(e.tracks)]
+def _changes_of(tracks: Collection[Track], entries: Iterable[Entry]) -> list[int]:
+    """Which counting entries cut some of these tracklets or give them boxes."""
+    counting = (entry for entry in answers(entries) if entry.action in ("cut", "boxes"))
+    return [entry.sequence for entry in counting if not set(tracks).isdisjoint(entry.tracks)]
 
 
 def check_consistent(

@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,21 @@ from mtmc.errors import FormatError, MtmcError
 from mtmc.files import explain
 from mtmc.types import Passage, class_index
 
-__all__ = ["ACTIONS", "NUMBER_LIMIT", "Entry", "Journal", "StaleSequence", "Track", "Tracklets", "digest_of"]
+__all__ = ["ACTIONS", "NUMBER_LIMIT", "Box", "Entry", "Journal", "StaleSequence", "Track", "Tracklets", "digest_of"]
 
 _VERSION = 1
 #: Numbers of vehicles and tracklets are less.
 NUMBER_LIMIT = 2**31
-ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "check", "undo")
+ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "boxes", "check", "undo")
+
+_EDGE_LIMIT_PX = 8192.0  # of boxes
 
 #: (camera_id, track_id) of a tracklet.
 Track = tuple[str, int]
 #: (camera_id, track_id) of two tracklets.
 Tracklets = tuple[str, int, str, int]
+#: Frame and x1, y1, x2, y2 of a box, pixels.
+Box = tuple[int, float, float, float, float]
 
 
 class StaleSequence(MtmcError):
@@ -47,11 +52,13 @@ class Entry:
         action: One of :data:`ACTIONS`.
         must_link: Pairs of tracklets that are one vehicle.
         cannot_link: Pairs of tracklets that are two vehicles.
-        tracks: Tracklets that are cut, deleted, of another class, or that a vehicle's number belongs to; of
-            ``check`` all those of a vehicle.
+        tracks: Tracklets that are cut, deleted, of another class, given boxes, or that a vehicle's number belongs
+            to; of ``check`` all those of a vehicle.
         frame: Of ``cut``: the first frame of the part that gets a new number.
-        number: Of ``cut``: the new tracklet number; of ``assign``: the number of the vehicle, 0 for any.
+        number: Of ``cut``: the new tracklet number; of ``boxes``: that of a tracklet which begins with them, else 0;
+            of ``assign``: the number of the vehicle, 0 for any.
         class_name: Of ``class``: one of :data:`mtmc.types.CLASSES`.
+        boxes: Of ``boxes``: what the tracklet is given, in order of their frames.
         undoes: The number of the decision that no longer counts; 0 for all actions but ``undo``.
         time_utc: When it was made, ISO 8601.
     """
@@ -64,6 +71,7 @@ class Entry:
     frame: int = 0
     number: int = 0
     class_name: str = ""
+    boxes: tuple[Box, ...] = ()
     undoes: int = 0
     time_utc: str = ""
 
@@ -76,9 +84,23 @@ class Entry:
             return False
         if self.action == "cut":
             return len(self.tracks) == 1 and self.number > 0
+        if self.action == "boxes":
+            return len(self.tracks) == 1 and self.number in (0, self.tracks[0][1]) and _are_possible(self.boxes)
         if self.action == "class":
             return class_index(self.class_name) >= 0
         return (self.undoes > 0) == (self.action == "undo") and self.undoes < self.sequence
+
+
+def _are_possible(boxes: Sequence[Box]) -> bool:
+    """Whether there are some, one for a frame, in order, each with an area and within what pages can show."""
+    frames = [frame for frame, *_ in boxes]
+    return (
+        bool(boxes)
+        and all(0 <= frame < NUMBER_LIMIT for frame in frames)
+        and all(before < after for before, after in pairwise(frames))
+        and all(max(map(abs, edges)) < _EDGE_LIMIT_PX for _, *edges in boxes)
+        and all(x1 < x2 and y1 < y2 for _, x1, y1, x2, y2 in boxes)
+    )
 
 
 def digest_of(passages: Sequence[Passage]) -> str:
@@ -200,6 +222,7 @@ class Journal:
                 frame=int(data.get("frame", 0)),
                 number=int(data.get("number", 0)),
                 class_name=str(data.get("class_name", "")),
+                boxes=tuple(_box(box) for box in data.get("boxes", ())),
                 undoes=int(data["undoes"]),
                 time_utc=str(data["time_utc"]),
             )
@@ -232,3 +255,8 @@ class Journal:
 def _pair(value: Any) -> Tracklets:
     camera_a, track_a, camera_b, track_b = value
     return str(camera_a), int(track_a), str(camera_b), int(track_b)
+
+
+def _box(value: Any) -> Box:
+    frame, x1, y1, x2, y2 = value
+    return int(frame), float(x1), float(y1), float(x2), float(y2)

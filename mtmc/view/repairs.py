@@ -1,8 +1,9 @@
-"""Repairs of single tracklets: cut in two at a frame, deleted, of another class. Repairs make a run of a run.
+"""Repairs of single tracklets: cut in two at a frame, given boxes, deleted, of another class.
 
-A tracklet that covers two vehicles is cut. The part before the frame keeps the number, the other part gets a new one.
-Both parts are embedded anew from the video, since the embedding of the whole shows both vehicles. Where there is no
-video or no embedder they have no embedding, and association uses motion alone.
+Repairs make a run of a run. A tracklet that covers two vehicles is cut. The part before the frame keeps the number,
+the other part gets a new one. Boxes that no tracklet holds are given to one, or begin one. Tracklets whose boxes have
+changed are embedded anew from the video. Where there is no video or no embedder they have no embedding, and
+association uses motion alone.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from mtmc.pipeline.results import LoadedRun
 from mtmc.scene import Camera
 from mtmc.types import Array, GlobalTrack, Passage, Tracklet, class_index
 from mtmc.view.journal import Entry, Track
+from mtmc.view.run_data import frame_count_of
 
 __all__ = ["REPAIRS", "PartsEmbedder", "embed_parts", "repaired", "tracks_of"]
 
 #: Actions that change tracklets, not links between them.
-REPAIRS = ("cut", "delete", "class")
+REPAIRS = ("cut", "boxes", "delete", "class")
 
-#: Embeds the parts of a tracklet of a camera.
+#: Embeds tracklets of a camera.
 PartsEmbedder = Callable[[LoadedRun, Camera, Sequence[Tracklet]], EmbeddedTracklets]
 
 
@@ -38,7 +40,7 @@ def repaired(run: LoadedRun, entries: Iterable[Entry], embed: PartsEmbedder) -> 
     Args:
         run: As it was made.
         entries: The counting answers of a journal, in order; of those that are no repairs only the names are checked.
-        embed: Embeds the parts of a tracklet that is cut.
+        embed: Embeds tracklets whose boxes have changed.
 
     Raises:
         ConfigError: An answer is about a tracklet that is not there, or a repair is not possible.
@@ -47,26 +49,47 @@ def repaired(run: LoadedRun, entries: Iterable[Entry], embed: PartsEmbedder) -> 
     passages = {(r.camera_id, p.tracklet.track_id): p for r in run.results for p in r.passages}
     pictures = {r.camera_id: dict(r.thumbnails) for r in run.results}
     cameras = {camera.id: camera for camera in run.scene.cameras}
+    frame_counts = {
+        camera.id: frame_count_of(camera, result)
+        for camera, result in zip(run.scene.cameras, run.results, strict=True)
+    }
     deleted: set[Track] = set()
     named = set(passages)
+    given: dict[Track, None] = {}  # tracklets that were given boxes and are to be embedded, in order
+    classes: dict[Track, str] = {}
     for entry in entries:
         if entry.action == "check":
             continue  # a mark, which no longer counts once its tracklets have changed
-        _check_names(entry, passages)
+        if entry.action in ("cut", "boxes") and entry.number:
+            _check_new(entry, named)
+        if not (entry.action == "boxes" and entry.number):
+            _check_names(entry, passages)
         if entry.action == "cut":
             [(camera_id, number)] = entry.tracks
-            if (camera_id, entry.number) in named:
-                raise ConfigError(f"answer {entry.sequence} makes tracklet {camera_id}/{entry.number} a second time")
-            named.add((camera_id, entry.number))
             parts = _cut(passages[camera_id, number].tracklet, entry.frame, entry.number)
             embedded = embed(run, cameras[camera_id], parts)
             passages |= {(camera_id, p.tracklet.track_id): p for p in embedded.passages}
             pictures[camera_id] |= embedded.thumbnails
+            given.pop((camera_id, number), None)
+        elif entry.action == "boxes":
+            [track] = entry.tracks
+            before = passages[track].tracklet if track in passages else None
+            passages[track] = _with_boxes(before, entry, _camera_of(entry, cameras), frame_counts)
+            given[track] = None
         elif entry.action == "delete":
             deleted |= set(entry.tracks)
             passages = {track: passage for track, passage in passages.items() if track not in deleted}
         elif entry.action == "class":
             passages |= {track: _of_class(passages[track], entry.class_name) for track in entry.tracks}
+            classes |= dict.fromkeys(entry.tracks, entry.class_name)
+    for camera_id, number in given:
+        if (camera_id, number) in passages:
+            embedded = embed(run, cameras[camera_id], [passages[camera_id, number].tracklet])
+            [passages[camera_id, number]] = embedded.passages
+            pictures[camera_id] |= embedded.thumbnails
+    passages |= {
+        track: _of_class(passages[track], classes[track]) for track in given if track in {*passages} & {*classes}
+    }
     if not passages:
         raise ConfigError("expected some tracklets to remain, got all of them deleted")
     return _with_passages(run, passages, pictures), frozenset(deleted)
@@ -80,7 +103,7 @@ def tracks_of(entry: Entry) -> list[Track]:
 
 
 def embed_parts(run: LoadedRun, camera: Camera, parts: Sequence[Tracklet]) -> EmbeddedTracklets:
-    """The parts of a tracklet as the run embeds tracklets; occlusion by other vehicles is not considered.
+    """Tracklets of a camera as the run embeds them; occlusion by other vehicles is not considered.
 
     Raises:
         WeightsError: The embedder of the run cannot be loaded.
@@ -105,6 +128,55 @@ def _check_names(entry: Entry, passages: Mapping[Track, Passage]) -> None:
                 f"answer {entry.sequence} is about tracklet {camera_id}/{number}, which would not be there",
                 remedy="undo that answer first",
             )
+
+
+def _check_new(entry: Entry, named: set[Track]) -> None:
+    """Note the number of a tracklet that an answer makes; it has not been used before."""
+    track = (entry.tracks[0][0], entry.number)
+    if track in named:
+        raise ConfigError(f"answer {entry.sequence} makes tracklet {track[0]}/{track[1]} a second time")
+    named.add(track)
+
+
+def _camera_of(entry: Entry, cameras: Mapping[str, Camera]) -> Camera:
+    camera_id, _ = entry.tracks[0]
+    if camera_id not in cameras:
+        raise ConfigError(f"answer {entry.sequence} is about camera {camera_id}, which would not be there")
+    return cameras[camera_id]
+
+
+def _with_boxes(tracklet: Tracklet | None, entry: Entry, camera: Camera, frame_counts: Mapping[str, int]) -> Passage:
+    """A tracklet with more boxes, or one that begins with them: without embedding and place, which are to follow."""
+    frame = np.array([box[0] for box in entry.boxes], np.int64)
+    if frame[-1] >= frame_counts[camera.id]:
+        raise ConfigError(
+            f"expected boxes of the {frame_counts[camera.id]} frames of camera {camera.id}, got frame {frame[-1]}"
+        )
+    if tracklet is not None and np.isin(frame, tracklet.frame).any():
+        [twice, *_] = frame[np.isin(frame, tracklet.frame)].tolist()
+        raise ConfigError(
+            f"tracklet {tracklet.camera_id}/{tracklet.track_id} has a box in frame {twice} already",
+            remedy="choose boxes of other pictures",
+        )
+    xyxy = np.array([box[1:] for box in entry.boxes], np.float32)
+    score = np.ones(len(frame), np.float32)
+    class_id = 0
+    if tracklet is not None:
+        frame = np.concatenate([tracklet.frame, frame])
+        xyxy = np.concatenate([tracklet.xyxy, xyxy])
+        score = np.concatenate([tracklet.score, score])
+        class_id = tracklet.class_id
+    order = np.argsort(frame)
+    whole = Tracklet(
+        *entry.tracks[0],
+        frame[order],
+        camera.clock.time_s(frame[order]),
+        xyxy[order],
+        score[order],
+        class_id,
+        np.zeros((len(frame), 0), np.float32),
+    )
+    return Passage(whole, np.zeros(0, np.float32), "", "", np.full((len(frame), 2), np.nan))
 
 
 def _cut(tracklet: Tracklet, frame: int, number: int) -> list[Tracklet]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,27 @@ from typing import Any
 import numpy as np
 
 from mtmc.associate.numbering import in_order
+from mtmc.pipeline.camera import CameraResult
 from mtmc.pipeline.results import LoadedRun
 from mtmc.postprocess import image_sizes
 from mtmc.scene import Camera
 from mtmc.types import CLASSES, COLORS, Array, Passage
 
-__all__ = ["FRAMES_PER_CHUNK", "CameraBoxes", "CameraView", "ViewedRun", "boxes_of", "view_of"]
+__all__ = [
+    "EDGE_UNITS_PER_PX",
+    "FRAMES_PER_CHUNK",
+    "CameraBoxes",
+    "CameraView",
+    "ViewedRun",
+    "boxes_by_frame",
+    "boxes_of",
+    "frame_count_of",
+    "view_of",
+]
 
 #: Frames of a camera whose boxes are sent at once.
 FRAMES_PER_CHUNK = 1024
-_UNITS_PER_PX = 4  # of box edges: quarters of a pixel, as 16-bit integers up to 8191.75 px
+EDGE_UNITS_PER_PX = 4  # of box edges: quarters of a pixel, as 16-bit integers up to 8191.75 px
 _LIMITS = np.iinfo(np.int16)
 
 
@@ -171,7 +182,7 @@ def view_of(run: LoadedRun) -> ViewedRun:
     for k, (facts, result) in enumerate(zip(run.scene.cameras, run.results, strict=True)):
         members = np.flatnonzero(camera == k)
         own = [passages[m] for m in members]
-        frames = _frame_count(facts, dict(result.counts), own)
+        frames = frame_count_of(facts, replace(result, passages=own))
         size = sizes.get(facts.id) or _extent(own)
         cameras.append(_camera_view(facts, frames, size, result.problem))
         boxes.append(boxes_of(own, members, frames))
@@ -191,9 +202,26 @@ def boxes_of(passages: Sequence[Passage], index: Array, frame_count: int) -> Cam
     xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(p.tracklet.xyxy for p in passages)])
     ground = np.concatenate([np.zeros((0, 2)), *(p.ground_m for p in passages)])
     order = np.lexsort([passage, frame])
-    edges = np.clip(np.rint(xyxy[order] * _UNITS_PER_PX), _LIMITS.min, _LIMITS.max).astype("<i2")
     first_row = np.searchsorted(frame[order], np.arange(frame_count + 1)).astype("<u4")
-    return CameraBoxes(first_row, passage[order], edges, ground[order].astype("<f4"))
+    return CameraBoxes(first_row, passage[order], _edges(xyxy[order]), ground[order].astype("<f4"))
+
+
+def boxes_by_frame(frame: Array, xyxy: Array, frame_count: int) -> CameraBoxes:
+    """Boxes of no passage, their numbers in its place.
+
+    Args:
+        frame: int (D,), in order.
+        xyxy: float (D, 4), pixels.
+        frame_count: F, beyond the last frame.
+    """
+    first_row = np.searchsorted(frame, np.arange(frame_count + 1)).astype("<u4")
+    number = np.arange(len(frame), dtype="<u4")
+    return CameraBoxes(first_row, number, _edges(xyxy), np.full((len(frame), 2), np.nan, "<f4"))
+
+
+def _edges(xyxy: Array) -> Array:
+    """Boxes (B, 4), pixels, as they are sent."""
+    return np.asarray(np.clip(np.rint(xyxy * EDGE_UNITS_PER_PX), _LIMITS.min, _LIMITS.max), "<i2")
 
 
 def _camera_view(camera: Camera, frames: int, size_wh: tuple[int, int], problem: str) -> CameraView:
@@ -210,9 +238,10 @@ def _camera_view(camera: Camera, frames: int, size_wh: tuple[int, int], problem:
     )
 
 
-def _frame_count(camera: Camera, counts: dict[str, int], passages: Sequence[Passage]) -> int:
-    seen = max((int(p.tracklet.frame[-1]) + 1 for p in passages), default=0)
-    return max(counts.get("frames") or camera.frame_count or 0, seen)
+def frame_count_of(camera: Camera, result: CameraResult) -> int:
+    """Frames of a camera: those that the run read, at least up to the last box."""
+    seen = max((int(p.tracklet.frame[-1]) + 1 for p in result.passages), default=0)
+    return max(result.counts.get("frames") or camera.frame_count or 0, seen)
 
 
 def _extent(passages: Sequence[Passage]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -31,7 +32,7 @@ from mtmc.types import CLASSES, COLORS, Array
 from mtmc.view.bodies import sent_bytes, sent_json
 from mtmc.view.exports import ExportKind, zipped
 from mtmc.view.ground_map import planes_of
-from mtmc.view.journal import ACTIONS, StaleSequence
+from mtmc.view.journal import ACTIONS, Box, StaleSequence
 from mtmc.view.mistakes import mistakes_of
 from mtmc.view.pictures import decode_picture
 from mtmc.view.place import PlaceEditor
@@ -42,6 +43,7 @@ from mtmc.view.search import MAX_PICTURE_BYTES, Search
 from mtmc.view.security import Guard
 from mtmc.view.session import Session, Snapshot
 from mtmc.view.sheets import sheet_image, sheet_of
+from mtmc.view.untracked import Untracked
 
 __all__ = ["make_app"]
 
@@ -71,6 +73,7 @@ def make_app(session: Session, proxies: Proxies, *, hosts: frozenset[str] | None
         Route("/api/links", api.link),
         Route("/api/cameras/{camera:int}/boxes", api.boxes),
         Route("/api/cameras/{camera:int}/ground", api.ground),
+        Route("/api/cameras/{camera:int}/untracked", api.untracked),
         Route("/api/cameras/{camera:int}/proxy", api.proxy),
         Route("/api/cameras/{camera:int}/video.mp4", api.video),
         Route("/api/passages/{passage:int}/crop.jpg", api.crop),
@@ -134,6 +137,7 @@ class _Api:
         self._derived = _Derived(session.snapshot())
         self._exporting, self._diagnosing = asyncio.Lock(), asyncio.Lock()
         self._mistakes: bytes | None = None
+        self._untracked = Untracked(session.given.run)
         self._key = session.journal.run[:16]  # of the run, in addresses
 
     @property
@@ -192,6 +196,12 @@ class _Api:
         boxes = self.viewed.boxes[self._camera(request)]
         first = _whole(request.query_params.get("first", "0"))
         return Response(boxes.packed_ground(first), media_type="application/octet-stream")
+
+    async def untracked(self, request: Request) -> Response:
+        camera = self._camera(request)
+        first = _whole(request.query_params.get("first", "0"))
+        boxes = await run_in_threadpool(self._untracked.boxes, camera, self.viewed.boxes[camera], first)
+        return Response(boxes.packed(first), media_type="application/octet-stream")
 
     async def map(self, request: Request) -> Response:
         derived = self._of_tracklets()
@@ -304,6 +314,11 @@ class _Api:
         elif action == "cut":
             [passage], [frame] = _integers(data, "passages", exactly=1), _integers(data, "frame", exactly=1)
             session.cut(sequence, passage, frame)
+        elif action == "boxes":
+            [camera], chosen = _integers(data, "camera", exactly=1), _integers(data, "passages")
+            if len(chosen) > 1:
+                raise ConfigError("expected one tracklet for the boxes, or none for a new one")
+            session.give_boxes(sequence, camera, _boxes(data), *chosen)
         elif action == "delete":
             session.delete(sequence, _integers(data, "passages"))
         elif action == "class":
@@ -372,6 +387,18 @@ def _integers(data: Mapping[str, Any], name: str, exactly: int | None = None) ->
     if len(whole) != len(values) or (exactly is not None and len(values) != exactly):
         raise ConfigError(f"expected whole numbers as {name!r}")
     return whole
+
+
+def _boxes(data: Mapping[str, Any]) -> list[Box]:
+    """Boxes that a page sent: lists of a frame and four edges."""
+    rows = data.get("boxes")
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 5 for row in rows):
+        raise ConfigError("expected lists of a frame and four edges as 'boxes'")
+    _integers({"boxes": [row[0] for row in rows]}, "boxes")
+    edges = [edge for row in rows for edge in row[1:]]
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < math.inf for v in edges):
+        raise ConfigError("expected numbers as edges of 'boxes'")
+    return [(frame, float(x1), float(y1), float(x2), float(y2)) for frame, x1, y1, x2, y2 in rows]
 
 
 def _whole(text: str) -> int:

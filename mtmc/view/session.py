@@ -27,7 +27,7 @@ from mtmc.view.corrections import (
     counting_entries,
 )
 from mtmc.view.exports import ExportKind, write_crops, write_truth
-from mtmc.view.journal import NUMBER_LIMIT, Entry, Journal, Track, Tracklets, digest_of
+from mtmc.view.journal import NUMBER_LIMIT, Box, Entry, Journal, Track, Tracklets, digest_of
 from mtmc.view.questions import Question, questions
 from mtmc.view.repairs import REPAIRS, embed_parts, repaired
 from mtmc.view.run_data import ViewedRun, view_of
@@ -90,7 +90,7 @@ class Session:
         self.folder = folder
         self.journal = Journal(folder / "journal.jsonl", digest_of(viewed.passages))
         self._lock = threading.Lock()
-        self._embedded: dict[tuple[str, int, int, int, int, int], EmbeddedTracklets] = {}
+        self._embedded: dict[tuple[str, tuple[tuple[int, bytes, bytes], ...]], EmbeddedTracklets] = {}
         self._given = _Repaired((), viewed, RunAssociation(viewed), _index_of(viewed), frozenset())
         self.agrees_with_run = self._given.association.agrees_with_run
         self._present = self._drafted = self._given
@@ -215,6 +215,28 @@ class Session:
         [track] = self._tracks([passage])
         return self._append(sequence, "cut", tracks=(track,), frame=frame, number=self._free_number(track[0]))
 
+    def give_boxes(self, sequence: int, camera: int, boxes: Sequence[Box], passage: int | None = None) -> Entry:
+        """Give boxes that no tracklet holds to one of a camera, or begin one with them; raises as :meth:`answer`.
+
+        Args:
+            sequence: The number of the last answer.
+            camera: Index of the camera.
+            boxes: At most one for a frame.
+            passage: The tracklet; None for a new one.
+        """
+        ordered = tuple(sorted(boxes))
+        if passage is None:
+            if not 0 <= camera < len(self.viewed.cameras):
+                raise ConfigError(f"expected a camera of this run, got {camera}")
+            camera_id = self.viewed.cameras[camera].id
+            track, number = (camera_id, self._free_number(camera_id)), self._free_number(camera_id)
+        else:
+            [track], number = self._tracks([passage]), 0
+        entry = Entry(sequence + 1, "boxes", tracks=(track,), number=number, boxes=ordered)
+        if not entry.is_possible:
+            raise ConfigError("expected boxes with an area, one for a frame", remedy="choose them on the pictures")
+        return self._append(sequence, "boxes", tracks=(track,), number=number, boxes=ordered)
+
     def delete(self, sequence: int, passages: Sequence[int]) -> Entry:
         """Take tracklets away; raises as :meth:`answer`."""
         return self._append(sequence, "delete", tracks=self._tracks(passages))
@@ -317,8 +339,9 @@ class Session:
 
     def _free_number(self, camera_id: str) -> int:
         """A tracklet number of a camera that no answer has ever used."""
-        made = [e.number for e in self.journal.entries if e.action == "cut" and e.tracks[0][0] == camera_id]
-        return max([*made, *(number for camera, number in self._given.index if camera == camera_id)]) + 1
+        makers = [entry for entry in self.journal.entries if entry.action in ("cut", "boxes")]
+        made = [entry.number for entry in makers if entry.tracks[0][0] == camera_id]
+        return max([0, *made, *(number for camera, number in self._given.index if camera == camera_id)]) + 1
 
     def _append(self, sequence: int, action: str, **facts: Any) -> Entry:
         if self.problem:
@@ -373,13 +396,11 @@ class Session:
         return _Repaired(repairs, viewed, RunAssociation(viewed, numbers), index, deleted)
 
     def _embed(self, run: LoadedRun, camera: Camera, parts: Sequence[Tracklet]) -> EmbeddedTracklets:
-        """:func:`embed_parts`, once for each cut."""
-        first, second = parts
-        frames = (int(first.frame[0]), int(second.frame[0]), int(second.frame[-1]))
-        cut = (camera.id, first.track_id, second.track_id, *frames)
-        if cut not in self._embedded:
-            self._embedded[cut] = embed_parts(run, camera, parts)
-        return self._embedded[cut]
+        """:func:`embed_parts`, once for the same boxes."""
+        boxes = tuple((part.track_id, part.frame.tobytes(), part.xyxy.tobytes()) for part in parts)
+        if (camera.id, boxes) not in self._embedded:
+            self._embedded[camera.id, boxes] = embed_parts(run, camera, parts)
+        return self._embedded[camera.id, boxes]
 
 
 def _index_of(viewed: ViewedRun) -> dict[Track, int]:

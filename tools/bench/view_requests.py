@@ -225,8 +225,11 @@ def _body(rng: random.Random, path: str, target: Served) -> tuple[str, bytes]:
     square = [[0, 0], [9, 0], [9, 9], [0, 9]]
     data: dict[str, Any] = {
         "sequence": target.session.state()[0],
-        "action": rng.choice(("same", "different", "merge", "split", "check", "undo")),
-        **{key: [rng.randrange(8), rng.randrange(8)] for key in ("pair", "vehicles", "passages")},
+        "action": rng.choice(("same", "different", "merge", "split", "boxes", "check", "undo")),
+        **{key: [rng.randrange(8), rng.randrange(8)] for key in ("pair", "vehicles")},
+        "passages": [rng.randrange(8) for _ in range(rng.randrange(3))],
+        "boxes": [[rng.randrange(2000), 1, 1, 9.5, rng.choice((9, 1, 1e300))]],
+        "camera": rng.randrange(3),
         "undoes": rng.randrange(5),
     }
     if "place" in path:

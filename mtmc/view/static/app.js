@@ -45,11 +45,12 @@ const HELP = [
   ["↑ ↓ e", "check: the vehicle before or after, the next jump"],
   ["s m n", "check: split off, merge with another, the next page"],
   ["c x", "check, tracklet: cut before this picture, delete"],
+  ["b enter t", "tracklet: choose a dashed box, give the chosen ones to it, begin a tracklet with them"],
   ["u", "undo the last answer"],
   ["escape", "choose nothing"],
 ];
 /** Keys that give an answer on some page: held down, they would answer what has not been read. */
-const ANSWERING = new Set(["Enter", "a", "c", "d", "m", "s", "u", "x"]);
+const ANSWERING = new Set(["Enter", "a", "b", "c", "d", "m", "s", "t", "u", "x"]);
 const MESSAGE_MS = 6000;
 
 const main = document.getElementById("page");

@@ -13,7 +13,7 @@ class Chunks {
     this.chunks = new Map();
   }
 
-  /** The rows of a frame; null until they are there, then `arrived` is called. */
+  /** The rows of a frame; null until they are there, then `arrived` of every call is called. */
   at(frame, arrived) {
     if (this.tracklets !== store.tracklets) this.chunks.clear();
     this.tracklets = store.tracklets;
@@ -24,17 +24,18 @@ class Chunks {
       this.fetch(number, size, arrived);
       return null;
     }
-    return chunk.ready ? rowsOf(chunk.ready, frame, this.kind.row) : null;
+    if (!chunk.ready) chunk.waiting.push(arrived);
+    return chunk.ready && rowsOf(chunk.ready, frame, this.kind.row);
   }
 
   fetch(number, size, arrived) {
-    const chunk = { ready: null };
+    const chunk = { ready: null, waiting: [arrived] };
     this.chunks.set(number, chunk);
     if (this.chunks.size > KEPT_CHUNKS) this.chunks.delete(this.chunks.keys().next().value);
     getBuffer(`/api/cameras/${this.camera}/${this.kind.route}?first=${number * size}`)
       .then((buffer) => {
         chunk.ready = unpack(buffer, this.kind.Values);
-        arrived?.();
+        for (const call of chunk.waiting.splice(0)) call?.();
       })
       .catch(() => this.chunks.delete(number));
   }
@@ -66,6 +67,7 @@ const BOXES = {
     return { x1: x1 * PX_PER_UNIT, y1: y1 * PX_PER_UNIT, x2: x2 * PX_PER_UNIT, y2: y2 * PX_PER_UNIT };
   },
 };
+const UNTRACKED = { ...BOXES, route: "untracked" };
 const GROUND = { route: "ground", Values: Float32Array, row: (values, k) => ({ x: values[2 * k], y: values[2 * k + 1] }) };
 
 function kept(kind) {
@@ -81,3 +83,6 @@ export const boxesOf = kept(BOXES);
 
 /** The positions of a camera's boxes on its ground plane: rows {passage, x, y} in meters, NaN where unknown. */
 export const groundOf = kept(GROUND);
+
+/** Detections of a camera that no tracklet holds: rows as of `boxesOf`, `passage` numbers them. */
+export const untrackedOf = kept(UNTRACKED);

@@ -1,18 +1,19 @@
-// One tracklet as a clip: cut before the picture on screen, delete, change the class.
+// One tracklet as a clip: cut before the picture on screen, give it boxes, delete it, change its class.
 
-import { clockText, el } from "./dom.js";
+import { clockText, el, plural } from "./dom.js";
 import { button, chip } from "./parts.js";
 import { Player } from "./player.js";
 import { store } from "./store.js";
 import { CameraTile } from "./tile.js";
 
-const MARGIN_S = 0.5;
+const MARGIN_S = 5; // boxes that were missed lie before and after a tracklet
 
 export function repairPage(parameters, tools) {
   const key = parameters.get("id");
   const node = el("section.repair", { "aria-label": "Tracklet" });
   let clip = null;
   let isZoomed = true;
+  const taken = new Map(); // boxes without a tracklet that were chosen, by frame
 
   function show() {
     const time = clip?.player.time;
@@ -27,16 +28,25 @@ export function repairPage(parameters, tools) {
       );
       return;
     }
-    clip = clipOf(passage, isZoomed);
+    taken.clear();
+    clip = clipOf(passage, isZoomed, {
+      onUntracked: canAnswer ? choose : null,
+      isTaken: (box, frame) => taken.get(frame)?.passage === box.passage,
+    });
     const place = el("output.time", { "aria-label": "Frame" });
     const cut = action("Cut before this picture", "c", () => divide());
     clip.player.addEventListener("time", () => {
       const frame = clip.frame();
       place.textContent = `frame ${frame ?? "–"} of ${passage.firstFrame}–${passage.lastFrame}, ${clockText(clip.player.time)}`;
       cut.disabled = !canCut(passage, frame);
+      // Before and after the tracklet the whole picture is shown: nothing says where to enlarge it.
+      const isWithin = frame !== null && frame >= passage.firstFrame && frame <= passage.lastFrame;
+      const zoomOn = isZoomed && isWithin ? passage.index : null;
+      if (zoomOn !== clip.tile.zoomOn) Object.assign(clip.tile, { zoomOn }).draw();
     });
     node.replaceChildren(heading(passage), clip.tile.node, el("div.row", {}, transport(), place), repairs(passage, cut));
-    clip.player.seek(time ?? clip.player.first);
+    showTaken();
+    clip.player.seek(time ?? passage.start);
   }
 
   function transport() {
@@ -60,10 +70,49 @@ export function repairPage(parameters, tools) {
       "div.answers",
       {},
       cut,
+      action("Choose the dashed box", "b", () => chooseNearest()),
+      give,
+      begin,
       action("Delete the tracklet", "x", () => remove()),
       el("label.row", {}, "Class ", select, button("Change", "Change the class of the tracklet", change)),
       action("Undo", "u", () => tools.undo()),
     );
+  }
+
+  /** Choose a box without a tracklet in the picture on screen, or give up the choice. */
+  function choose(box) {
+    const { frame } = clip.tile;
+    if (taken.get(frame)?.passage === box.passage) taken.delete(frame);
+    else taken.set(frame, box);
+    showTaken();
+    clip.tile.draw();
+  }
+
+  function chooseNearest() {
+    const tile = clip?.tile;
+    if (!canAnswer || !tile?.loose.length) return;
+    const place = tile.lastBox ?? { x1: 0, x2: tile.camera.size[0], y1: 0, y2: tile.camera.size[1] };
+    const middle = ({ x1, x2, y1, y2 }) => [(x1 + x2) / 2, (y1 + y2) / 2];
+    const [x, y] = middle(place);
+    const distance = (box) => Math.hypot(middle(box)[0] - x, middle(box)[1] - y);
+    choose(tile.loose.reduce((best, box) => (distance(box) < distance(best) ? box : best)));
+  }
+
+  function showTaken() {
+    const boxes = plural(taken.size, "box").replace("boxs", "boxes");
+    give.firstChild.textContent = taken.size ? `Give it ${boxes}` : "Give it the chosen boxes";
+    begin.firstChild.textContent = taken.size ? `New tracklet of ${boxes}` : "New tracklet of them";
+    for (const tool of [give, begin]) tool.disabled = !taken.size;
+  }
+
+  async function giveBoxes(isNew) {
+    const passage = store.byKey(key);
+    if (!passage || !taken.size) return;
+    const boxes = [...taken].map(([frame, { x1, y1, x2, y2 }]) => [frame, x1, y1, x2, y2]);
+    const facts = { camera: passage.camera, passages: isNew ? [] : [passage.index], boxes };
+    if (!(await tools.answer("boxes", facts)) || !isNew) return;
+    const tracks = store.passages.filter(({ camera }) => camera === facts.camera).map(({ track }) => track);
+    location.hash = `#/tracklet/${facts.camera}-${Math.max(...tracks)}`;
   }
 
   async function divide() {
@@ -79,16 +128,20 @@ export function repairPage(parameters, tools) {
 
   function zoom() {
     isZoomed = !isZoomed;
-    if (!clip) return;
-    clip.tile.zoomOn = isZoomed ? store.byKey(key).index : null;
-    clip.tile.draw();
+    clip?.player.sync();
   }
 
+  const canAnswer = !store.run.review_problem;
+  const give = action("", "enter", () => giveBoxes(false));
+  const begin = action("", "t", () => giveBoxes(true));
   show();
   store.addEventListener("identities", show);
   return {
     node,
     keys: {
+      b: () => chooseNearest(),
+      Enter: () => giveBoxes(false),
+      t: () => giveBoxes(true),
       c: () => divide(),
       x: () => remove(),
       u: () => tools.undo(),
@@ -116,9 +169,9 @@ function canCut(passage, frame) {
   return frame !== null && frame > passage.firstFrame && frame <= passage.lastFrame;
 }
 
-function clipOf(passage, isZoomed) {
+function clipOf(passage, isZoomed, options) {
   const camera = store.camera(passage);
-  const tile = new CameraTile(camera);
+  const tile = new CameraTile(camera, options);
   tile.passage = passage;
   tile.zoomOn = isZoomed ? passage.index : null;
   const range = [

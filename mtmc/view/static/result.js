@@ -13,6 +13,7 @@ const ACTIONS = {
   cut: "cut",
   delete: "deleted",
   class: "of class",
+  boxes: "given boxes",
   check: "checked",
   undo: "undone",
 };
@@ -160,8 +161,9 @@ function journalRow(entry, tools) {
 }
 
 /** What an answer says beyond the tracklets it is about. */
-function detailOf({ action, frame, number, class_name: name }) {
+function detailOf({ action, frame, number, class_name: name, boxes }) {
   if (action === "cut") return ` before frame ${frame}; the rest is ${number}`;
+  if (action === "boxes") return `: ${boxes.length} in frames ${boxes[0][0]}–${boxes.at(-1)[0]}`;
   if (action === "assign") return `: vehicle ${number}`;
   return action === "class" ? `: ${name}` : "";
 }

@@ -1,6 +1,6 @@
 // One camera: its clean video under a canvas with boxes, kept at a moment of the scene's clock.
 
-import { boxesOf } from "./boxes.js";
+import { boxesOf, untrackedOf } from "./boxes.js";
 import { colorOf, el } from "./dom.js";
 import { getJson, store } from "./store.js";
 
@@ -9,11 +9,18 @@ const MAX_DRIFT_S = 1; // a picture farther off is sought, one less far off is c
 const CATCH_UP_S = 0.5;
 
 export class CameraTile {
-  /** `onPick(passage | null)` is called with what a click hits; `highlight()` gives the vehicle to bring out. */
-  constructor(camera, { onPick = null, highlight = () => null } = {}) {
+  /**
+   * `onPick(passage | null)` is called with what a click hits; `highlight()` gives the vehicle to bring out. With
+   * `onUntracked(box)` detections that no tracklet holds are shown, and clicks on them go there; `isTaken(box, frame)`
+   * says which of them to bring out.
+   */
+  constructor(camera, { onPick = null, highlight = () => null, onUntracked = null, isTaken = () => false } = {}) {
     this.camera = camera;
     this.highlight = highlight;
     this.boxes = boxesOf(camera.index);
+    this.untracked = onUntracked && untrackedOf(camera.index);
+    this.isTaken = isTaken;
+    this.loose = []; // untracked boxes of the picture on screen
     this.frame = null; // of the picture that is on screen
     this.wanted = null; // media seconds to seek to once the running seek has ended
     this.zoomOn = null; // passage that the picture is enlarged around
@@ -29,6 +36,12 @@ export class CameraTile {
     this.video.addEventListener("error", () => this.say("The video cannot be played."));
     this.video.requestVideoFrameCallback?.(this.onPicture);
     if (onPick) this.canvas.addEventListener("click", (event) => onPick(this.passageAt(event)));
+    if (onUntracked) {
+      this.canvas.addEventListener("click", (event) => {
+        const box = smallest(this.loose, this.pointOf(event));
+        if (box) onUntracked(box);
+      });
+    }
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.canvas);
     this.prepare();
@@ -146,6 +159,9 @@ export class CameraTile {
     if (!rows) return;
     this.rows = rows;
     const zoom = this.zoom(rows, width, height);
+    this.shown = zoom;
+    this.loose = (this.untracked && this.frame !== null && this.untracked.at(this.frame, () => this.draw())) || [];
+    for (const box of this.loose) drawUntracked(context, box, zoom, this.isTaken(box, this.frame));
     const chosen = this.highlight();
     const isChosen = (row) => (this.zoomOn === null ? store.vehicle[row.passage] === chosen : row.passage === this.zoomOn);
     for (const row of rows.filter((candidate) => !isChosen(candidate))) drawBox(context, row, zoom, false, chosen);
@@ -171,15 +187,35 @@ export class CameraTile {
     return { scale: scale * factor, x, y };
   }
 
+  /** The point of the source under the pointer, pixels. */
+  pointOf(event) {
+    const bounds = this.canvas.getBoundingClientRect();
+    const ratio = this.canvas.width / bounds.width;
+    const { scale, x, y } = this.shown ?? { scale: this.canvas.width / this.camera.size[0], x: 0, y: 0 };
+    return [((event.clientX - bounds.left) * ratio - x) / scale, ((event.clientY - bounds.top) * ratio - y) / scale];
+  }
+
   /** The passage whose box is under the pointer, the smallest one of several; null where there is none. */
   passageAt(event) {
-    const bounds = this.canvas.getBoundingClientRect();
-    const scale = this.camera.size[0] / bounds.width;
-    const [x, y] = [(event.clientX - bounds.left) * scale, (event.clientY - bounds.top) * scale];
-    const hits = (this.rows ?? []).filter((row) => x >= row.x1 && x <= row.x2 && y >= row.y1 && y <= row.y2);
-    hits.sort((a, b) => (a.x2 - a.x1) * (a.y2 - a.y1) - (b.x2 - b.x1) * (b.y2 - b.y1));
-    return hits.length ? store.passages[hits[0].passage] : null;
+    const hit = smallest(this.rows ?? [], this.pointOf(event));
+    return hit ? store.passages[hit.passage] : null;
   }
+}
+
+/** The smallest of the boxes that hold a point, undefined if none does. */
+function smallest(boxes, [x, y]) {
+  const hits = boxes.filter((box) => x >= box.x1 && x <= box.x2 && y >= box.y1 && y <= box.y2);
+  return hits.sort((a, b) => (a.x2 - a.x1) * (a.y2 - a.y1) - (b.x2 - b.x1) * (b.y2 - b.y1))[0];
+}
+
+function drawUntracked(context, box, { scale, x, y }, isTaken) {
+  const pixel = window.devicePixelRatio || 1;
+  context.save();
+  context.setLineDash(isTaken ? [] : [5 * pixel, 4 * pixel]);
+  context.strokeStyle = "#ffffff";
+  context.lineWidth = (isTaken ? 3 : 1.5) * pixel;
+  context.strokeRect(box.x1 * scale + x, box.y1 * scale + y, (box.x2 - box.x1) * scale, (box.y2 - box.y1) * scale);
+  context.restore();
 }
 
 function drawBox(context, row, { scale, x, y }, isChosen, chosen) {
