@@ -52,6 +52,7 @@ _ROUTES = (
     "/api/vehicles/1/links",
     "/api/links?a=0&b=1",
     "/api/cameras/0/boxes?first=0",
+    "/api/cameras/0/untracked?first=0",
     "/api/cameras/0/proxy",
     "/api/cameras/0/video.mp4",
     "/api/passages/0/crop.jpg",
