@@ -332,6 +332,12 @@ CASES: dict[str, Case] = {
         says="{}/scene.yaml:2: a link names camera c007, which is not there; the cameras are c001, c002",
         spoil=write("scene.yaml", "links:\n  - {from: [c001, ''], to: [c007, ''], min_s: 1, max_s: 2}\n"),
     ),
+    "a link of no length": Case(
+        says="{}/scene.yaml:2: links.0.length_m: input should be greater than 0, got 0; change that value",
+        spoil=write(
+            "scene.yaml", "links:\n  - {from: [c001, ''], to: [c002, ''], min_s: 1, max_s: 2, length_m: 0}\n"
+        ),
+    ),
     "two cameras of one number": Case(
         says="scene town: expected every camera number once, got 2 twice",
         spoil=write("scene.yaml", "cameras: [{id: c001, number: 2}, {id: c002, number: 2}]"),

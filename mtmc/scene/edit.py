@@ -248,7 +248,8 @@ def _merge(parent: Any, key: str, wanted: Sequence[Mapping[str, Any]], name_of: 
     standing = {name_of(entry): entry for entry in entries}
     for name, facts in place.items():
         if name not in standing:
-            entries.append(_written({k: v for k, v in facts.items() if (k, v) != ("role", "both")}))
+            stated = {k: v for k, v in facts.items() if v is not None and (k, v) != ("role", "both")}
+            entries.append(_written(stated))
             continue
         entry = standing[name]
         for fact, value in facts.items():

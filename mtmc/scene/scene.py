@@ -46,6 +46,7 @@ class Link:
         typical_s: Robust centre (median) of the travel times, seconds; None where unknown.
         spread_s: Robust spread of the travel times (1.4826 × median absolute deviation), seconds, or None.
         share: Share of those leaving by ``from_zone`` that take this link, in [0, 1], or None.
+        length_m: Length of the way between the two zones, meters, for speeds; None where unknown.
     """
 
     from_camera: str
@@ -57,6 +58,7 @@ class Link:
     typical_s: float | None = None
     spread_s: float | None = None
     share: float | None = None
+    length_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

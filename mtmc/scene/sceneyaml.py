@@ -16,8 +16,9 @@
         zones:                      # role: in, out or both (default)
           - {name: west, role: in, polygon: [[0, 200], [80, 200], [80, 400]]}
         box_scale: [1.1, 1.15]      # grow boxes to this much of their width and height
-    links:                          # travel times in seconds; the last three keys may be left out
-      - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6}
+    links:                          # travel times in seconds; the other keys may be left out
+      - {from: [north, west], to: [south, east], min_s: 4, max_s: 12, typical_s: 6.5, spread_s: 1.2, share: 0.6,
+         length_m: 85}
     plane_alignments:               # approximate transforms between ground planes
       - {plane: north, reference_plane: south, rotation_deg: 35, translation_m: [80, -12]}
     origins:                        # where (0, 0) of a ground plane lies on Earth, and where its second axis points
@@ -134,6 +135,9 @@ class LinkEntry(Settings):
     typical_s: float | None = Field(None, description="robust centre of the travel times in seconds")
     spread_s: float | None = Field(None, ge=0, description="robust spread of the travel times in seconds")
     share: float | None = Field(None, ge=0, le=1, description="share of those leaving that take this link")
+    length_m: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="length of the way between the two zones in meters, for speeds"
+    )
 
 
 class PlaneAlignmentEntry(Settings):
@@ -289,7 +293,9 @@ def restore(content: dict[str, Any], folder: Path) -> Scene:
 
 
 def _links(written: SceneFile) -> tuple[Link, ...]:
-    return tuple(Link(*e.from_, *e.to, e.min_s, e.max_s, e.typical_s, e.spread_s, e.share) for e in written.links)
+    return tuple(
+        Link(*e.from_, *e.to, e.min_s, e.max_s, e.typical_s, e.spread_s, e.share, e.length_m) for e in written.links
+    )
 
 
 def _plane_alignments(written: SceneFile) -> tuple[PlaneAlignment, ...]:

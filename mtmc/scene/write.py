@@ -106,7 +106,12 @@ def _link(link: Link) -> dict[str, Any]:
         "min_s": float(link.min_s),
         "max_s": float(link.max_s),
     }
-    known = {"typical_s": link.typical_s, "spread_s": link.spread_s, "share": link.share}
+    known = {
+        "typical_s": link.typical_s,
+        "spread_s": link.spread_s,
+        "share": link.share,
+        "length_m": link.length_m,
+    }
     return entry | {key: float(value) for key, value in known.items() if value is not None}
 
 

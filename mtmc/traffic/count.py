@@ -15,7 +15,7 @@ from mtmc.files import remove
 from mtmc.log import plural
 from mtmc.pipeline.outputs import note_derived
 from mtmc.pipeline.results import LoadedRun, load_run
-from mtmc.scene import Camera
+from mtmc.scene import Camera, Link
 from mtmc.traffic.bins import QUARTERS, Bins
 from mtmc.traffic.conflicts import Conflict, conflicts
 from mtmc.traffic.exports import write_otanalytics_counts, write_otanalytics_events, write_sumo_matrix
@@ -130,6 +130,7 @@ def tables_of(
     start_utc: datetime | None = None,
     samples: MovementSamples = NO_SAMPLES,
     conflict_cameras: Sequence[Camera] | None = None,
+    links: Sequence[Link] = (),
 ) -> TrafficTables:
     """Compute all tables.
 
@@ -139,6 +140,7 @@ def tables_of(
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
         samples: What the movements may have been; without them, nothing is estimated.
         conflict_cameras: Those whose conflicts are sought; None for no table of conflicts.
+        links: Those of the scene, for the lengths of ways between cameras.
 
     Raises:
         ConfigError: ``bin_s`` is less than a second, or infinite.
@@ -154,7 +156,7 @@ def tables_of(
         movements=movements,
         turning_counts=turning_counts(movements, bins, samples.completed),
         od_matrix=od_matrix(movements, bins, samples.completed),
-        travel_times=travel_times(movements, bins, samples.seen),
+        travel_times=travel_times(movements, bins, samples.seen, links),
         headways=headways(movements, bins),
         speeds=speeds(movements, bins),
         delays=delays(movements, bins),
@@ -223,7 +225,7 @@ def run_tables(run: LoadedRun, bin_s: float = QUARTERS.length_s, *, with_conflic
     tracks = counted_tracks(run)
     samples = NO_SAMPLES if run.links is None else sample_movements(tracks, run.links, views_of(run))
     conflict_cameras = run.scene.cameras if with_conflicts else None
-    return tables_of(tracks, bin_s, run.scene.start_utc, samples, conflict_cameras)
+    return tables_of(tracks, bin_s, run.scene.start_utc, samples, conflict_cameras, run.scene.links)
 
 
 def counted_tracks(run: LoadedRun) -> list[GlobalTrack]:

@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import stats
 
+from mtmc.scene import Link
 from mtmc.traffic.bins import QUARTERS, Bins
 from mtmc.traffic.estimates import MISCOUNT_RATE, MISROUTE_RATE, UNKNOWN, Estimate, estimate_counts, estimate_median
 from mtmc.traffic.ground_paths import STANDING_MPS
@@ -130,6 +131,9 @@ class TravelTime:
         p5_s, p15_s, p50_s, p85_s, p95_s: Percentiles, seconds.
         p50_estimate_s: The median, corrected for uncertain links.
         p50_low_s, p50_high_s: Its 90 % interval, NaN below five vehicles.
+        length_m: Length of the way, as the scene's links state it; NaN where they do not.
+        harmonic_mean_kmh: Harmonic mean of the speeds on it, which is the space mean speed: the length divided by the
+            mean travel time; NaN without a length, and where views overlap.
     """
 
     from_camera: str
@@ -152,6 +156,8 @@ class TravelTime:
     p50_estimate_s: float
     p50_low_s: float
     p50_high_s: float
+    length_m: float
+    harmonic_mean_kmh: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +319,10 @@ def od_matrix(
 
 
 def travel_times(
-    movements: Iterable[Movement], bins: Bins = QUARTERS, samples: Sequence[Sequence[Movement]] = ()
+    movements: Iterable[Movement],
+    bins: Bins = QUARTERS,
+    samples: Sequence[Sequence[Movement]] = (),
+    links: Sequence[Link] = (),
 ) -> list[TravelTime]:
     """Travel times between consecutive movements of each vehicle.
 
@@ -321,6 +330,7 @@ def travel_times(
         movements: Of the run.
         bins: The bins.
         samples: What the movements may have been, their zones as they were seen.
+        links: Those of the scene, for the lengths of the ways.
     """
     times_s = _times_between(movements, bins)
     sampled_s = [_times_between(sample, bins) for sample in samples]
@@ -333,8 +343,28 @@ def travel_times(
         mean_s = float(np.mean(values))
         vehicles = len(values), *_cells(counts.get(key, _NONE) if samples else UNKNOWN)
         median = estimate_median([sample[key] for sample in sampled_s if key in sample] or [values])
-        rows.append(TravelTime(*key, *vehicles, mean_s, sd_s, p5, p15, p50, p85, p95, *_cells(median)))
+        length_m = _length_m(key[:4], links)
+        speed_kmh = 3.6 * length_m / mean_s if min(values) > 0 else math.nan
+        times = mean_s, sd_s, p5, p15, p50, p85, p95, *_cells(median)
+        rows.append(TravelTime(*key, *vehicles, *times, length_m, speed_kmh))
     return rows
+
+
+def _length_m(places: tuple[str, str, str, str], links: Iterable[Link]) -> float:
+    """Length of the way between two places, meters: of the link with most of their zones; NaN without one."""
+    known = [
+        (bool(link.from_zone) + bool(link.to_zone), link.length_m)
+        for link in links
+        if link.length_m is not None and _leads(link, places)
+    ]
+    return max(known)[1] if known else math.nan
+
+
+def _leads(link: Link, places: tuple[str, str, str, str]) -> bool:
+    """Whether a link is one between camera and zone of leaving and of entering; "" of a link stands for any zone."""
+    ends = link.from_camera, link.from_zone, link.to_camera, link.to_zone
+    is_zone = False, True, False, True
+    return all(a == b or (zone and not a) for a, b, zone in zip(ends, places, is_zone, strict=True))
 
 
 def _times_between(movements: Iterable[Movement], bins: Bins) -> dict[_Pair, list[float]]:

@@ -232,7 +232,7 @@ def _zone_content(zone: Zone) -> dict[str, Any]:
 
 
 def _link_content(link: Link) -> dict[str, Any]:
-    facts = {key: getattr(link, key) for key in ("min_s", "max_s", "typical_s", "spread_s", "share")}
+    facts = {key: getattr(link, key) for key in ("min_s", "max_s", "typical_s", "spread_s", "share", "length_m")}
     ends = {"from": [link.from_camera, link.from_zone], "to": [link.to_camera, link.to_zone]}
     return ends | {key: value for key, value in facts.items() if value is not None}
 

@@ -119,14 +119,14 @@ function isSame(a, b) {
 
 function linkTable(show) {
   const name = ([camera, zone]) => `${camera}, ${zone || ANY}`;
-  const seconds = (link, key, title) =>
+  const number = (link, key, title, empty) =>
     el("input", {
       type: "number",
       step: "any",
-      value: link[key],
+      value: link[key] ?? "",
       "aria-label": `${title} from ${name(link.from)} to ${name(link.to)}`,
       onchange: (event) => {
-        link[key] = Number(event.target.value);
+        link[key] = event.target.value === "" ? empty : Number(event.target.value);
         draft.changed();
       },
     });
@@ -136,8 +136,9 @@ function linkTable(show) {
       {},
       el("td", {}, name(link.from)),
       el("td", {}, name(link.to)),
-      el("td", {}, seconds(link, "min_s", "Least travel time")),
-      el("td", {}, seconds(link, "max_s", "Greatest travel time")),
+      el("td", {}, number(link, "min_s", "Least travel time", 0)),
+      el("td", {}, number(link, "max_s", "Greatest travel time", 0)),
+      el("td", {}, number(link, "length_m", "Length in meters", null)),
       el(
         "td",
         {},
@@ -149,6 +150,6 @@ function linkTable(show) {
       ),
     ),
   );
-  const head = ["From", "To", "Least s", "Greatest s", "Remove"].map((text) => el("th", { scope: "col" }, text));
+  const head = ["From", "To", "Least s", "Greatest s", "Length m", "Remove"].map((text) => el("th", { scope: "col" }, text));
   return el("table.editable", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
 }

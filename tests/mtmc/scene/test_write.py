@@ -46,7 +46,7 @@ def scene(tmp_path: Path) -> Scene:
         ground_truth=home / "b/gt.txt",
         ground_from_image=np.eye(3),
     )
-    links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75), Link("b", "", "a", "ost", 0.0, 3.0))
+    links = (Link("a", "west in", "b", "", -1.5, 8.25, 2.5, 0.3, 0.75, 420.5), Link("b", "", "a", "ost", 0.0, 3.0))
     overrides = {"detect": {"weights": str((home / "weights/d.onnx").resolve())}, "threads": 3}
     return Scene(
         "town",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 
+from mtmc.scene import Link
 from mtmc.traffic.bins import Bins
 from mtmc.traffic.movements import Movement
 from mtmc.traffic.tables import (
@@ -94,6 +95,29 @@ def test_travel_times_by_hand() -> None:
     assert row.sd_s == pytest.approx(math.sqrt(sum((x - 130 / 7) ** 2 for x in (10, 12, 14, 16, 18, 20, 40)) / 6))
     assert (row.p5_s, row.p50_s, row.p85_s) == pytest.approx((10.6, 16.0, 22.0))  # 0.3, 3 and 5.1 of 6 steps
     assert (row.p50_low_s, row.p50_high_s) == (10.0, 40.0)  # of 90 %: P(B < 1) = 1/128, P(B < 2) = 1/16
+
+
+def test_speeds_between_views_by_the_lengths_of_links() -> None:
+    """500 m in 20 and in 30 s: 90 and 60 km/h, whose harmonic mean is 72."""
+    movements = [
+        m
+        for vehicle, seconds in enumerate([20.0, 30.0])
+        for m in (move(vehicle, "a", 0.0, 5.0, exit="east"), move(vehicle, "b", 5.0 + seconds, 60.0, entry="west"))
+    ]
+
+    def link(from_zone: str, to_zone: str, length_m: float | None, to_camera: str = "b") -> Link:
+        return Link("a", from_zone, to_camera, to_zone, 0.0, 60.0, length_m=length_m)
+
+    of_any = link("", "", 700.0)
+    [row] = travel_times(movements, links=[of_any, link("east", "west", 500.0), link("east", "north", 900.0)])
+    assert (row.length_m, row.harmonic_mean_kmh) == (500.0, pytest.approx(72.0))
+    [row] = travel_times(movements, links=[of_any, link("east", "west", None), link("", "west", 600.0)])
+    assert row.length_m == 600.0
+    [row] = travel_times(movements, links=[link("", "", 700.0, to_camera="c")])
+    assert math.isnan(row.length_m)
+    assert math.isnan(row.harmonic_mean_kmh)
+    [row] = travel_times([move(1, "a", 0.0, 9.0), move(1, "b", 7.0, 12.0)], links=[of_any])
+    assert math.isnan(row.harmonic_mean_kmh)  # the views overlap
 
 
 def test_travel_times_of_overlapping_views_are_negative_and_one_vehicle_has_no_spread() -> None:

@@ -156,10 +156,16 @@ def test_a_link_between_two_zones(window: Window, scene_file: Path, home: Path) 
     press(window, (200, 200), 1)
     window.page.get_by_role("button", name="Add this link").click()
     window.page.get_by_label("Greatest travel time").fill("33.5")
+    window.page.get_by_label("Length in meters").fill("250")
     window.page.keyboard.press("Tab")
     [link] = saved(window, home).links
     assert (link.from_camera, link.from_zone, link.to_camera, link.to_zone) == ("north", "out", "south", "entry")
-    assert link.max_s == 33.5
+    assert (link.max_s, link.length_m) == (33.5, 250.0)
+    open_tab(window, "links")
+    window.page.get_by_label("Length in meters").fill("")
+    window.page.keyboard.press("Tab")
+    [link] = saved(window, home).links
+    assert (link.max_s, link.length_m) == (33.5, None)
 
 
 def test_a_homography_from_matched_points(window: Window, scene_file: Path, home: Path, tmp_path: Path) -> None:
