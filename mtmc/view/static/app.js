@@ -45,6 +45,7 @@ const HELP = [
   ["↑ ↓ e", "check: the vehicle before or after, the next jump"],
   ["s m n", "check: split off, merge with another, the next page"],
   ["c x", "check, tracklet: cut before this picture, delete"],
+  ["shift ← → t", "check: choose several boxes, make them a vehicle of their own"],
   ["b enter t", "tracklet: choose a dashed box, give the chosen ones to it, begin a tracklet with them"],
   ["u", "undo the last answer"],
   ["escape", "choose nothing"],

@@ -73,9 +73,10 @@ export function checkPage(parameters, tools) {
     rows[current]?.node.scrollIntoView({ block: "nearest" });
   }
 
-  function pick(row, cell) {
+  function pick(row, cell, extends_) {
     current = rows.indexOf(row);
     row.cell = cell;
+    if (!extends_) row.start = cell;
     mark();
   }
 
@@ -84,8 +85,8 @@ export function checkPage(parameters, tools) {
     mark();
   }
 
-  function step(cells) {
-    rows[current]?.step(cells);
+  function step(cells, extends_ = false) {
+    rows[current]?.step(cells, extends_);
     mark();
   }
 
@@ -121,6 +122,32 @@ export function checkPage(parameters, tools) {
     const place = rows[current]?.place();
     if (!place || place.frame <= place.passage.firstFrame) return;
     await tools.answer("cut", { passages: [place.passage.index], frame: place.frame });
+  }
+
+  /** Make the chosen boxes a vehicle of their own; what its tracklet has before and after them stays one. */
+  async function takeOut() {
+    const chosen = rows[current]?.range();
+    if (!chosen) return tools.say("Choose boxes of one tracklet (shift ← →).", true);
+    const { key, first, next } = chosen;
+    const { camera, firstFrame } = store.byKey(key);
+    /** Cut a tracklet of the camera; the number of the new one is the greatest. Undefined if it was not noted. */
+    const cutOff = async (frame) => {
+      if (!(await tools.answer("cut", { passages: [store.byKey(key).index], frame }))) return undefined;
+      const tracks = store.passages.filter((passage) => passage.camera === camera).map(({ track }) => track);
+      return `${camera}-${Math.max(...tracks)}`;
+    };
+    const after = next === null ? null : await cutOff(next);
+    if (after === undefined) return undefined;
+    const taken = first > firstFrame ? await cutOff(first) : key;
+    if (taken === undefined) return undefined;
+    const rest = [taken === key ? null : key, after].filter(Boolean).map((name) => store.byKey(name).index);
+    const vehicleOf = (index) => store.vehicles.get(store.vehicle[index]);
+    if (rest.length === 2 && vehicleOf(rest[0]) !== vehicleOf(rest[1])) {
+      if (!(await tools.answer("same", { pair: rest }))) return undefined;
+    }
+    const { index } = store.byKey(taken);
+    if (vehicleOf(index).passages.length > 1) return tools.answer("split", { passages: [index] });
+    return true;
   }
 
   async function about(action) {
@@ -172,6 +199,7 @@ export function checkPage(parameters, tools) {
     action("Checked", "enter", checkOne),
     action("All of these", "a", checkAll),
     action("Cut before", "c", cut),
+    action("Take out", "t", takeOut),
     action("Split off", "s", () => about("split")),
     action("Delete", "x", () => about("delete")),
     action("Merge", "m", merge),
@@ -199,6 +227,7 @@ export function checkPage(parameters, tools) {
       Enter: checkOne,
       a: checkAll,
       c: cut,
+      t: takeOut,
       s: () => about("split"),
       x: () => about("delete"),
       m: merge,
@@ -210,6 +239,8 @@ export function checkPage(parameters, tools) {
       ArrowUp: () => move(-1),
       ArrowLeft: () => step(-1),
       ArrowRight: () => step(1),
+      "shift+ArrowLeft": () => step(-1, true),
+      "shift+ArrowRight": () => step(1, true),
       Escape: () => {
         anchor = null;
         mark();
@@ -253,6 +284,7 @@ function rowOf(vehicle, pick) {
     vehicle,
     content: contentOf(vehicle),
     cell: 0,
+    start: 0, // of the chosen cells, which end with the one above
     cells: [],
     node: el(
       "li",
@@ -292,7 +324,7 @@ function rowOf(vehicle, pick) {
       const parts = sheets.map((sheet, index) => {
         const start = first;
         first += sheet.frames.length;
-        return cellsOf(passages[index], sheet, LARGE_JUMP, (k) => pick(row, start + k));
+        return cellsOf(passages[index], sheet, LARGE_JUMP, (k, extends_) => pick(row, start + k, extends_));
       });
       strips.replaceChildren(...parts);
       for (const [camera, plot] of plots) {
@@ -307,8 +339,19 @@ function rowOf(vehicle, pick) {
       return cell && { passage: store.byKey(cell.key), frame: cell.frame };
     },
 
-    step(count) {
+    /** Choose a cell that far on; `extends_`: with all from the one that was chosen before. */
+    step(count, extends_) {
       row.cell = Math.max(Math.min(row.cell + count, row.cells.length - 1), 0);
+      if (!extends_) row.start = row.cell;
+    },
+
+    /** Tracklet and first frame of the chosen cells, and the frame of the cell after them, null where it ends. */
+    range() {
+      const [first, last] = [Math.min(row.start, row.cell), Math.max(row.start, row.cell)];
+      const cells = row.cells.slice(first, last + 1);
+      if (!cells.length || cells.some(({ key }) => key !== cells[0].key)) return null;
+      const after = row.cells[last + 1];
+      return { key: cells[0].key, first: cells[0].frame, next: after?.key === cells[0].key ? after.frame : null };
     },
 
     /** The next cell that is far from where its tracklet led, or that begins another tracklet. */
@@ -316,6 +359,7 @@ function rowOf(vehicle, pick) {
       const isDoubtful = (k) => row.cells[k].jump > LARGE_JUMP || row.cells[k].key !== row.cells[k - 1]?.key;
       const later = row.cells.keys().filter((k) => k > row.cell && isDoubtful(k)).next();
       row.cell = later.done ? 0 : later.value;
+      row.start = row.cell;
     },
 
     mark(isCurrent, anchor) {
@@ -329,7 +373,8 @@ function rowOf(vehicle, pick) {
 
     markCell() {
       const nodes = strips.querySelectorAll(".cell");
-      nodes.forEach((node, index) => node.classList.toggle("chosen-cell", index === row.cell));
+      const [first, last] = [Math.min(row.start, row.cell), Math.max(row.start, row.cell)];
+      nodes.forEach((node, index) => node.classList.toggle("chosen-cell", index >= first && index <= last));
     },
   };
   return row;

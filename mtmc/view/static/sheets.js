@@ -22,7 +22,7 @@ export function cellsOf(passage, sheet, largeJump, onPick) {
   const [width, height] = CELL;
   const picture = `url("${passageAddress(passage, "sheet.jpg")}")`;
   const cells = sheet.frames.map((frame, k) => {
-    const node = el("span.cell", { title: `frame ${frame}`, onclick: () => onPick(k) });
+    const node = el("span.cell", { title: `frame ${frame}`, onclick: (event) => onPick(k, event.shiftKey) });
     Object.assign(node.style, {
       width: `${width}px`,
       height: `${height}px`,

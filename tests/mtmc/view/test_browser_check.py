@@ -110,6 +110,47 @@ def test_a_button_that_enter_is_held_down_on_marks_one_vehicle(checking: Window)
     assert checking.session.state()[0] == sequence + 1
 
 
+def test_several_boxes_become_a_vehicle_of_their_own(checking: Window) -> None:
+    """Boxes 11 to 14 of a tracklet, by keys; then its first three, by clicks."""
+    session = checking.session
+    sequence = session.state()[0]
+    whole = session.viewed.passages[0].tracklet
+    for _ in range(11):
+        checking.page.keyboard.press("ArrowRight")
+    for _ in range(3):
+        checking.page.keyboard.press("Shift+ArrowRight")
+    assert checking.page.locator(".rows .current .chosen-cell").count() == 4
+    checking.page.keyboard.press("t")
+    checking.until(f"mtmc.store.passages.length === {2 * VEHICLES + 2}")
+    checking.until("!document.querySelector('#message').matches('.error')")
+    checking.page.wait_for_timeout(1500)  # what joins the rest, or splits the boxes off
+    taken, rest = by_frames(session, whole.frame[11:15]), by_frames(session, whole.frame[15:])
+    vehicle = session.state()[1].vehicle
+    assert vehicle[0] == vehicle[rest]
+    assert (vehicle == vehicle[taken]).sum() == 1
+    for entry, counts in session.entries()[::-1]:
+        if counts and entry.sequence > sequence and entry.action != "undo":
+            session.undo(session.state()[0], entry.sequence)
+    checking.page.evaluate("mtmc.store.refresh()")
+    checking.until(f"mtmc.store.passages.length === {2 * VEHICLES}")
+    checking.until("mtmc.page().rows[0].cells.length >= 40")
+    cells = checking.page.locator(".rows li").first.locator(".cell")
+    cells.nth(0).click()
+    cells.nth(2).click(modifiers=["Shift"])
+    checking.page.keyboard.press("t")
+    checking.until(f"mtmc.store.passages.length === {2 * VEHICLES + 1}")
+    checking.page.wait_for_timeout(1500)
+    vehicle = session.state()[1].vehicle
+    assert (vehicle == vehicle[by_frames(session, whole.frame[:3])]).sum() == 1
+    forget_refusal(checking)  # of what the page asked for while the test undid answers
+
+
+def by_frames(session: Session, frames: Any) -> int:
+    """The passage of the first camera that has these frames and no others."""
+    [found] = [k for k, p in enumerate(session.viewed.passages) if p.tracklet.frame.tolist() == list(frames)]
+    return found
+
+
 def test_a_vehicle_that_is_chosen_meanwhile_stays_chosen(checking: Window) -> None:
     sequence = checking.session.state()[0]
     press_at_once(checking, "Enter", "ArrowDown")
