@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.scene import sceneyaml
 from mtmc.scene.load import load_scenes
 from mtmc.scene.scene import Scene
-from mtmc.scene.sceneyaml import LinkEntry, MapEntry, ZoneEntry
+from mtmc.scene.sceneyaml import DateWithZone, LinkEntry, MapEntry, OriginEntry, ZoneEntry
 from mtmc.settings import Settings
 
 __all__ = ["CameraChanges", "SceneChanges", "StaleScene", "digest_of", "edit_scene", "scene_to_edit"]
@@ -59,6 +59,8 @@ class SceneChanges(Settings):
     cameras: list[CameraChanges] = Field(default_factory=list)
     links: list[LinkEntry] | None = None
     maps: list[MapEntry] | None = None
+    start_utc: DateWithZone | None = Field(None, description="date and time of second 0; clocks stay as they are")
+    origins: list[OriginEntry] | None = None
 
 
 def digest_of(folder: Path) -> str:
@@ -88,8 +90,8 @@ def scene_to_edit(folder: Path) -> Scene:
 def edit_scene(folder: Path, changes: SceneChanges, former: str) -> None:
     """Write changes into the folder's ``scene.yaml``; there need not be one yet.
 
-    Zones are told apart by their name, links by their ends and maps by their image: those that stay keep their
-    comments. A region of interest is drawn into a new image beside the file.
+    Zones are told apart by their name, links by their ends, maps by their image and origins by their plane: those
+    that stay keep their comments. A region of interest is drawn into a new image beside the file.
 
     Args:
         folder: Of the scene.
@@ -115,6 +117,11 @@ def edit_scene(folder: Path, changes: SceneChanges, former: str) -> None:
         _merge(document, "links", links, lambda link: (*link["from"], *link["to"]))
     if changes.maps is not None:
         _merge(document, "maps", [_plain(entry) for entry in changes.maps], lambda entry: entry["image"])
+    if changes.origins is not None:
+        origins = [_plain(entry) for entry in changes.origins]
+        _merge(document, "origins", origins, lambda entry: entry.get("plane", ""))
+    if changes.start_utc is not None:
+        _set_date(document, scene, changes.start_utc)
     _replace(path, content, _text(yaml, document))
 
 
@@ -209,6 +216,15 @@ def _set_start(entry: Any, document: Any, scene: Scene, clock: Clock, start_s: f
         entry["start_utc"] = (scene.start_utc + timedelta(seconds=start_s)).isoformat()
     else:
         entry["start_s"] = round(start_s, 6)
+
+
+def _set_date(document: Any, scene: Scene, start_utc: datetime) -> None:
+    """State the date of second 0; the dates of cameras that the file states move with it."""
+    document["start_utc"] = start_utc.isoformat()
+    for entry in document.get("cameras", ()):
+        if "start_utc" in entry:
+            first_s = float(scene.camera(entry["id"]).clock.time_s(np.array(0)))
+            entry["start_utc"] = (start_utc + timedelta(seconds=first_s)).isoformat()
 
 
 def _write_roi(folder: Path, camera_id: str, polygons: Sequence[Polygon], size_wh: tuple[int, int]) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class PlaceEditor:
         try:
             scene = self._scene()
         except MtmcError as error:
-            return {"problem": str(error), "cameras": [], "links": [], "maps": []}
+            return {"problem": str(error), "cameras": [], "links": [], "maps": [], "origins": [], "start_utc": ""}
         learned = {camera.id: camera for camera in self.viewed.run.scene.cameras}
         return {
             "problem": self._problem_of_writing(),
@@ -68,6 +69,8 @@ class PlaceEditor:
             "cameras": [_camera_content(scene.camera(c.id), learned[c.id]) for c in self.viewed.cameras],
             "links": [_link_content(link) for link in scene.links],
             "maps": [self._map_content(entry) for entry in scene.maps],
+            "origins": [asdict(origin) for origin in scene.origins],
+            "start_utc": scene.start_utc.isoformat() if scene.start_utc is not None else "",
         }
 
     def save(self, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class Draft extends EventTarget {
     this.cameras = structuredClone(content.cameras);
     this.links = structuredClone(content.links);
     this.maps = structuredClone(content.maps);
+    this.origins = structuredClone(content.origins);
+    this.start_utc = content.start_utc; // date of second 0, "" if unknown
     this.hasLoaded = true;
     this.changed();
   }
@@ -33,7 +35,8 @@ class Draft extends EventTarget {
       .map((camera, id) => ({ id, ...this.cameraChanges(camera, this.saved.cameras[id]) }))
       .filter((camera) => Object.keys(camera).length > 1);
     if (cameras.length) changes.cameras = cameras;
-    for (const key of ["links", "maps"]) if (differs(this[key], this.saved[key])) changes[key] = this[key];
+    for (const key of ["links", "maps", "origins"]) if (differs(this[key], this.saved[key])) changes[key] = this[key];
+    if (this.start_utc !== this.saved.start_utc) changes.start_utc = this.start_utc;
     return Object.keys(changes).length ? changes : null;
   }
 

@@ -16,7 +16,7 @@ export function clockTab() {
   function show() {
     for (const still of stills) still.close();
     if (store.cameras.length < 2) {
-      node.replaceChildren(el("p.hint", {}, "One camera has no other to agree with."));
+      node.replaceChildren(dateField(), el("p.hint", {}, "One camera has no other to agree with."));
       return;
     }
     const report = el("p", { role: "status" });
@@ -55,6 +55,7 @@ export function clockTab() {
         still.node,
       );
     node.replaceChildren(
+      dateField(),
       el("p.hint", {}, "Find a picture of one event in each camera, such as a vehicle at one point of the road."),
       el("div.pair", {}, stills.map(side)),
       el("div.row", {}, set, report),
@@ -65,6 +66,22 @@ export function clockTab() {
 
   show();
   return { node, close: () => stills.forEach((still) => still.close()) };
+}
+
+/** When second 0 of the scene's clock was. */
+function dateField() {
+  const change = (event) => {
+    draft.start_utc = event.target.value.trim() || draft.saved.start_utc;
+    event.target.value = draft.start_utc;
+    draft.changed();
+  };
+  const input = el("input.date", {
+    type: "text",
+    value: draft.start_utc,
+    placeholder: "2026-05-12T07:00:00+02:00",
+    onchange: change,
+  });
+  return el("label.row", {}, "Date and time of second 0, with the time zone", input);
 }
 
 function startOf(camera) {

@@ -34,7 +34,7 @@ export function groundTab(tools) {
     const top = el("div.row", {}, choice, others, upload(tools, show));
     if (!target) {
       const hint = "Add a picture of the ground from above, or calibrate another camera first.";
-      node.replaceChildren(top, el("p.hint", {}, hint));
+      node.replaceChildren(top, el("p.hint", {}, hint), originFields(index) ?? "");
       return;
     }
     const [left, right] = [sourceSide(index), targetSide(target, show)];
@@ -136,6 +136,7 @@ export function groundTab(tools) {
       ),
       el("div.row", {}, use, report),
       list,
+      originFields(index) ?? "",
     );
     changed = refit;
     refit();
@@ -213,6 +214,34 @@ function upload(tools, show) {
     }
   };
   return el("label", {}, "Add a map ", el("input", { type: "file", accept: "image/png,image/jpeg", onchange: choose }));
+}
+
+/** Where the ground plane of a calibrated camera lies on Earth: trajectories are then written in degrees, too. */
+function originFields(camera) {
+  const { ground_from_image: calibration, ground_plane: plane } = draft.cameras[camera];
+  if (!calibration) return null;
+  const found = () => draft.origins.find((origin) => origin.plane === plane);
+  const inputs = {};
+  const change = () => {
+    const texts = Object.values(inputs).map((input) => input.value);
+    const others = draft.origins.filter((origin) => origin !== found());
+    const values = Object.fromEntries(Object.entries(inputs).map(([key, input]) => [key, Number(input.value)]));
+    // Latitude and longitude belong together; without both the plane has no place.
+    draft.origins = texts[0] === "" || texts[1] === "" ? others : [...others, { plane, ...values }];
+    draft.changed();
+  };
+  const field = (key, text) => {
+    inputs[key] = el("input", { type: "number", step: "any", value: found()?.[key] ?? "", onchange: change });
+    return el("label", {}, text, inputs[key]);
+  };
+  return el(
+    "fieldset.scrub",
+    {},
+    el("legend", {}, `Point (0, 0) of the ground plane ${plane} on Earth`),
+    field("latitude_deg", "Latitude, °"),
+    field("longitude_deg", "Longitude, °"),
+    field("bearing_deg", "Bearing of the second axis, °"),
+  );
 }
 
 function sourceSide(camera) {

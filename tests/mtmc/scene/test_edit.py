@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mtmc.errors import MtmcError, SceneError
-from mtmc.scene import Link, Scene, load_scenes, read_roi
+from mtmc.errors import ConfigError, MtmcError, SceneError
+from mtmc.scene import Link, PlaneOrigin, Scene, load_scenes, read_roi
 from mtmc.scene.edit import SceneChanges, StaleScene, digest_of, edit_scene
 from mtmc.settings import parse_settings
 from tests.builders import traffic_frames, write_video
@@ -225,3 +225,27 @@ def test_a_folder_that_may_not_be_written_to(folder: Path) -> None:
             edit(folder, cameras=[{"id": "north", "start_s": 9.0}])
     finally:
         folder.chmod(0o700)
+
+
+def test_date_and_place_on_earth(folder: Path) -> None:
+    """A date moves those of the cameras, whose clocks stay as they are against each other."""
+    text = TEXT.replace("start_s: 1.64", "start_utc: 2026-05-12T07:00:01.64Z").replace(
+        "zones:  ",
+        "ground_from_image: [[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1]]\n    ground_plane: road\n    zones:  ",
+        1,
+    )
+    (folder / "scene.yaml").write_text("start_utc: 2026-05-12T07:00:00Z   # by radio\n" + text)
+    place = {"plane": "road", "latitude_deg": 48.1, "longitude_deg": 11.5, "bearing_deg": 12.0}
+    scene = edit(folder, start_utc="2026-05-12T09:30:00+02:00", origins=[place])
+    assert scene.start_utc == datetime(2026, 5, 12, 7, 30, tzinfo=timezone.utc)
+    assert scene.camera("north").clock.start_s == pytest.approx(1.64)
+    assert scene.origins == (PlaneOrigin("road", 48.1, 11.5, 12.0),)
+    written = (folder / "scene.yaml").read_text()
+    assert "# by radio" in written
+    assert "2026-05-12T09:30:01.640000+02:00" in written
+    assert edit(folder, origins=[{**place, "bearing_deg": 0.0}]).origins[0].bearing_deg == 0.0
+    assert edit(folder, origins=[]).origins == ()
+    with pytest.raises(ConfigError, match="start_utc: expected a date and time with a time zone"):
+        edit(folder, start_utc="2026-05-12T09:30:00")
+    with pytest.raises(SceneError, match="an origin names ground plane 'sea', which no camera has"):
+        edit(folder, origins=[{**place, "plane": "sea"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from mtmc.geometry.ground import project
-from mtmc.scene import Scene, load_scenes, read_roi
+from mtmc.scene import PlaneOrigin, Scene, load_scenes, read_roi
 from mtmc.view.session import Session
 from tests.mtmc.view.test_browser import WAIT_MS, Window, browser, pytestmark, served, window
 from tests.mtmc.view.town import SIZE_WH, film, town
@@ -166,6 +167,35 @@ def test_a_link_between_two_zones(window: Window, scene_file: Path, home: Path) 
     window.page.keyboard.press("Tab")
     [link] = saved(window, home).links
     assert (link.max_s, link.length_m) == (33.5, None)
+
+
+def test_the_date_and_the_place_on_earth(window: Window, scene_file: Path, home: Path) -> None:
+    scene_file.write_text(TEXT + "    ground_from_image: [[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1]]\n")
+    open_tab(window, "clock")
+    window.page.get_by_label("Date and time of second 0").fill("2026-05-12T07:00:00+02:00")
+    window.page.keyboard.press("Tab")
+    window.page.get_by_role("link", name="Ground").click()
+    for name, value in (("Latitude", "48.137"), ("Longitude", "11.576"), ("Bearing", "12")):
+        window.page.get_by_label(name).fill(value)
+        window.page.keyboard.press("Tab")
+    scene = saved(window, home)
+    assert scene.start_utc == datetime(2026, 5, 12, 5, tzinfo=timezone.utc)
+    assert scene.origins == (PlaneOrigin("", 48.137, 11.576, 12.0),)
+    assert "# at the church" in scene_file.read_text()
+    window.open("#/place?tab=ground")
+    window.page.get_by_label("Latitude").wait_for(timeout=WAIT_MS)
+    assert window.page.get_by_label("Latitude").input_value() == "48.137"
+    window.page.get_by_label("Latitude").fill("")
+    window.page.keyboard.press("Tab")
+    assert saved(window, home).origins == ()
+    open_tab(window, "clock")
+    window.page.get_by_label("Date and time of second 0").fill("12 May")
+    window.page.keyboard.press("Tab")
+    window.page.get_by_role("button", name="Save to scene.yaml").click()
+    window.page.wait_for_selector("#message.error", timeout=WAIT_MS)
+    assert "expected a date and time with a time zone" in window.page.locator("#message").inner_text()
+    window.page.get_by_role("button", name="Discard changes").click()
+    window.complaints.clear()  # Chromium reports the refused change
 
 
 def test_a_homography_from_matched_points(window: Window, scene_file: Path, home: Path, tmp_path: Path) -> None:
