@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from reid.methods import METHODS
 from reid.training import distributed
 from reid.training.checkpoint_files import read_json, read_training
 
@@ -32,15 +33,19 @@ config = make_config({
     "data": {"name": "folder", "root": "unused"}, "output": str(folder / name),
     "options": {"size_hw": [32, 32], **{
         "ssbver": {"local_views": 1, "local_size_hw": [16, 16], "outputs": 16, "hidden": 16},
-        "ssml": {"mine_from_epoch": 1, "share": 0.2}, "baseline": {}}[method]},
-    "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 0 if method == "ssml" else 2, "warm_up_epochs": 0,
+        "ssml": {"mine_from_epoch": 1, "share": 0.2}, "baseline": {}, "val": {"views": 1},
+        "sgfd": {"window": 3, "encoder": "resnet18_x0_25"},
+        "slsr": {"generated": 4, "clusters": 2, "feature_epochs": 1, "gan_epochs": 1, "gan_batch": 4, "gan_width": 1,
+                 "gan_side": 32}}[method]},
+    "schedule": {"epochs": 2, "batch": 4, "images_per_identity": 0 if method in ("ssml", "slsr") else 2,
+                 "warm_up_epochs": 0,
                  **({"accumulate": 2, "clip_norm": 1.0, "scale_rate": "linear"} if name == "accumulated" else {})},
     **({"evaluate_every": 1, "validation": {"held_out": 0.34}} if name == "accumulated" else {}),
 })
 kept = {}
 save = checkpoint.save
 def spy(folder_, config_, setup, done, trained, *rest):
-    kept.update({k: v.clone() for k, v in trained.state_dict().items()})
+    kept.update({k: v.clone(memory_format=torch.contiguous_format) for k, v in trained.state_dict().items()})
     save(folder_, config_, setup, done, trained, *rest)
     save_file(kept, folder / f"{name}_{distributed.rank()}.safetensors")
 checkpoint.save = spy
@@ -49,7 +54,7 @@ engine.train(config, DatasetSplit("city", "folder", records))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["baseline", "ssbver", "ssml", "accumulated"])
+@pytest.mark.parametrize("method", [*METHODS, "accumulated"])
 def test_two_processes_end_up_with_the_same_network(method: str, tmp_path: Path) -> None:
     import cv2
     import numpy as np
@@ -92,6 +97,8 @@ def test_two_processes_end_up_with_the_same_network(method: str, tmp_path: Path)
     assert read_json(tmp_path / method)["processes"] == 2
     if method == "accumulated":
         assert read_json(tmp_path / method / "best")["best"]["map"] > 0
+    if method == "slsr":  # one of them trained the stages, the other one found their files
+        assert len(list((tmp_path / "slsr/stages/generated").glob("*.png"))) == 4
     if method == "ssml":
         assert state["dictionary"].norm(dim=1).allclose(torch.ones(24), atol=1e-5)
 
