@@ -6,6 +6,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from itertools import count
 from pathlib import Path
@@ -179,6 +180,9 @@ def set_aside_derived(out: Path, earlier: Mapping[str, Any], present: Mapping[st
     removed = [name for name, path in paths.items() if path.is_file() and file_sha256(path) == noted[name]]
     for name in [*removed, _DERIVED]:
         remove(out / name)
+    for folder in {(out / name).parent for name in removed} - {out}:
+        with suppress(OSError):  # it holds other files
+            folder.rmdir()
     said = [f"removed, as computed from the earlier result here: {_listed(removed)}"] if removed else []
     moved = _move_exports(out / VIEW_FOLDER)
     return [*said, f"exports of the earlier result are in {moved} now"] if moved else said

@@ -40,7 +40,8 @@ _OCCURRENCE = _EVENT_COLUMNS.index("occurrence")
 def write_sumo_matrix(rows: Iterable[ODCount], path: Path) -> None:
     """The matrix as SUMO's relations of traffic assignment zones; one interval for each class and bin.
 
-    Zones are cameras with an entry or exit zone. Counts are those of the run.
+    Zones are cameras with an entry or exit zone. Counts are those of the run. SUMO knows no times before 0: the first
+    bin, which may begin before the recording, begins at 0.
 
     Args:
         rows: The matrix.
@@ -59,7 +60,8 @@ def write_sumo_matrix(rows: Iterable[ODCount], path: Path) -> None:
     for name, place in taz.places.items():
         root.append(ElementTree.Comment(_comment(f" {name}: {place} ")))
     for (begin_s, end_s, vehicle_class), counts in sorted(intervals.items()):
-        bin_of_class = {"id": vehicle_class, "begin": f"{begin_s:.2f}", "end": f"{end_s:.2f}"}
+        first_s = max(begin_s, 0.0) if end_s > 0 else begin_s
+        bin_of_class = {"id": vehicle_class, "begin": f"{first_s:.2f}", "end": f"{end_s:.2f}"}
         interval = ElementTree.SubElement(root, "interval", bin_of_class)
         for (origin, destination), vehicles in sorted(counts.items()):
             if vehicles:

@@ -85,6 +85,7 @@ def test_what_was_computed_from_another_result_goes_with_it(
     assert files(out) == own | kept | {f"view/earlier-1/{name}" for name in exports}
     assert "removed, as computed from the earlier result here: full_report.html, diagnosis/ (2 files)" in said
     assert "view/earlier-1" in said
+    assert not (out / "diagnosis").exists()
 
     (out / "view" / "track1.txt").write_text("exported again")
     assert main(command) == 0

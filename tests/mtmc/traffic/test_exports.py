@@ -57,6 +57,13 @@ def test_the_matrix_for_sumo(tmp_path: Path) -> None:
     assert "camera a, zone east< in" in (tmp_path / "od.xml").read_text().replace("&lt;", "<")
 
 
+def test_no_time_for_sumo_is_before_the_recording(tmp_path: Path) -> None:
+    """A quarter of an hour of the clock has begun 423 s before second 0."""
+    write_sumo_matrix([od(("a", ""), ("b", ""), 3, start=-423.0)], tmp_path / "od.xml")
+    [interval] = ElementTree.parse(tmp_path / "od.xml").getroot().findall("interval")
+    assert (interval.get("begin"), interval.get("end")) == ("0.00", "477.00")
+
+
 def track(xy_m: Array) -> GlobalTrack:
     own = tracklet("a", 1, length=len(xy_m), start_s=7.0)
     return GlobalTrack(3, (Passage(own, np.zeros(0, np.float32), "n", "s", xy_m),))
