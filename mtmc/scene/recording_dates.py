@@ -18,6 +18,7 @@ import numpy as np
 from mtmc.errors import VideoError
 from mtmc.scene.scene import Camera
 from mtmc.video.read import probe
+from mtmc.video.timestamps import presentation_times
 
 __all__ = ["date_in_name", "with_named_starts"]
 
@@ -26,7 +27,7 @@ _DATE = re.compile(
     r"[-_.T ]{0,3}"
     r"(?P<hour>\d\d)[-_.h]?(?P<minute>\d\d)[-_.m]?(?P<second>\d\d)"
     r"(?:[.,](?P<fraction>\d{1,6}))?"
-    r"(?:(?P<zone>Z)|(?P<offset>[+-]\d\d[-_.]?\d\d))?(?!\d)"
+    r"(?:(?P<zone>Z)|(?P<offset>[+-](?:00[-_.]?00|(?:0[1-9]|1[0-4])[-_.]?(?:00|30|45))(?!x|[-_.]\d\d(?!\d))))?(?!\d)"
 )
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -37,7 +38,8 @@ _log = logging.getLogger(__name__)
 def date_in_name(name: str) -> datetime | None:
     """The first date and time in a name, to the second at least; None if there is none.
 
-    Without a time zone it is taken to be UTC.
+    Without a time zone it is taken to be UTC. Digits behind it that are no time zone in use are something else: a
+    serial number, the size of the pictures or the end of the recording.
 
     >>> date_in_name("north_2026-05-12_07-00-01.5").isoformat(), date_in_name("ch01_20260512070000+0200").isoformat()
     ('2026-05-12T07:00:01.500000+00:00', '2026-05-12T07:00:00+02:00')
@@ -102,7 +104,7 @@ def _have_a_moment_in_common(cameras: Sequence[Camera], dates: Mapping[str, date
     for camera in cameras:
         assert camera.video is not None
         try:
-            frames = probe(camera.video).frames
+            frames = _frame_count(camera.video)
         except VideoError:
             continue  # it is reported when it is read
         if frames is None:
@@ -110,3 +112,10 @@ def _have_a_moment_in_common(cameras: Sequence[Camera], dates: Mapping[str, date
         first_s, last_s = camera.clock.time_s(np.array([0, frames])).tolist()
         ends.append(dates[camera.id] + timedelta(seconds=last_s - first_s))
     return bool(ends) and max(dates.values()) < min(ends)
+
+
+def _frame_count(video: Path) -> int | None:
+    """Frames of a recording; by their timestamps where the container does not count them, as Matroska and MPEG-TS."""
+    frames = probe(video).frames
+    times_s = presentation_times(video) if frames is None else None
+    return frames if times_s is None else len(times_s)

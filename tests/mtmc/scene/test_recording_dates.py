@@ -25,6 +25,12 @@ FRAMES = np.full((50, 24, 32, 3), 90, np.uint8)  # 5 s
         ("cam2026-05-12T07h01m30Z_left", "2026-05-12T07:01:30+00:00"),
         ("a_2026-05-12T07-01-30-0330", "2026-05-12T07:01:30-03:30"),
         ("99999999999999_20260512070130", "2026-05-12T07:01:30+00:00"),
+        ("a_2026-05-12_07-00-00-2592x1944", "2026-05-12T07:00:00+00:00"),  # the size of the pictures, no time zone
+        ("a_2026-05-12_07-00-00-1200x900", "2026-05-12T07:00:00+00:00"),
+        ("a_20260512_070000-0030", "2026-05-12T07:00:00+00:00"),  # a serial number
+        ("2026-05-12_07.00.00-07.30.00", "2026-05-12T07:00:00+00:00"),  # the end of the recording
+        ("a_20260512T070000+0545", "2026-05-12T07:00:00+05:45"),
+        ("a_20260512T070000-00-00", "2026-05-12T07:00:00+00:00"),
         ("625_201707211410", None),  # no seconds
         ("20261312070130", None),  # no month
         ("1920260512070130", None),  # a longer number
@@ -52,6 +58,18 @@ def test_recordings_begin_when_their_names_say(tmp_path: Path) -> None:
     assert starts(scene) == [3.0, 0.0, 1.5]
     assert scene.start_utc == datetime(2026, 5, 12, 7, tzinfo=timezone.utc)
     assert not any(camera.clock_is_stated for camera in scene.cameras)  # learning may correct them
+
+
+@pytest.mark.parametrize("kind", ["mkv", "ts"])
+def test_containers_that_do_not_count_their_frames(tmp_path: Path, kind: str) -> None:
+    """Their frames are counted by timestamps, so that recordings one after the other are not taken for one moment."""
+    for name in ("a_20260512_070000", "b_20260512_070003"):
+        write_video(tmp_path / f"{name}.{kind}", FRAMES)
+    [scene] = load_scenes(tmp_path)
+    assert starts(scene) == [0.0, 3.0]
+    write_video(tmp_path / f"c_20260512_070006.{kind}", FRAMES)
+    [scene] = load_scenes(tmp_path)
+    assert starts(scene) == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
