@@ -125,7 +125,7 @@ def _object_in(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -133,9 +133,16 @@ def _object_in(path: Path) -> dict[str, Any]:
 def remove_outputs(out: Path, names: Iterable[str]) -> None:
     """Remove files of an earlier run, so that none stands beside the results of this one as if it were of it."""
     for name in names:
-        path = out / name
-        if path.resolve().is_relative_to(out.resolve()):
-            path.unlink(missing_ok=True)
+        if _is_file_below(out, name):
+            remove(out / name)
+
+
+def _is_file_below(out: Path, name: str) -> bool:
+    """Whether a name, which a person may have edited, is that of a file in a folder; links out of it are not."""
+    try:
+        return (out / name).is_file() and (out / name).resolve().is_relative_to(out.resolve())
+    except (OSError, ValueError, RuntimeError):  # no possible name; a loop of links before Python 3.13
+        return False
 
 
 def note_derived(out: Path, paths: Iterable[Path]) -> None:
@@ -176,8 +183,8 @@ def set_aside_derived(out: Path, earlier: Mapping[str, Any], present: Mapping[st
     if not earlier or _result_of(earlier) == _result_of(present):
         return []
     noted = _object_in(out / _DERIVED)
-    paths = {name: out / name for name in noted if (out / name).resolve().is_relative_to(out.resolve())}
-    removed = [name for name, path in paths.items() if path.is_file() and file_sha256(path) == noted[name]]
+    files = [name for name in noted if _is_file_below(out, name)]
+    removed = [name for name in files if file_sha256(out / name) == noted[name]]
     for name in [*removed, _DERIVED]:
         remove(out / name)
     for folder in {(out / name).parent for name in removed} - {out}:

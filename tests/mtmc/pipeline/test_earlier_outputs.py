@@ -108,7 +108,23 @@ def test_notes_about_files_elsewhere_remove_nothing(tmp_path: Path) -> None:
     assert not (out / "inside.html").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "not JSON", None])
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "\ud800", "loop", "", ".", "empty"])
+def test_names_that_no_file_has_stop_no_run(tmp_path: Path, name: str) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    page = tmp_path / "page.html"
+    page.write_text("page")
+    note_derived(tmp_path, [page])
+    noted = json.loads((tmp_path / "results" / "derived.json").read_text())
+    (tmp_path / "results" / "derived.json").write_text(json.dumps({name: noted["page.html"]} | noted))
+    set_aside_derived(tmp_path, {"config": 1}, {"config": 2})
+    remove_outputs(tmp_path, [name])
+    assert not page.exists()
+    assert (tmp_path / "empty").is_dir()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "not JSON", "[" * 200_000, None])
 def test_a_folder_without_a_readable_manifest_names_nothing(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "run.json").write_text(text)
