@@ -46,7 +46,7 @@ def clock_text(time_s: float, start_utc: datetime | None = None) -> str:
     ('07:01:02.4', '2026-05-11 21:00:00.0')
     """
     if start_utc is not None:
-        moment = start_utc + timedelta(milliseconds=100 * round(time_s * 10))
+        moment = start_utc + timedelta(seconds=time_s, milliseconds=50)  # cut to tenths below, which rounds
         text = moment.replace(tzinfo=None).isoformat(" ", "milliseconds")[:-2]
         return text if moment.date() != start_utc.date() else text[11:]
     tenths = round(abs(time_s) * 10)

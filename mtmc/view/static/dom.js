@@ -42,7 +42,8 @@ export function secondsOf(text) {
 
 /** A moment by the time of day, with the date where it is not that of second 0: 07:01:02.4. */
 function timeOfDay(seconds) {
-  const [day, time] = new Date(start + Math.round(seconds * 10) * 100).toISOString().split("T");
+  const tenths = Math.round((start + 1000 * seconds) / 100);
+  const [day, time] = new Date(tenths * 100).toISOString().split("T");
   return `${dateText().startsWith(day) ? "" : `${day} `}${time.slice(0, 10)}`;
 }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import colorsys
 import itertools
+from datetime import datetime, timezone
 
 import pytest
 
+from mtmc.geometry.clock import midnight_s
 from mtmc.render.style import clock_text, colour, hex_colour
 
 
@@ -51,3 +53,11 @@ def test_colours_are_stable():
 )
 def test_clock_text(time_s, text):
     assert clock_text(time_s) == text
+
+
+def test_a_full_hour_is_shown_as_such_whatever_the_fraction_of_the_start() -> None:
+    """Moments are rounded, not their distance from second 0, of which 0.78 s is short of a tenth."""
+    for milliseconds in range(1000):
+        start = datetime(2026, 5, 12, 7, 0, 0, 1000 * milliseconds, tzinfo=timezone.utc)
+        assert clock_text(midnight_s(start) + 8 * 3600, start) == "08:00:00.0"
+    assert clock_text(-0.04, datetime(2026, 5, 12, tzinfo=timezone.utc)) == "00:00:00.0"
