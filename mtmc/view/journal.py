@@ -29,7 +29,8 @@ _VERSION = 1
 NUMBER_LIMIT = 2**31
 ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "boxes", "check", "undo")
 
-_EDGE_LIMIT_PX = 8192.0  # of boxes
+#: Edges of boxes are less, in pixels: more, pages do not show.
+EDGE_LIMIT_PX = 8192.0
 
 #: (camera_id, track_id) of a tracklet.
 Track = tuple[str, int]
@@ -98,7 +99,7 @@ def _are_possible(boxes: Sequence[Box]) -> bool:
         bool(boxes)
         and all(0 <= frame < NUMBER_LIMIT for frame in frames)
         and all(before < after for before, after in pairwise(frames))
-        and all(max(map(abs, edges)) < _EDGE_LIMIT_PX for _, *edges in boxes)
+        and all(max(map(abs, edges)) < EDGE_LIMIT_PX for _, *edges in boxes)
         and all(x1 < x2 and y1 < y2 for _, x1, y1, x2, y2 in boxes)
     )
 

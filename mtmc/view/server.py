@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -32,7 +31,7 @@ from mtmc.types import CLASSES, COLORS, Array
 from mtmc.view.bodies import sent_bytes, sent_json
 from mtmc.view.exports import ExportKind, zipped
 from mtmc.view.ground_map import planes_of
-from mtmc.view.journal import ACTIONS, Box, StaleSequence
+from mtmc.view.journal import ACTIONS, EDGE_LIMIT_PX, Box, StaleSequence
 from mtmc.view.mistakes import mistakes_of
 from mtmc.view.pictures import decode_picture
 from mtmc.view.place import PlaceEditor
@@ -396,8 +395,8 @@ def _boxes(data: Mapping[str, Any]) -> list[Box]:
         raise ConfigError("expected lists of a frame and four edges as 'boxes'")
     _integers({"boxes": [row[0] for row in rows]}, "boxes")
     edges = [edge for row in rows for edge in row[1:]]
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < math.inf for v in edges):
-        raise ConfigError("expected numbers as edges of 'boxes'")
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < EDGE_LIMIT_PX for v in edges):
+        raise ConfigError("expected edges of 'boxes' in pixels of a picture")
     return [(frame, float(x1), float(y1), float(x2), float(y2)) for frame, x1, y1, x2, y2 in rows]
 
 

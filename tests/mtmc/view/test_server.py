@@ -142,6 +142,14 @@ def test_an_answer_changes_identities_and_an_old_window_is_refused(app, monkeypa
     assert [entry["counts"] for entry in pages.get("/api/journal").json()] == [False, True]
 
 
+@pytest.mark.parametrize("edge", [pytest.param(10**400, id="huge"), 1e300, True, "9", None])
+def test_edges_of_boxes_that_are_no_pixels(app, edge: Any) -> None:
+    sent = {"sequence": 0, "action": "boxes", "camera": 0, "passages": [], "boxes": [[45, 1, 1, edge, 9]]}
+    answer = client(app).post("/api/journal", json=sent)
+    assert answer.status_code == 422
+    assert "expected edges of 'boxes' in pixels of a picture" in answer.json()["error"]
+
+
 def test_a_repair_changes_the_tracklets_and_undo_restores_them(app) -> None:
     pages = client(app)
     before, columns = pages.get("/api/vehicles").json(), pages.get("/api/passages").json()
