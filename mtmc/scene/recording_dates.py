@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def _have_a_moment_in_common(cameras: Sequence[Camera], dates: Mapping[str, date
 
 
 def _frame_count(video: Path) -> int | None:
-    """Frames of a recording; by their timestamps where the container does not count them, as Matroska and MPEG-TS."""
+    """Frames of a recording; counted by timestamps where the container has no count (Matroska, MPEG-TS)."""
     frames = probe(video).frames
     times_s = presentation_times(video) if frames is None else None
     return frames if times_s is None else len(times_s)
