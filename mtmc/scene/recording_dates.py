@@ -70,19 +70,21 @@ def with_named_starts(
     """The cameras on one clock by the names of their recordings, and the date of its second 0.
 
     Nothing changes unless the names of all recordings have a date and these have a moment in common. Second 0 is then
-    the earliest of them. Cameras with a stated clock keep it. Learning may correct the others: names are exact to a
-    second at best.
+    the earliest of them. Cameras with a stated clock keep it and need no date; if they have one it counts for second
+    0, so that a correction of one camera moves no other. Learning may correct the others: names are exact to a second
+    at best.
 
     Args:
         cameras: Of one place.
         start_utc: The date of second 0, where it is stated.
     """
-    named = [camera for camera in cameras if not camera.clock_is_stated]
-    dates = {camera.id: date for camera in named if (date := _date_of(camera)) is not None}
-    if not dates or len(dates) < len(named) or not _have_a_moment_in_common(named, dates):
+    dates = {camera.id: date for camera in cameras if (date := _date_of(camera)) is not None}
+    open_clocks = {camera.id for camera in cameras if not camera.clock_is_stated}
+    dated = [camera for camera in cameras if camera.id in dates]
+    if not open_clocks or open_clocks - dates.keys() or not _have_a_moment_in_common(dated, dates):
         return tuple(cameras), start_utc
     origin = min(dates.values())
-    _log.info("starts of %d recordings by their names, the first one at %s", len(dates), origin.isoformat())
+    _log.info("starts of %d recordings by their names, the first one at %s", len(open_clocks), origin.isoformat())
     return tuple(_started(camera, dates, origin) for camera in cameras), start_utc or origin
 
 
@@ -93,7 +95,7 @@ def _date_of(camera: Camera) -> datetime | None:
 
 
 def _started(camera: Camera, dates: Mapping[str, datetime], origin: datetime) -> Camera:
-    if camera.id not in dates:
+    if camera.clock_is_stated:
         return camera
     first_s = float(camera.clock.time_s(np.array(0)))  # a recording may lack its first frames
     return replace(camera, clock=camera.clock.starting_at(first_s + (dates[camera.id] - origin).total_seconds()))

@@ -91,6 +91,17 @@ def test_one_recording_has_a_date(tmp_path: Path) -> None:
     assert (starts(scene), scene.start_utc) == ([0.0], datetime(2026, 5, 12, 7, 0, 3, tzinfo=timezone.utc))
 
 
+def test_a_start_that_is_stated_moves_no_other_camera(tmp_path: Path) -> None:
+    """Not even that of the earliest recording."""
+    names = ("a_20260512_070000", "b_20260512_070003", "c_20260512_070004")
+    date = scene_of(tmp_path, *names).start_utc
+    for name, expected in zip(names, ([0.2, 3.0, 4.0], [0.0, 0.2, 4.0], [0.0, 3.0, 0.2]), strict=True):
+        (tmp_path / "scene.yaml").write_text(f"cameras: [{{id: {name}, start_s: 0.2}}]\n")
+        [scene] = load_scenes(tmp_path)
+        assert starts(scene) == expected
+        assert scene.start_utc == date
+
+
 def test_what_scene_yaml_states_goes_before_names(tmp_path: Path) -> None:
     names = ("a_20260512_070003", "b_20260512_070000")
     (tmp_path / "scene.yaml").write_text(
