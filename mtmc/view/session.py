@@ -224,14 +224,15 @@ class Session:
             boxes: At most one for a frame.
             passage: The tracklet; None for a new one.
         """
-        ordered = tuple(sorted(boxes))
+        if not 0 <= camera < len(self.viewed.cameras):
+            raise ConfigError(f"expected a camera of this run, got {camera}")
+        ordered, camera_id = tuple(sorted(boxes)), self.viewed.cameras[camera].id
         if passage is None:
-            if not 0 <= camera < len(self.viewed.cameras):
-                raise ConfigError(f"expected a camera of this run, got {camera}")
-            camera_id = self.viewed.cameras[camera].id
             track, number = (camera_id, self._free_number(camera_id)), self._free_number(camera_id)
         else:
             [track], number = self._tracks([passage]), 0
+            if track[0] != camera_id:
+                raise ConfigError(f"expected a tracklet of camera {camera_id}, got one of {track[0]}")
         entry = Entry(sequence + 1, "boxes", tracks=(track,), number=number, boxes=ordered)
         if not entry.is_possible:
             raise ConfigError("expected boxes with an area, one for a frame", remedy="choose them on the pictures")

@@ -126,6 +126,13 @@ def test_boxes_that_are_not_possible(session: Session, boxes: Any, message: str)
     assert session.entries() == []
 
 
+def test_boxes_of_one_camera_are_not_given_to_a_tracklet_of_another(session: Session) -> None:
+    cameras = [p.tracklet.camera_id for p in session.viewed.passages]
+    with pytest.raises(ConfigError, match="expected a tracklet of camera c001, got one of c002"):
+        session.give_boxes(0, 0, [(45, *STRAY[-1][1])], cameras.index("c002"))
+    assert session.entries() == []
+
+
 def test_boxes_that_were_edited_by_hand(session: Session) -> None:
     session.give_boxes(0, 0, [(45, *STRAY[-1][1])], 0)
     text = session.journal.path.read_text()
