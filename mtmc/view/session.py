@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class Session:
         self.folder = folder
         self.journal = Journal(folder / "journal.jsonl", digest_of(viewed.passages))
         self._lock = threading.Lock()
-        self._embedded: dict[tuple[str, tuple[tuple[int, bytes, bytes], ...]], EmbeddedTracklets] = {}
+        self._embedded: dict[tuple[Hashable, ...], EmbeddedTracklets] = {}
         self._given = _Repaired((), viewed, RunAssociation(viewed), _index_of(viewed), frozenset())
         self.agrees_with_run = self._given.association.agrees_with_run
         self._present = self._drafted = self._given
@@ -397,11 +397,11 @@ class Session:
         return _Repaired(repairs, viewed, RunAssociation(viewed, numbers), index, deleted)
 
     def _embed(self, run: LoadedRun, camera: Camera, parts: Sequence[Tracklet]) -> EmbeddedTracklets:
-        """:func:`embed_parts`, once for the same boxes."""
-        boxes = tuple((part.track_id, part.frame.tobytes(), part.xyxy.tobytes()) for part in parts)
-        if (camera.id, boxes) not in self._embedded:
-            self._embedded[camera.id, boxes] = embed_parts(run, camera, parts)
-        return self._embedded[camera.id, boxes]
+        """:func:`embed_parts`, once for the same boxes of the same class."""
+        key = camera.id, *((p.track_id, p.class_id, p.frame.tobytes(), p.xyxy.tobytes()) for p in parts)
+        if key not in self._embedded:
+            self._embedded[key] = embed_parts(run, camera, parts)
+        return self._embedded[key]
 
 
 def _index_of(viewed: ViewedRun) -> dict[Track, int]:

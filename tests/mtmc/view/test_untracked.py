@@ -126,6 +126,20 @@ def test_boxes_that_are_not_possible(session: Session, boxes: Any, message: str)
     assert session.entries() == []
 
 
+def test_a_class_that_is_undone_does_not_stay_with_boxes(session: Session) -> None:
+    def classes(of: Session) -> list[int]:
+        return [p.tracklet.class_id for p in of.viewed.passages if p.tracklet.camera_id == "c001"]
+
+    whole, cut = (passage_of(session, "c001", track) for track in (1, 2))
+    before = classes(session)
+    session.reclassify(0, [whole, cut], "bus")
+    session.give_boxes(1, 0, [(45, *STRAY[-1][1])], whole)
+    session.cut(2, cut, int(session.viewed.passages[cut].tracklet.frame[9]))
+    assert classes(session) != [*before, before[1]]
+    session.undo(3, 1)
+    assert classes(session) == classes(Session(session.given, session.folder)) == [*before, before[1]]
+
+
 def test_boxes_of_one_camera_are_not_given_to_a_tracklet_of_another(session: Session) -> None:
     cameras = [p.tracklet.camera_id for p in session.viewed.passages]
     with pytest.raises(ConfigError, match="expected a tracklet of camera c001, got one of c002"):
