@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _configure_logging() -> None:
-    """Show the log of the first process; how far long work is, only where no terminal shows that as a bar."""
+    """Show the log of the first process; the progress of long work only where no terminal shows it as a bar."""
     logger = logging.getLogger("reid")
     for handler in [h for h in logger.handlers if isinstance(h, ToStderr)]:
         logger.removeHandler(handler)
@@ -285,7 +285,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument(
         "--protocol",
         metavar="NAME",
-        help="another way than the data set's own: vehicleid-one-draw, veriwild-own-camera or viper-a-to-b",
+        help="a protocol other than the data set's own: vehicleid-one-draw, veriwild-own-camera or viper-a-to-b",
     )
     command.add_argument(
         "--seed", type=_whole_from(0), default=0, help="of protocols that draw at random, and of the bootstrap"
@@ -343,7 +343,7 @@ def _by_protocol(splits: Sequence[DatasetSplit], name: str) -> tuple[DatasetSpli
     known = [variants_of(split.protocol) for split in splits]
     if not any(name in names for names in known):
         listed = "; ".join(f"{split.name} by {', '.join(names)}" for split, names in zip(splits, known, strict=True))
-        raise ConfigError(f"--protocol {name}: no data set is measured so", remedy=f"these are: {listed}")
+        raise ConfigError(f"--protocol {name}: no data set has this protocol", remedy=f"these are: {listed}")
     return tuple(
         replace(split, protocol=name) if name in names else split for split, names in zip(splits, known, strict=True)
     )

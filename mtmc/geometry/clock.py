@@ -16,7 +16,7 @@ from mtmc.types import Array
 
 __all__ = ["FPS_RANGE", "LATEST_S", "Clock", "midnight_s"]
 
-#: Frames per second of a camera. A slower one shows no motion; the times of a faster one could not be told apart.
+#: Frames per second of a camera. A slower one shows no motion; times of a faster one would not differ in floating point.
 FPS_RANGE = (0.01, 100_000.0)
 
 #: Scene times lie within this of 0, seconds: some 300 years, of which a floating-point number resolves microseconds.
@@ -36,7 +36,7 @@ class Clock:
 
     Raises:
         SceneError: ``fps`` is not positive, or the knots do not increase, follow one another faster than frames can,
-            or lie too far from 0.
+            or are too far from 0.
 
     >>> clock = Clock(fps=10, time_map=((0, 0.0), (99, 9.9), (100, 15.0)))
     >>> clock.time_s(np.array([50, 99, 100, 110])).tolist()

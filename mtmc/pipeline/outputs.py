@@ -150,7 +150,7 @@ def note_derived(out: Path, paths: Iterable[Path]) -> None:
 
     Args:
         out: The run's folder.
-        paths: The files; those that do not lie below ``out`` are left out.
+        paths: The files; those outside ``out`` are left out.
 
     Raises:
         MtmcError: The note cannot be written.
@@ -163,7 +163,7 @@ def note_derived(out: Path, paths: Iterable[Path]) -> None:
 
 
 def set_aside_derived(out: Path, earlier: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
-    """Part from a new result what was made of an earlier one; nothing is done if the result is the same.
+    """Remove or move what was made from an earlier result; nothing is done if the result is the same.
 
     Files that later commands have computed (reports, traffic tables, diagnoses) are removed, since the same command
     makes them anew: those that are still as they were written. What ``mtmc view`` has exported holds the answers of a

@@ -28,7 +28,7 @@ def timeline_svg(
 
     Passages that overlap in time lie in lanes below each other. Vehicles of several cameras come first and have their
     color, the others have the class ``alone``; where there are no vehicles of several cameras, all have their color.
-    Pointing at a bar tells which vehicle and when: by the time of day where ``start_utc``, the date of second 0 of
+    The title of a bar names the vehicle and its times: times of day where ``start_utc``, the date of second 0 of
     the scene's clock, is known.
     """
     clock = partial(clock_text, start_utc=start_utc)

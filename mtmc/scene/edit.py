@@ -90,7 +90,7 @@ def scene_to_edit(folder: Path) -> Scene:
 def edit_scene(folder: Path, changes: SceneChanges, former: str) -> None:
     """Write changes into the folder's ``scene.yaml``; there need not be one yet.
 
-    Zones are told apart by their name, links by their ends, maps by their image and origins by their plane: those
+    Zones are identified by their name, links by their ends, maps by their image and origins by their plane: those
     that stay keep their comments. A region of interest is drawn into a new image beside the file.
 
     Args:

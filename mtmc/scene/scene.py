@@ -46,7 +46,7 @@ class Link:
         typical_s: Robust centre (median) of the travel times, seconds; None where unknown.
         spread_s: Robust spread of the travel times (1.4826 × median absolute deviation), seconds, or None.
         share: Share of those leaving by ``from_zone`` that take this link, in [0, 1], or None.
-        length_m: Length of the way between the two zones, meters, for speeds; None where unknown.
+        length_m: Length of the road between the two zones, meters, for speeds; None where unknown.
     """
 
     from_camera: str

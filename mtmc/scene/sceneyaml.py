@@ -136,7 +136,7 @@ class LinkEntry(Settings):
     spread_s: float | None = Field(None, ge=0, description="robust spread of the travel times in seconds")
     share: float | None = Field(None, ge=0, le=1, description="share of those leaving that take this link")
     length_m: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="length of the way between the two zones in meters, for speeds"
+        None, gt=0, allow_inf_nan=False, description="length of the road between the two zones in meters, for speeds"
     )
 
 

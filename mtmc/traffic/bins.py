@@ -1,4 +1,4 @@
-"""Bins of traffic figures: stretches of time of one length.
+"""Bins of traffic figures: intervals of one length.
 
 Where the date of the scene's clock is known, bins are counted from midnight, in the time zone of that date: bins of
 15 minutes are the quarters of an hour that a clock shows, as traffic counts have them. Elsewhere they are counted

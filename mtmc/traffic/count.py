@@ -140,7 +140,7 @@ def tables_of(
         start_utc: Date and time of second 0 of the scene's clock; None if unknown.
         samples: What the movements may have been; without them, nothing is estimated.
         conflict_cameras: Those whose conflicts are sought; None for no table of conflicts.
-        links: Those of the scene, for the lengths of ways between cameras.
+        links: Those of the scene, for the lengths of roads between cameras.
 
     Raises:
         ConfigError: ``bin_s`` is less than a second, or infinite.

@@ -40,7 +40,7 @@ _OCCURRENCE = _EVENT_COLUMNS.index("occurrence")
 def write_sumo_matrix(rows: Iterable[ODCount], path: Path) -> None:
     """The matrix as SUMO's relations of traffic assignment zones; one interval for each class and bin.
 
-    Zones are cameras with an entry or exit zone. Counts are those of the run. SUMO knows no times before 0: the first
+    Zones are cameras with an entry or exit zone. Counts are those of the run. SUMO has no times before 0: the first
     bin, which may begin before the recording, begins at 0.
 
     Args:

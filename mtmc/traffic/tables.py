@@ -131,7 +131,7 @@ class TravelTime:
         p5_s, p15_s, p50_s, p85_s, p95_s: Percentiles, seconds.
         p50_estimate_s: The median, corrected for uncertain links.
         p50_low_s, p50_high_s: Its 90 % interval, NaN below five vehicles.
-        length_m: Length of the way, as the scene's links state it; NaN where they do not.
+        length_m: Length of the road, as the scene's links state it; NaN where they do not.
         harmonic_mean_kmh: Harmonic mean of the speeds on it, which is the space mean speed: the length divided by the
             mean travel time; NaN without a length, and where views overlap.
     """
@@ -169,7 +169,7 @@ class Headway:
         g = max(h − l / v, 0)
 
     with h the headway, v the speed of the first vehicle at the zone, and l the usual length of its class. A vehicle
-    slower than 5 km/h stands at the zone, and has no gap behind it that could be told.
+    slower than 5 km/h stands at the zone: the gap behind it is unknown.
 
     Attributes:
         camera: Name of the camera.
@@ -330,7 +330,7 @@ def travel_times(
         movements: Of the run.
         bins: The bins.
         samples: What the movements may have been, their zones as they were seen.
-        links: Those of the scene, for the lengths of the ways.
+        links: Those of the scene, for the lengths of the roads.
     """
     times_s = _times_between(movements, bins)
     sampled_s = [_times_between(sample, bins) for sample in samples]
@@ -351,7 +351,7 @@ def travel_times(
 
 
 def _length_m(places: tuple[str, str, str, str], links: Iterable[Link]) -> float:
-    """Length of the way between two places, meters: of the link with most of their zones; NaN without one."""
+    """Length of the road between two places, meters: of the link with most of their zones; NaN without one."""
     known = [
         (bool(link.from_zone) + bool(link.to_zone), link.length_m)
         for link in links
@@ -361,7 +361,7 @@ def _length_m(places: tuple[str, str, str, str], links: Iterable[Link]) -> float
 
 
 def _leads(link: Link, places: tuple[str, str, str, str]) -> bool:
-    """Whether a link is one between camera and zone of leaving and of entering; "" of a link stands for any zone."""
+    """Whether a link joins camera and zone of leaving with those of entering; the zone "" of a link is any zone."""
     ends = link.from_camera, link.from_zone, link.to_camera, link.to_zone
     is_zone = False, True, False, True
     return all(a == b or (zone and not a) for a, b, zone in zip(ends, places, is_zone, strict=True))

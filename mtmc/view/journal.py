@@ -29,7 +29,7 @@ _VERSION = 1
 NUMBER_LIMIT = 2**31
 ACTIONS = ("same", "different", "merge", "split", "assign", "cut", "delete", "class", "boxes", "check", "undo")
 
-#: Edges of boxes are less, in pixels: more, pages do not show.
+#: Edges of boxes are less than this, pixels: the limit of the format in which pages receive them.
 EDGE_LIMIT_PX = 8192.0
 
 #: (camera_id, track_id) of a tracklet.

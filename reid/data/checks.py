@@ -47,7 +47,7 @@ def _names_a_picture(path: Path) -> bool:
 
 
 def _files_below(folder: Path, around: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
-    """What is no folder, at any depth; ``around`` is (device, inode) of the folders that this one is in."""
+    """All but folders, at any depth; ``around`` is (device, inode) of the folders that this one is in."""
     try:
         status = folder.stat()
         entries = [(path, path.is_dir()) for path in folder.iterdir()]

@@ -126,7 +126,7 @@ def collate(items: Sequence[Item] | DataError) -> Batch | DataError:
 
 
 class _Loader(DataLoader[Item]):  # type: ignore[misc]
-    """Raises the error of a picture that cannot be read as it is; from a worker, torch raises its traceback."""
+    """Raises the error of an unreadable picture itself; torch would raise the traceback of a worker."""
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in super().__iter__():

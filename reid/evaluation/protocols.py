@@ -73,9 +73,9 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def variants_of(protocol: str) -> list[str]:
-    """The ways in which a data set of this protocol can be measured, its own first; those of tracks belong to it.
+    """The protocols for a data set of this one, its own first; those of tracks are measured with it.
 
-    Pooled queries are no way to measure single ones: they are other pictures, which the data set's loader reads.
+    Pooled queries are not among them: they are other pictures, which the data set's loader reads.
     """
     return [
         name

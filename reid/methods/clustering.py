@@ -1,4 +1,4 @@
-"""k-means++, clusters numbered by size, and the silhouette that judges them."""
+"""k-means++, clusters numbered by size, and their silhouette."""
 
 from __future__ import annotations
 

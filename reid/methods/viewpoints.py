@@ -93,7 +93,7 @@ def read_labels(path: Path, records: Sequence[Record]) -> NDArray[Any]:
 
 
 def _distinct_depth(paths: Sequence[Path]) -> int:
-    """How many last parts of the paths tell all of them apart; 1 where file names do."""
+    """The least number of last parts by which all paths differ; 1 where file names differ."""
     different = len(set(paths))
     depth = 1
     while len({path.parts[-depth:] for path in paths}) < different:

@@ -216,7 +216,7 @@ function upload(tools, show) {
   return el("label", {}, "Add a map ", el("input", { type: "file", accept: "image/png,image/jpeg", onchange: choose }));
 }
 
-/** Where the ground plane of a calibrated camera lies on Earth: trajectories are then written in degrees, too. */
+/** The place of a calibrated camera's ground plane on Earth: trajectories are then written in degrees, too. */
 function originFields(camera) {
   const { ground_from_image: calibration, ground_plane: plane } = draft.cameras[camera];
   if (!calibration) return null;

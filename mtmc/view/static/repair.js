@@ -6,7 +6,7 @@ import { Player } from "./player.js";
 import { store } from "./store.js";
 import { CameraTile } from "./tile.js";
 
-const MARGIN_S = 5; // boxes that were missed lie before and after a tracklet
+const MARGIN_S = 5; // shown before and after a tracklet, where boxes may be missing
 
 export function repairPage(parameters, tools) {
   const key = parameters.get("id");
