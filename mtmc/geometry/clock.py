@@ -16,7 +16,7 @@ from mtmc.types import Array
 
 __all__ = ["FPS_RANGE", "LATEST_S", "Clock", "midnight_s"]
 
-#: Frames per second of a camera. A slower one shows no motion; times of a faster one would not differ in floating point.
+#: Frames per second of a camera. A slower one shows no motion; faster ones exceed the resolution of time stamps.
 FPS_RANGE = (0.01, 100_000.0)
 
 #: Scene times lie within this of 0, seconds: some 300 years, of which a floating-point number resolves microseconds.
