@@ -47,10 +47,16 @@ def date_in_name(name: str) -> datetime | None:
     >>> date_in_name("625_201707211410"), date_in_name("serial_20269912070000")
     (None, None)
     """
+    moment = _moment_in(name)
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc) if moment else None
+
+
+def _moment_in(name: str) -> datetime | None:
+    """The same, without a time zone where the name has none."""
     for found in _DATE.finditer(name):
         year, month, day, hour, minute, second = (int(found[part]) for part in _PARTS)
         microseconds = int((found["fraction"] or "").ljust(6, "0"))
-        own = timezone.utc if found["zone"] else _zone_of(found["offset"]) if found["offset"] else timezone.utc
+        own = timezone.utc if found["zone"] else _zone_of(found["offset"]) if found["offset"] else None
         try:
             return datetime(year, month, day, hour, minute, second, microseconds, own)
         except ValueError:
@@ -69,29 +75,32 @@ def with_named_starts(
 ) -> tuple[tuple[Camera, ...], datetime | None]:
     """The cameras on one clock by the names of their recordings, and the date of its second 0.
 
-    Nothing changes unless the names of all recordings have a date and these have a moment in common. Second 0 is then
-    the earliest of them. Cameras with a stated clock keep it and need no date; if they have one it counts for second
-    0, so that a correction of one camera moves no other. Learning may correct the others: names are exact to a second
-    at best.
+    Nothing changes unless the names of all recordings have a date, all or none with a time zone, and the recordings
+    have a moment in common by them. Second 0 is then the earliest date. Cameras with a stated clock keep it and need
+    no date; if they have one it counts for second 0, so that a correction of one camera moves no other. Learning may
+    correct the others: names are exact to a second at best.
 
     Args:
         cameras: Of one place.
         start_utc: The date of second 0, where it is stated.
     """
-    dates = {camera.id: date for camera in cameras if (date := _date_of(camera)) is not None}
+    names = {camera.id: _name_of(camera) for camera in cameras}
+    have_zone = {moment.tzinfo is not None for name in names.values() if (moment := _moment_in(name)) is not None}
+    dates = {key: date for key, name in names.items() if (date := date_in_name(name)) is not None}
     open_clocks = {camera.id for camera in cameras if not camera.clock_is_stated}
     dated = [camera for camera in cameras if camera.id in dates]
-    if not open_clocks or open_clocks - dates.keys() or not _have_a_moment_in_common(dated, dates):
+    are_named = bool(open_clocks) and open_clocks <= dates.keys() and len(have_zone) == 1
+    if not are_named or not _have_a_moment_in_common(dated, dates):
         return tuple(cameras), start_utc
     origin = min(dates.values())
     _log.info("starts of %d recordings by their names, the first one at %s", len(open_clocks), origin.isoformat())
     return tuple(_started(camera, dates, origin) for camera in cameras), start_utc or origin
 
 
-def _date_of(camera: Camera) -> datetime | None:
+def _name_of(camera: Camera) -> str:
     if camera.video is None:
-        return None
-    return date_in_name(camera.video.name if camera.video.is_dir() else camera.video.stem)
+        return ""
+    return camera.video.name if camera.video.is_dir() else camera.video.stem
 
 
 def _started(camera: Camera, dates: Mapping[str, datetime], origin: datetime) -> Camera:

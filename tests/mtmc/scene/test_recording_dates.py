@@ -78,6 +78,7 @@ def test_containers_that_do_not_count_their_frames(tmp_path: Path, kind: str) ->
         ("a_20260512_070003", "b_20260512_070000", "c"),  # one has no date
         ("a_20260512_070000", "a_20260512_070005"),  # pieces of one recording
         ("a_20260512_070000", "b_20260513_070000"),  # of two days
+        ("a_20260512_070000Z", "b_20260512_070003"),  # in which time zone is the second one?
     ],
 )
 def test_names_that_do_not_fit_together_say_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
