@@ -40,7 +40,7 @@ import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -73,10 +73,16 @@ _NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
 
 
 def _is_date_with_zone(value: Any, validate: ValidatorFunctionWrapHandler) -> datetime:
-    """A date and time with a zone; a bare number, which pydantic would take for seconds since 1970, is refused."""
-    with suppress(ValidationError):
+    """A date and time with a zone; a bare number, which pydantic would take for seconds since 1970, is refused.
+
+    So are dates near the ends of the calendar, from which some scene times lead out of it.
+    """
+    with suppress(ValidationError, OverflowError):
         if not _NUMBER.fullmatch(str(value)):
-            return validate(value)  # type: ignore[no-any-return]
+            moment: datetime = validate(value)
+            for seconds in (-LATEST_S, LATEST_S):
+                moment + timedelta(seconds=seconds)
+            return moment
     raise ValueError("expected a date and time with a time zone, such as 2026-05-12T07:00:00Z")
 
 

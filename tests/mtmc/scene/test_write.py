@@ -133,6 +133,8 @@ def test_restored_without_files(scene: Scene, tmp_path: Path) -> None:
         ("start_utc: '1700000000'", "start_utc: expected a date and time"),
         ("start_utc: 1.7e+9", "start_utc: expected a date and time"),
         ("start_utc: true", "start_utc: expected a date and time"),
+        ("start_utc: 9999-12-31T23:59:59Z", "start_utc: expected a date and time"),
+        ("start_utc: 0020-05-12T07:00:00Z", "start_utc: expected a date and time"),
         ("cameras: [{id: a, start_utc: 1700000000}]", r"cameras\.0\.start_utc: expected a date and time with a time"),
         (
             "cameras: [{id: a, detections: [a_det.txt], start_s: 1, start_utc: 2026-05-12T07:00:00Z}]",
