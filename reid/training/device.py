@@ -46,4 +46,4 @@ def mixed_precision(precision: str, device: torch.device) -> AbstractContextMana
 
 def derived_seed(root: int, epoch: int, rank: int) -> int:
     """A seed that no other epoch or process has."""
-    return int(np.random.SeedSequence((root, epoch, rank)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence((root, epoch, rank)).generate_state(1, np.uint64)[0]) >> 1
