@@ -14,7 +14,7 @@ from mtmc.report.sankey import most_frequent, sankey_svg
 from mtmc.traffic.bins import Bins
 from mtmc.traffic.count import TrafficTables
 from mtmc.traffic.movements import Movement
-from mtmc.traffic.tables import ODCount, TravelTime
+from mtmc.traffic.tables import ALL_CLASSES, ODCount, TravelTime
 
 __all__ = ["traffic_sections"]
 
@@ -78,7 +78,8 @@ def _origins_and_destinations(rows: Sequence[ODCount]) -> Section:
 
 
 def _travel_times(rows: Sequence[TravelTime]) -> Section:
-    most = sorted(rows, key=lambda row: (-row.vehicles, row.from_camera, row.from_zone, row.to_camera, row.to_zone))
+    of_all = [row for row in rows if row.vehicle_class == ALL_CLASSES]
+    most = sorted(of_all, key=lambda row: (-row.vehicles, row.from_camera, row.from_zone, row.to_camera, row.to_zone))
     ranges = [
         Range(
             name=f"{_place(row.from_camera, row.from_zone)} → {_place(row.to_camera, row.to_zone)}",

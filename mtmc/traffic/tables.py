@@ -3,6 +3,9 @@
 Each table is a list of rows of one frozen type, whose fields are the columns of the file. Times of bins are seconds
 on the scene's clock. A vehicle is counted in the bin in which it enters. Estimates and their 90 % intervals come from
 samples of the movements (:mod:`mtmc.traffic.samples`), and are NaN without them.
+
+Counts have a row per class. Means and percentiles of classes cannot be added up, so that their tables have a row of
+:data:`ALL_CLASSES` beside those of each class.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from mtmc.traffic.movements import Movement
 from mtmc.traffic.outlines import SIZE_M
 
 __all__ = [
+    "ALL_CLASSES",
     "Delay",
     "Headway",
     "ODCount",
@@ -42,6 +46,9 @@ __all__ = [
     "turning_counts",
 ]
 
+#: ``vehicle_class`` of rows that hold the vehicles of all classes.
+ALL_CLASSES = "all"
+
 _FREE_FLOW_PERCENTILE = 15.0
 _LEAST_FREE = 5  # vehicles that determine free flow
 
@@ -50,8 +57,8 @@ _LEAST_ESTIMATE = 0.5  # vehicles; rows that the run has not are listed from thi
 #: The estimate of what no sample has.
 _NONE = Estimate(0.0, 0.0, 0.0)
 
-#: Camera and zone of leaving, camera and zone of entering, bin.
-_Pair = tuple[str, str, str, str, float, float]
+#: Camera and zone of leaving, camera and zone of entering, class, bin.
+_Pair = tuple[str, str, str, str, str, float, float]
 
 #: Scene time of a vehicle at a zone, its speed there, km/h, and its class.
 _Passing = tuple[float, float, str]
@@ -123,6 +130,7 @@ class TravelTime:
     Attributes:
         from_camera, from_zone: Where vehicles leave.
         to_camera, to_zone: Where they enter next.
+        vehicle_class: Class of the vehicles, or :data:`ALL_CLASSES`.
         bin_start_s, bin_end_s: Bin of the time of leaving, scene seconds.
         vehicles: Number of vehicles in the run.
         vehicles_estimate: Their estimated number, corrected for uncertain links.
@@ -140,6 +148,7 @@ class TravelTime:
     from_zone: str
     to_camera: str
     to_zone: str
+    vehicle_class: str
     bin_start_s: float
     bin_end_s: float
     vehicles: int
@@ -169,12 +178,14 @@ class Headway:
         g = max(h − l / v, 0)
 
     with h the headway, v the speed of the first vehicle at the zone, and l the usual length of its class. A vehicle
-    slower than 5 km/h stands at the zone: the gap behind it is unknown.
+    slower than 5 km/h stands at the zone: the gap behind it is unknown. A row of a class has the headways of its
+    vehicles, behind vehicles of any class.
 
     Attributes:
         camera: Name of the camera.
         zone: Name of the zone.
         direction: "in" for vehicles that enter by the zone, "out" for vehicles that leave by it.
+        vehicle_class: Class of the later vehicle, or :data:`ALL_CLASSES`.
         bin_start_s, bin_end_s: Bin of the later vehicle, scene seconds.
         headways: Number of headways.
         mean_s, min_s: Mean and minimum, seconds.
@@ -187,6 +198,7 @@ class Headway:
     camera: str
     zone: str
     direction: str
+    vehicle_class: str
     bin_start_s: float
     bin_end_s: float
     headways: int
@@ -210,6 +222,7 @@ class Speed:
     Attributes:
         camera: Name of the camera.
         entry_zone, exit_zone: Names of the zones, "" where unknown.
+        vehicle_class: Class of the vehicles, or :data:`ALL_CLASSES`.
         bin_start_s, bin_end_s: Bin of the time of entry, scene seconds.
         vehicles: Number of vehicles.
         mean_kmh: Arithmetic mean.
@@ -220,6 +233,7 @@ class Speed:
     camera: str
     entry_zone: str
     exit_zone: str
+    vehicle_class: str
     bin_start_s: float
     bin_end_s: float
     vehicles: int
@@ -239,10 +253,11 @@ class Delay:
     Attributes:
         camera: Name of the camera.
         entry_zone, exit_zone: Names of the zones.
+        vehicle_class: Class of the vehicles, or :data:`ALL_CLASSES`.
         bin_start_s, bin_end_s: Bin of the time of entry, scene seconds.
         vehicles: Number of vehicles.
-        free_flow_s: Time in view at free flow: 15th percentile, over all bins, of vehicles of the movement that do
-            not stand; NaN for fewer than five of them.
+        free_flow_s: Time in view at free flow: 15th percentile, over all bins and classes, of vehicles of the
+            movement that do not stand; NaN for fewer than five of them.
         mean_delay_s, p50_delay_s, p85_delay_s: Mean and percentiles of the delays, NaN without ``free_flow_s``.
         standing_vehicles: Number of vehicles that stand.
         mean_standing_s: Mean time for which a vehicle stands, over all vehicles.
@@ -251,6 +266,7 @@ class Delay:
     camera: str
     entry_zone: str
     exit_zone: str
+    vehicle_class: str
     bin_start_s: float
     bin_end_s: float
     vehicles: int
@@ -324,7 +340,7 @@ def travel_times(
     samples: Sequence[Sequence[Movement]] = (),
     links: Sequence[Link] = (),
 ) -> list[TravelTime]:
-    """Travel times between consecutive movements of each vehicle.
+    """Travel times between consecutive movements of each vehicle, for all classes and for each.
 
     Args:
         movements: Of the run.
@@ -368,17 +384,18 @@ def _leads(link: Link, places: tuple[str, str, str, str]) -> bool:
 
 
 def _times_between(movements: Iterable[Movement], bins: Bins) -> dict[_Pair, list[float]]:
-    """The travel times between consecutive movements by place and bin, seconds."""
+    """The travel times between consecutive movements by place, class and bin, seconds."""
     times_s: dict[_Pair, list[float]] = defaultdict(list)
     for route in _routes(movements):
         for earlier, later in pairwise(route):
             places = earlier.camera, earlier.exit_zone, later.camera, later.entry_zone
-            times_s[(*places, *bins.of(earlier.leave_s))].append(later.enter_s - earlier.leave_s)
+            for vehicle_class in (ALL_CLASSES, earlier.vehicle_class):
+                times_s[(*places, vehicle_class, *bins.of(earlier.leave_s))].append(later.enter_s - earlier.leave_s)
     return times_s
 
 
 def headways(movements: Sequence[Movement], bins: Bins = QUARTERS) -> list[Headway]:
-    """Headways and gaps at every entry and exit zone.
+    """Headways and gaps at every entry and exit zone, for all classes and for each.
 
     The first vehicle at a zone has none, nor do vehicles without a zone.
     """
@@ -391,13 +408,12 @@ def headways(movements: Sequence[Movement], bins: Bins = QUARTERS) -> list[Headw
 
     rows = []
     for place, at_zone in sorted(passings.items()):
-        pairs = pairwise(sorted(at_zone, key=itemgetter(0)))
-        following = [(later[0], later[0] - earlier[0], _gap_s(earlier, later)) for earlier, later in pairs]
-        for ends, in_bin in _grouped(following, lambda times_s: bins.of(times_s[0])):
-            headways_s = [headway_s for _, headway_s, _ in in_bin]
-            gaps_s = [gap_s for _, _, gap_s in in_bin if math.isfinite(gap_s)]
+        pairs = list(pairwise(sorted(at_zone, key=itemgetter(0))))
+        for key, in_bin in _grouped_by_class(pairs, lambda pair: pair[1][2], lambda pair: bins.of(pair[1][0])):
+            headways_s = [later[0] - earlier[0] for earlier, later in in_bin]
+            gaps_s = [gap_s for pair in in_bin if math.isfinite(gap_s := _gap_s(*pair))]
             counts = len(headways_s), len(gaps_s)
-            rows.append(Headway(*place, *ends, counts[0], *_spread(headways_s), counts[1], *_spread(gaps_s)))
+            rows.append(Headway(*place, *key, counts[0], *_spread(headways_s), counts[1], *_spread(gaps_s)))
     return rows
 
 
@@ -419,33 +435,33 @@ def _spread(values: Sequence[float]) -> tuple[float, float, float, float, float]
 
 
 def speeds(movements: Iterable[Movement], bins: Bins = QUARTERS) -> list[Speed]:
-    """Speeds of the movements through calibrated cameras; others are left out."""
+    """Speeds of the movements through calibrated cameras, for all classes and for each; others are left out."""
     measured = [movement for movement in movements if math.isfinite(movement.speed_kmh)]
     rows = []
-    for key, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone, *bins.of(m.enter_s))):
-        values = [movement.speed_kmh for movement in group]
-        harmonic_mean = float(stats.hmean(values)) if min(values) > 0 else math.nan
-        p15, p50, p85 = np.percentile(values, [15, 50, 85]).tolist()
-        rows.append(Speed(*key, len(values), float(np.mean(values)), harmonic_mean, p15, p50, p85))
+    for way, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone)):
+        for key, in_bin in _grouped_by_class(group, lambda m: m.vehicle_class, lambda m: bins.of(m.enter_s)):
+            values = [movement.speed_kmh for movement in in_bin]
+            harmonic_mean = float(stats.hmean(values)) if min(values) > 0 else math.nan
+            p15, p50, p85 = np.percentile(values, [15, 50, 85]).tolist()
+            rows.append(Speed(*way, *key, len(values), float(np.mean(values)), harmonic_mean, p15, p50, p85))
     return rows
 
 
 def delays(movements: Iterable[Movement], bins: Bins = QUARTERS) -> list[Delay]:
-    """Delays of the movements through calibrated cameras of which both zones are known."""
+    """Delays, for all classes and for each, of movements with known zones through calibrated cameras."""
     measured = [m for m in movements if m.entry_zone and m.exit_zone and math.isfinite(m.standing_s)]
     rows = []
     for way, group in _grouped(measured, lambda m: (m.camera, m.entry_zone, m.exit_zone)):
         free = [m.leave_s - m.enter_s for m in group if not m.standing_s]
         free_flow_s = float(np.percentile(free, _FREE_FLOW_PERCENTILE)) if len(free) >= _LEAST_FREE else math.nan
-        for (start_s, end_s), in_bin in _grouped(group, lambda m: bins.of(m.enter_s)):
+        for key, in_bin in _grouped_by_class(group, lambda m: m.vehicle_class, lambda m: bins.of(m.enter_s)):
             times_s = np.array([m.leave_s - m.enter_s for m in in_bin]) - free_flow_s
             p50, p85 = np.percentile(times_s, [50, 85]).tolist()
             standing_s = [m.standing_s for m in in_bin]
             rows.append(
                 Delay(
                     *way,
-                    bin_start_s=start_s,
-                    bin_end_s=end_s,
+                    *key,
                     vehicles=len(in_bin),
                     free_flow_s=free_flow_s,
                     mean_delay_s=float(times_s.mean()),
@@ -514,3 +530,12 @@ def _grouped(rows: Iterable[_Row], key_of: Callable[[_Row], _Key]) -> list[tuple
     for row in rows:
         groups[key_of(row)].append(row)
     return sorted(groups.items(), key=lambda item: item[0])  # type: ignore[arg-type, return-value]
+
+
+def _grouped_by_class(
+    rows: Iterable[_Row], class_of: Callable[[_Row], str], bin_of: Callable[[_Row], tuple[float, float]]
+) -> list[tuple[tuple[str, float, float], list[_Row]]]:
+    """Rows by class and ends of the bin; each row is in the group of its class and in that of all classes."""
+    twice = [(vehicle_class, row) for row in rows for vehicle_class in (ALL_CLASSES, class_of(row))]
+    groups = _grouped(twice, lambda item: (item[0], *bin_of(item[1])))
+    return [(key, [row for _, row in group]) for key, group in groups]

@@ -50,7 +50,7 @@ from mtmc.traffic.count import counted_tracks, views_of
 from mtmc.traffic.ground_paths import ground_path, with_sure_positions
 from mtmc.traffic.movements import Movement, movements_of
 from mtmc.traffic.samples import MovementSamples, View, sample_movements
-from mtmc.traffic.tables import od_matrix, speeds, travel_times, turning_counts
+from mtmc.traffic.tables import ALL_CLASSES, od_matrix, speeds, travel_times, turning_counts
 from mtmc.types import Array, GlobalTrack
 from tools.synthcity.layout import read_records, record_path, truth_tables
 from tools.synthcity.recipe import Recipe, load_recipe
@@ -332,23 +332,27 @@ def cells_of(case: Case, table: str) -> list[Cell]:
         completed = [_without_class(sample) for sample in samples.completed]
         return _count_cells(od_matrix(truth, _ALL), od_matrix(run, _ALL, completed))
     if table == "times":
-        true_rows = travel_times(truth, _ALL)
-        rows = {_key(row): row for row in travel_times(run, _ALL, samples.seen)}
+        true_rows = _of_all_classes(travel_times(truth, _ALL))
+        rows = {_key(row): row for row in _of_all_classes(travel_times(run, _ALL, samples.seen))}
         return [
             Cell(t.p50_s, row.p50_s, row.p50_estimate_s, row.p50_low_s, row.p50_high_s)
             for t in true_rows
             if _is_known(t) and (row := rows.get(_key(t))) and min(t.vehicles, row.vehicles) >= _LEAST_VEHICLES
         ]
-    speed = {_key(row): row for row in speeds(run, _ALL)}
+    speed = {_key(row): row for row in _of_all_classes(speeds(run, _ALL))}
     return [
         Cell(t.p85_kmh, row.p85_kmh, row.p85_kmh, math.nan, math.nan)
-        for t in speeds(truth, _ALL)
+        for t in _of_all_classes(speeds(truth, _ALL))
         if _is_known(t) and (row := speed.get(_key(t))) and min(t.vehicles, row.vehicles) >= _LEAST_VEHICLES
     ]
 
 
 def _without_class(movements: Iterable[Movement]) -> list[Movement]:
     return [replace(movement, vehicle_class="") for movement in movements]
+
+
+def _of_all_classes(rows: Sequence[Any]) -> list[Any]:
+    return [row for row in rows if row.vehicle_class == ALL_CLASSES]
 
 
 def _count_cells(true_rows: Sequence[Any], rows: Sequence[Any]) -> list[Cell]:

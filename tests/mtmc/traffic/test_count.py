@@ -75,12 +75,13 @@ def test_the_files_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     [headway] = [
         r
         for r in table(folder / "traffic" / "headways.csv")
-        if (r["camera"], r["direction"], r["bin_start_s"]) == ("a", "in", "15.000")
+        if (r["camera"], r["direction"], r["vehicle_class"], r["bin_start_s"]) == ("a", "in", "all", "15.000")
     ]
     assert float(headway["mean_s"]) == pytest.approx(10.0, abs=0.2)
     assert float(headway["mean_gap_s"]) == pytest.approx(10.0 - 4.6 / 10.0, abs=0.02)  # behind 4.6 m at 10 m/s
     speed = table(folder / "traffic" / "speeds.csv")
-    assert [float(row["p50_kmh"]) for row in speed] == pytest.approx([36.0] * 4, rel=0.02)
+    assert [row["vehicle_class"] for row in speed] == ["all", "all", "vehicle", "vehicle"] * 2
+    assert [float(row["p50_kmh"]) for row in speed] == pytest.approx([36.0] * 8, rel=0.02)
 
 
 def test_conflicts_are_written_on_request_alone(folder: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from mtmc.scene import Link
 from mtmc.traffic.bins import Bins
 from mtmc.traffic.movements import Movement
 from mtmc.traffic.tables import (
+    ALL_CLASSES,
+    delays,
     headways,
     od_matrix,
     peak_hours,
@@ -34,6 +39,11 @@ def move(
     kmh: float = math.nan,
 ) -> Movement:
     return Movement(vehicle, kind, camera, entry, exit, enter_s, leave_s, kmh, 1)
+
+
+def of_all(rows: Sequence[Any]) -> list[Any]:
+    """The rows of the vehicles of all classes."""
+    return [row for row in rows if row.vehicle_class == ALL_CLASSES]
 
 
 def random_movements(seed: int, vehicles: int = 60) -> list[Movement]:
@@ -88,7 +98,7 @@ def test_travel_times_by_hand() -> None:
             move(vehicle, "b", 5.0 + seconds, 60.0, entry="west"),
         )
     ]
-    [row] = travel_times([*movements, move(9, "a", 0.0, 5.0)])
+    [row] = of_all(travel_times([*movements, move(9, "a", 0.0, 5.0)]))
     assert (row.from_camera, row.from_zone, row.to_camera, row.to_zone) == ("a", "east", "b", "west")
     assert (row.bin_start_s, row.bin_end_s, row.vehicles) == (0.0, 900.0, 7)
     assert row.mean_s == pytest.approx(130 / 7)
@@ -109,19 +119,19 @@ def test_speeds_between_views_by_the_lengths_of_links() -> None:
         return Link("a", from_zone, to_camera, to_zone, 0.0, 60.0, length_m=length_m)
 
     of_any = link("", "", 700.0)
-    [row] = travel_times(movements, links=[of_any, link("east", "west", 500.0), link("east", "north", 900.0)])
+    [row] = of_all(travel_times(movements, links=[of_any, link("east", "west", 500.0), link("east", "north", 900.0)]))
     assert (row.length_m, row.harmonic_mean_kmh) == (500.0, pytest.approx(72.0))
-    [row] = travel_times(movements, links=[of_any, link("east", "west", None), link("", "west", 600.0)])
+    [row] = of_all(travel_times(movements, links=[of_any, link("east", "west", None), link("", "west", 600.0)]))
     assert row.length_m == 600.0
-    [row] = travel_times(movements, links=[link("", "", 700.0, to_camera="c")])
+    [row] = of_all(travel_times(movements, links=[link("", "", 700.0, to_camera="c")]))
     assert math.isnan(row.length_m)
     assert math.isnan(row.harmonic_mean_kmh)
-    [row] = travel_times([move(1, "a", 0.0, 9.0), move(1, "b", 7.0, 12.0)], links=[of_any])
+    [row] = of_all(travel_times([move(1, "a", 0.0, 9.0), move(1, "b", 7.0, 12.0)], links=[of_any]))
     assert math.isnan(row.harmonic_mean_kmh)  # the views overlap
 
 
 def test_travel_times_of_overlapping_views_are_negative_and_one_vehicle_has_no_spread() -> None:
-    [row] = travel_times([move(1, "a", 0.0, 9.0), move(1, "b", 7.0, 12.0)])
+    [row] = of_all(travel_times([move(1, "a", 0.0, 9.0), move(1, "b", 7.0, 12.0)]))
     assert row.mean_s == -2.0
     assert math.isnan(row.sd_s)
     assert math.isnan(row.p50_low_s)
@@ -170,7 +180,7 @@ def test_travel_times_are_estimated_over_the_samples_that_have_them() -> None:
         ]
 
     samples = [drive(10.0, 9)] * 50 + [drive(20.0, 9)] * 100 + [[move(1, "a", 0.0, 5.0, exit="east")]] * 50
-    [row] = travel_times(drive(10.0, 9), samples=samples)
+    [row] = of_all(travel_times(drive(10.0, 9), samples=samples))
     assert row.p50_s == pytest.approx(10.05)
     assert row.p50_estimate_s == pytest.approx(20.05)
     assert row.p50_low_s < 10.1
@@ -183,7 +193,7 @@ def test_headways_by_hand() -> None:
     times_s = [3.0, 5.0, 11.0, 100.0, 101.0]
     movements = [move(k, "a", time_s, time_s + 1, entry="north") for k, time_s in enumerate(times_s)]
     movements.append(move(9, "a", 4.0, 5.0))  # no zone
-    found = headways(movements, Bins(60.0))
+    found = of_all(headways(movements, Bins(60.0)))
     assert [(r.zone, r.direction, r.bin_start_s, r.headways, r.mean_s, r.min_s) for r in found] == [
         ("north", "in", 0.0, 2, 4.0, 2.0),
         ("north", "in", 60.0, 2, 45.0, 1.0),
@@ -204,14 +214,14 @@ def test_gaps_by_hand() -> None:
         replace(move(k, "a", enter_s, 50.0 + k, "north", kind=kind), entry_kmh=kmh)
         for k, (kind, kmh, enter_s) in enumerate(passing)
     ]
-    [row] = headways(movements)
+    [row] = of_all(headways(movements))
     assert (row.headways, row.gaps) == (5, 3)
     assert row.mean_gap_s == pytest.approx((2.54 + 3.7 + 0.0) / 3)
     assert (row.min_gap_s, row.p50_gap_s) == pytest.approx((0.0, 2.54))
-    [leaving] = headways([replace(m, entry_zone="", exit_zone="south", exit_kmh=72.0) for m in movements])
+    [leaving] = of_all(headways([replace(m, entry_zone="", exit_zone="south", exit_kmh=72.0) for m in movements]))
     assert leaving.gaps == 5  # by the speed at the exit: 1 s − 0.23 s behind a car, 1 s − 0.575 s behind the bus
     assert leaving.mean_gap_s == pytest.approx((4 * 0.77 + 0.425) / 5)
-    [unknown] = headways([replace(m, entry_kmh=math.nan) for m in movements])
+    [unknown] = of_all(headways([replace(m, entry_kmh=math.nan) for m in movements]))
     assert unknown.gaps == 0
     assert math.isnan(unknown.p85_gap_s)
 
@@ -229,12 +239,98 @@ def test_bins_are_quarters_of_the_clock_where_the_date_is_known(zone: timezone) 
 
 def test_speeds_by_hand_and_without_calibration() -> None:
     movements = [move(1, "a", 0, 1, "n", "s", kmh=30.0), move(2, "a", 2, 3, "n", "s", kmh=60.0), move(3, "a", 4, 5)]
-    [row] = speeds(movements)
+    [row] = of_all(speeds(movements))
     assert (row.vehicles, row.mean_kmh, row.p50_kmh) == (2, 45.0, 45.0)
     assert row.harmonic_mean_kmh == pytest.approx(40.0)
     assert not speeds([move(3, "a", 4, 5)])
-    [stopped] = speeds([move(1, "a", 0, 1, kmh=0.0)])
+    [stopped] = of_all(speeds([move(1, "a", 0, 1, kmh=0.0)]))
     assert math.isnan(stopped.harmonic_mean_kmh)
+
+
+def members(movements: Sequence[Movement], row: Any, class_of_row: str) -> list[Movement]:
+    """The movements of the way, bin and class of a row, in order of time."""
+    way = (row.camera, row.entry_zone, row.exit_zone)
+    return [
+        m
+        for m in sorted(movements, key=lambda m: m.enter_s)
+        if (m.camera, m.entry_zone, m.exit_zone) == way
+        and class_of_row in (ALL_CLASSES, m.vehicle_class)
+        and row.bin_start_s <= m.enter_s < row.bin_end_s
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_have_rows_of_their_own_beside_those_of_all(seed: int) -> None:
+    bins, rng = Bins(900.0), np.random.default_rng(seed)
+    movements = [replace(m, standing_s=float(rng.random() < 0.3)) for m in random_movements(seed, vehicles=200)]
+
+    for table, is_in in (
+        (speeds, lambda m: math.isfinite(m.speed_kmh)),
+        (delays, lambda m: bool(m.entry_zone and m.exit_zone)),
+    ):
+        counted = [m for m in movements if is_in(m)]
+        rows = table(movements, bins)  # type: ignore[operator]
+        assert sum(row.vehicles for row in of_all(rows)) == len(counted)
+        assert sum(row.vehicles for row in rows) == 2 * len(counted)
+        for row in rows:
+            own = members(counted, row, row.vehicle_class)
+            assert row.vehicles == len(own) > 0
+            if table is speeds:
+                assert row.mean_kmh == pytest.approx(np.mean([m.speed_kmh for m in own]))
+            else:
+                assert row.standing_vehicles == sum(m.standing_s > 0 for m in own)
+    of_way: dict[tuple[str, str, str], set[float]] = {}
+    for row in delays(movements, bins):
+        of_way.setdefault((row.camera, row.entry_zone, row.exit_zone), set()).add(row.free_flow_s)
+    assert all(len(values) == 1 for values in of_way.values())  # one free flow for all classes
+    assert not any(math.isnan(value) for values in of_way.values() for value in values)
+
+    for row in travel_times(movements, bins):
+        expected = []
+        for vehicle in range(1, 201):
+            own = sorted((m for m in movements if m.vehicle == vehicle), key=lambda m: m.enter_s)
+            expected += [
+                b.enter_s - a.leave_s
+                for a, b in pairwise(own)
+                if (a.camera, a.exit_zone, b.camera, b.entry_zone)
+                == (row.from_camera, row.from_zone, row.to_camera, row.to_zone)
+                and row.vehicle_class in (ALL_CLASSES, a.vehicle_class)
+                and row.bin_start_s <= a.leave_s < row.bin_end_s
+            ]
+        assert row.vehicles == len(expected) > 0
+        assert row.mean_s == pytest.approx(np.mean(expected))
+
+    entering = [m for m in movements if m.entry_zone]
+    for row in headways(movements, bins):
+        if row.direction == "in":
+            at_zone = [m for m in entering if (m.camera, m.entry_zone) == (row.camera, row.zone)]
+            at_zone.sort(key=lambda m: m.enter_s)
+            expected = [
+                later.enter_s - earlier.enter_s
+                for earlier, later in pairwise(at_zone)
+                if row.vehicle_class in (ALL_CLASSES, later.vehicle_class)
+                and row.bin_start_s <= later.enter_s < row.bin_end_s
+            ]
+            assert row.headways == len(expected) > 0
+            assert row.mean_s == pytest.approx(np.mean(expected))
+
+
+def test_travel_times_of_a_class_are_estimated_from_its_samples() -> None:
+    def drive(seconds: float, kind: str) -> list[Movement]:
+        first = 1 if kind == "car" else 101
+        return [
+            m
+            for vehicle in range(first, first + 7)
+            for m in (
+                move(vehicle, "a", 0.0, 5.0, exit="east", kind=kind),
+                move(vehicle, "b", 5.0 + seconds, 99.0, entry="west", kind=kind),
+            )
+        ]
+
+    run = [*drive(10.0, "car"), *drive(30.0, "bus")]
+    rows = {row.vehicle_class: row for row in travel_times(run, samples=[run] * 50 + [drive(10.0, "car")] * 50)}
+    assert {name: row.p50_estimate_s for name, row in rows.items()} == {"all": 15.0, "bus": 30.0, "car": 10.0}
+    assert {name: row.vehicles_estimate for name, row in rows.items()} == {"all": 10.5, "bus": 3.5, "car": 7.0}
 
 
 def test_the_peak_hour_by_hand() -> None:
