@@ -1,5 +1,8 @@
 """When recordings began, by their names: ``north_2026-05-12_07-00-00.mp4``, ``ch01_20260512070130.mkv``.
 
+Metadata of files have a date, too. Most programs that export or cut videos write the time of the export there, which
+nothing tells from that of the recording, so that it counts only where ``scene.yaml`` says so.
+
 Recorders name files after the moment in which they begin. Where all recordings of a place have such a name, cameras
 that were not started at one moment are on one clock, and the date of its second 0 is known. Names are trusted only if
 the recordings have a moment in common by them: pieces of one recording and clips of several days have none.
@@ -8,12 +11,14 @@ the recordings have a moment in common by them: pieces of one recording and clip
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import av
 import numpy as np
 
 from mtmc.errors import VideoError
@@ -21,14 +26,14 @@ from mtmc.scene.scene import Camera
 from mtmc.video.read import probe
 from mtmc.video.timestamps import presentation_times
 
-__all__ = ["date_in_name", "with_named_starts"]
+__all__ = ["date_in_file", "date_in_name", "with_named_starts"]
 
 _DATE = re.compile(
     r"(?<!\d)(?P<year>(?:19|20)\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)"
     r"[-_.T ]{0,3}"
-    r"(?P<hour>\d\d)[-_.h]?(?P<minute>\d\d)[-_.m]?(?P<second>\d\d)"
+    r"(?P<hour>\d\d)[-_.:h]?(?P<minute>\d\d)[-_.:m]?(?P<second>\d\d)"
     r"(?:[.,](?P<fraction>\d{1,6}))?"
-    r"(?:(?P<zone>Z)|(?P<offset>[+-](?:00[-_.]?00|(?:0[1-9]|1[0-4])[-_.]?(?:00|30|45))(?!x|[-_.]\d\d(?!\d))))?(?!\d)"
+    r"(?:(?P<zone>Z)|(?P<offset>[+-](?:00[-_.:]?00|(?:0[1-9]|1[0-4])[-_.:]?(?:00|30|45))(?!x|[-_.]\d\d(?!\d))))?(?!\d)"
 )
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -49,6 +54,31 @@ def date_in_name(name: str) -> datetime | None:
     """
     moment = _moment_in(name)
     return moment.replace(tzinfo=moment.tzinfo or timezone.utc) if moment else None
+
+
+#: Keys of metadata, the one with the camera's own time zone first (QuickTime).
+_KEYS = ("com.apple.quicktime.creationdate", "creation_time")
+
+#: Years of a clock that was never set: zero in QuickTime's and in Unix time.
+_UNSET = (1904, 1970)
+
+
+def date_in_file(path: Path) -> datetime | None:
+    """The date in the metadata of a video, those of the container before those of its pictures; None without one.
+
+    Source: ``creation_time`` as FFmpeg reads it from MP4, QuickTime (``mvhd``) and Matroska (``DateUTC``). Without a
+    time zone it is taken to be UTC.
+    """
+    try:
+        with av.open(os.fspath(path)) as container:
+            found = [container.metadata, *(stream.metadata for stream in container.streams.video)]
+    except (av.FFmpegError, OSError):
+        return None  # whatever is wrong with the file is reported when its frames are read
+    for text in (metadata[key] for metadata in found for key in _KEYS if key in metadata):
+        moment = date_in_name(text)
+        if moment is not None and moment.year not in _UNSET:
+            return moment
+    return None
 
 
 def _moment_in(name: str) -> datetime | None:

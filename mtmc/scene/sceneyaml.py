@@ -8,6 +8,7 @@
       - id: north
         video: north.mp4            # or a folder of numbered images; found by itself if named like the id
         start_s: 1.64               # scene time of frame 0; or its date and time, start_utc: 2026-05-12T07:00:01.64Z
+                                    # or start_utc: file, the date in the video's metadata
         fps: 9.33                   # effective rate, where it differs from the file's
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
@@ -59,7 +60,7 @@ from mtmc.errors import SceneError
 from mtmc.geometry.clock import FPS_RANGE, LATEST_S, Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
-from mtmc.scene.recording_dates import with_named_starts
+from mtmc.scene.recording_dates import date_in_file, with_named_starts
 from mtmc.scene.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
@@ -88,6 +89,16 @@ def _is_date_with_zone(value: Any, validate: ValidatorFunctionWrapHandler) -> da
 
 DateWithZone = Annotated[AwareDatetime, Field(strict=False), WrapValidator(_is_date_with_zone)]
 
+#: ``start_utc`` of a camera whose video states the date.
+_FILE = "file"
+
+
+def _is_date_or_file(value: Any, validate: ValidatorFunctionWrapHandler) -> datetime | str:
+    return _FILE if value == _FILE else _is_date_with_zone(value, validate)
+
+
+DateOfRecording = Annotated[DateWithZone | Literal["file"], WrapValidator(_is_date_or_file)]
+
 
 def _is_name(name: str) -> str:
     if not name:
@@ -115,7 +126,9 @@ class CameraEntry(Settings):
     video: str | None = None
     fps: float | None = Field(None, ge=FPS_RANGE[0], le=FPS_RANGE[1], description="effective frames per second")
     start_s: float | None = Field(None, ge=-LATEST_S, le=LATEST_S, description="scene time of frame 0")
-    start_utc: DateWithZone | None = Field(None, description="date and time, with a time zone, of frame 0")
+    start_utc: DateOfRecording | None = Field(
+        None, description="date and time, with a time zone, of frame 0; file: as the video's metadata have it"
+    )
     time_map: list[tuple[int, float]] = Field(default_factory=list, description="[frame, scene seconds] knots")
     frame_count: int | None = Field(None, ge=1)
     size_wh: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
@@ -218,11 +231,13 @@ def load(folder: Path, path: Path) -> Scene:
     written = parse_settings(SceneFile, file.data, file=file, error=SceneError)
     base = _layout(folder, {entry.id for entry in written.cameras})
     cameras = {camera.id: camera for camera in base}
-    start_utc = written.start_utc or min((e.start_utc for e in written.cameras if e.start_utc), default=None)
-    for index, entry in enumerate(written.cameras):
-        here = _Place(file, folder, ("cameras", index))
+    places = [_Place(file, folder, ("cameras", index)) for index in range(len(written.cameras))]
+    dates = [_date(entry, cameras.get(entry.id), here) for entry, here in zip(written.cameras, places, strict=True)]
+    start_utc = written.start_utc or min(filter(None, dates), default=None)
+    for entry, date, here in zip(written.cameras, dates, places, strict=True):
+        start_s = (date - start_utc).total_seconds() if date and start_utc else None
         try:
-            cameras[entry.id] = _camera(entry, cameras.get(entry.id), here, start_utc)
+            cameras[entry.id] = _camera(entry, cameras.get(entry.id), here, start_s)
         except _MissingFile as error:
             # One camera's missing file is that camera's problem; the others can be used.
             unusable = cameras.get(entry.id) or Camera(entry.id, 0, Clock(entry.fps or plain.IMAGE_FOLDER_FPS))
@@ -404,8 +419,22 @@ class _Place:
         return path
 
 
-def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_utc: datetime | None) -> Camera:
-    """A camera as its entry has it, on top of what the folder's layout says; ``start_utc`` is that of the scene."""
+def _date(entry: CameraEntry, base: Camera | None, here: _Place) -> datetime | None:
+    """The date of frame 0 by the entry, or by its video, which is reported with the camera if it is missing."""
+    if not isinstance(entry.start_utc, str):
+        return entry.start_utc
+    video = here.folder / entry.video if entry.video is not None else base.video if base is not None else None
+    if video is not None and not video.exists():
+        return None
+    date = None if video is None else date_in_file(video)
+    if date is None:
+        stated = "there is no video" if video is None else f"the metadata of {video.name} have no date"
+        raise here.error("start_utc", stated, "give the date and time of frame 0")
+    return date
+
+
+def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_s: float | None) -> Camera:
+    """A camera as its entry has it, on top of what the folder's layout says; ``start_s`` is by its date."""
     if entry.start_s is not None and entry.start_utc is not None:
         raise here.error("start_utc", "expected start_s or start_utc, got both", "remove one of them")
     if entry.video is not None and (base is None or base.video != here.folder / entry.video):
@@ -419,14 +448,14 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_utc: da
     try:
         knots = tuple((frame, seconds) for frame, seconds in entry.time_map)
         if entry.fps is not None or knots:  # what the file says replaces the video's own timestamps
-            start_s = base.clock.start_s if entry.start_s is None else entry.start_s
-            clock = Clock(entry.fps or base.clock.fps, start_s, knots)
+            first_s = base.clock.start_s if entry.start_s is None else entry.start_s
+            clock = Clock(entry.fps or base.clock.fps, first_s, knots)
         else:
             clock = base.clock if entry.start_s is None else base.clock.starting_at(entry.start_s)
     except SceneError as cause:
         raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
-    if entry.start_utc is not None and start_utc is not None:
-        clock = clock.starting_at((entry.start_utc - start_utc).total_seconds())
+    if start_s is not None:
+        clock = clock.starting_at(start_s)
     return replace(
         base,
         clock=clock,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from mtmc.errors import SceneError
 from mtmc.scene import Scene, load_scenes
-from mtmc.scene.recording_dates import date_in_name
+from mtmc.scene.recording_dates import date_in_file, date_in_name
 from tests.builders import write_video
 
 FRAMES = np.full((50, 24, 32, 3), 90, np.uint8)  # 5 s
@@ -23,6 +25,8 @@ FRAMES = np.full((50, 24, 32, 3), 90, np.uint8)  # 5 s
         ("ch01_20260512070130", "2026-05-12T07:01:30+00:00"),
         ("NVR_1_2026.05.12 07.01.30.250", "2026-05-12T07:01:30.250000+00:00"),
         ("cam2026-05-12T07h01m30Z_left", "2026-05-12T07:01:30+00:00"),
+        ("a 2026-05-12 07:01:30", "2026-05-12T07:01:30+00:00"),
+        ("a_2026-05-12T07:01:30+05:30", "2026-05-12T07:01:30+05:30"),
         ("a_2026-05-12T07-01-30-0330", "2026-05-12T07:01:30-03:30"),
         ("99999999999999_20260512070130", "2026-05-12T07:01:30+00:00"),
         ("a_2026-05-12_07-00-00-2592x1944", "2026-05-12T07:00:00+00:00"),  # the size of the pictures, no time zone
@@ -114,3 +118,71 @@ def test_what_scene_yaml_states_goes_before_names(tmp_path: Path) -> None:
     (tmp_path / "scene.yaml").write_text(f"cameras:\n  - {{id: {names[1]}, start_utc: 2026-05-12T09:00:00+02:00}}\n")
     [scene] = load_scenes(tmp_path)
     assert starts(scene) == [0.0, 0.0]
+
+
+def dated_video(path: Path, **metadata: str) -> Path:
+    """A copy of a video with other metadata."""
+    plain = write_video(path.with_name("plain.mkv"), FRAMES)
+    options = {"movflags": "use_metadata_tags"} if any("__" in key for key in metadata) else {}
+    with av.open(str(plain)) as source, av.open(str(path), "w", options=options) as copy:
+        copy.metadata.update({key.replace("__", "."): value for key, value in metadata.items()})
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    plain.unlink()
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_dates_in_metadata(tmp_path: Path, suffix: str) -> None:
+    dated = dated_video(tmp_path / f"a{suffix}", creation_time="2026-05-12T07:00:03.250000Z")
+    assert date_in_file(dated) == datetime(2026, 5, 12, 7, 0, 3, 250000 if suffix == ".mkv" else 0, timezone.utc)
+    for name, never_set in (("b", "1904-01-01T00:00:00Z"), ("c", "1970-01-01T00:00:00Z")):
+        assert date_in_file(dated_video(tmp_path / f"{name}{suffix}", creation_time=never_set)) is None
+    assert date_in_file(dated_video(tmp_path / f"d{suffix}")) is None
+    (tmp_path / "e.mp4").write_text("no video")
+    assert date_in_file(tmp_path / "e.mp4") is None
+
+
+def test_the_date_with_a_time_zone_goes_first(tmp_path: Path) -> None:
+    both = {
+        "creation_time": "2026-05-12T07:00:00Z",
+        "com__apple__quicktime__creationdate": "2026-05-12T09:00:00+0200",
+    }
+    found = date_in_file(dated_video(tmp_path / "a.mov", **both))
+    assert found is not None
+    assert found.isoformat() == "2026-05-12T09:00:00+02:00"
+
+
+def test_scene_yaml_asks_for_the_dates_in_metadata(tmp_path: Path) -> None:
+    """Otherwise they are not looked at, as they may be those of an export."""
+    for name, second in (("a", 3), ("b", 0)):
+        dated_video(tmp_path / f"{name}.mp4", creation_time=f"2026-05-12T07:00:0{second}Z")
+    [scene] = load_scenes(tmp_path)
+    assert (starts(scene), scene.start_utc) == ([0.0, 0.0], None)
+    written = tmp_path / "scene.yaml"
+    written.write_text("cameras:\n  - {id: a, start_utc: file}\n  - {id: b, start_utc: file}\n")
+    [scene] = load_scenes(tmp_path)
+    assert starts(scene) == [3.0, 0.0]
+    assert scene.start_utc == datetime(2026, 5, 12, 7, tzinfo=timezone.utc)
+    assert all(camera.clock_is_stated for camera in scene.cameras)
+    written.write_text("start_utc: 2026-05-12T06:59:50Z\ncameras:\n  - {id: a, video: a.mp4, start_utc: file}\n")
+    [scene] = load_scenes(tmp_path)
+    assert starts(scene) == [13.0, 0.0]
+
+
+def test_a_file_that_states_no_date(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", FRAMES)
+    written = tmp_path / "scene.yaml"
+    written.write_text("name: x\ncameras:\n  - {id: a, start_utc: file}\n")
+    with pytest.raises(SceneError, match=r"scene.yaml:3.*metadata of a.mp4 have no date"):
+        load_scenes(tmp_path)
+    written.write_text("cameras:\n  - {id: a, start_utc: File}\n")
+    with pytest.raises(SceneError, match="expected a date and time with a time zone"):
+        load_scenes(tmp_path)
+    written.write_text("cameras:\n  - {id: a, video: gone.mp4, start_utc: file}\n")
+    [scene] = load_scenes(tmp_path)
+    assert scene.cameras[0].problem is not None
+    assert "gone.mp4" in scene.cameras[0].problem
