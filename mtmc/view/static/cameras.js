@@ -141,7 +141,7 @@ export function camerasPage(parameters) {
   resized.observe(grid);
   window.addEventListener("resize", arrange);
   showChosen();
-  player.seek(moment ?? firstTraffic());
+  player.seek(moment ?? store.busiestMoment());
 
   const keys = {
     " ": () => player.toggle(),
@@ -173,11 +173,6 @@ export function camerasPage(parameters) {
       player.close();
     },
   };
-}
-
-/** The moment of the first box, so that the page does not open on an empty road. */
-function firstTraffic() {
-  return store.passages.reduce((least, passage) => Math.min(least, passage.start), store.end);
 }
 
 function button(text, title, onclick) {

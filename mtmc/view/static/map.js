@@ -32,7 +32,7 @@ export function mapPage() {
     player = new Player(clocks);
     for (const plane of planes) maps.push(new GroundMap(plane, player));
     places.append(controls(player), ...maps.map((map) => map.node));
-    player.seek(store.passages.reduce((least, passage) => Math.min(least, passage.start), store.end) + 5);
+    player.seek(store.busiestMoment());
   }
 
   node.append(places, graph.node);

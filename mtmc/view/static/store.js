@@ -74,6 +74,24 @@ class Store extends EventTarget {
     this.passageOf = new Map(this.passages.map((passage) => [passage.key, passage]));
   }
 
+  /** The first moment at which the most cameras see a vehicle, so that no page opens on empty roads. */
+  busiestMoment() {
+    const changes = this.passages.flatMap(({ camera, start, end }) => [
+      { time: start, camera, step: 1 },
+      { time: end, camera, step: -1 },
+    ]);
+    changes.sort((a, b) => a.time - b.time || b.step - a.step); // a vehicle is in view at its last moment, too
+    const inView = this.cameras.map(() => 0);
+    let [cameras, most, moment] = [0, 0, this.start];
+    for (const { time, camera, step } of changes) {
+      inView[camera] += step;
+      if (step > 0 && inView[camera] === 1) cameras += 1;
+      if (step < 0 && inView[camera] === 0) cameras -= 1;
+      if (cameras > most) [most, moment] = [cameras, time];
+    }
+    return moment;
+  }
+
   /** The passage of a key, if there is one. */
   byKey(key) {
     return this.passageOf.get(key);

@@ -197,6 +197,21 @@ def test_no_boxes_stand_on_a_camera_that_has_no_picture_yet(window: Window) -> N
     assert shown == [None, 85]
 
 
+def test_the_page_opens_where_the_most_cameras_see_a_vehicle(window: Window) -> None:
+    window.open("#/")
+    tracklets = [p.tracklet for p in window.session.viewed.passages]
+    rows = [(t.camera_id, t.start_s, t.end_s) for t in tracklets]
+
+    def cameras_at(time_s: float) -> int:
+        return len({camera for camera, first_s, last_s in rows if first_s <= time_s <= last_s})
+
+    most = max(cameras_at(first_s) for _, first_s, _ in rows)
+    assert most == 2
+    expected = min(first_s for _, first_s, _ in rows if cameras_at(first_s) == most)
+    assert expected > min(first_s for _, first_s, _ in rows)
+    assert window.page.evaluate("mtmc.page().player.time") == pytest.approx(expected, abs=1e-3)
+
+
 def test_cameras_play_in_step(window: Window) -> None:
     window.open("#/?t=9")
     window.until("mtmc.page().player.tiles.every((tile) => tile.isReady && tile.frame !== null)")
