@@ -54,7 +54,7 @@ def bars_svg(
     clock = partial(clock_text, start_utc=start_utc)
     greatest = max(max(row) for row in counts.values()) or 1
     bins = len(next(iter(counts.values())))
-    step = (_WIDTH - 90 - 20) / bins
+    step = (_WIDTH - 90 - 36) / bins  # half a time of day fits behind the last bin
     elements = []
     for k, (camera, row) in enumerate(counts.items()):
         base = _BAR_ROW * (k + 1)
