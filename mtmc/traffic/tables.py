@@ -475,7 +475,7 @@ def delays(movements: Iterable[Movement], bins: Bins = QUARTERS) -> list[Delay]:
 
 
 def peak_hours(movements: Sequence[Movement], quarters: Bins = QUARTERS) -> list[PeakHour]:
-    """The peak hour of every camera with at least one hour between its first and last vehicle.
+    """The peak hour of every camera whose vehicles enter in a span of at least four quarters of an hour.
 
     With v_k the number of vehicles in the k-th quarter of an hour, the volume of the hour that starts with
     quarter k is V = v_k + v_{k+1} + v_{k+2} + v_{k+3}, and its peak hour factor V / (4 max v).
