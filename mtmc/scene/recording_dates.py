@@ -11,7 +11,6 @@ the recordings have a moment in common by them: pieces of one recording and clip
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ import numpy as np
 
 from mtmc.errors import VideoError
 from mtmc.scene.scene import Camera
+from mtmc.video.container import open_container
 from mtmc.video.read import probe
 from mtmc.video.timestamps import presentation_times
 
@@ -70,7 +70,7 @@ def date_in_file(path: Path) -> datetime | None:
     time zone it is taken to be UTC.
     """
     try:
-        with av.open(os.fspath(path)) as container:
+        with open_container(path) as container:
             found = [container.metadata, *(stream.metadata for stream in container.streams.video)]
     except (av.FFmpegError, OSError):
         return None  # whatever is wrong with the file is reported when its frames are read

@@ -24,6 +24,7 @@ from mtmc.geometry.clock import Clock
 from mtmc.types import Array, Frame
 from mtmc.video import VIDEO_SUFFIXES
 from mtmc.video.buffer_pool import BufferPool
+from mtmc.video.container import open_container
 from mtmc.video.images import iterate_images, list_images, read_image
 
 __all__ = ["VideoInfo", "probe", "read_frames"]
@@ -158,7 +159,7 @@ def _open(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream."""
     _check_file(path)
     try:
-        container = av.open(os.fspath(path))
+        container = open_container(path)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
             f"expected a video, got a file that cannot be opened as one ({_reason(error)})",

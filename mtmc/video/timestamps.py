@@ -15,6 +15,7 @@ import numpy as np
 
 from mtmc.geometry.clock import FPS_RANGE, Clock
 from mtmc.types import Array
+from mtmc.video.container import open_container
 
 __all__ = ["clock_from_times", "presentation_times", "video_clock"]
 
@@ -50,7 +51,7 @@ def presentation_times(path: Path) -> Array | None:
     """
     ticks: list[int] = []
     try:
-        with av.open(os.fspath(path)) as container:
+        with open_container(path) as container:
             if not container.streams.video:
                 return None
             stream = container.streams.video[0]

@@ -17,6 +17,7 @@ import numpy as np
 
 from mtmc.errors import VideoError
 from mtmc.types import Array, Tracklet
+from mtmc.video.container import open_container
 from mtmc.video.read import ONE_THREAD
 from mtmc.view.proxies import MAX_KEY_FRAME_DISTANCE
 
@@ -105,7 +106,7 @@ def pictures_at(video: Path, fps: Fraction, frames: Sequence[int]) -> Iterator[t
         VideoError: It cannot be read.
     """
     try:
-        with av.open(str(video)) as container:
+        with open_container(video) as container:
             [stream] = container.streams.video
             stream.thread_type = "NONE"
             wanted = sorted(set(frames))
