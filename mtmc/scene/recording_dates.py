@@ -32,8 +32,8 @@ _DATE = re.compile(
     r"(?<!\d)(?P<year>(?:19|20)\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)"
     r"[-_.T ]{0,3}"
     r"(?P<hour>\d\d)[-_.:h]?(?P<minute>\d\d)[-_.:m]?(?P<second>\d\d)"
-    r"(?:[.,](?P<fraction>\d{1,6}))?"
-    r"(?:(?P<zone>Z)|(?P<offset>[+-](?:00[-_.:]?00|(?:0[1-9]|1[0-4])[-_.:]?(?:00|30|45))(?!x|[-_.]\d\d(?!\d))))?(?!\d)"
+    r"(?:[.,](?P<fraction>\d{1,6})\d{0,3})?"
+    r"(?:(?P<zone>Z)|(?P<offset>[+-](?:00[-_.:]?00|(?:0[1-9]|1[0-4])[-_.:]?(?:00|30|45))(?!x|[-_.:]\d\d(?!\d))))?(?!\d)"
 )
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -52,7 +52,10 @@ def date_in_name(name: str) -> datetime | None:
     >>> date_in_name("625_201707211410"), date_in_name("serial_20269912070000")
     (None, None)
     """
-    moment = _moment_in(name)
+    return _in_utc_unless_stated(_moment_in(name))
+
+
+def _in_utc_unless_stated(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=moment.tzinfo or timezone.utc) if moment else None
 
 
@@ -67,7 +70,7 @@ def date_in_file(path: Path) -> datetime | None:
     """The date in the metadata of a video, those of the container before those of its pictures; None without one.
 
     Source: ``creation_time`` as FFmpeg reads it from MP4, QuickTime (``mvhd``) and Matroska (``DateUTC``). Without a
-    time zone it is taken to be UTC.
+    time zone it is taken to be UTC. A text that holds more than a date says nothing: what follows may be a time zone.
     """
     try:
         with open_container(path) as container:
@@ -75,23 +78,28 @@ def date_in_file(path: Path) -> datetime | None:
     except (av.FFmpegError, OSError):
         return None  # whatever is wrong with the file is reported when its frames are read
     for text in (metadata[key] for metadata in found for key in _KEYS if key in metadata):
-        moment = date_in_name(text)
-        if moment is not None and moment.year not in _UNSET:
+        date = _DATE.fullmatch(text.strip())
+        moment = _in_utc_unless_stated(_moment_of(date)) if date else None
+        if moment is not None and moment.astimezone(timezone.utc).year not in _UNSET:
             return moment
     return None
 
 
 def _moment_in(name: str) -> datetime | None:
     """The same, without a time zone where the name has none."""
-    for found in _DATE.finditer(name):
-        year, month, day, hour, minute, second = (int(found[part]) for part in _PARTS)
-        microseconds = int((found["fraction"] or "").ljust(6, "0"))
-        own = timezone.utc if found["zone"] else _zone_of(found["offset"]) if found["offset"] else None
-        try:
-            return datetime(year, month, day, hour, minute, second, microseconds, own)
-        except ValueError:
-            continue  # digits that are no date
-    return None
+    moments = (_moment_of(found) for found in _DATE.finditer(name))
+    return next((moment for moment in moments if moment is not None), None)
+
+
+def _moment_of(found: re.Match[str]) -> datetime | None:
+    """The moment of digits in the form of a date; None if they are none."""
+    year, month, day, hour, minute, second = (int(found[part]) for part in _PARTS)
+    microseconds = int((found["fraction"] or "").ljust(6, "0"))
+    own = timezone.utc if found["zone"] else _zone_of(found["offset"]) if found["offset"] else None
+    try:
+        return datetime(year, month, day, hour, minute, second, microseconds, own)
+    except ValueError:
+        return None
 
 
 def _zone_of(offset: str) -> timezone:

@@ -27,6 +27,8 @@ FRAMES = np.full((50, 24, 32, 3), 90, np.uint8)  # 5 s
         ("cam2026-05-12T07h01m30Z_left", "2026-05-12T07:01:30+00:00"),
         ("a 2026-05-12 07:01:30", "2026-05-12T07:01:30+00:00"),
         ("a_2026-05-12T07:01:30+05:30", "2026-05-12T07:01:30+05:30"),
+        ("a 2026-05-12 07:01:30-08:00:00", "2026-05-12T07:01:30+00:00"),  # the end of the recording, no time zone
+        ("a_2026-05-12T07:01:30.123456789+02:00", "2026-05-12T07:01:30.123456+02:00"),
         ("a_2026-05-12T07-01-30-0330", "2026-05-12T07:01:30-03:30"),
         ("99999999999999_20260512070130", "2026-05-12T07:01:30+00:00"),
         ("a_2026-05-12_07-00-00-2592x1944", "2026-05-12T07:00:00+00:00"),  # the size of the pictures, no time zone
@@ -144,6 +146,25 @@ def test_dates_in_metadata(tmp_path: Path, suffix: str) -> None:
     assert date_in_file(dated_video(tmp_path / f"d{suffix}")) is None
     (tmp_path / "e.mp4").write_text("no video")
     assert date_in_file(tmp_path / "e.mp4") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-05-12T09:00:00.500+0200", "2026-05-12T09:00:00.500000+02:00"),
+        ("20260512T070000Z", "2026-05-12T07:00:00+00:00"),
+        ("2026-05-12T09:00:00 +0200", None),  # not 09:00 UTC
+        ("2026-05-12T09:00:00+02", None),
+        ("2026-05-12T09:00:00 CEST", None),
+        ("2026-02-30T09:00:00Z", None),
+        ("edited 2026-05-12T09:00:00Z", None),
+        ("1969-12-31T16:00:00-0800", None),  # a clock that was never set, in its own time zone
+        ("", None),
+    ],
+)
+def test_odd_texts_in_metadata(tmp_path: Path, text: str, expected: str | None) -> None:
+    found = date_in_file(dated_video(tmp_path / "a.mov", com__apple__quicktime__creationdate=text))
+    assert (found and found.isoformat()) == expected
 
 
 def test_the_date_with_a_time_zone_goes_first(tmp_path: Path) -> None:
