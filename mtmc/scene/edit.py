@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pydantic import ConfigDict, Field
 
 from mtmc.errors import MissingDependency, MtmcError, SceneError
 from mtmc.files import atomic_path, explain
-from mtmc.geometry.clock import Clock
+from mtmc.geometry.clock import LATEST_S, Clock
 from mtmc.scene import sceneyaml
 from mtmc.scene.load import load_scenes
 from mtmc.scene.scene import Scene
@@ -48,7 +49,7 @@ class CameraChanges(Settings):
     id: str
     zones: list[ZoneEntry] | None = None
     roi: list[Polygon] | None = Field(None, description="polygons in pixels, whose union is the region of interest")
-    start_s: float | None = Field(None, description="scene time of frame 0")
+    start_s: float | None = Field(None, ge=-LATEST_S, le=LATEST_S, description="scene time of frame 0")
     ground_from_image: list[list[float]] | None = None
     ground_plane: str | None = None
 
@@ -110,6 +111,9 @@ def edit_scene(folder: Path, changes: SceneChanges, former: str) -> None:
     if digest_of(folder) != former:
         raise StaleScene("scene.yaml has changed meanwhile", path=path, remedy="load it again and repeat the change")
     yaml, document = _document(content, path)
+    if changes.start_utc is not None:
+        _set_date(document, scene, changes.start_utc)
+        scene = replace(scene, start_utc=changes.start_utc)
     for camera in changes.cameras:
         _change_camera(_entry_of(document, camera.id), camera, scene, document)
     if changes.links is not None:
@@ -120,8 +124,6 @@ def edit_scene(folder: Path, changes: SceneChanges, former: str) -> None:
     if changes.origins is not None:
         origins = [_plain(entry) for entry in changes.origins]
         _merge(document, "origins", origins, lambda entry: entry.get("plane", ""))
-    if changes.start_utc is not None:
-        _set_date(document, scene, changes.start_utc)
     _replace(path, content, _text(yaml, document))
 
 
@@ -207,13 +209,14 @@ def _change_camera(entry: Any, changes: CameraChanges, scene: Scene, document: A
 
 def _set_start(entry: Any, document: Any, scene: Scene, clock: Clock, start_s: float) -> None:
     """State the scene time of frame 0 in the way in which the entry states it already."""
-    if "time_map" in entry:
-        knots = Clock(clock.fps, 0.0, clock.time_map).starting_at(start_s).time_map
-        entry["time_map"] = _written([[frame, round(seconds, 6)] for frame, seconds in knots])
-    elif "start_utc" in entry:
-        assert scene.start_utc is not None  # at the latest that of this camera
+    if entry.get("start_utc") and scene.start_utc is not None:  # it goes before a time map
         document.setdefault("start_utc", scene.start_utc.isoformat())
         entry["start_utc"] = (scene.start_utc + timedelta(seconds=start_s)).isoformat()
+        return
+    entry.pop("start_utc", None)  # that of a file which is gone, and no other date is known
+    if entry.get("time_map"):
+        knots = Clock(clock.fps, 0.0, clock.time_map).starting_at(start_s).time_map
+        entry["time_map"] = _written([[frame, round(seconds, 6)] for frame, seconds in knots])
     else:
         entry["start_s"] = round(start_s, 6)
 
@@ -222,9 +225,16 @@ def _set_date(document: Any, scene: Scene, start_utc: datetime) -> None:
     """State the date of second 0; the dates of cameras that the file states move with it."""
     document["start_utc"] = start_utc.isoformat()
     for entry in document.get("cameras", ()):
-        if "start_utc" in entry:
-            first_s = float(scene.camera(entry["id"]).clock.time_s(np.array(0)))
-            entry["start_utc"] = (start_utc + timedelta(seconds=first_s)).isoformat()
+        if not entry.get("start_utc"):
+            continue
+        camera = scene.camera(entry["id"])
+        if not camera.clock_is_stated:
+            raise SceneError(
+                f"camera {camera.id} starts at the date in a video that cannot be read",
+                remedy="bring the video back, or state another start of the camera first",
+            )
+        first_s = float(camera.clock.time_s(np.array(0)))
+        entry["start_utc"] = (start_utc + timedelta(seconds=first_s)).isoformat()
 
 
 def _write_roi(folder: Path, camera_id: str, polygons: Sequence[Polygon], size_wh: tuple[int, int]) -> str:

@@ -56,7 +56,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from mtmc.errors import SceneError
+from mtmc.errors import SceneError, VideoError
 from mtmc.geometry.clock import FPS_RANGE, LATEST_S, Clock
 from mtmc.scene import cityflow, motchallenge, plain
 from mtmc.scene.names import number_names
@@ -64,6 +64,7 @@ from mtmc.scene.recording_dates import date_in_file, with_named_starts
 from mtmc.scene.scene import Camera, GroundMap, Link, PlaneAlignment, PlaneOrigin, Scene, Zone
 from mtmc.settings import Settings, YamlFile, parse_settings, read_yaml
 from mtmc.types import Array
+from mtmc.video.read import probe
 
 __all__ = ["SceneFile", "load", "restore"]
 
@@ -241,6 +242,7 @@ def load(folder: Path, path: Path) -> Scene:
         except _MissingFile as error:
             # One camera's missing file is that camera's problem; the others can be used.
             unusable = cameras.get(entry.id) or Camera(entry.id, 0, Clock(entry.fps or plain.IMAGE_FOLDER_FPS))
+            unusable = _with_clock(unusable, entry, here, start_s)
             cameras[entry.id] = replace(unusable, zones=_zones(entry), problem=str(error))
     if not cameras:
         raise SceneError("names no camera, and its folder holds none", path=path, remedy="list them under cameras:")
@@ -420,17 +422,27 @@ class _Place:
 
 
 def _date(entry: CameraEntry, base: Camera | None, here: _Place) -> datetime | None:
-    """The date of frame 0 by the entry, or by its video, which is reported with the camera if it is missing."""
+    """The date of frame 0 by the entry, or by its video; a video that cannot be used is reported with its camera."""
     if not isinstance(entry.start_utc, str):
         return entry.start_utc
     video = here.folder / entry.video if entry.video is not None else base.video if base is not None else None
     if video is not None and not video.exists():
         return None
-    date = None if video is None else date_in_file(video)
-    if date is None:
-        stated = "there is no video" if video is None else f"the metadata of {video.name} have no date"
-        raise here.error("start_utc", stated, "give the date and time of frame 0")
+    if video is None:
+        raise here.error("start_utc", "there is no video", "give the date and time of frame 0")
+    date = date_in_file(video)
+    if date is None and not _is_broken(video):
+        form = f"the metadata of {video.name} have no date of the form 2026-05-12T07:00:00Z"
+        raise here.error("start_utc", form, "give the date and time of frame 0")
     return date
+
+
+def _is_broken(video: Path) -> bool:
+    try:
+        probe(video)
+    except VideoError:
+        return True
+    return False
 
 
 def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_s: float | None) -> Camera:
@@ -445,20 +457,9 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_s: floa
         if not entry.detections and not entry.tracklets:
             raise here.error("id", f"camera {entry.id} has no video, detections or tracklets", "add video: FILE")
         base = Camera(id=entry.id, number=0, clock=Clock(fps=entry.fps or plain.IMAGE_FOLDER_FPS))
-    try:
-        knots = tuple((frame, seconds) for frame, seconds in entry.time_map)
-        if entry.fps is not None or knots:  # what the file says replaces the video's own timestamps
-            first_s = base.clock.start_s if entry.start_s is None else entry.start_s
-            clock = Clock(entry.fps or base.clock.fps, first_s, knots)
-        else:
-            clock = base.clock if entry.start_s is None else base.clock.starting_at(entry.start_s)
-    except SceneError as cause:
-        raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
-    if start_s is not None:
-        clock = clock.starting_at(start_s)
+    base = _with_clock(base, entry, here, start_s)
     return replace(
         base,
-        clock=clock,
         size_wh=entry.size_wh or base.size_wh,
         frame_count=entry.frame_count or base.frame_count,
         detections=tuple(here.existing("detections", f) for f in entry.detections) or base.detections,
@@ -469,8 +470,27 @@ def _camera(entry: CameraEntry, base: Camera | None, here: _Place, start_s: floa
         ground_plane=entry.ground_plane,
         zones=_zones(entry) or base.zones,
         box_scale=entry.box_scale or base.box_scale,
-        clock_is_stated=entry.start_s is not None or entry.start_utc is not None or bool(knots),
     )
+
+
+def _with_clock(base: Camera, entry: CameraEntry, here: _Place, start_s: float | None) -> Camera:
+    """A camera with the clock that its entry states; ``start_s`` is by its date."""
+    try:
+        knots = tuple((frame, seconds) for frame, seconds in entry.time_map)
+        if entry.fps is not None or knots:  # what the file says replaces the video's own timestamps
+            first_s = base.clock.start_s if entry.start_s is None else entry.start_s
+            clock = Clock(entry.fps or base.clock.fps, first_s, knots)
+        else:
+            clock = base.clock if entry.start_s is None else base.clock.starting_at(entry.start_s)
+    except SceneError as cause:
+        raise here.error("time_map" if entry.time_map else "fps", str(cause)) from None
+    if start_s is not None:
+        if abs(start_s) > LATEST_S:
+            message = f"expected a date within {LATEST_S:g} s of second 0 of the scene's clock"
+            raise here.error("start_utc", message, "correct it, or start_utc of the scene")
+        clock = clock.starting_at(start_s)
+    is_stated = entry.start_s is not None or start_s is not None or bool(knots)
+    return replace(base, clock=clock, clock_is_stated=is_stated)
 
 
 def _zones(entry: CameraEntry) -> tuple[Zone, ...]:

@@ -249,3 +249,63 @@ def test_date_and_place_on_earth(folder: Path) -> None:
         edit(folder, start_utc="2026-05-12T09:30:00")
     with pytest.raises(SceneError, match="an origin names ground plane 'sea', which no camera has"):
         edit(folder, origins=[{**place, "plane": "sea"}])
+
+
+DATED = """\
+cameras:
+  - {id: north, start_utc: 2026-05-12T07:00:10Z}
+  - {id: south, start_utc: 2026-05-12T07:00:00Z}
+"""
+
+
+def start_of(scene: Scene, camera: str) -> float:
+    return float(scene.camera(camera).clock.time_s(np.array(0)))
+
+
+def test_a_date_and_a_start_at_once(folder: Path) -> None:
+    """Both count, whichever is written first."""
+    (folder / "scene.yaml").write_text(DATED)
+    scene = edit(folder, start_utc="2026-05-12T08:00:00Z", cameras=[{"id": "south", "start_s": -2.5}])
+    assert scene.start_utc == datetime(2026, 5, 12, 8, tzinfo=timezone.utc)
+    assert [start_of(scene, name) for name in ("north", "south")] == [10.0, -2.5]
+
+
+def test_a_date_keeps_the_clock_of_a_camera_whose_video_is_gone(folder: Path) -> None:
+    (folder / "scene.yaml").write_text(DATED.replace("id: north,", "id: north, video: gone.mp4,"))
+    scene = edit(folder, start_utc="2026-05-12T08:00:00Z")
+    assert scene.camera("north").problem
+    assert start_of(scene, "north") == 10.0
+    (folder / "gone.mp4").write_bytes((folder / "north.mp4").read_bytes())
+    [back] = load_scenes(folder)
+    assert (back.camera("north").problem, start_of(back, "north")) == ("", 10.0)
+
+
+def test_the_date_in_a_video_that_is_gone(folder: Path) -> None:
+    """Nothing tells what date would keep the clock; a start replaces it."""
+    text = "cameras:\n  - {id: north, video: gone.mp4, start_utc: file}\n"
+    (folder / "scene.yaml").write_text(text)
+    with pytest.raises(SceneError, match="camera north starts at the date in a video that cannot be read"):
+        edit(folder, start_utc="2026-05-12T08:00:00Z")
+    assert (folder / "scene.yaml").read_text() == text
+    scene = edit(folder, cameras=[{"id": "north", "start_s": 2.5}])
+    assert (start_of(scene, "north"), scene.start_utc) == (2.5, None)
+
+
+def test_an_offset_of_a_camera_with_a_date_and_a_time_map(folder: Path) -> None:
+    """The date says when frame 0 was, the map how the others follow."""
+    (folder / "scene.yaml").write_text(DATED.replace("id: north,", "id: north, time_map: [[0, 1.0], [10, 5.0]],"))
+    scene = edit(folder, cameras=[{"id": "north", "start_s": 4.0}])
+    np.testing.assert_allclose(scene.camera("north").clock.time_s(np.array([0, 10])), [4.0, 8.0])
+
+
+@pytest.mark.parametrize("key", ["start_utc: null", "time_map: []"])
+def test_an_offset_of_a_camera_with_an_empty_key(folder: Path, key: str) -> None:
+    (folder / "scene.yaml").write_text(f"cameras:\n  - {{id: north, {key}}}\n")
+    assert start_of(edit(folder, cameras=[{"id": "north", "start_s": 2.5}]), "north") == 2.5
+    assert start_of(edit(folder, start_utc="2026-05-12T08:00:00Z"), "north") == 2.5
+
+
+def test_a_start_beyond_all_clocks(folder: Path) -> None:
+    (folder / "scene.yaml").write_text(DATED)
+    with pytest.raises(ConfigError, match="start_s"):
+        edit(folder, cameras=[{"id": "north", "start_s": 1e300}])

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -207,3 +208,28 @@ def test_a_file_that_states_no_date(tmp_path: Path) -> None:
     [scene] = load_scenes(tmp_path)
     assert scene.cameras[0].problem is not None
     assert "gone.mp4" in scene.cameras[0].problem
+
+
+def test_a_broken_video_is_the_problem_of_its_camera_alone(tmp_path: Path) -> None:
+    dated_video(tmp_path / "a.mp4", creation_time="2026-05-12T07:00:03Z")
+    (tmp_path / "b.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:400])  # an interrupted copy
+    (tmp_path / "scene.yaml").write_text("cameras:\n  - {id: a, start_utc: file}\n  - {id: b, start_utc: file}\n")
+    [scene] = load_scenes(tmp_path)
+    assert [camera.id for camera in scene.cameras] == ["a", "b"]
+    assert scene.start_utc == datetime(2026, 5, 12, 7, 0, 3, tzinfo=timezone.utc)
+
+
+def test_a_folder_of_pictures_states_no_date(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    cv2.imwrite(str(tmp_path / "a" / "0001.png"), FRAMES[0])
+    (tmp_path / "scene.yaml").write_text("cameras:\n  - {id: a, start_utc: file}\n")
+    with pytest.raises(SceneError, match=r"scene.yaml:2.*metadata of a have no date"):
+        load_scenes(tmp_path)
+
+
+def test_dates_too_far_apart(tmp_path: Path) -> None:
+    """Beyond the limit of scene times, ``run.json`` could not be read again."""
+    dated_video(tmp_path / "a.mp4", creation_time="2026-05-12T07:00:03Z")
+    (tmp_path / "scene.yaml").write_text("start_utc: 2400-01-01T00:00:00Z\ncameras:\n  - {id: a, start_utc: file}\n")
+    with pytest.raises(SceneError, match=r"scene.yaml:3.*within 1e\+10 s of second 0"):
+        load_scenes(tmp_path)
