@@ -114,9 +114,9 @@ def with_named_starts(
     """The cameras on one clock by the names of their recordings, and the date of its second 0.
 
     Nothing changes unless the names of all recordings have a date, all or none with a time zone, and the recordings
-    have a moment in common by them. Second 0 is then the earliest date. Cameras with a stated clock keep it and need
-    no date; if they have one it counts for second 0, so that a correction of one camera moves no other. Learning may
-    correct the others: names are exact to a second at best.
+    have a moment in common by them; recordings that are missing are left out. Second 0 is then the earliest date.
+    Cameras with a stated clock keep it and need no date; if they have one it counts for second 0, so that a
+    correction of one camera moves no other. Learning may correct the others: names are exact to a second at best.
 
     Args:
         cameras: Of one place.
@@ -125,7 +125,8 @@ def with_named_starts(
     names = {camera.id: _name_of(camera) for camera in cameras}
     have_zone = {moment.tzinfo is not None for name in names.values() if (moment := _moment_in(name)) is not None}
     dates = {key: date for key, name in names.items() if (date := date_in_name(name)) is not None}
-    open_clocks = {camera.id for camera in cameras if not camera.clock_is_stated}
+    there = [camera for camera in cameras if camera.video is not None or not camera.problem]  # others have no name
+    open_clocks = {camera.id for camera in there if not camera.clock_is_stated}
     dated = [camera for camera in cameras if camera.id in dates]
     are_named = bool(open_clocks) and open_clocks <= dates.keys() and len(have_zone) == 1
     if not are_named or not _have_a_moment_in_common(dated, dates):
@@ -142,7 +143,7 @@ def _name_of(camera: Camera) -> str:
 
 
 def _started(camera: Camera, dates: Mapping[str, datetime], origin: datetime) -> Camera:
-    if camera.clock_is_stated:
+    if camera.clock_is_stated or camera.id not in dates:
         return camera
     first_s = float(camera.clock.time_s(np.array(0)))  # a recording may lack its first frames
     return replace(camera, clock=camera.clock.starting_at(first_s + (dates[camera.id] - origin).total_seconds()))

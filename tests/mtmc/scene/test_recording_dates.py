@@ -233,3 +233,17 @@ def test_dates_too_far_apart(tmp_path: Path) -> None:
     (tmp_path / "scene.yaml").write_text("start_utc: 2400-01-01T00:00:00Z\ncameras:\n  - {id: a, start_utc: file}\n")
     with pytest.raises(SceneError, match=r"scene.yaml:3.*within 1e\+10 s of second 0"):
         load_scenes(tmp_path)
+
+
+def test_a_missing_video_leaves_the_others_their_starts(tmp_path: Path) -> None:
+    for second in (3, 0):
+        write_video(tmp_path / f"a{second}_2026-05-12_07-00-0{second}.mp4", FRAMES)
+    (tmp_path / "scene.yaml").write_text("cameras:\n  - {id: gone, video: gone_2026-05-12_07-00-01.mp4}\n")
+    [scene] = load_scenes(tmp_path)
+    assert scene.camera("gone").problem
+    assert starts(scene) == [0.0, 3.0, 0.0]
+    assert scene.start_utc == datetime(2026, 5, 12, 7, tzinfo=timezone.utc)
+    (tmp_path / "scene.yaml").write_text("cameras:\n  - {id: text, detections: [a.txt]}\n")
+    (tmp_path / "a.txt").write_text("")
+    [scene] = load_scenes(tmp_path)
+    assert (starts(scene), scene.start_utc) == ([0.0, 0.0, 0.0], None)  # a camera without a name is in use
