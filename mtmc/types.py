@@ -302,7 +302,7 @@ class Passage:
         embedding: float32 (D,), unit length; D = 0 where there was no picture to describe.
         entry: Name of the zone it came in by, or "".
         exit: Name of the zone it left by, or "".
-        ground_m: float64 (L, 2), metres on the ground plane, NaN where the camera is not calibrated.
+        ground_m: float64 (L, 2), meters on the ground plane, NaN where the camera is not calibrated.
         ground_plane: Name of that plane; places on planes of different names are not to be compared.
         class_probability: float32 (len(CLASSES),), by an attribute network; of size 0 without one.
         color_probability: float32 (len(COLORS),), likewise.

@@ -43,20 +43,20 @@ def tracklet(
 
 
 def traffic_frames(
-    frames: int, size_wh: tuple[int, int] = (160, 120), colours: tuple[tuple[int, int, int], ...] = ((220, 40, 40),)
+    frames: int, size_wh: tuple[int, int] = (160, 120), colors: tuple[tuple[int, int, int], ...] = ((220, 40, 40),)
 ) -> Array:
-    """Coloured boxes that drive across a textured street: uint8 (frames, H, W, 3) RGB.
+    """Colored boxes that drive across a textured street: uint8 (frames, H, W, 3) RGB.
 
     Vehicle k keeps to its own lane, 24 × 16 px, 4 px per frame.
     """
     width, height = size_wh
     street = np.random.default_rng(0).integers(90, 120, (height, width, 1), np.uint8).repeat(3, axis=2)
     video = np.repeat(street[None], frames, axis=0)
-    for lane, colour in enumerate(colours):
+    for lane, color in enumerate(colors):
         top = 20 + 30 * lane
         for index in range(frames):
             left = -24 + 4 * index
-            video[index, top : top + 16, max(left, 0) : max(left + 24, 0)] = colour
+            video[index, top : top + 16, max(left, 0) : max(left + 24, 0)] = color
     return video
 
 

@@ -24,7 +24,7 @@ from mtmc.cli import main
 from mtmc.errors import SceneError
 from tests.builders import traffic_frames, write_video
 
-COLOURS = ((220, 40, 40), (40, 60, 220))
+COLORS = ((220, 40, 40), (40, 60, 220))
 DETECTION = "1,-1,10,20,30,40,0.9,-1,-1,-1\n"
 
 Spoil = Callable[[Path], None]
@@ -98,7 +98,7 @@ def roi(height: int, width: int) -> Spoil:
 
 def longer_avi(folder: Path) -> None:
     """A video of 40 frames as AVI, whose header goes on saying 40 when the file is cut."""
-    write_video(folder / "c001.avi", traffic_frames(40, colours=COLOURS))
+    write_video(folder / "c001.avi", traffic_frames(40, colors=COLORS))
     (folder / "c001.mp4").unlink()
 
 
@@ -481,7 +481,7 @@ CASES: dict[str, Case] = {
 def good_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good")
     for index in (1, 2):
-        write_video(folder / f"c00{index}.mp4", traffic_frames(40, colours=COLOURS))
+        write_video(folder / f"c00{index}.mp4", traffic_frames(40, colors=COLORS))
     return folder
 
 

@@ -240,8 +240,8 @@ def gather_evidence(aligned: AlignedPassages, scene: Scene, config: AssociateCon
     means, embeddings = _centered_embeddings(aligned)
     transitions = _find_transitions(aligned, scene, config, embeddings)
 
-    travelled = np.stack([transitions.a, transitions.b], axis=1)
-    pairs, rows = _all_pairs(len(aligned.passages), (observed.pairs, continued.pairs, duplicates, travelled))
+    traveled = np.stack([transitions.a, transitions.b], axis=1)
+    pairs, rows = _all_pairs(len(aligned.passages), (observed.pairs, continued.pairs, duplicates, traveled))
     at_observed, at_continued, at_duplicate, at_transition = rows
     same_camera = -_SAME_CAMERA * (aligned.camera[continued.pairs[:, 0]] == aligned.camera[continued.pairs[:, 1]])
     by_position = (

@@ -64,14 +64,14 @@ class Head(NamedTuple):
 
 
 def decode_yolo(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
-    """YOLOv8, v9, 11, 12: one output (4 + C, A); rows are centre x, centre y, width, height, C scores."""
+    """YOLOv8, v9, 11, 12: one output (4 + C, A); rows are center x, center y, width, height, C scores."""
     (raw,) = outputs
     places, score, label = _candidates(raw[4:], labels, threshold)
     return RawDetections(_corners(raw[:4, places].T), score, label)
 
 
 def decode_yolov5(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
-    """YOLOv5 and v7: one output (3 A, 5 + C); columns are centre x, centre y, width, height, objectness, C scores."""
+    """YOLOv5 and v7: one output (3 A, 5 + C); columns are center x, center y, width, height, objectness, C scores."""
     (raw,) = outputs
     places, score, label = _candidates(raw[:, 5:].T, labels, threshold, raw[:, 4])
     return RawDetections(_corners(raw[places, :4]), score, label)
@@ -82,9 +82,9 @@ def decode_yolox(outputs: list[Array], labels: Array, threshold: float, input_hw
     (raw,) = outputs
     places, score, label = _candidates(raw[:, 5:].T, labels, threshold, raw[:, 4])
     corner, stride = (part[places] for part in _grid(input_hw, (8, 16, 32)))
-    centre = (raw[places, :2] + corner) * stride
+    center = (raw[places, :2] + corner) * stride
     size = np.exp(raw[places, 2:4]) * stride
-    return RawDetections(_corners(np.concatenate([centre, size], axis=1)), score, label)
+    return RawDetections(_corners(np.concatenate([center, size], axis=1)), score, label)
 
 
 def decode_nanodet(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
@@ -118,7 +118,7 @@ def decode_end2end(outputs: list[Array], labels: Array, threshold: float, input_
 def decode_detr(outputs: list[Array], labels: Array, threshold: float, input_hw: tuple[int, int]) -> RawDetections:
     """DETR, RT-DETR, D-FINE, RF-DETR without post-processing: boxes (A, 4) and logits (A, C) of A queries.
 
-    Boxes are centre x, centre y, width, height as shares of the input; a score is the sigmoid of its logit.
+    Boxes are center x, center y, width, height as shares of the input; a score is the sigmoid of its logit.
     """
     boxes, logits = outputs
     height, width = input_hw
@@ -187,10 +187,10 @@ def _candidates(
     return places, score, label
 
 
-def _corners(centre_size: Array) -> Array:
-    """(centre x, centre y, width, height) → (x1, y1, x2, y2)."""
-    half = centre_size[:, 2:] / 2
-    return np.concatenate([centre_size[:, :2] - half, centre_size[:, :2] + half], axis=1)
+def _corners(center_size: Array) -> Array:
+    """(center x, center y, width, height) → (x1, y1, x2, y2)."""
+    half = center_size[:, 2:] / 2
+    return np.concatenate([center_size[:, :2] - half, center_size[:, :2] + half], axis=1)
 
 
 @lru_cache(maxsize=64)

@@ -9,10 +9,10 @@ import numpy as np
 from mtmc.geometry.boxes import clip
 from mtmc.types import Array
 
-__all__ = ["GREY", "Letterbox", "fit_fixed", "fit_side", "fit_stretched", "paste"]
+__all__ = ["GRAY", "Letterbox", "fit_fixed", "fit_side", "fit_stretched", "paste"]
 
-#: What surrounds the image, in 0…255: the grey that YOLO models are trained with.
-GREY = 114.0
+#: What surrounds the image, in 0…255: the gray that YOLO models are trained with.
+GRAY = 114.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Letterbox:
 def fit_fixed(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Letterbox:
     """The largest the image can be in the middle of a canvas of given size."""
     ratio = min(canvas_wh[0] / image_wh[0], canvas_wh[1] / image_wh[1])
-    return _centred(image_wh, ratio, canvas_wh)
+    return _centered(image_wh, ratio, canvas_wh)
 
 
 def fit_side(image_wh: tuple[int, int], side: int, multiple: int = 32) -> Letterbox:
@@ -52,7 +52,7 @@ def fit_side(image_wh: tuple[int, int], side: int, multiple: int = 32) -> Letter
     """
     ratio = side / max(image_wh)
     width, height = (-(-max(1, round(n * ratio)) // multiple) * multiple for n in image_wh)
-    return _centred(image_wh, ratio, (width, height))
+    return _centered(image_wh, ratio, (width, height))
 
 
 def fit_stretched(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Letterbox:
@@ -60,14 +60,14 @@ def fit_stretched(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Lett
     return Letterbox(image_wh, canvas_wh, (0, 0), canvas_wh)
 
 
-def _centred(image_wh: tuple[int, int], ratio: float, canvas_wh: tuple[int, int]) -> Letterbox:
+def _centered(image_wh: tuple[int, int], ratio: float, canvas_wh: tuple[int, int]) -> Letterbox:
     width, height = (max(1, round(n * ratio)) for n in image_wh)
     offset = ((canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2)
     return Letterbox(image_wh, (width, height), offset, canvas_wh)
 
 
 def paste(image: Array, box: Letterbox, mean: Array, std: Array, bgr: bool, out: Array) -> None:
-    """Write an image, resized and normalised, into its place on a canvas that holds the padding already.
+    """Write an image, resized and normalized, into its place on a canvas that holds the padding already.
 
     Args:
         image: uint8 (H, W, 3), RGB.

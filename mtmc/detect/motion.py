@@ -1,7 +1,7 @@
 """Vehicles as that which differs from the empty street: for static cameras, without any model.
 
 A background image (a median over time) is subtracted; what differs is a vehicle, or the shadow that goes with it. A
-shadow dims the street by one factor without changing its colour and adds no structure of its own, so that a pixel
+shadow dims the street by one factor without changing its color and adds no structure of its own, so that a pixel
 that could be shadow counts only where the image has edges that the background lacks, away from the shadow's outline.
 
 Limits: vehicles that stand longer than they are absent are background, and those that touch are one.
@@ -21,15 +21,15 @@ __all__ = ["MotionDetector", "evidence", "median_background"]
 
 #: Longer side of the images compared, pixels; ``image_size`` overrides it. All lengths below are in its pixels.
 SIDE = 480
-#: Grey levels by which a pixel differs from the background, and by which some of every vehicle's do.
+#: Gray levels by which a pixel differs from the background, and by which some of every vehicle's do.
 DIFFERENCE, CLEAR_DIFFERENCE = 18, 30
-#: A shadow keeps this share of the light, and changes the colour by at most so many grey levels.
+#: A shadow keeps this share of the light, and changes the color by at most so many gray levels.
 SHADOW_LIGHT, SHADOW_TINT = (0.3, 0.95), 14.0
-#: Grey levels by which an edge must be stronger than the background's.
+#: Gray levels by which an edge must be stronger than the background's.
 EDGE = 8
 #: A vehicle's box is at least so large (pixels) and filled to such a share.
 MIN_BOX_AREA, MIN_FILL = 50, 0.35
-#: The background follows slow changes of light by one grey level in this time; where vehicles are, ten times slower.
+#: The background follows slow changes of light by one gray level in this time; where vehicles are, ten times slower.
 LEARN_S = 0.5
 #: Without preparation the background is learnt from scratch, at full speed, for so long.
 YOUNG_S = 10.0
@@ -150,11 +150,11 @@ def _shadow_test(pixel: Array, street: Array) -> tuple[Array, Array]:
 
 
 def _edges(image: Array) -> Array:
-    """Range of grey in the 3×3 neighbourhood: float32 (h, w)."""
+    """Range of gray in the 3×3 neighborhood: float32 (h, w)."""
     import cv2
 
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.float32)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.float32)
 
 
 def _boxes(mask: Array, difference: Array) -> tuple[Array, Array]:

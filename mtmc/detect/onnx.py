@@ -11,7 +11,7 @@ from mtmc.detect.card import Card, guess_kind, label_names, order_outputs, read_
 from mtmc.detect.config import DetectConfig
 from mtmc.detect.heads import HEADS, RawDetections
 from mtmc.detect.labels import class_of_labels
-from mtmc.detect.letterbox import GREY, Letterbox, fit_fixed, fit_side, fit_stretched, paste
+from mtmc.detect.letterbox import GRAY, Letterbox, fit_fixed, fit_side, fit_stretched, paste
 from mtmc.detect.nms import nms
 from mtmc.errors import ConfigError, WeightsError
 from mtmc.types import Array, Detections, Frame
@@ -119,7 +119,7 @@ class OnnxDetector:
         if blob is None or len(blob) < len(images):
             width, height = box.canvas_wh
             blob = np.empty((self._fixed_batch or len(images), 3, height, width), self._dtype)
-            blob[:] = ((GREY - self._mean) / self._std)[:, None, None]
+            blob[:] = ((GRAY - self._mean) / self._std)[:, None, None]
             self._blobs[box] = blob
         for image, out in zip(images, blob, strict=False):
             paste(image, box, self._mean, self._std, self._bgr, out)
@@ -187,7 +187,7 @@ class OnnxDetector:
 
 
 def _runs(boxes: Sequence[Letterbox], batch: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of neighbours with equal places, at most ``batch`` long."""
+    """(start, stop) of neighbors with equal places, at most ``batch`` long."""
     start = 0
     for stop in range(1, len(boxes) + 1):
         if stop == len(boxes) or stop - start == batch or boxes[stop] != boxes[start]:

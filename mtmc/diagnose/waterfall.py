@@ -3,7 +3,7 @@
 Each step corrects one more kind of error and is scored by the official protocol; its gain is the loss that this
 kind of error causes. The steps start at the end of the pipeline, so each stage is assessed on the output of the
 stages before it, and the gains sum to 1 − IDF1 by construction. A gain may be slightly negative where two errors
-had cancelled each other.
+had canceled each other.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def _histogram_position(lab: Array) -> Array:
     position = np.empty_like(lab)
     position[:, 0] = lab[:, 0] / 100  # lightness is 0 to 100
 
-    # The root makes the bins finer near grey, where most paints are.
+    # The root makes the bins finer near gray, where most paints are.
     chroma = np.clip(np.abs(lab[:, 1:]) / _CHROMA_LIMIT, 0, 1)
     position[:, 1:] = 0.5 + 0.5 * np.sign(lab[:, 1:]) * np.sqrt(chroma)
     position *= np.array(_BINS) - 1

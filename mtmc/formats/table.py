@@ -26,7 +26,7 @@ class Table:
         class_id: int64 (R,), index into :data:`mtmc.types.CLASSES`.
         track_id: int64 (R,), the single-camera identity beneath ``id``.
         time_s: float64 (R,), seconds on the scene's clock, NaN where unknown.
-        ground_m: float64 (R, 2), metres or whatever world unit the file uses, NaN where unknown.
+        ground_m: float64 (R, 2), meters or whatever world unit the file uses, NaN where unknown.
     """
 
     camera: Array

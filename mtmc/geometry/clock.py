@@ -31,7 +31,7 @@ class Clock:
         fps: Effective frames per second (what the file delivers per second of scene time).
         start_s: Scene time of frame 0, when there is no ``time_map``.
         time_map: Knots ``(frame, scene seconds)``, both strictly increasing. Between knots time is linear; before
-            the first and after the last it goes on at ``fps``. Two knots on neighbouring frames are a jump: that is
+            the first and after the last it goes on at ``fps``. Two knots on neighboring frames are a jump: that is
             how dropped frames are written down.
 
     Raises:

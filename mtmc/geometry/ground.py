@@ -6,9 +6,9 @@ import numpy as np
 
 from mtmc.types import Array
 
-__all__ = ["gps_from_metres", "metres_from_gps", "project"]
+__all__ = ["gps_from_meters", "meters_from_gps", "project"]
 
-_METRES_PER_DEGREE = 111_320.0  # of latitude, on a sphere of the Earth's mean circumference
+_METERS_PER_DEGREE = 111_320.0  # of latitude, on a sphere of the Earth's mean circumference
 # The ellipsoid of WGS 84 (NGA.STND.0036): semi-major axis in meters, flattening, squared eccentricity e² = f(2 − f).
 _SEMI_MAJOR_M = 6_378_137.0
 _FLATTENING = 1 / 298.257223563
@@ -24,17 +24,17 @@ def project(points: Array, to_from: Array) -> Array:
     return np.asarray(homogeneous[..., :2] / safe)
 
 
-def metres_from_gps(origin: tuple[float, float]) -> Array:
-    """Homography from (latitude, longitude) in degrees to (east, north) in metres from ``origin``: float64 (3, 3).
+def meters_from_gps(origin: tuple[float, float]) -> Array:
+    """Homography from (latitude, longitude) in degrees to (east, north) in meters from ``origin``: float64 (3, 3).
 
-    An equirectangular approximation: below 1 mm per km over a scenario's few hundred metres.
+    An equirectangular approximation: below 1 mm per km over a scenario's few hundred meters.
     """
     lat0, lon0 = origin
-    north, east = _METRES_PER_DEGREE, _METRES_PER_DEGREE * np.cos(np.deg2rad(lat0))
+    north, east = _METERS_PER_DEGREE, _METERS_PER_DEGREE * np.cos(np.deg2rad(lat0))
     return np.array([[0.0, east, -east * lon0], [north, 0.0, -north * lat0], [0.0, 0.0, 1.0]])
 
 
-def gps_from_metres(points_m: Array, origin: tuple[float, float], bearing_deg: float = 0.0) -> Array:
+def gps_from_meters(points_m: Array, origin: tuple[float, float], bearing_deg: float = 0.0) -> Array:
     r"""Latitude and longitude of points on a ground plane that touches the WGS 84 ellipsoid at its origin.
 
     With the bearing β of the second axis, a point (x, y) lies at  e = x cos β + y sin β  east and
@@ -57,7 +57,7 @@ def gps_from_metres(points_m: Array, origin: tuple[float, float], bearing_deg: f
 
     Source: Bowring: Transformation from spatial to geographical coordinates, Survey Review 23, 1976.
 
-    >>> gps_from_metres(np.array([[0.0, 0.0], [0.0, 1000.0]]), (48.0, 11.0)).round(6).tolist()
+    >>> gps_from_meters(np.array([[0.0, 0.0], [0.0, 1000.0]]), (48.0, 11.0)).round(6).tolist()
     [[48.0, 11.0], [48.008994, 11.0]]
     """
     latitude, longitude, bearing = np.deg2rad([*origin, bearing_deg])

@@ -192,7 +192,7 @@ def _mosaic(
 
     def make() -> None:
         with progress_bar("mosaic") as progress:
-            write_mosaic(scene, videos, path, config, progress, labelled=True, legend=legend)
+            write_mosaic(scene, videos, path, config, progress, labeled=True, legend=legend)
 
     _unless_made(cache, path, key, make)
     return path

@@ -14,7 +14,7 @@ import numpy as np
 from mtmc.errors import VideoError
 from mtmc.render import draw
 from mtmc.render.config import RenderConfig
-from mtmc.render.style import GREY, RGB, clock_text, colour
+from mtmc.render.style import GRAY, RGB, clock_text, vehicle_color
 from mtmc.scene import Camera
 from mtmc.types import CLASSES, Array, Frame, GlobalTrack
 from mtmc.video.blur import FrameRegions, blurred
@@ -113,7 +113,7 @@ def _trajectories_by_frame(
             trajectory = _Trajectory(
                 number=str(track.global_id),
                 name=CLASSES[tracklet.class_id],
-                rgb=colour(track.global_id) if strong else GREY,
+                rgb=vehicle_color(track.global_id) if strong else GRAY,
                 strong=strong,
                 time_s=tracklet.time_s,
                 xyxy=tracklet.xyxy * np.tile(scale_xy, 2),
@@ -126,7 +126,7 @@ def _trajectories_by_frame(
 def _draw(
     image: Array, trajectories: list[tuple[_Trajectory, int]], trail_s: float, corner_wh: tuple[int, int]
 ) -> None:
-    """Everything seen in one frame: far before near and grey before coloured, so that what matters lies on top."""
+    """Everything seen in one frame: far before near and gray before colored, so that what matters lies on top."""
     trajectories = sorted(trajectories, key=lambda item: (item[0].strong, item[0].xyxy[item[1], 3]))
     line = draw.line_px(image)
     for trajectory, row in trajectories:

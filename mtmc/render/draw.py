@@ -17,7 +17,7 @@ __all__ = [
     "banner",
     "banner_wh",
     "box",
-    "centred",
+    "centered",
     "letter_px",
     "line_px",
     "place_labels",
@@ -40,7 +40,7 @@ def letter_px(image: Array) -> int:
 
 
 def line_px(image: Array) -> int:
-    """Thickness of a line whose colour counts: video keeps colour at half the resolution."""
+    """Thickness of a line whose color counts: video keeps color at half the resolution."""
     return int(max(2, round(min(image.shape[:2]) / 320)))
 
 
@@ -145,7 +145,7 @@ def banner_wh(image: Array, title: str, note: str) -> tuple[int, int]:
     return text_width(title, size) + gap + text_width(note, size) + 2 * pad, size + 2 * pad
 
 
-def centred(image: Array, words: str) -> None:
+def centered(image: Array, words: str) -> None:
     """One quiet line in the middle of an empty picture."""
     size = round(1.5 * letter_px(image))
     left = (image.shape[1] - text_width(words, size)) // 2
@@ -160,7 +160,7 @@ def place_labels(
     Args:
         image: uint8 (H, W, 3).
         boxes: float (N, 4), pixels of that image, most important first.
-        labels: Words and colour for each box.
+        labels: Words and color for each box.
         corner_wh: What the upper left corner keeps for a banner; labels keep clear of it, too.
     """
     size = letter_px(image)

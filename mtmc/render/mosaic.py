@@ -35,7 +35,7 @@ def write_mosaic(
     config: RenderConfig,
     progress: Callable[[int, int | None], None] | None = None,
     *,
-    labelled: bool = False,
+    labeled: bool = False,
     legend: str = "",
 ) -> None:
     """Show every camera's video in a grid, each at the frame it had reached at that moment of the scene.
@@ -49,7 +49,7 @@ def write_mosaic(
         path: Video to write.
         config: Width, rate and quality.
         progress: Called with the pictures written so far and the number of all.
-        labelled: The videos show their camera's name and time themselves, so the tiles do not repeat them.
+        labeled: The videos show their camera's name and time themselves, so the tiles do not repeat them.
         legend: What the drawing means, in a strip below the tiles; no strip if empty.
 
     Raises:
@@ -68,7 +68,7 @@ def write_mosaic(
     total = _picture_count(shown, infos, start_s, fps)
     grid = _Grid.of(len(scene.cameras), [info.size_wh for info in infos.values()], config.mosaic_width_px)
     canvas = _canvas(grid.size_wh, legend)
-    tiles = [_Tile(camera, videos.get(camera.id), grid.tile_wh, labelled) for camera in scene.cameras]
+    tiles = [_Tile(camera, videos.get(camera.id), grid.tile_wh, labeled) for camera in scene.cameras]
     with VideoWriter(path, (canvas.shape[1], canvas.shape[0]), fps, crf=config.crf) as video:
         for done in itertools.count():
             time_s = start_s + done / fps
@@ -102,15 +102,15 @@ class _Tile:
         ended: Nothing more will come: the last frame's time is over, or there is no video.
     """
 
-    def __init__(self, camera: Camera, video: Path | None, size_wh: tuple[int, int], labelled: bool) -> None:
-        self._camera, self._size_wh, self._labelled = camera, size_wh, labelled
+    def __init__(self, camera: Camera, video: Path | None, size_wh: tuple[int, int], labeled: bool) -> None:
+        self._camera, self._size_wh, self._labeled = camera, size_wh, labeled
         self._frames: Iterator[Frame] = iter(()) if video is None else read_frames(video, camera.id, camera.clock)
         self._coming = next(self._frames, None)
         self._last: Frame | None = None
         self.ended = self._coming is None
         self._picture = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
         draw.banner(self._picture, camera.id, "")
-        draw.centred(self._picture, f"starts at {clock_text(self._coming.time_s)}" if self._coming else "no video")
+        draw.centered(self._picture, f"starts at {clock_text(self._coming.time_s)}" if self._coming else "no video")
 
     def at(self, time_s: float) -> Array:
         """The frame that is current at that moment, uint8 (h, w, 3); moments must not go backwards."""
@@ -120,15 +120,15 @@ class _Tile:
         if arrived is not None:
             self._last = arrived
             self._picture = self._fitted(arrived.image)
-            if not self._labelled:
+            if not self._labeled:
                 draw.banner(self._picture, self._camera.id, clock_text(arrived.time_s))
         if not self.ended and self._coming is None and self._last is not None:
             self.ended = time_s + _SAME_MOMENT_S >= self._last.time_s + 1 / self._camera.clock.fps
             if self.ended:
                 self._picture = self._fitted(self._last.image) // 3
                 note = f"ended at {clock_text(self._last.time_s)}"
-                if self._labelled:
-                    draw.centred(self._picture, note)
+                if self._labeled:
+                    draw.centered(self._picture, note)
                 else:
                     draw.banner(self._picture, self._camera.id, note)
         return self._picture

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from mtmc.files import atomic_path
 from mtmc.render.config import RenderConfig
 from mtmc.render.data_url import jpeg_data_url
-from mtmc.render.style import clock_text, colour, hex_colour
+from mtmc.render.style import clock_text, hex_color, vehicle_color
 from mtmc.render.summary import (
     CameraSummary,
     Vehicle,
@@ -162,7 +162,7 @@ def _itinerary(vehicle: Vehicle, thumbnails: Mapping[tuple[str, int], Array]) ->
             stops.append({"camera_id": tracklet.camera_id, "times": [], "crops": []})
         stops[-1]["times"].append((tracklet.start_s, tracklet.end_s))
         stops[-1]["crops"] += _crops(passage, thumbnails)
-    return {"vehicle": vehicle, "colour": hex_colour(colour(vehicle.global_id)), "stops": stops}
+    return {"vehicle": vehicle, "color": hex_color(vehicle_color(vehicle.global_id)), "stops": stops}
 
 
 def _crops(passage: Passage, thumbnails: Mapping[tuple[str, int], Array]) -> list[str]:

@@ -1,22 +1,22 @@
-"""What the videos and the page share: a colour for every vehicle, and how a moment is written."""
+"""What the videos and the page share: a color for every vehicle, and how a moment is written."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
 
-__all__ = ["GREY", "clock_text", "colour", "hex_colour"]
+__all__ = ["GRAY", "clock_text", "hex_color", "vehicle_color"]
 
 RGB = tuple[int, int, int]
 
 #: Vehicles that only one camera saw.
-GREY: RGB = (170, 176, 184)
+GRAY: RGB = (170, 176, 184)
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
-def colour(global_id: int) -> RGB:
-    """A vehicle's colour: strong, the same everywhere, and far from those of its neighbours in number.
+def vehicle_color(global_id: int) -> RGB:
+    """A vehicle's color: strong, the same everywhere, and far from those of its neighbors in number.
 
     Hues turn by the golden angle, so any run of ids is spread evenly around the circle; lightness alternates so that
     ids whose hues come close again still differ.
@@ -25,10 +25,10 @@ def colour(global_id: int) -> RGB:
     return _oklch(lightness, 0.17, global_id * _GOLDEN_ANGLE)
 
 
-def hex_colour(rgb: RGB) -> str:
-    """The colour as style sheets write it.
+def hex_color(rgb: RGB) -> str:
+    """The color as style sheets write it.
 
-    >>> hex_colour((255, 0, 16))
+    >>> hex_color((255, 0, 16))
     '#ff0010'
     """
     return "#{:02x}{:02x}{:02x}".format(*rgb)

@@ -9,7 +9,7 @@ from functools import partial
 from markupsafe import Markup
 
 from mtmc.geometry.clock import midnight_s
-from mtmc.render.style import clock_text, colour, hex_colour
+from mtmc.render.style import clock_text, hex_color, vehicle_color
 from mtmc.render.summary import CameraSummary, Vehicle
 from mtmc.types import Tracklet
 
@@ -94,7 +94,7 @@ def _shortened(name: str) -> str:
 
 
 def _paint(vehicle: Vehicle) -> str:
-    return f'fill="{hex_colour(colour(vehicle.global_id))}"'
+    return f'fill="{hex_color(vehicle_color(vehicle.global_id))}"'
 
 
 def _label(vehicle: Vehicle, tracklet: Tracklet, start: str, end: str) -> str:

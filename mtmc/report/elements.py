@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from mtmc.render.style import colour, hex_colour
+from mtmc.render.style import hex_color, vehicle_color
 
 __all__ = ["color_of", "rectangle", "svg", "table", "text"]
 
@@ -59,4 +59,4 @@ def rectangle(x: float, y: float, width: float, height: float, fill: str, title:
 
 def color_of(index: int) -> str:
     """The color of the camera or place with this index."""
-    return hex_colour(colour(index + 1))
+    return hex_color(vehicle_color(index + 1))

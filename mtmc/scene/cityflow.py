@@ -16,7 +16,7 @@ import numpy as np
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import LATEST_S, Clock
-from mtmc.geometry.ground import metres_from_gps, project
+from mtmc.geometry.ground import meters_from_gps, project
 from mtmc.scene.names import subfolders
 from mtmc.scene.plain import camera_from_video
 from mtmc.scene.scene import Camera, Scene
@@ -216,7 +216,7 @@ def read_calibration(path: Path) -> Array:
 
     The file's first line is a 3×3 matrix, rows separated by ``;``, after an optional ``Homography matrix:``. It maps
     GPS to pixels in the published files; some copies hold the inverse. The direction is told apart by where the
-    picture lands: on a place on Earth no larger than a few kilometres. Lens parameters on further lines are not used.
+    picture lands: on a place on Earth no larger than a few kilometers. Lens parameters on further lines are not used.
 
     Raises:
         SceneError: There is no invertible 3×3 matrix of finite numbers, or neither direction lands on Earth.
@@ -257,13 +257,13 @@ def _lands_on_one_place(gps_from_image: Array) -> bool:
 
 
 def _on_common_ground(cameras: list[Camera]) -> tuple[Camera, ...]:
-    """Turn GPS homographies into metres east and north of one origin, common to the scenario."""
+    """Turn GPS homographies into meters east and north of one origin, common to the scenario."""
     calibrated = [c.ground_from_image for c in cameras if c.ground_from_image is not None]
     if not calibrated:
         return tuple(cameras)
     lat0, lon0 = project(np.array([640.0, 600.0]), calibrated[0]).round(3)
-    to_metres = metres_from_gps((float(lat0), float(lon0)))
+    to_meters = meters_from_gps((float(lat0), float(lon0)))
     return tuple(
-        c if c.ground_from_image is None else replace(c, ground_from_image=to_metres @ c.ground_from_image)
+        c if c.ground_from_image is None else replace(c, ground_from_image=to_meters @ c.ground_from_image)
         for c in cameras
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtmc.errors import SceneError
 from mtmc.geometry.clock import Clock
-from mtmc.geometry.ground import gps_from_metres
+from mtmc.geometry.ground import gps_from_meters
 from mtmc.types import Array
 
 __all__ = ["Camera", "GroundMap", "Link", "PlaneAlignment", "PlaneOrigin", "Scene", "Zone"]
@@ -43,7 +43,7 @@ class Link:
         from_camera, from_zone: Where vehicles leave.
         to_camera, to_zone: Where they come in.
         min_s, max_s: Least and greatest travel time in seconds, negative where the views overlap.
-        typical_s: Robust centre (median) of the travel times, seconds; None where unknown.
+        typical_s: Robust center (median) of the travel times, seconds; None where unknown.
         spread_s: Robust spread of the travel times (1.4826 × median absolute deviation), seconds, or None.
         share: Share of those leaving by ``from_zone`` that take this link, in [0, 1], or None.
         length_m: Length of the road between the two zones, meters, for speeds; None where unknown.
@@ -102,7 +102,7 @@ class PlaneOrigin:
 
     def gps_from_ground(self, ground_m: Array) -> Array:
         """Latitude and longitude in degrees of positions on the plane: float64 (…, 2), NaN → (…, 2), NaN."""
-        return gps_from_metres(ground_m, (self.latitude_deg, self.longitude_deg), self.bearing_deg)
+        return gps_from_meters(ground_m, (self.latitude_deg, self.longitude_deg), self.bearing_deg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,11 @@ class Camera:
         tracklets: Precomputed single-camera tracks (AI City ``mtsc`` or MOT format).
         ground_truth: This camera's annotated identities, MOT format.
         roi: An image whose white part is the region of interest.
-        ground_from_image: float64 (3, 3), pixel → metres on a ground plane.
+        ground_from_image: float64 (3, 3), pixel → meters on a ground plane.
         ground_plane: Name of that plane. Places on planes of different names are compared only where it is said how
             the planes are aligned (:class:`PlaneAlignment`).
         zones: Entry and exit regions.
-        box_scale: Factors of width and height by which this camera's boxes are to grow about their centre so that
+        box_scale: Factors of width and height by which this camera's boxes are to grow about their center so that
             they fit its ground truth; (1, 1) leaves them.
         problem: Why the camera cannot be used, as a sentence, if one of its own files is missing or malformed; the
             scene's other cameras can.

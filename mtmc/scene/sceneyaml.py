@@ -12,7 +12,7 @@
         fps: 9.33                   # effective rate, where it differs from the file's
         time_map: [[0, 0.0], [1550, 155.0], [1551, 165.0]]   # frame, scene seconds: 10 s were dropped
         roi: north_roi.png
-        ground_from_image: [[…3 numbers…], […], […]]          # pixel → metres
+        ground_from_image: [[…3 numbers…], […], […]]          # pixel → meters
         ground_plane: north         # of which plane; planes are related by plane_alignments only
         zones:                      # role: in, out or both (default)
           - {name: west, role: in, polygon: [[0, 200], [80, 200], [80, 400]]}
@@ -137,11 +137,11 @@ class CameraEntry(Settings):
     detections: list[str] = Field(default_factory=list)
     tracklets: list[str] = Field(default_factory=list)
     ground_truth: str | None = None
-    ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → metres")
+    ground_from_image: list[list[float]] | None = Field(None, description="3×3, pixel → meters")
     ground_plane: str = Field("", description="name of the ground plane of those meters")
     zones: list[ZoneEntry] = Field(default_factory=list)
     box_scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = Field(
-        None, description="factors by which boxes grow in width and height about their centre"
+        None, description="factors by which boxes grow in width and height about their center"
     )
 
 
@@ -152,7 +152,7 @@ class LinkEntry(Settings):
     to: tuple[str, str] = Field(description="[camera, zone]")
     min_s: float = Field(description="least travel time in seconds; negative where the views overlap")
     max_s: float = Field(description="greatest travel time in seconds")
-    typical_s: float | None = Field(None, description="robust centre of the travel times in seconds")
+    typical_s: float | None = Field(None, description="robust center of the travel times in seconds")
     spread_s: float | None = Field(None, ge=0, description="robust spread of the travel times in seconds")
     share: float | None = Field(None, ge=0, le=1, description="share of those leaving that take this link")
     length_m: float | None = Field(

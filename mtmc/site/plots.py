@@ -28,7 +28,7 @@ __all__ = ["draw_camera", "draw_ground", "draw_plots", "label_places"]
 Color = tuple[int, int, int]
 
 _WIDTH_PX = 960
-_ENTRY, _EXIT, _LIGHT, _GREY = (120, 200, 80), (70, 120, 250), (235, 235, 235), (120, 120, 120)  # BGR
+_ENTRY, _EXIT, _LIGHT, _GRAY = (120, 200, 80), (70, 120, 250), (235, 235, 235), (120, 120, 120)  # BGR
 _BACKGROUND, _CHART_BACKGROUND, _LABEL_BACKGROUND = 42, 30, (30, 30, 30)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CHART_HEIGHT_PX, _CHART_BINS, _CHARTS_PER_ROW = 190, 40, 3
@@ -106,7 +106,7 @@ def draw_camera(learned: LearnedScene, camera_id: str, frame: Array | None = Non
     for passage in learned.passages:
         if passage.tracklet.camera_id == camera_id:
             points = bottom_center(passage.tracklet.xyxy.astype(float)) * scale
-            _draw_line(lines, points, _GREY if frame is None else _LIGHT)
+            _draw_line(lines, points, _GRAY if frame is None else _LIGHT)
     plot = cv2.addWeighted(lines, 0.45, plot, 0.55, 0)
 
     zones = learned.zones[camera_id].zones
@@ -182,7 +182,7 @@ def _draw_charts(links: Sequence[FoundLink]) -> Array:
 
 
 def _draw_chart(link: FoundLink, width: int) -> Array:
-    """All gaps in grey, the travel times of the link in color, its window as a bar below."""
+    """All gaps in gray, the travel times of the link in color, its window as a bar below."""
     chart = np.full((_CHART_HEIGHT_PX, width, 3), _CHART_BACKGROUND, np.uint8)
     left, right = _CHART_MARGIN_PX, width - _CHART_MARGIN_PX
     low_s = min(link.min_s, float(link.candidate_s[0]), 0.0)
@@ -198,7 +198,7 @@ def _draw_chart(link: FoundLink, width: int) -> Array:
 
     # Both histograms have one scale. A link's own travel times are drawn over all gaps.
     greatest = max(int(candidates.max()), 1)
-    _draw_bars(chart, edges_px, candidates, greatest, _GREY)
+    _draw_bars(chart, edges_px, candidates, greatest, _GRAY)
     _draw_bars(chart, edges_px, taken, greatest, _EXIT)
 
     window_y = _CHART_BOTTOM_PX + 5  # just below the bars
@@ -229,7 +229,7 @@ def _write_chart_texts(chart: Array, link: FoundLink, low_s: float, high_s: floa
     last_label_x = chart.shape[1] - _CHART_MARGIN_PX - 40  # leaves room for a label of five characters
     axis_y = _CHART_HEIGHT_PX - 6
     for seconds, x in ((low_s, left), (high_s, last_label_x)):
-        cv2.putText(chart, f"{seconds:.0f} s", (x, axis_y), _FONT, 0.36, _GREY, 1, cv2.LINE_AA)
+        cv2.putText(chart, f"{seconds:.0f} s", (x, axis_y), _FONT, 0.36, _GRAY, 1, cv2.LINE_AA)
 
 
 # A ground plane

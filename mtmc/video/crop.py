@@ -9,7 +9,7 @@ from mtmc.types import Array
 
 __all__ = ["cut", "sharpness"]
 
-_GREY = 114  # what boxes without pixels look like: near the mean of photographs, so models see "nothing"
+_GRAY = 114  # what boxes without pixels look like: near the mean of photographs, so models see "nothing"
 _SHARPNESS_HW = (64, 64)
 _INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 
@@ -29,19 +29,19 @@ def cut(
         interpolation: ``linear`` or ``cubic``, as the pictures that the re-ID model was trained on were resized.
 
     Returns:
-        uint8 (N, h, w, 3); even grey where a box has no pixel in the image or is not finite.
+        uint8 (N, h, w, 3); even gray where a box has no pixel in the image or is not finite.
     """
     crops = np.empty((len(xyxy), *size_hw, image.shape[2]), np.uint8)
     for crop, (x1, y1, x2, y2) in zip(crops, _pixel_boxes(image, xyxy, pad), strict=True):
         if x1 < x2 and y1 < y2:
             cv2.resize(image[y1:y2, x1:x2], size_hw[::-1], dst=crop, interpolation=_INTERPOLATION[interpolation])
         else:
-            crop[:] = _GREY
+            crop[:] = _GRAY
     return crops
 
 
 def sharpness(image: Array, xyxy: Array) -> Array:
-    """How much fine detail the boxes show: the variance of the Laplacian of each at one small size, in grey.
+    """How much fine detail the boxes show: the variance of the Laplacian of each at one small size, in gray.
 
     All boxes are brought to the same size first, so a vehicle that is far away, and therefore enlarged, counts as
     the blurred picture it is.

@@ -33,7 +33,7 @@ __all__ = [
 
 Image = NDArray[Any]
 
-_GREY, _RIGHT, _WRONG = (128, 128, 128), (46, 160, 67), (207, 34, 46)
+_GRAY, _RIGHT, _WRONG = (128, 128, 128), (46, 160, 67), (207, 34, 46)
 _BORDER_PX = 4
 _CAPTION_PX = 18
 
@@ -43,7 +43,7 @@ def ranked_list(query: Image, answers: Sequence[Image], right: Sequence[bool], s
 
     All crops must be of one size.
     """
-    tiles = [_framed(query, _GREY, "query")]
+    tiles = [_framed(query, _GRAY, "query")]
     for k, (answer, ok, value) in enumerate(zip(answers, right, similarity, strict=True), 1):
         tiles.append(_framed(answer, _RIGHT if ok else _WRONG, f"{k}: {value:.3f}"))
     return np.concatenate(tiles, axis=1)

@@ -199,7 +199,7 @@ def normalize(image: Image, mean: Sequence[float], std: Sequence[float]) -> NDAr
     return out
 
 
-_GREY = np.array([0.299, 0.587, 0.114])
+_GRAY = np.array([0.299, 0.587, 0.114])
 
 
 def _brighten(image: Image, factor: float) -> Image:
@@ -207,11 +207,11 @@ def _brighten(image: Image, factor: float) -> Image:
 
 
 def _contrast(image: Image, factor: float) -> Image:
-    return _affine(image, factor, (1 - factor) * float(np.array(cv2.mean(image)[:3]) @ _GREY))
+    return _affine(image, factor, (1 - factor) * float(np.array(cv2.mean(image)[:3]) @ _GRAY))
 
 
 def _saturate(image: Image, factor: float) -> Image:
-    mix = factor * np.eye(3) + (1 - factor) * np.tile(_GREY, (3, 1))
+    mix = factor * np.eye(3) + (1 - factor) * np.tile(_GRAY, (3, 1))
     mixed: Image = cv2.transform(image, mix)
     return mixed
 

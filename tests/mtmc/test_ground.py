@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mtmc.geometry.ground import gps_from_metres
+from mtmc.geometry.ground import gps_from_meters
 
 A_M, F = 6_378_137.0, 1 / 298.257223563
 PLACES = [(0.0, 0.0), (48.1371, 11.5754), (-33.8688, 151.2093), (64.1466, -21.9426), (1e-4, 179.9999)]
@@ -47,7 +47,7 @@ def vincenty(lat_deg: float, lon_deg: float, bearing_deg: float, length_m: float
 def test_points_lie_at_the_end_of_geodesics(origin: tuple[float, float], bearing_deg: float) -> None:
     for angle_deg in range(0, 360, 30):  # compass bearing of the point
         x, y = (2000 * f(math.radians(angle_deg - bearing_deg)) for f in (math.sin, math.cos))
-        lat, lon = gps_from_metres(np.array([x, y]), origin, bearing_deg)
+        lat, lon = gps_from_meters(np.array([x, y]), origin, bearing_deg)
         expected = vincenty(*origin, angle_deg, 2000.0)
         off_lon = (lon - expected[1] + 180) % 360 - 180
         meters = 111_320 * np.array([lat - expected[0], off_lon * math.cos(math.radians(lat))])
@@ -57,8 +57,8 @@ def test_points_lie_at_the_end_of_geodesics(origin: tuple[float, float], bearing
 
 def test_the_origin_stays_and_unknown_positions_stay_unknown() -> None:
     points = np.array([[[0.0, 0.0], [np.nan, 3.0]]])
-    found = gps_from_metres(points, (48.1371, 11.5754), 77.0)
+    found = gps_from_meters(points, (48.1371, 11.5754), 77.0)
     assert found.shape == (1, 2, 2)
     assert found[0, 0] == pytest.approx((48.1371, 11.5754), abs=1e-12)
     assert np.isnan(found[0, 1]).all()
-    assert gps_from_metres(np.array([0.0, -1000.0]), (90.0, 0.0))[0] < 90  # the pole is a place, too
+    assert gps_from_meters(np.array([0.0, -1000.0]), (90.0, 0.0))[0] < 90  # the pole is a place, too

@@ -70,7 +70,7 @@ PAINT = {1: (200, 30, 30), 2: (30, 30, 200), 3: (30, 160, 30)}
 
 
 def film(scene: Path, skipped: tuple[int, ...] = ()) -> None:
-    """Two cameras, six frames, three boxes of plain paint on grey that stand still."""
+    """Two cameras, six frames, three boxes of plain paint on gray that stand still."""
     for camera in (1, 2):
         rows = []
         with VideoWriter(scene / f"c00{camera}" / "vdo.mp4", (192, 96), 10.0, crf=18) as video:
@@ -86,7 +86,7 @@ def film(scene: Path, skipped: tuple[int, ...] = ()) -> None:
         write_records(rows, scene / f"c00{camera}" / "record.parquet")
 
 
-def test_a_scene_of_plain_colours(tmp_path: Path) -> None:
+def test_a_scene_of_plain_colors(tmp_path: Path) -> None:
     film(tmp_path)
     found = evaluate_scene(Path("color_histogram"), tmp_path, per_passage=2)
     assert (found.map, found.rank1) == (1.0, 1.0)
@@ -167,10 +167,10 @@ def test_curves_of_circle_loss(tmp_path: Path) -> None:
         join_logs(runs)
 
 
-def photograph(folder: Path, kind: str, vehicle: int, camera: int, colour: tuple[int, int, int]) -> None:
+def photograph(folder: Path, kind: str, vehicle: int, camera: int, color: tuple[int, int, int]) -> None:
     """A plain picture; the file holds BGR."""
     size = (40 + 10 * camera, 60, 3)
-    cv2.imwrite(str(folder / f"{kind}_{vehicle:04d}_cam{camera}.jpg"), np.full(size, colour[::-1], np.uint8))
+    cv2.imwrite(str(folder / f"{kind}_{vehicle:04d}_cam{camera}.jpg"), np.full(size, color[::-1], np.uint8))
 
 
 def test_real_pairs_by_color(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_interval_is_that_of_vehicles_drawn_with_replacement() -> None:
     assert bootstrap_rank1("car", right, ~right).low == pytest.approx(50)
 
 
-def test_histogram_counts_colours() -> None:
+def test_histogram_counts_colors() -> None:
     """A picture half white, half red has the cosine √½ with a white one and √½ with a red one, and 0 with blue."""
     white, red, blue = (np.full((128, 128, 3), c, np.uint8) for c in ((255, 255, 255), (255, 0, 0), (0, 0, 255)))
     half = white.copy()

@@ -3,8 +3,8 @@
     python -m tools.bench.association_pictures            # writes docs/association/METHOD.png
 
 Time goes to the right, cameras are rows along a road, a bar is a tracklet with the number of its true vehicle. Bars
-are coloured by the identity they were given, grey ones are alone, hollow ones were dropped. Lines join the tracklets
-of an identity: grey where that is right, red where it is wrong; dashed ones are missing.
+are colored by the identity they were given, gray ones are alone, hollow ones were dropped. Lines join the tracklets
+of an identity: gray where that is right, red where it is wrong; dashed ones are missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from mtmc.associate import AssociateConfig, associate
 from mtmc.geometry.clock import Clock
-from mtmc.render.style import colour
+from mtmc.render.style import vehicle_color
 from mtmc.scene import Camera, Link, Scene
 from mtmc.settings import parse_settings
 from mtmc.types import Array, Passage, Tracklet
@@ -32,7 +32,7 @@ _CAMERAS = 4
 _BOXES, _FPS = 30, 10.0
 _APART_M = 80.0  # cameras along the road
 _WIDTH, _NAMES, _LANE, _BAR, _ROW, _TITLE, _PAD = 1200, 50, 22, 17, 22, 44, 12
-_RED, _GREY, _TEXT = (207, 34, 46), (150, 150, 150), (40, 40, 40)
+_RED, _GRAY, _TEXT = (207, 34, 46), (150, 150, 150), (40, 40, 40)
 Name = tuple[str, int]
 
 
@@ -49,7 +49,7 @@ class Panel:
 
     title: str
     settings: Mapping[str, Any]
-    windows: Literal["neighbours", "all", "none"] = "neighbours"
+    windows: Literal["neighbors", "all", "none"] = "neighbors"
     ground: bool = False
 
 
@@ -68,7 +68,7 @@ PICTURES: dict[str, tuple[Panel, ...]] = {
         Panel("calibrated: a threshold from the tracklets themselves", {"method": "electricity"}),
     ),
     "hierarchical": (
-        Panel("a link between neighbours, all_pairs false: chains", {"method": "hierarchical"}),
+        Panel("a link between neighbors, all_pairs false: chains", {"method": "hierarchical"}),
         Panel(
             "a window for every two cameras, all_pairs true, complete linkage",
             {"method": "hierarchical", "hierarchical": {"linkage": "complete", "all_pairs": True}},
@@ -134,13 +134,13 @@ def _passage(name: Name, start: float, embedding: Array, ground_m: Array) -> Pas
 
 
 def place(windows: str) -> Scene:
-    """The road: links between neighbours, between all of its cameras, or none."""
+    """The road: links between neighbors, between all of its cameras, or none."""
     cameras = tuple(Camera(f"c{k}", k, Clock(_FPS)) for k in range(_CAMERAS))
     links = [
         Link(a.id, "", b.id, "", 1.0 * far, 9.0 * far)
         for a in cameras
         for b in cameras
-        if (far := abs(a.number - b.number)) and (windows == "all" or (windows == "neighbours" and far == 1))
+        if (far := abs(a.number - b.number)) and (windows == "all" or (windows == "neighbors" and far == 1))
     ]
     return Scene("road", Path(), cameras, tuple(links))
 
@@ -168,7 +168,7 @@ def draw(panel: Panel) -> Array:
     }
     right, wrong = _joins([[_name(p) for p in t.passages] for t in tracks], truth)
     missing = [join for join in _joins(_by_vehicle(passages, truth), truth)[0] if _apart(join, given)]
-    for joins, rgb, dashes in ((right, _GREY, False), (missing, _RED, True), (wrong, _RED, False)):
+    for joins, rgb, dashes in ((right, _GRAY, False), (missing, _RED, True), (wrong, _RED, False)):
         for a, b in joins:
             _line(image, at[a], at[b], rgb, dashed=dashes)
     for name, (left, end, top) in at.items():
@@ -186,7 +186,7 @@ def _name(passage: Passage) -> Name:
 
 
 def _rgb(global_id: int, alone: bool) -> tuple[int, int, int]:
-    return (214, 216, 220) if alone else colour(global_id)
+    return (214, 216, 220) if alone else vehicle_color(global_id)
 
 
 def _by_vehicle(passages: Sequence[Passage], truth: Mapping[Name, int]) -> list[list[Name]]:
@@ -229,7 +229,7 @@ def _bar(image: Array, at: tuple[int, int, int], vehicle: int, rgb: tuple[int, i
     left, right, top = at
     if rgb is not None:
         cv2.rectangle(image, (left, top), (right, top + _BAR), rgb, -1)
-    cv2.rectangle(image, (left, top), (right, top + _BAR), _GREY, 1)
+    cv2.rectangle(image, (left, top), (right, top + _BAR), _GRAY, 1)
     _text(image, str(vehicle), ((left + right) // 2 - 4 * len(str(vehicle)), top + _BAR - 4), 0.42)
 
 

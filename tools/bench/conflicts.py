@@ -3,7 +3,7 @@
     python -m tools.bench.conflicts                        # three scenes of ten minutes, simulated
     python -m tools.bench.conflicts --scenes crossroads:91001 --minutes 5
 
-A true conflict is a pair of vehicles whose paths cross at 30° or more, both labelled in the camera then, with a
+A true conflict is a pair of vehicles whose paths cross at 30° or more, both labeled in the camera then, with a
 post-encroachment time up to 5 s: from when the first one last covers a point of the ground that both sweep, to when
 the second one first does, by points 0.2 m and times 0.05 s apart.
 
@@ -40,7 +40,7 @@ SCENES = (("crossroads", 91001), ("roundabout", 91002), ("crossroads", 91005))
 
 _MAX_PET_S, _MIN_SINE = 5.0, 0.5
 _GRID_M, _REACH_M, _TIME_S = 0.2, 10.0, 0.05
-_LABEL_S = 0.5  # a vehicle is labelled at its crossing if it has a label within this time
+_LABEL_S = 0.5  # a vehicle is labeled at its crossing if it has a label within this time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,12 +126,12 @@ def _cross(a: Array, b: Array) -> Array:
 def true_conflicts(stage: Stage, truth: Table) -> dict[tuple[int, int], float]:
     """The post-encroachment times up to 5 s in a camera, by the two vehicles."""
     motion = {mover.id: motion_of(stage, mover) for mover in stage.movers if not mover.parked}
-    labelled = {
+    labeled = {
         number: truth.time_s[truth.id == number] for number in np.unique(truth.id).tolist() if number in motion
     }
     found = {}
-    for a, b in combinations(sorted(labelled), 2):
-        spans = labelled[a], labelled[b]
+    for a, b in combinations(sorted(labeled), 2):
+        spans = labeled[a], labeled[b]
         if max(t[0] for t in spans) - min(t[-1] for t in spans) > 2 * _MAX_PET_S:
             continue
         crossing = _crossing(_cut(motion[a], spans[0]), _cut(motion[b], spans[1]))
@@ -143,9 +143,9 @@ def true_conflicts(stage: Stage, truth: Table) -> dict[tuple[int, int], float]:
     return found
 
 
-def _cut(motion: Motion, labelled_s: Array) -> Motion:
+def _cut(motion: Motion, labeled_s: Array) -> Motion:
     """The motion from just before the first label to just after the last one."""
-    rows = (motion.time_s >= labelled_s[0] - _LABEL_S) & (motion.time_s <= labelled_s[-1] + _LABEL_S)
+    rows = (motion.time_s >= labeled_s[0] - _LABEL_S) & (motion.time_s <= labeled_s[-1] + _LABEL_S)
     return Motion(motion.time_s[rows], motion.pose[rows], motion.size_m)
 
 

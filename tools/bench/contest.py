@@ -53,7 +53,7 @@ class Identity(NamedTuple):
 
 
 def _agglomeration(linkage: str) -> dict[str, Any]:
-    # As published, every pair of cameras needs a travel time. Scenes give those of neighbouring zones, and with these
+    # As published, every pair of cameras needs a travel time. Scenes give those of neighboring zones, and with these
     # chains of possible pairs do better.
     return {"method": "hierarchical", "hierarchical": {"linkage": linkage, "all_pairs": False}}
 

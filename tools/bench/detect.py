@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from mtmc.detect import DetectConfig
-from mtmc.detect.letterbox import GREY
+from mtmc.detect.letterbox import GRAY
 from mtmc.detect.onnx import OnnxDetector, load
 from mtmc.types import Array, Frame
 from reid.runtime import open_session
@@ -60,7 +60,7 @@ def picture(videos: list[Path], size_wh: tuple[int, int]) -> Array:
 def seen_by(detector: OnnxDetector, frame: Frame) -> Array:
     """An input of the size that the detector gives to its model."""
     width, height = detector.place(frame.image).canvas_wh
-    return np.full((1, 3, height, width), GREY / 255, np.float32)
+    return np.full((1, 3, height, width), GRAY / 255, np.float32)
 
 
 def in_turns(calls: list[Callable[[], object]], rounds: int) -> list[float]:

@@ -158,7 +158,7 @@ def _area_share(xyxy: Array, size_wh: tuple[int, int]) -> Array:
 
 
 def _joined(tables: list[Table]) -> Table:
-    """One table, identities apart by camera; rows of a tracklet are neighbours."""
+    """One table, identities apart by camera; rows of a tracklet are neighbors."""
     parts = [t.with_columns(id=t.id + 100_000 * t.camera, track_id=t.id + 100_000 * t.camera) for t in tables]
     table = Table.concatenate(parts)
     return table[np.lexsort((table.frame, table.id))]

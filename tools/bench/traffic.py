@@ -5,7 +5,7 @@
     python -m tools.bench.traffic --cities DIR --runs DIR          # rendered cities and their runs
 
 The true movements are those of the simulated vehicles: the streets by which they enter and leave each picture, as
-far as they are labelled. Tracklets have the errors of :class:`tools.synthcity.tracklets.TrackNoise`, are cleaned,
+far as they are labeled. Tracklets have the errors of :class:`tools.synthcity.tracklets.TrackNoise`, are cleaned,
 located and associated by the defaults, and counted as by ``mtmc count``. A cell is a turning movement, an origin and
 destination, or a pair of places, all classes together. Cells whose zones are unknown, as those of vehicles that are
 in view when the recording begins or ends, are left out.
@@ -83,7 +83,7 @@ SCENES = (
     ("arterial", 91006),
 )
 
-#: The detector sees what is labelled, so that both watch the same part of the street: vehicles are in view until
+#: The detector sees what is labeled, so that both watch the same part of the street: vehicles are in view until
 #: their boxes have left the picture.
 NOISE = TrackNoise(min_visibility=0.35, min_area_px=900)
 LABELS = {"max_truncation": 1.0}

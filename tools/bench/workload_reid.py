@@ -37,15 +37,15 @@ def make(size: Size, dim: int = 512, noise: float = 2.3, seed: int = 99) -> tupl
         seed: Of everything.
     """
     rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((size.identities, dim), dtype=np.float32)
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    centers = rng.standard_normal((size.identities, dim), dtype=np.float32)
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
 
     def part(count: int) -> Embeddings:
         more = rng.integers(0, size.identities, max(0, count - size.identities))
         identity = np.concatenate([np.arange(size.identities), more])[:count]
         rng.shuffle(identity)
         camera = rng.integers(0, size.cameras, count)
-        features: np.ndarray[Any, np.dtype[Any]] = centres[identity]
+        features: np.ndarray[Any, np.dtype[Any]] = centers[identity]
         features += noise * rng.standard_normal((count, dim), dtype=np.float32) / np.sqrt(np.float32(dim))
         tint = np.sin(camera[:, None] + np.arange(dim)).astype(np.float32)
         features += 0.25 * tint / np.sqrt(np.float32(dim))

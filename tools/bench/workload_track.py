@@ -19,7 +19,7 @@ _MISSES, _FALSE_BOXES, _JITTER, _FEATURE_NOISE = 0.05, 0.05, 0.03, 0.4
 @dataclass
 class _Vehicle:
     id: int
-    centre: Array
+    center: Array
     velocity: Array
     size: Array
     features: Array
@@ -31,10 +31,10 @@ class _Vehicle:
         cos, sin = np.cos(self.turn), np.sin(self.turn)
         vx, vy = self.velocity
         self.velocity = np.array([cos * vx - sin * vy, sin * vx + cos * vy])
-        self.centre = self.centre + self.velocity
+        self.center = self.center + self.velocity
 
     def is_gone(self) -> bool:
-        x, y = self.centre
+        x, y = self.center
         return not (-5 <= x <= WIDTH + 5 and -5 <= y <= HEIGHT + 5)
 
 
@@ -106,18 +106,18 @@ def _enter(rng: np.random.Generator, number: int, common: Array, vehicles: int, 
     angle = rng.integers(4) * np.pi / 2 + rng.normal(0, 0.15)
     vx, vy = rng.uniform(2.0, 7.0) * np.array([np.cos(angle), np.sin(angle)])
     if anywhere:
-        centre = np.array([rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT)])
+        center = np.array([rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT)])
     elif abs(vx) > abs(vy):
-        centre = np.array([0.0 if vx > 0 else WIDTH, rng.uniform(60, HEIGHT - 60)])
+        center = np.array([0.0 if vx > 0 else WIDTH, rng.uniform(60, HEIGHT - 60)])
     else:
-        centre = np.array([rng.uniform(60, WIDTH - 60), 0.0 if vy > 0 else HEIGHT])
+        center = np.array([rng.uniform(60, WIDTH - 60), 0.0 if vy > 0 else HEIGHT])
     features = _unit(0.6 * common + 0.8 * _unit(rng.standard_normal(DIM)))
-    return _Vehicle(number, centre, np.array([vx, vy]), np.array([width, height]), features)
+    return _Vehicle(number, center, np.array([vx, vy]), np.array([width, height]), features)
 
 
 def _observe(rng: np.random.Generator, road: list[_Vehicle], common: Array, vehicles: int) -> TrafficFrame:
-    centre, size = np.array([v.centre for v in road]), np.array([v.size for v in road])
-    box = np.concatenate([centre - size / 2, centre + size / 2], 1)
+    center, size = np.array([v.center for v in road]), np.array([v.size for v in road])
+    box = np.concatenate([center - size / 2, center + size / 2], 1)
     seen = ~_covered(box, size) & (rng.random(len(road)) > _MISSES)
     n = int(seen.sum())
     true_box = box[seen] + rng.normal(0, _JITTER, (n, 4)) * np.concatenate([size[seen], size[seen]], 1)

@@ -14,15 +14,15 @@ import numpy as np
 from mtmc.types import Array
 from tools.detector.dataset import IGNORED, Labels
 
-__all__ = ["GREY", "TileRule", "burn_in", "clip_labels", "compose", "cut_tile", "degrade"]
+__all__ = ["GRAY", "TileRule", "burn_in", "clip_labels", "compose", "cut_tile", "degrade"]
 
 #: What surrounds a picture, in 0…255, as in a run.
-GREY = 114
+GRAY = 114
 #: Of a vehicle so much must lie within a tile to be learned from it; what shows less is ambiguous.
 _LEAST_SHARE = 0.35
 #: Sides of a box below which it is ambiguous, and below which nothing of it is seen, pixels.
 _LEAST_SIDE_PX, _NO_SIDE_PX = 5.0, 1.0
-#: Mean grey level below which a picture is dark already.
+#: Mean gray level below which a picture is dark already.
 _DARK = 80.0
 
 
@@ -61,7 +61,7 @@ def cut_tile(image: Array, labels: Labels, rule: TileRule, rng: np.random.Genera
     if rng.random() < 0.5:
         matrix[0] = [-scales_left[0], 0, rule.size - 1 + start[0]]
         xyxy = np.stack([rule.size - xyxy[:, 2], xyxy[:, 1], rule.size - xyxy[:, 0], xyxy[:, 3]], axis=1)
-    border = (GREY, GREY, GREY)
+    border = (GRAY, GRAY, GRAY)
     tile = cv2.warpAffine(image, matrix, (rule.size, rule.size), flags=cv2.INTER_LINEAR, borderValue=border)
     return tile, clip_labels(Labels(xyxy, labels.class_id), rule.size)
 

@@ -180,7 +180,7 @@ def looks_of(rows: Sequence[Record]) -> Array:
     """A number for each row that vehicles of one look share: int64 (N,).
 
     A lookalike has its model's shape, paint and exact size, and hardly two other vehicles of a scene are equally
-    long, wide and high to the millimetre.
+    long, wide and high to the millimeter.
     """
     keys = [(r.shape, r.colour, r.length_m, r.width_m, r.height_m) for r in rows]
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}

@@ -90,11 +90,11 @@ def test_journeys_between_planes_against_every_pair():
         here, there = laid.xy[laid.last[a]], laid.xy[laid.first[b]]
         going, coming = laid.velocity[laid.last[a]], laid.velocity[laid.first[b]]
         step = there - here
-        metres, speed = np.hypot(*step), (np.hypot(*going) + np.hypot(*coming)) / 2
-        told = np.log(drive_density(np.array(max(seconds, 0.5)), np.array(metres), np.array(speed)) + 1e-9)
+        meters, speed = np.hypot(*step), (np.hypot(*going) + np.hypot(*coming)) / 2
+        told = np.log(drive_density(np.array(max(seconds, 0.5)), np.array(meters), np.array(speed)) + 1e-9)
         told -= np.log(trips.per_s[route])
         for velocity in (going, coming):
-            told += 3 * (velocity @ step) / (np.hypot(*velocity) * metres) - np.log(np.i0(3.0))
+            told += 3 * (velocity @ step) / (np.hypot(*velocity) * meters) - np.log(np.i0(3.0))
         both = 3.0 if seconds < -1 else 0.0  # seen on two grounds at once
         known = np.log(0.9 * np.exp(np.clip(told, -12, 4)) + 0.1 * np.exp(before)) - both
         assert odds == pytest.approx(known, abs=1e-4)

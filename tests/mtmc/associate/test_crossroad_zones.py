@@ -274,7 +274,7 @@ def test_equals_the_naive_steps_in_any_order(situation):
     passages, links, soft, order = situation
     config = choices(max_gap_s=6.0, time_decay_s=soft, merge_similarity=1.0)  # the second clustering has its own test
     items = in_order(passages)
-    neighbours = {k: {k} for k in range(len(items))}
+    neighbors = {k: {k} for k in range(len(items))}
     for pairs in naive_directions(items, links, config).values():
         alike = {
             (i, j): float(items[i].embedding.astype(float) @ items[j].embedding.astype(float))
@@ -283,11 +283,11 @@ def test_equals_the_naive_steps_in_any_order(situation):
         }
         alike = {pair: value for pair, value in alike.items() if value >= 0.5}
         for a, b in naive_choice(np.array(list(alike)).reshape(-1, 2), np.round(np.array(list(alike.values())), 9)):
-            together = neighbours[a] | neighbours[b]
+            together = neighbors[a] | neighbors[b]
             for member in together:
-                neighbours[member] = together
+                neighbors[member] = together
     expected = set()
-    for members in {frozenset(group) for group in neighbours.values()}:
+    for members in {frozenset(group) for group in neighbors.values()}:
         cameras = [items[k].tracklet.camera_id for k in members]
         parts = [members] if len(set(cameras)) == len(cameras) else [{k} for k in members]
         for part in parts:

@@ -82,7 +82,7 @@ def test_equal_numbers_of_two_cameras_never_match():
 
 
 def test_unmatched_tracklets_keep_their_number_and_collide():
-    """Both have a neighbour nearer than 100 and none nearer than 12, so they stay, under their own number."""
+    """Both have a neighbor nearer than 100 and none nearer than 12, so they stay, under their own number."""
     scene = [passage("a", 7, 0), passage("b", 7, 180), passage("c", 9, 90)]
     found = labels(scene, strict(scale=3.0))  # 90° are 18 apart, 180° are 36
     assert found == {("a", 7): 7, ("b", 7): 7, ("c", 9): 9}

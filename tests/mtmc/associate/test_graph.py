@@ -173,16 +173,16 @@ def test_mutual_best_against_a_twin(seed):
     rng = np.random.default_rng(seed)
     camera = rng.integers(0, 3, 12)
     pairs = np.array([p for p in combinations(range(12), 2) if camera[p[0]] != camera[p[1]] and rng.random() < 0.6])
-    metres = rng.integers(0, 4, len(pairs)).astype(float)
+    meters = rng.integers(0, 4, len(pairs)).astype(float)
 
     def sides(k):
         first, second = pairs[k]
         forward = [r for r, p in enumerate(pairs) if p[0] == first and camera[p[1]] == camera[second]]
         back = [r for r, p in enumerate(pairs) if p[1] == second and camera[p[0]] == camera[first]]
-        return [min(rows, key=lambda r: (metres[r], r)) for rows in (forward, back)]
+        return [min(rows, key=lambda r: (meters[r], r)) for rows in (forward, back)]
 
     expected = [k for k in range(len(pairs)) if sides(k) == [k, k]]
-    assert mutual_nearest(pairs, metres, camera).tolist() == expected
+    assert mutual_nearest(pairs, meters, camera).tolist() == expected
 
 
 def test_a_calibration_that_is_off_is_turned_and_shifted_back():

@@ -84,14 +84,14 @@ def pair_value(p, q, config):
         np.stack([np.interp(moments, x.tracklet.time_s, x.ground_m[:, axis]) for axis in (0, 1)], axis=1)
         for x in (p, q)
     ]
-    metres = float(np.median(np.linalg.norm(where[0] - where[1], axis=1)))
-    near = 1 - (1 - config.threshold) * metres / config.hierarchical.max_ground_m
+    meters = float(np.median(np.linalg.norm(where[0] - where[1], axis=1)))
+    near = 1 - (1 - config.threshold) * meters / config.hierarchical.max_ground_m
     value = (
         near
         if cosine is None
         else (1 - config.hierarchical.ground_weight) * cosine + config.hierarchical.ground_weight * near
     )
-    return value, metres > config.hierarchical.max_ground_m
+    return value, meters > config.hierarchical.max_ground_m
 
 
 def naive_feasible(p, q, links, config):
@@ -298,8 +298,8 @@ def test_two_places_at_one_moment_are_two_vehicles_however_alike():
 
 
 def test_nothing_flies():
-    for metres, expected in ((400, 1), (600, 2)):
-        there = [(0, metres), (9, metres)]
+    for meters, expected in ((400, 1), (600, 2)):
+        there = [(0, meters), (9, meters)]
         passages = [passage("c0", 1, 0, 10, RED, way=[(0, 0), (9, 0)]), passage("c1", 1, 20, 30, RED, way=there)]
         assert len(associate(passages, scene(), choices())) == expected
 

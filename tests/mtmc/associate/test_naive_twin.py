@@ -369,10 +369,10 @@ def naive(w: World) -> dict[tuple[int, int], dict[str, float]]:
         if (cues := duplicate(a, b)) is not None:
             doubled[i, j] = cues
     group = groups_by_motion(w, [observed, continued, doubled])
-    travelled = pooled(transitions(w), group)
+    traveled = pooled(transitions(w), group)
     found = {}
     for pair in combinations(range(n), 2):
-        options = [c for c in (continued.get(pair), travelled.get(pair)) if c is not None]
+        options = [c for c in (continued.get(pair), traveled.get(pair)) if c is not None]
         if pair in doubled:
             cues = dict(doubled[pair])
         elif pair in observed:

@@ -130,7 +130,7 @@ def test_over_the_ground_the_likely_speed_is_preferred():
     assert pairs_of(ground_transitions(open_, camera, trajectories, 20.0, 8.0, 1.0)) == {(0, 1), (0, 3)}
 
 
-def test_a_city_is_searched_among_neighbours_only():
+def test_a_city_is_searched_among_neighbors_only():
     """Thirty cameras in a row: journeys lead to the dozen nearest, or from them, and to no others."""
     passages = []
     for k in range(30):

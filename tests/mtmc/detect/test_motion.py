@@ -19,8 +19,8 @@ WIDTH, HEIGHT, LENGTH = 320, 180, 60
 
 def street(seed: int = 0) -> Array:
     rng = np.random.default_rng(seed)
-    grey = cv2.GaussianBlur(rng.normal(120, 25, (HEIGHT, WIDTH)), (0, 0), 3)
-    return np.repeat(grey[..., None], 3, axis=2)
+    gray = cv2.GaussianBlur(rng.normal(120, 25, (HEIGHT, WIDTH)), (0, 0), 3)
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def box_at(index: int) -> tuple[int, int, int, int]:
@@ -28,7 +28,7 @@ def box_at(index: int) -> tuple[int, int, int, int]:
     return left, 80, left + 44, 104
 
 
-def drive(colour: tuple[int, int, int], shadow: bool = False, light: float = 1.0, seed: int = 0) -> list[Frame]:
+def drive(color: tuple[int, int, int], shadow: bool = False, light: float = 1.0, seed: int = 0) -> list[Frame]:
     """One vehicle with a dark window, 4 px a frame, on a static street with sensor noise."""
     rng, ground, frames = np.random.default_rng(seed), street(), []
     for index in range(LENGTH):
@@ -36,7 +36,7 @@ def drive(colour: tuple[int, int, int], shadow: bool = False, light: float = 1.0
         x1, y1, x2, y2 = box_at(index)
         if shadow:
             image[y2 - 8 : y2 + 12, x1 + 10 : x2 + 14] *= 0.55
-        image[y1:y2, x1:x2] = colour
+        image[y1:y2, x1:x2] = color
         image[y1 + 4 : y1 + 12, x1 + 8 : x2 - 8] = (30, 35, 45)
         image = image * (1 + (light - 1) * index / LENGTH) + rng.normal(0, 2, image.shape)
         frames.append(Frame("c1", index, index / 10, np.clip(image, 0, 255).astype(np.uint8)))
@@ -58,14 +58,14 @@ def check(found: list[Array], least_iou: float) -> None:
     assert hits >= 0.9 * LENGTH
 
 
-@pytest.mark.parametrize("colour", [(230, 230, 235), (200, 30, 30), (40, 60, 160)])
-def test_a_vehicle_is_found_where_it_is(colour: tuple[int, int, int]) -> None:
-    check(detect(drive(colour)), 0.75)
+@pytest.mark.parametrize("color", [(230, 230, 235), (200, 30, 30), (40, 60, 160)])
+def test_a_vehicle_is_found_where_it_is(color: tuple[int, int, int]) -> None:
+    check(detect(drive(color)), 0.75)
 
 
-@pytest.mark.parametrize("colour", [(230, 230, 235), (200, 30, 30)])
-def test_its_shadow_is_not_part_of_it(colour: tuple[int, int, int]) -> None:
-    check(detect(drive(colour, shadow=True)), 0.7)
+@pytest.mark.parametrize("color", [(230, 230, 235), (200, 30, 30)])
+def test_its_shadow_is_not_part_of_it(color: tuple[int, int, int]) -> None:
+    check(detect(drive(color, shadow=True)), 0.7)
 
 
 def test_an_empty_street_is_empty_also_when_the_sun_comes_out() -> None:

@@ -50,7 +50,7 @@ def test_equals_torchvision(seed: int) -> None:
 
 
 def test_a_chain_is_resolved_link_by_link() -> None:
-    # Each box overlaps only its neighbours: the 1st fells the 2nd, which can then not fell the 3rd, and so on.
+    # Each box overlaps only its neighbors: the 1st fells the 2nd, which can then not fell the 3rd, and so on.
     x = np.arange(6) * 4.0
     boxes = np.stack([x, x * 0, x + 10, x * 0 + 10], axis=1)
     assert nms(boxes, np.linspace(1, 0.5, 6), 0.4).tolist() == [0, 2, 4]

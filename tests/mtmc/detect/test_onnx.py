@@ -46,7 +46,7 @@ def constant_model(path: Path, outputs: list[np.ndarray], names: list[str] | Non
 
 
 def yolo_output(labels: int = 3, score: float = 0.9, batch: int = 1) -> np.ndarray:
-    """One thing of label 1 with centre (48, 32), 20 wide and 10 high; and a worse box upon it, of label 2."""
+    """One thing of label 1 with center (48, 32), 20 wide and 10 high; and a worse box upon it, of label 2."""
     raw = np.zeros((batch, 4 + labels, CELLS), np.float32)
     raw[:, :4, 7], raw[:, 5, 7] = (48, 32, 20, 10), score
     raw[:, :4, 8], raw[:, 6, 8] = (48, 32, 20, 11), score / 2

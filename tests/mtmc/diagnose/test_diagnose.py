@@ -158,7 +158,7 @@ def test_ground_truth_from_elsewhere_and_none_at_all(given: Path, tmp_path: Path
 def test_videos_give_pictures_and_without_them_the_rest_is_there(tmp_path: Path) -> None:
     town = tmp_path / "town"
     for name in ("c001", "c002"):
-        write_video(town / f"{name}.mp4", traffic_frames(40, colours=((220, 40, 40), (40, 60, 220))))
+        write_video(town / f"{name}.mp4", traffic_frames(40, colors=((220, 40, 40), (40, 60, 220))))
         # the lower vehicle under another number in each camera, so that its link is wrong by decree
         lower = {"c001": 2, "c002": 3}[name]
         rows = [

@@ -21,7 +21,7 @@ def plain(*rgb):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_rows_are_unit_vectors_and_do_not_depend_on_their_neighbours(seed):
+def test_rows_are_unit_vectors_and_do_not_depend_on_their_neighbors(seed):
     images = np.random.default_rng(seed).integers(0, 256, (3, 64, 64, 3), np.uint8)
     rows = EMBED(images)
     assert rows.shape == (3, EMBED.dim)
@@ -36,7 +36,7 @@ def test_lab_is_that_of_opencv():
     np.testing.assert_allclose(_lab(rgb.astype(float)), expected, atol=0.3)
 
 
-def test_colour_and_its_place_count_more_than_light():
+def test_color_and_its_place_count_more_than_light():
     red, dim_red, blue = plain(200, 30, 30), plain(180, 27, 27), plain(30, 30, 200)
     two_tone, upside_down = np.vstack([red[:32], blue[:32]]), np.vstack([blue[:32], red[:32]])
     reference, darker, other, a, b = EMBED(np.stack([red, dim_red, blue, two_tone, upside_down]))

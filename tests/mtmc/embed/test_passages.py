@@ -1,4 +1,4 @@
-"""Tracklets to passages, on videos painted by hand with an embedder that reads the mean colour."""
+"""Tracklets to passages, on videos painted by hand with an embedder that reads the mean color."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mtmc.types import Detections, Frame, Tracklet
 from tests.builders import tracklet as straight
 
 CAMERA = Camera("c1", 1, Clock(10.0), size_wh=(200, 100))
-COLOURS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 128, 255)}
+COLORS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 128, 255)}
 
 
-class MeanColour:
+class MeanColor:
     """The mean of each channel, and a record of how it was called."""
 
-    name, size_hw, interpolation, dim, match_similarity = "mean colour", (8, 8), "linear", 3, None
+    name, size_hw, interpolation, dim, match_similarity = "mean color", (8, 8), "linear", 3, None
 
     def __init__(self):
         self.calls = []
@@ -48,7 +48,7 @@ def tracklet(track_id, frames, left, appearance=None, score=None):
 
 
 def video(tracklets, length=60, asked=None):
-    """A camera's frames: each vehicle a rectangle of its colour on black."""
+    """A camera's frames: each vehicle a rectangle of its color on black."""
 
     def frames(wanted):
         for index in range(length):
@@ -59,7 +59,7 @@ def video(tracklets, length=60, asked=None):
             image = np.zeros((100, 200, 3), np.uint8)
             for t in tracklets:
                 for x1, y1, x2, y2 in t.xyxy[t.frame == index].astype(int):
-                    image[max(y1, 0) : y2, max(x1, 0) : x2] = COLOURS[t.track_id]
+                    image[max(y1, 0) : y2, max(x1, 0) : x2] = COLORS[t.track_id]
             yield Frame("c1", index, index / 10, image)
 
     return frames
@@ -69,9 +69,9 @@ def unit(rgb):
     return np.array(rgb) / np.linalg.norm(rgb)
 
 
-def test_every_tracklet_gets_its_own_colour_in_one_pass_and_few_batches():
+def test_every_tracklet_gets_its_own_color_in_one_pass_and_few_batches():
     tracklets = [tracklet(1, range(5, 45), 10), tracklet(2, range(30), 20), tracklet(3, [50], 5)]
-    asked, embedder, steps = [], MeanColour(), []
+    asked, embedder, steps = [], MeanColor(), []
     described = embed_tracklets(
         tracklets,
         CAMERA,
@@ -82,10 +82,10 @@ def test_every_tracklet_gets_its_own_colour_in_one_pass_and_few_batches():
     )
     for t, passage in zip(tracklets, described.passages, strict=True):
         assert passage.tracklet is t
-        np.testing.assert_allclose(passage.embedding, unit(COLOURS[t.track_id]), atol=1e-3)
+        np.testing.assert_allclose(passage.embedding, unit(COLORS[t.track_id]), atol=1e-3)
         picture = described.thumbnails[t.track_id]
         assert picture.shape == (20, 30, 3)
-        np.testing.assert_array_equal(picture[10, 15], COLOURS[t.track_id])
+        np.testing.assert_array_equal(picture[10, 15], COLORS[t.track_id])
     assert asked == sorted(set(asked))
     assert len(asked) <= 2 * 9
     assert steps[-1] == (len(asked), len(asked))
@@ -100,25 +100,25 @@ def test_the_sharper_of_two_candidates_is_taken():
         for index in (0, 1):
             image = np.full((100, 200, 3), (90, 90, 0), np.uint8)
             if index == 1:
-                image[::2] = (0, 0, 180)  # stripes: detail, and another colour
+                image[::2] = (0, 0, 180)  # stripes: detail, and another color
             yield Frame("c1", index, index / 10, image)
 
-    [passage] = embed_tracklets([one], CAMERA, EmbedConfig(crops_per_tracklet=1), MeanColour(), frames).passages
+    [passage] = embed_tracklets([one], CAMERA, EmbedConfig(crops_per_tracklet=1), MeanColor(), frames).passages
     assert passage.embedding[2] > 0.5
 
 
 def test_without_video_or_embedder_embeddings_are_of_size_0():
     tracklets = [tracklet(1, range(10), 10)]
-    for embedder, frames in ((MeanColour(), None), (None, None), (None, video(tracklets))):
+    for embedder, frames in ((MeanColor(), None), (None, None), (None, video(tracklets))):
         described = embed_tracklets(tracklets, CAMERA, EmbedConfig(), embedder, frames)
         assert described.passages[0].embedding.shape == (0,)
         assert set(described.thumbnails) == (set() if frames is None else {1})
-    assert embed_tracklets([], CAMERA, EmbedConfig(), MeanColour(), video([])).passages == ()
+    assert embed_tracklets([], CAMERA, EmbedConfig(), MeanColor(), video([])).passages == ()
 
 
 def test_vectors_that_tracking_brought_along_are_used_again():
     carried = [tracklet(1, range(10), 10, appearance=np.tile([3.0, 4.0], (10, 1)))]
-    embedder = MeanColour()
+    embedder = MeanColor()
     config = EmbedConfig(per_detection=True)
     for frames in (None, video(carried)):
         [passage] = embed_tracklets(carried, CAMERA, config, embedder, frames).passages
@@ -144,15 +144,15 @@ def test_zones_and_ground():
 
 def test_a_video_that_ends_before_a_tracklet_is_an_error_but_not_one_that_cuts_it():
     tracklets = [tracklet(1, range(40), 10), tracklet(2, range(50, 55), 10)]
-    cut = embed_tracklets(tracklets[:1], CAMERA, EmbedConfig(), MeanColour(), video(tracklets, length=20))
+    cut = embed_tracklets(tracklets[:1], CAMERA, EmbedConfig(), MeanColor(), video(tracklets, length=20))
     np.testing.assert_allclose(cut.passages[0].embedding, [1, 0, 0], atol=1e-3)
     with pytest.raises(VideoError, match="camera c1: expected to see tracklet 2 in frames 50 to 54"):
-        embed_tracklets(tracklets, CAMERA, EmbedConfig(), MeanColour(), video(tracklets, length=20))
+        embed_tracklets(tracklets, CAMERA, EmbedConfig(), MeanColor(), video(tracklets, length=20))
 
 
 @pytest.mark.parametrize(("value", "got"), [(np.nan, "NaN or infinity"), (0.0, "zero vectors")])
 def test_nonsense_names_the_weights(value, got):
-    class Broken(MeanColour):
+    class Broken(MeanColor):
         name = "broken.onnx"
 
         def __call__(self, images):
@@ -164,7 +164,7 @@ def test_nonsense_names_the_weights(value, got):
 
 
 def test_mirror_images_are_averaged():
-    class LeftHalf(MeanColour):
+    class LeftHalf(MeanColor):
         def __call__(self, images):
             return super().__call__(images[:, :, :4])
 
@@ -196,9 +196,9 @@ def test_pool_is_the_weighted_mean_direction():
 
 def test_what_a_configuration_names():
     assert load_embedder(EmbedConfig(weights="none")) is None
-    colour = load_embedder(EmbedConfig(weights="color_histogram"))
-    assert colour.name == "color_histogram"
-    assert 0 < colour.match_similarity < 1
+    color = load_embedder(EmbedConfig(weights="color_histogram"))
+    assert color.name == "color_histogram"
+    assert 0 < color.match_similarity < 1
     with pytest.raises(WeightsError, match="no such"):
         load_embedder(EmbedConfig(weights="nowhere.onnx"))
 
@@ -223,13 +223,13 @@ def test_detections_come_described():
             return [Detections.of(xyxy, np.full(len(xyxy), 0.5)) for xyxy in boxes]
 
     frames = list(video(tracklets)(range(3)))
-    embedder = MeanColour()
+    embedder = MeanColor()
     detector = with_appearance(Boxes(), embedder, EmbedConfig(batch=1))
     assert detector.stateful
     none, one, two = detector(frames)
     assert none.appearance.shape == (0, 3)
-    np.testing.assert_allclose(one.appearance, [unit(COLOURS[1])], atol=1e-6)
-    np.testing.assert_allclose(two.appearance, [unit(COLOURS[1]), unit(COLOURS[2])], atol=1e-6)
+    np.testing.assert_allclose(one.appearance, [unit(COLORS[1])], atol=1e-6)
+    np.testing.assert_allclose(two.appearance, [unit(COLORS[1]), unit(COLORS[2])], atol=1e-6)
     assert embedder.calls == [1, 1, 1]
     with pytest.raises(ConfigError, match=r"embed\.per_detection"):
         with_appearance(Boxes(), None, EmbedConfig())

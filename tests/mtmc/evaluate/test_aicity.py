@@ -130,16 +130,16 @@ def save(path: Path, image: np.ndarray) -> None:
 
 
 def test_regions_are_found_by_camera(tmp_path: Path) -> None:
-    grey = np.full((20, 30), 255, np.uint8)
-    grey[:, :16] = 0
-    save(tmp_path / "c001.png", grey)
-    save(tmp_path / "train" / "S01" / "c002" / "roi.jpg", np.dstack([grey] * 3))
+    gray = np.full((20, 30), 255, np.uint8)
+    gray[:, :16] = 0
+    save(tmp_path / "c001.png", gray)
+    save(tmp_path / "train" / "S01" / "c002" / "roi.jpg", np.dstack([gray] * 3))
     save(tmp_path / "c003.png", np.full((20, 30), 254, np.uint8))
     (tmp_path / "notes.txt").write_text("")
     rois = read_rois(tmp_path, [1, 2, 3])
     assert sorted(rois) == [1, 2, 3]
     assert rois[1].shape == rois[2].shape == (20, 30)
-    np.testing.assert_array_equal(rois[1], grey == 255)
+    np.testing.assert_array_equal(rois[1], gray == 255)
     assert rois[2][:, 24:].all()
     assert not rois[2][:, :16].any()
     assert not rois[3].any()

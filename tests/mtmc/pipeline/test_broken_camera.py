@@ -11,7 +11,7 @@ from mtmc.cli import main
 from mtmc.video.read import probe
 from tests.builders import traffic_frames, write_video
 
-COLOURS = ((220, 40, 40), (40, 60, 220))
+COLORS = ((220, 40, 40), (40, 60, 220))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -20,7 +20,7 @@ def test_everything_is_made_of_what_can_be_read(
 ) -> None:
     folder, out = tmp_path / "town", tmp_path / "out"
     for name in ("c001", "c002", "c003"):
-        write_video(folder / f"{name}.mp4", traffic_frames(60, colours=COLOURS))
+        write_video(folder / f"{name}.mp4", traffic_frames(60, colors=COLORS))
     half = (folder / "c002.mp4").read_bytes()
     (folder / "c002.mp4").write_bytes(half[: int(len(half) * 0.8)])
     (folder / "c003.mp4").write_bytes(b"")

@@ -23,7 +23,7 @@ from mtmc.scene import load_scenes
 from mtmc.types import Passage
 from tests.builders import traffic_frames, write_video
 
-COLOURS = ((220, 40, 40), (40, 60, 220))
+COLORS = ((220, 40, 40), (40, 60, 220))
 SCENE = """
 cameras:
   - id: c001
@@ -40,7 +40,7 @@ _RELATED = SCENE.replace("[c001, left]", '[c001, ""]').replace("1.5}", "1.5, spr
 def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("town")
     for name in ("c001", "c002"):
-        write_video(folder / f"{name}.mp4", traffic_frames(40, colours=COLOURS))
+        write_video(folder / f"{name}.mp4", traffic_frames(40, colors=COLORS))
     (folder / "scene.yaml").write_text(_RELATED)
     return folder
 
@@ -49,7 +49,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Passage], list[tuple[int, ...]]]:
     home = tmp_path_factory.mktemp("reload")
     for name in ("c001", "c002"):
-        write_video(home / "town" / f"{name}.mp4", traffic_frames(40, colours=COLOURS))
+        write_video(home / "town" / f"{name}.mp4", traffic_frames(40, colors=COLORS))
     (home / "town" / "scene.yaml").write_text(SCENE)
     [scene] = load_scenes(home / "town")
     config = load_config(overrides=["detect.weights=motion", "clean.filter.enabled=false", "render.videos=false"])

@@ -13,7 +13,7 @@ import pytest
 from tests.builders import traffic_frames, write_video
 
 ROOT = Path(__file__).resolve().parents[3]
-COLOURS = ((220, 40, 40), (40, 60, 220), (230, 210, 60))
+COLORS = ((220, 40, 40), (40, 60, 220), (230, 210, 60))
 SETTINGS = ["-o", "detect.weights=motion", "-o", "detect.batch=4", "-o", "clean.filter.enabled=false"]
 
 #: Where to pull the plug: module, function or method, after how many calls.
@@ -55,7 +55,7 @@ sys.exit(main(sys.argv[4:]))
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos") / "town"
     for index, name in enumerate(("c001", "c002")):
-        write_video(folder / f"{name}.mp4", traffic_frames(40 + 5 * index, colours=COLOURS))
+        write_video(folder / f"{name}.mp4", traffic_frames(40 + 5 * index, colors=COLORS))
         (folder / f"{name}_gt.txt").write_text(
             "".join(f"{f},1,{4 * f - 28},20,24,16,1,-1,-1,-1\n" for f in range(8, 40))
         )

@@ -41,7 +41,7 @@ def scene(*cameras: Camera, name: str = "Crossing") -> Scene:
 
 
 def flat_video(path: Path, shades: list[int], fps: float = 10, wh: tuple[int, int] = (160, 96)) -> Path:
-    """One grey picture per shade."""
+    """One gray picture per shade."""
     with VideoWriter(path, wh, fps, crf=4) as video:
         for shade in shades:
             video.write(np.full((wh[1], wh[0], 3), shade, np.uint8))

@@ -1,4 +1,4 @@
-"""What is drawn is where it should be, in the vehicle's colour, on every frame of the video."""
+"""What is drawn is where it should be, in the vehicle's color, on every frame of the video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from mtmc.errors import VideoError
 from mtmc.render.annotate import annotate_camera
 from mtmc.render.config import RenderConfig
-from mtmc.render.style import GREY, colour
+from mtmc.render.style import GRAY, vehicle_color
 from tests.mtmc.render.builders import camera, flat_video, images, passage, track
 
 CONFIG = RenderConfig(crf=8, min_width_px=16)
@@ -23,7 +23,7 @@ def near(pixel, rgb, tolerance=40) -> bool:
     return np.abs(pixel.astype(int) - rgb).max() < tolerance
 
 
-def test_boxes_have_the_vehicles_colour_while_it_is_there(tmp_path, cam):
+def test_boxes_have_the_vehicles_color_while_it_is_there(tmp_path, cam):
     other = camera(2)
     tracks = [
         track(3, passage(cam, 1, 2, 5, box=(100, 100, 180, 180)), passage(other, 1, 0, 3)),
@@ -33,8 +33,8 @@ def test_boxes_have_the_vehicles_colour_while_it_is_there(tmp_path, cam):
     pictures = images(tmp_path / "out.mp4")
     assert len(pictures) == 12
     for index, picture in enumerate(pictures):
-        assert near(picture[140, 100], colour(3)) == (2 <= index < 7)
-        assert near(picture[140, 200], GREY, 70)
+        assert near(picture[140, 100], vehicle_color(3)) == (2 <= index < 7)
+        assert near(picture[140, 200], GRAY, 70)
         assert near(picture[140, 140], (90, 90, 90))
 
 
@@ -44,10 +44,10 @@ def test_a_label_keeps_clear_of_the_name_of_the_camera(tmp_path, cam):
     annotate_camera(cam, tracks, tmp_path / "out.mp4", CONFIG)
     picture = images(tmp_path / "out.mp4")[5]
     assert near(picture[2, 30], (18, 22, 28))
-    assert near(picture[73, 6], colour(3))
+    assert near(picture[73, 6], vehicle_color(3))
 
 
-def test_same_colour_in_every_camera(tmp_path):
+def test_same_color_in_every_camera(tmp_path):
     one = camera(1, flat_video(tmp_path / "1.mp4", [90] * 3, wh=(320, 240)))
     two = camera(2, flat_video(tmp_path / "2.mp4", [90] * 3, wh=(320, 240)))
     box = (100, 100, 180, 180)
@@ -56,7 +56,7 @@ def test_same_colour_in_every_camera(tmp_path):
     for cam in (one, two):
         annotate_camera(cam, tracks, tmp_path / f"{cam.id}.mp4", CONFIG)
         pictures.append(images(tmp_path / f"{cam.id}.mp4")[1])
-    assert all(near(p[140, 100], colour(7)) for p in pictures)
+    assert all(near(p[140, 100], vehicle_color(7)) for p in pictures)
 
 
 def test_a_trail_follows_the_vehicle_and_fades(tmp_path, cam):
@@ -76,7 +76,7 @@ def test_wide_videos_are_made_smaller_and_boxes_with_them(tmp_path, cam):
     annotate_camera(cam, tracks, tmp_path / "out.mp4", RenderConfig(crf=8, max_width_px=160))
     picture = images(tmp_path / "out.mp4")[3]
     assert picture.shape == (120, 160, 3)
-    assert near(picture[70, 50], colour(3), 60)
+    assert near(picture[70, 50], vehicle_color(3), 60)
 
 
 def test_narrow_videos_are_made_larger_and_boxes_with_them(tmp_path, cam):
@@ -84,7 +84,7 @@ def test_narrow_videos_are_made_larger_and_boxes_with_them(tmp_path, cam):
     annotate_camera(cam, tracks, tmp_path / "out.mp4", RenderConfig(crf=8, min_width_px=480))
     picture = images(tmp_path / "out.mp4")[3]
     assert picture.shape == (360, 480, 3)
-    assert near(picture[210, 150], colour(3), 60)
+    assert near(picture[210, 150], vehicle_color(3), 60)
     assert near(picture[210, 200], (90, 90, 90))
 
 
@@ -96,7 +96,7 @@ def test_the_largest_width_counts_before_the_least(tmp_path, cam):
 def test_without_vehicles_of_several_cameras_all_have_their_color(tmp_path, cam):
     tracks = [track(3, passage(cam, 1, 0, 12, box=(100, 100, 180, 180)))]
     annotate_camera(cam, tracks, tmp_path / "out.mp4", CONFIG, alone=True)
-    assert near(images(tmp_path / "out.mp4")[3][140, 100], colour(3))
+    assert near(images(tmp_path / "out.mp4")[3][140, 100], vehicle_color(3))
 
 
 def test_same_bytes_each_time_and_progress(tmp_path, cam):

@@ -1,4 +1,4 @@
-"""Every tile shows what its camera saw at that moment: shades of grey tell which frame it is."""
+"""Every tile shows what its camera saw at that moment: shades of gray tell which frame it is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONFIG = RenderConfig(crf=4)
 SHADES = [60 + 10 * i for i in range(16)]
 
 
-def centre(picture: np.ndarray, column: int, row: int, columns: int, rows: int) -> float:
+def center(picture: np.ndarray, column: int, row: int, columns: int, rows: int) -> float:
     """Mean shade a little below the middle of a tile, where no writing is."""
     height, width = picture.shape[0] / rows, picture.shape[1] / columns
     y, x = round((row + 0.8) * height), round((column + 0.5) * width)
@@ -37,7 +37,7 @@ def test_offsets_and_rates_meet_on_one_clock(tmp_path):
     assert len(pictures) == 16  # from 2.0 s until the slow camera's last frame has had its quarter of a second: 3.55
     for k, picture in enumerate(pictures):
         time_s = 2.0 + k / 10
-        left, right = centre(picture, 0, 0, 2, 1), centre(picture, 1, 0, 2, 1)
+        left, right = center(picture, 0, 0, 2, 1), center(picture, 1, 0, 2, 1)
         assert left == pytest.approx(SHADES[k] if k < 12 else SHADES[11] // 3, abs=3)
         if time_s < 2.55 - 1e-9:
             assert right == pytest.approx(0, abs=3)
@@ -49,7 +49,7 @@ def test_lost_frames_are_waited_for(tmp_path):
     jump = Clock(fps=10, time_map=((0, 0.0), (3, 0.3), (4, 0.8)))
     videos = {"c001": flat_video(tmp_path / "1.mp4", SHADES[:6])}
     write_mosaic(scene(Camera("c001", 1, jump)), videos, tmp_path / "m.mp4", CONFIG)
-    shades = [centre(p, 0, 0, 1, 1) for p in images(tmp_path / "m.mp4")]
+    shades = [center(p, 0, 0, 1, 1) for p in images(tmp_path / "m.mp4")]
     assert shades == pytest.approx([60, 70, 80, 90, 90, 90, 90, 90, 100, 110], abs=3)
 
 
@@ -57,7 +57,7 @@ def test_rate_is_capped_and_frames_are_skipped(tmp_path):
     videos = {"c001": flat_video(tmp_path / "1.mp4", SHADES[:12], 60)}
     cam = camera(1, fps=60)
     write_mosaic(scene(cam), videos, tmp_path / "m.mp4", RenderConfig(crf=4, mosaic_max_fps=20))
-    assert [centre(p, 0, 0, 1, 1) for p in images(tmp_path / "m.mp4")] == pytest.approx([60, 90, 120, 150], abs=3)
+    assert [center(p, 0, 0, 1, 1) for p in images(tmp_path / "m.mp4")] == pytest.approx([60, 90, 120, 150], abs=3)
 
 
 def test_grid_of_five_with_other_shapes_and_one_missing(tmp_path):
@@ -67,7 +67,7 @@ def test_grid_of_five_with_other_shapes_and_one_missing(tmp_path):
     write_mosaic(scene(*cameras), videos, tmp_path / "m.mp4", RenderConfig(crf=4, mosaic_width_px=400))
     picture = images(tmp_path / "m.mp4")[0]
     assert picture.shape == (2 * 78 + 4, 3 * 130 + 2 * 4, 3)
-    assert [centre(picture, c, r, 3, 2) for r in (0, 1) for c in (0, 1, 2)] == pytest.approx(
+    assert [center(picture, c, r, 3, 2) for r in (0, 1) for c in (0, 1, 2)] == pytest.approx(
         [200, 200, 200, 200, 0, 22], abs=5
     )
     height = picture.shape[0] // 2
@@ -98,12 +98,12 @@ def test_labels_are_not_repeated_and_the_legend_lies_below(tmp_path):
     """Videos that show name and time themselves keep their own corner; the strip adds to the height alone."""
     videos = {"c001": flat_video(tmp_path / "1.mp4", [99] * 3, wh=(640, 360))}
     write_mosaic(scene(camera(1)), videos, tmp_path / "a.mp4", CONFIG)
-    write_mosaic(scene(camera(1)), videos, tmp_path / "b.mp4", CONFIG, labelled=True, legend="gray: one camera")
-    plain, labelled = images(tmp_path / "a.mp4")[0], images(tmp_path / "b.mp4")[0]
+    write_mosaic(scene(camera(1)), videos, tmp_path / "b.mp4", CONFIG, labeled=True, legend="gray: one camera")
+    plain, labeled = images(tmp_path / "a.mp4")[0], images(tmp_path / "b.mp4")[0]
     assert plain[:10, :10].mean() < 50  # the tile's own label
-    assert labelled[:10, :10].mean() == pytest.approx(99, abs=3)
-    assert labelled.shape[1] == plain.shape[1]
-    strip = labelled[plain.shape[0] :]
+    assert labeled[:10, :10].mean() == pytest.approx(99, abs=3)
+    assert labeled.shape[1] == plain.shape[1]
+    strip = labeled[plain.shape[0] :]
     assert 10 <= len(strip) <= 40
     assert len(strip) % 2 == 0
     assert strip.mean() < 60

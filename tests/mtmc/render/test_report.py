@@ -14,7 +14,7 @@ import pytest
 
 from mtmc.render.config import RenderConfig
 from mtmc.render.report import write_report
-from mtmc.render.style import colour, hex_colour
+from mtmc.render.style import hex_color, vehicle_color
 from tests.mtmc.render.builders import camera, passage, scene, track
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -88,7 +88,7 @@ def test_ways_with_times_and_pictures(tmp_path):
     red = np.zeros((40, 60, 3), np.uint8)
     red[..., 0] = 200
     page = write(tmp_path, thumbnails={("c001", 11): red, ("c001", 13): np.stack([red, red]), ("c002", 22): red})
-    assert [a["style"] for a in page.all("article")] == [f"--own: {hex_colour(colour(i))}" for i in (1, 3)]
+    assert [a["style"] for a in page.all("article")] == [f"--own: {hex_color(vehicle_color(i))}" for i in (1, 3)]
     assert "c001 0:00.0 – 0:01.9 c002 0:06.0 – 0:08.9" in page.text
     assert "c001 0:05.0 – 0:05.9, 0:07.0 – 0:07.9 c002 0:09.0 – 0:11.9" in page.text
     pictures = page.all("img")
@@ -109,7 +109,7 @@ def test_timeline_has_a_bar_per_passage(tmp_path):
     page = write(tmp_path)
     bars = page.all("rect")
     painted = [b["fill"] for b in bars if "fill" in b]
-    assert sorted(painted) == sorted([hex_colour(colour(1))] * 2 + [hex_colour(colour(3))] * 3)
+    assert sorted(painted) == sorted([hex_color(vehicle_color(1))] * 2 + [hex_color(vehicle_color(3))] * 3)
     assert len(page.all("rect", **{"class": "alone"})) == 1
     recorded = page.all("rect", **{"class": "recorded"})
     assert float(recorded[1]["x"]) - float(recorded[0]["x"]) == pytest.approx(5 / 13 * (1080 - 84 - 20), abs=0.2)
@@ -230,12 +230,12 @@ def test_vehicles_of_single_cameras_are_shown_where_none_was_seen_by_several(tmp
     page = write(tmp_path, tracks=crowd, thumbnails={("c001", 3): picture}, config=RenderConfig(report_vehicles=5))
     assert [image["alt"] for image in page.all("img")] == ["vehicle 3"]
     assert "The first 5 vehicles; 2 more are not shown." in page.text
-    assert len([bar for bar in page.all("rect") if bar.get("fill") == hex_colour(colour(2))]) == 1
+    assert len([bar for bar in page.all("rect") if bar.get("fill") == hex_color(vehicle_color(2))]) == 1
     shared = [track(9, passage(ONE, 9, 0, 5), passage(TWO, 9, 0, 5))]
     assert "more are not shown" not in write(tmp_path, tracks=crowd + shared).text
 
 
 def test_the_page_says_what_it_was_made_with(tmp_path):
-    page = write(tmp_path, made_with={"detector": "yolo11s.pt", "embedder": "colour <b>"})
-    assert "detector: yolo11s.pt · embedder: colour <b>" in page.text
+    page = write(tmp_path, made_with={"detector": "yolo11s.pt", "embedder": "color <b>"})
+    assert "detector: yolo11s.pt · embedder: color <b>" in page.text
     assert "detector" not in write(tmp_path).text

@@ -16,7 +16,7 @@ from mtmc.runners import local
 from mtmc.runners import ray as ray_runner
 from mtmc.scene import Camera
 from tests.builders import traffic_frames, write_video
-from tests.mtmc.pipeline.test_resume import COLOURS, SETTINGS, outputs
+from tests.mtmc.pipeline.test_resume import COLORS, SETTINGS, outputs
 
 CAMERAS = [Camera(id=f"c{i:03d}", number=i, clock=Clock(fps=10)) for i in range(1, 6)]
 
@@ -60,7 +60,7 @@ def test_a_dead_worker_is_a_sentence() -> None:
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos") / "town"
     for index in range(3):
-        write_video(folder / f"c00{index + 1}.mp4", traffic_frames(30 + index, colours=COLOURS[: index + 1]))
+        write_video(folder / f"c00{index + 1}.mp4", traffic_frames(30 + index, colors=COLORS[: index + 1]))
     return folder
 
 

@@ -29,8 +29,8 @@ def test_boxes_are_those_about_all_corners(degrees: int) -> None:
     left = np.array([-heading[1], heading[0]])
     for x, y in [(-8.0, 18.0), (0.0, 25.0), (6.0, 40.0), (12.0, 60.0)]:
         boxes = []
-        for metres in (0.0, 1.0):
-            flat = np.array([x, y]) + metres * heading + _CORNERS[:, :1] * heading + _CORNERS[:, 1:2] * left
+        for meters in (0.0, 1.0):
+            flat = np.array([x, y]) + meters * heading + _CORNERS[:, :1] * heading + _CORNERS[:, 1:2] * left
             px, _ = CAMERA.project(np.concatenate([flat, _CORNERS[:, 2:]], axis=1))
             boxes.append((px.min(axis=0), px.max(axis=0)))
         foot, ahead = (np.array([[(low[0] + high[0]) / 2, high[1]]]) for low, high in boxes)

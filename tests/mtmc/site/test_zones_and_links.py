@@ -27,8 +27,8 @@ def naive_cluster(px: Array, heading: Array, box: Array, least: int) -> list[set
         return bool(np.hypot(*gap) < 0.75 and (stands or heading[i] @ heading[j] > 0.5))
 
     n = len(px)
-    neighbours = [{j for j in range(n) if near(i, j)} for i in range(n)]
-    cores = {i for i in range(n) if len(neighbours[i]) >= least}
+    neighbors = [{j for j in range(n) if near(i, j)} for i in range(n)]
+    cores = {i for i in range(n) if len(neighbors[i]) >= least}
     out, left = [], set(cores)
     while left:
         group, grow = set(), [min(left)]
@@ -36,7 +36,7 @@ def naive_cluster(px: Array, heading: Array, box: Array, least: int) -> list[set
             i = grow.pop()
             if i not in group:
                 group.add(i)
-                grow += [j for j in neighbours[i] & cores if j not in group]
+                grow += [j for j in neighbors[i] & cores if j not in group]
         out.append(group)
         left -= group
     return out

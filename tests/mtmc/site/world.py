@@ -15,7 +15,7 @@ __all__ = ["ROADS", "SIZE", "Pinhole", "crossroads_traffic", "drive", "passage",
 
 SIZE = (1280, 720)
 
-#: Forward, left and up of points on a car's skin, metres: a rounded body up to the belt, a cabin on it.
+#: Forward, left and up of points on a car's skin, meters: a rounded body up to the belt, a cabin on it.
 CAR = np.array(
     [
         (0.5 * length * np.cos(t) / bulge, 0.5 * width * np.sin(t) / bulge, up)
@@ -28,7 +28,7 @@ CAR = np.array(
 
 @dataclass(frozen=True)
 class Pinhole:
-    """A camera at ``eye`` (metres) looking along ``heading`` (radians), tilted down, without roll."""
+    """A camera at ``eye`` (meters) looking along ``heading`` (radians), tilted down, without roll."""
 
     eye: tuple[float, float, float]
     heading: float
@@ -55,7 +55,7 @@ class Pinhole:
 
 
 def drive(line: Array, start_s: float, speed: float, fps: float = 10.0) -> tuple[Array, Array]:
-    """Times and places of a vehicle that follows a line (metres) at a speed that changes gently: (K,), (K, 2)."""
+    """Times and places of a vehicle that follows a line (meters) at a speed that changes gently: (K,), (K, 2)."""
     length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     steps = np.arange(0, int(length[-1] / speed * fps * 1.5)) / fps
     along = speed * (steps + 0.8 * np.sin(0.6 * steps + start_s))
@@ -91,8 +91,8 @@ def watch(
         left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
         around = CAR[:, 0, None] * ahead[:, None] + CAR[:, 1, None] * left[:, None]
         shape = np.concatenate([around, np.broadcast_to(CAR[:, 2:], (len(place), len(CAR), 1))], axis=2)
-    centre = np.concatenate([place, np.zeros((len(place), 1))], axis=1)
-    px, z = camera.project(centre[:, None] + shape)
+    center = np.concatenate([place, np.zeros((len(place), 1))], axis=1)
+    px, z = camera.project(center[:, None] + shape)
     z = z.min(axis=1)
     bottom = px[:, :2, 1].mean(axis=1) if flat else px[..., 1].max(axis=1)
     boxes = np.stack([px[..., 0].min(axis=1), px[..., 1].min(axis=1), px[..., 0].max(axis=1), bottom], axis=1)
@@ -118,7 +118,7 @@ def passage(tracklet: Tracklet, embedding: Array | None = None) -> Passage:
     return Passage(tracklet, vector, "", "", np.full((len(tracklet), 2), np.nan))
 
 
-#: A crossroads with two lanes each way and turns, in metres.
+#: A crossroads with two lanes each way and turns, in meters.
 ROADS = [
     np.array([[-60.0, -1.8], [60, -1.8]]),
     np.array([[60.0, 1.8], [-60, 1.8]]),

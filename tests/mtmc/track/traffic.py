@@ -19,13 +19,13 @@ def crossing_traffic(seed: int, dim: int, *, gaps: bool) -> Frames:
     """A dozen vehicles on crossing roads: misses, false boxes, similar features, perhaps missing frames."""
     rng = np.random.default_rng(seed)
     n = 12
-    centre, velocity = rng.uniform(0, 500, (n, 2)), rng.normal(0, 5, (n, 2))
+    center, velocity = rng.uniform(0, 500, (n, 2)), rng.normal(0, 5, (n, 2))
     size, features = rng.uniform(30, 60, (n, 2)), rng.standard_normal((n, dim)) + 1.5
     frames = []
     for frame in range(45):
-        centre = centre + velocity
+        center = center + velocity
         seen = rng.random(n) > 0.15
-        boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)[seen]
+        boxes = np.concatenate([center - size / 2, center + size / 2], 1)[seen]
         boxes += rng.normal(0, 1.5, boxes.shape)
         false_at, false = rng.uniform(0, 500, (2, 2)), rng.standard_normal((2, dim))
         boxes = np.concatenate([boxes, np.concatenate([false_at, false_at + 40], 1)])

@@ -38,7 +38,7 @@ def test_pad_is_a_share_of_the_box():
     "box",
     [[10, 10, 10, 20], [20, 20, 10, 10], [60, 0, 80, 10], [-9, -9, -1, -1], [np.nan, 0, 9, 9], [0, 0, np.inf, 9]],
 )
-def test_boxes_without_pixels_are_even_grey(box):
+def test_boxes_without_pixels_are_even_gray(box):
     boxes = np.array([box, [0, 0, 10, 10]], np.float32)
     crops = cut(IMAGE, boxes, (6, 7), pad=0.2 if box[0] == 10 else 0.0)
     assert len(np.unique(crops[0])) == 1
@@ -60,9 +60,9 @@ def test_never_raises(boxes):
 
 def test_sharpness_is_the_variance_of_the_laplacian():
     [value] = sharpness(IMAGE, np.array([[0, 0, 60, 40]]))
-    grey = cv2.cvtColor(cv2.resize(IMAGE, (64, 64)), cv2.COLOR_RGB2GRAY).astype(float)
-    p = np.pad(grey, 1, mode="reflect")
-    laplacian = p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] - 4 * grey
+    gray = cv2.cvtColor(cv2.resize(IMAGE, (64, 64)), cv2.COLOR_RGB2GRAY).astype(float)
+    p = np.pad(gray, 1, mode="reflect")
+    laplacian = p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] - 4 * gray
     assert value == pytest.approx(laplacian.var(), rel=1e-4)
     assert value.dtype == np.float32
 

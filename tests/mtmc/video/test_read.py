@@ -1,4 +1,4 @@
-"""Frames come in order, in the right colours, and whatever is wrong with a video is said in one sentence."""
+"""Frames come in order, in the right colors, and whatever is wrong with a video is said in one sentence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOCK = Clock(fps=10, start_s=5)
 
 
 def picture(index: int, wh: tuple[int, int] = (64, 48)) -> np.ndarray:
-    """A flat colour that tells the frame number, and some texture so that files have a size."""
+    """A flat color that tells the frame number, and some texture so that files have a size."""
     rgb = np.full((wh[1], wh[0], 3), ((40 + 5 * index) % 256, 90, 200 - 3 * index), np.uint8)
     rgb[::7, ::5] = np.random.default_rng(index).integers(0, 256, 3)
     return rgb

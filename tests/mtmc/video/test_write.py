@@ -40,7 +40,7 @@ def test_round_trip(tmp_path):
 
 
 @pytest.mark.parametrize("rgb", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (90, 130, 170)])
-def test_colours_survive(tmp_path, rgb):
+def test_colors_survive(tmp_path, rgb):
     with VideoWriter(tmp_path / "v.mp4", (64, 64), 10) as video:
         video.write(np.full((64, 64, 3), rgb, np.uint8))
     [frame] = read_frames(tmp_path / "v.mp4", "c", Clock(fps=10))

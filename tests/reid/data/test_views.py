@@ -97,7 +97,7 @@ def test_color_jitter_follows_its_definition(image: np.ndarray, which: int) -> N
         np.testing.assert_allclose(changed, np.clip(image * factor + other * (1 - factor), 0, 255), atol=1.01)
 
 
-def test_grey_stays_grey() -> None:
+def test_gray_stays_gray() -> None:
     gray = np.full((4, 4, 3), 90, np.uint8)
     np.testing.assert_array_equal(augment.color_jitter(gray, (0, 0.9, 0.9, 0.1), np.random.default_rng(0)), gray)
 
@@ -177,9 +177,9 @@ def test_exposure_is_a_gain_and_a_power() -> None:
 
 
 def test_a_cast_scales_channels_apart() -> None:
-    grey = np.full((4, 4, 3), 100, np.uint8)
+    gray = np.full((4, 4, 3), 100, np.uint8)
     factors = np.random.default_rng(5).uniform(0.8, 1.2, 3)
-    found = augment.color_cast(grey, 0.2, np.random.default_rng(5))
+    found = augment.color_cast(gray, 0.2, np.random.default_rng(5))
     assert found[0, 0].tolist() == [int(100 * factor) for factor in factors]
     assert len(set(found[0, 0].tolist())) > 1
 

@@ -17,7 +17,7 @@ def street(tmp_path: Path) -> Path:
     folder = tmp_path / "street"
     truth = "".join(f"{f},1,{4 * f - 28},20,24,16,1,-1,-1,-1\n" for f in range(8, 40))
     for name in ("c001", "c002"):
-        write_video(folder / f"{name}.mp4", traffic_frames(40, colours=((220, 40, 40), (40, 60, 220))))
+        write_video(folder / f"{name}.mp4", traffic_frames(40, colors=((220, 40, 40), (40, 60, 220))))
         (folder / f"{name}_gt.txt").write_text(truth)
     return folder
 
