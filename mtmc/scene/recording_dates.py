@@ -1,11 +1,11 @@
-"""When recordings began, by their names: ``north_2026-05-12_07-00-00.mp4``, ``ch01_20260512070130.mkv``.
-
-Metadata of files have a date, too. Most programs that export or cut videos write the time of the export there, which
-nothing tells from that of the recording, so that it counts only where ``scene.yaml`` says so.
+"""When recordings began, by their names (``north_2026-05-12_07-00-00.mp4``) or the metadata of their files.
 
 Recorders name files after the moment in which they begin. Where all recordings of a place have such a name, cameras
 that were not started at one moment are on one clock, and the date of its second 0 is known. Names are trusted only if
 the recordings have a moment in common by them: pieces of one recording and clips of several days have none.
+
+Most programs that export or cut videos write the time of the export into the metadata, and that of a recording has
+the same form. Dates in metadata count only where ``scene.yaml`` asks for them.
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ _DATE = re.compile(
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 
+#: Keys of metadata, the one with the camera's own time zone first (QuickTime).
+_KEYS = ("com.apple.quicktime.creationdate", "creation_time")
+
+#: Years of a clock that was never set: zero in QuickTime's and in Unix time.
+_UNSET = (1904, 1970)
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,13 +63,6 @@ def date_in_name(name: str) -> datetime | None:
 
 def _in_utc_unless_stated(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=moment.tzinfo or timezone.utc) if moment else None
-
-
-#: Keys of metadata, the one with the camera's own time zone first (QuickTime).
-_KEYS = ("com.apple.quicktime.creationdate", "creation_time")
-
-#: Years of a clock that was never set: zero in QuickTime's and in Unix time.
-_UNSET = (1904, 1970)
 
 
 def date_in_file(path: Path) -> datetime | None:

@@ -91,12 +91,12 @@ def test_journeys_between_planes_against_every_pair():
         going, coming = laid.velocity[laid.last[a]], laid.velocity[laid.first[b]]
         step = there - here
         meters, speed = np.hypot(*step), (np.hypot(*going) + np.hypot(*coming)) / 2
-        told = np.log(drive_density(np.array(max(seconds, 0.5)), np.array(meters), np.array(speed)) + 1e-9)
-        told -= np.log(trips.per_s[route])
+        log_ratio = np.log(drive_density(np.array(max(seconds, 0.5)), np.array(meters), np.array(speed)) + 1e-9)
+        log_ratio -= np.log(trips.per_s[route])
         for velocity in (going, coming):
-            told += 3 * (velocity @ step) / (np.hypot(*velocity) * meters) - np.log(np.i0(3.0))
+            log_ratio += 3 * (velocity @ step) / (np.hypot(*velocity) * meters) - np.log(np.i0(3.0))
         both = 3.0 if seconds < -1 else 0.0  # seen on two grounds at once
-        known = np.log(0.9 * np.exp(np.clip(told, -12, 4)) + 0.1 * np.exp(before)) - both
+        known = np.log(0.9 * np.exp(np.clip(log_ratio, -12, 4)) + 0.1 * np.exp(before)) - both
         assert odds == pytest.approx(known, abs=1e-4)
     true = {(a, b) for a, b in zip(trips.a, trips.b, strict=True) if _one(passages[a], passages[b])}
     worst = min(o for a, b, o in zip(trips.a, trips.b, trips.log_odds, strict=True) if (a, b) in true)
