@@ -23,6 +23,7 @@ export class CameraTile {
     this.loose = []; // untracked boxes of the picture on screen
     this.frame = null; // of the picture that is on screen
     this.wanted = null; // media seconds to seek to once the running seek has ended
+    this.isStill = false; // whether the picture on screen is the one that was sought
     this.zoomOn = null; // passage that the picture is enlarged around
     this.video = el("video", { muted: true, playsInline: true, preload: "metadata", tabIndex: -1 });
     this.canvas = el("canvas", { role: "img", "aria-label": `Camera ${camera.id}` });
@@ -32,7 +33,7 @@ export class CameraTile {
     this.node = el("figure.tile", {}, el("div.frame", {}, this.stage, this.note), this.caption);
     this.node.style.setProperty("--shape", `${camera.size[0]} / ${camera.size[1]}`);
     this.node.style.setProperty("--ratio", camera.size[0] / camera.size[1]);
-    this.video.addEventListener("seeked", () => this.seekWanted());
+    this.video.addEventListener("seeked", this.onSeeked);
     this.video.addEventListener("error", () => this.say("The video cannot be played."));
     this.video.requestVideoFrameCallback?.(this.onPicture);
     if (onPick) this.canvas.addEventListener("click", (event) => onPick(this.passageAt(event)));
@@ -112,6 +113,7 @@ export class CameraTile {
   }
 
   play(rate) {
+    this.isStill = false;
     const speed = Math.min(Math.max(rate, 0.0625), 16);
     if (Math.abs(this.video.playbackRate - speed) > 0.01) this.video.playbackRate = speed;
     if (this.video.paused && !this.video.seeking) this.video.play().catch(() => {});
@@ -126,17 +128,25 @@ export class CameraTile {
     this.video.currentTime = seconds;
   }
 
-  seekWanted() {
-    if (this.wanted === null) return;
-    const { wanted } = this;
-    this.wanted = null;
-    this.video.currentTime = wanted;
-  }
+  /**
+   * A seek has ended: the picture of the video's own time is on screen. Reports of pictures do not always say so: where
+   * two pictures follow each other at once, a busy browser reports the first one only, and it may do so late.
+   */
+  onSeeked = () => {
+    if (this.isClosed) return;
+    if (this.wanted !== null) {
+      this.seek(this.wanted);
+      return;
+    }
+    this.isStill = this.video.paused;
+    if (this.isStill && this.hasPicture) this.show(Math.floor(this.video.currentTime * this.camera.clock.fps));
+  };
 
   /** The browser shows a new picture: draw the boxes of exactly this one. */
   onPicture = (now, { mediaTime }) => {
     if (this.isClosed) return;
-    if (this.hasPicture) this.show(Math.round(mediaTime * this.camera.clock.fps)); // else the video is hidden
+    // Without a picture of this moment the video is hidden.
+    if (this.hasPicture && !this.isStill) this.show(Math.round(mediaTime * this.camera.clock.fps));
     this.video.requestVideoFrameCallback(this.onPicture);
   };
 
