@@ -236,6 +236,9 @@ class Session:
         entry = Entry(sequence + 1, "boxes", tracks=(track,), number=number, boxes=ordered)
         if not entry.is_possible:
             raise ConfigError("expected boxes with an area, one for a frame", remedy="choose them on the pictures")
+        width, height = self.viewed.cameras[camera].size_wh
+        if any(x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height for _, x1, y1, x2, y2 in ordered):
+            raise ConfigError(f"expected boxes within the {width} × {height} pixels of camera {camera_id}")
         return self._append(sequence, "boxes", tracks=(track,), number=number, boxes=ordered)
 
     def delete(self, sequence: int, passages: Sequence[int]) -> Entry:

@@ -205,7 +205,7 @@ class Method(BaseMethod):
         made = np.random.default_rng(context.seed).permutation(made)[: config.generated]
         size = [config.gan_epochs, config.gan_batch, config.gan_width, config.gan_side]
         names = [str(r.path) for r in context.training_data.records]
-        key = _key(names, clusters.tolist(), config.generated, size, context.seed)
+        key = _key(names, clusters.tolist(), config.generated, size, context.precision, context.seed)
         if _kept(folder / "done.json", key) is None:
             self._train_gans(context, clusters, made, folder)
             (folder / "done.json").write_text(json.dumps({"key": key, "values": made.tolist()}), encoding="utf-8")

@@ -139,6 +139,11 @@ def test_generated_images_are_divided_among_the_clusters(tmp_path: Path, records
     method._generate(context, 1 - clusters)
     assert [record.path.stat().st_mtime_ns for record in made_records] != before
 
+    # So they are by networks that computed in another precision.
+    before = [record.path.stat().st_mtime_ns for record in made_records]
+    method._generate(replace(context, precision="bf16"), 1 - clusters)
+    assert [record.path.stat().st_mtime_ns for record in made_records] != before
+
 
 def test_each_cluster_continues_the_networks_of_all_images_with_a_seed_of_its_own(
     tmp_path: Path, records: tuple[Record, ...], monkeypatch: pytest.MonkeyPatch

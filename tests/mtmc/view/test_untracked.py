@@ -116,6 +116,8 @@ def test_a_tracklet_begins_with_boxes(session: Session) -> None:
         ([(50, 1.0, 1.0, 9.0, 9.0), (50, 2.0, 2.0, 9.0, 9.0)], "one for a frame"),
         ([(50, 1.0, 1.0, 1e9, 9.0)], "expected boxes with an area"),
         ([(50, 1.0, float("nan"), 9.0, 9.0)], "expected boxes with an area"),
+        ([(50, -9.0, 1.0, 0.0, 9.0)], "expected boxes within the 640 × 480 pixels of camera c001"),
+        ([(50, 1.0, 480.0, 9.0, 490.0)], "expected boxes within the 640 × 480 pixels"),
         ([(7, 1.0, 1.0, 9.0, 9.0)], "tracklet c001/1 has a box in frame 7 already; choose boxes of other pictures"),
         ([(10**6, 1.0, 1.0, 9.0, 9.0)], r"expected boxes of the \d+ frames of camera c001, got frame 1000000"),
     ],
