@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ def open_context() -> Any:
         import moderngl
     except ImportError as error:
         raise MissingDependency.of("moderngl", "synthcity", "rendering") from error
+    _load_triton()
     attempts: list[dict[str, Any]] = [{}, {"libegl": "libEGL.so.1", "libgl": "libGL.so.1"}]
     for libraries in attempts:
         try:
@@ -39,6 +42,17 @@ def open_context() -> Any:
         f"rendering needs EGL, and no context could be opened ({reason})",
         remedy="apt-get install --no-install-recommends libegl1 libgl1-mesa-dri libgl1 libegl-mesa0",
     )
+
+
+def _load_triton() -> None:
+    """Load Triton's LLVM, which PyTorch brings, before Mesa's.
+
+    Mesa opens its own for all libraries of the process. Triton's, loaded after that, takes symbols of it and crashes;
+    ``import torchvision`` is enough.
+    """
+    if importlib.util.find_spec("triton") is not None:
+        with suppress(ImportError):
+            importlib.import_module("triton")
 
 
 def attend(context: Any) -> None:
