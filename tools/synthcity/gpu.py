@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
+import importlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,8 @@ def _load_triton() -> None:
     Mesa opens its own for all libraries of the process. Triton's, loaded after that, takes symbols of it and crashes;
     ``import torchvision`` is enough.
     """
-    if importlib.util.find_spec("triton") is not None:
-        with suppress(ImportError):
-            importlib.import_module("triton")
+    with suppress(ImportError):
+        importlib.import_module("triton")
 
 
 def attend(context: Any) -> None:

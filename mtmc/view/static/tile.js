@@ -145,7 +145,7 @@ export class CameraTile {
   /** The browser shows a new picture: draw the boxes of exactly this one. */
   onPicture = (now, { mediaTime }) => {
     if (this.isClosed) return;
-    // Without a picture of this moment the video is hidden.
+    // Of a moment without a picture the video is hidden; the picture that was sought is known.
     if (this.hasPicture && !this.isStill) this.show(Math.round(mediaTime * this.camera.clock.fps));
     this.video.requestVideoFrameCallback(this.onPicture);
   };
